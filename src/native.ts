@@ -1,0 +1,184 @@
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Attributes } from "./graph/graph.js";
+import type { TensorType } from "./tensor/dtype.js";
+
+/** A tensor of the engine, by number; never reused. */
+export type ValueId = number;
+/** A loaded program, by number; never reused. */
+export type ProgramId = number;
+/** A queue of runs, by number; runs of one queue happen in order. */
+export type QueueId = number;
+/** A run, by number; chosen by the caller, never reused. */
+export type RunId = number;
+/** A native subscription to nodes of programs, by number; never reused. */
+export type SubscriptionId = number;
+/** A budget of hook bytes in flight that subscriptions share, by number. */
+export type ChannelId = number;
+
+/** A node as the addon takes it: validated, with the types of its outputs. */
+export interface NativeNode {
+  readonly op: string;
+  readonly inputs: readonly number[];
+  readonly attributes: Attributes;
+  readonly outputs: readonly TensorType[];
+}
+
+/** A function as the addon takes it. */
+export interface NativeFunction {
+  readonly parameters: readonly TensorType[];
+  readonly nodes: readonly NativeNode[];
+  readonly results: readonly number[];
+}
+
+/** What a subscriber gets of a value. */
+export type NativeView =
+  | { readonly kind: "full" }
+  | { readonly kind: "slice"; readonly start: readonly number[]; readonly size: readonly number[] }
+  | { readonly kind: "summary"; readonly bins: number };
+
+/** Which firings a subscriber gets. `interval` is n for `sample`, milliseconds for `rate`. */
+export interface NativeSubscription {
+  readonly channel: ChannelId;
+  readonly policy: "every" | "latest" | "sample" | "rate";
+  readonly interval: number;
+  readonly view: NativeView;
+}
+
+/** An error of the addon: `code` is stable; `site` is the number of the node at fault, where one is. */
+export interface NativeError extends Error {
+  readonly code: string;
+  readonly site?: number;
+}
+
+/** What the addon tells about a finished run. `error` is absent where it succeeded. */
+export interface NativeRun {
+  readonly run: RunId;
+  readonly program: ProgramId;
+  readonly queue: QueueId;
+  readonly inputs: readonly ValueId[];
+  /** Subscriptions of this run alone: pairs of site and subscriptions. */
+  readonly watches: readonly (readonly [site: number, subscriptions: readonly SubscriptionId[]])[];
+}
+
+/** Bytes, as MLX counts them. */
+export interface NativeMemory {
+  readonly active: number;
+  readonly peak: number;
+  readonly cache: number;
+  readonly limit: number;
+}
+
+/** Versions and devices of the native part. */
+export interface NativeVersions {
+  readonly mlx: string;
+  readonly blas: string;
+  readonly devices: readonly ("cpu" | "gpu")[];
+}
+
+/** One engine. Everything here returns at once; what happens later comes through `onBatch`. */
+export interface NativeEngine {
+  /** The types of an op's outputs. Throws a {@link NativeError} with MLX's message. Computes nothing. */
+  inferTypes(
+    op: string,
+    inputs: readonly (TensorType | null)[],
+    attributes: Attributes,
+  ): TensorType[];
+
+  /** Takes a validated program; function 0 is the entry. A constant node holds `data` (bytes) or `value` (a {@link ValueId}). */
+  loadProgram(functions: readonly NativeFunction[]): ProgramId;
+  unloadProgram(program: ProgramId): void;
+
+  createQueue(): QueueId;
+  closeQueue(queue: QueueId): void;
+
+  /** Copies bytes into a new tensor that is ready at once. */
+  put(type: TensorType, bytes: Uint8Array): ValueId;
+  /** A new tensor to be filled through `bytes` and then published; until then it is pending. */
+  allocate(type: TensorType): { value: ValueId; bytes: ArrayBuffer };
+  publish(value: ValueId): void;
+  /** Marks a pending tensor as failed, and what depends on it. */
+  fail(value: ValueId, code: string, message: string): void;
+  /** A tensor's type, known from the start. */
+  typeOf(value: ValueId): TensorType;
+  /** The bytes of a ready tensor, row by row, without a copy where its memory has no gaps. Keeps the memory alive. */
+  read(value: ValueId): ArrayBuffer;
+  free(value: ValueId): void;
+
+  /** Queues a run; its outputs are pending tensors that later runs may take at once. */
+  run(run: NativeRun): ValueId[];
+  /** Ends a run at its next checkpoint; it fails with `code`. Unknown and finished runs are ignored. */
+  cancel(run: RunId, code: string, message: string): void;
+  /** Answers a `call` event with tensors, or with an error. */
+  reply(run: RunId, call: number, values: readonly ValueId[]): void;
+  replyError(run: RunId, call: number, code: string, message: string): void;
+
+  createChannel(budgetBytes: number): ChannelId;
+  closeChannel(channel: ChannelId): void;
+  /** Gives back bytes of events that were consumed. */
+  credit(channel: ChannelId, bytes: number): void;
+  createSubscription(subscription: NativeSubscription): SubscriptionId;
+  /** Takes effect at once: nothing is emitted for it after this returns. */
+  closeSubscription(subscription: SubscriptionId): void;
+  /** The subscriptions of one node of a program; replaces what was set before. Takes effect at the next segment. */
+  watch(program: ProgramId, site: number, subscriptions: readonly SubscriptionId[]): void;
+
+  memory(): NativeMemory;
+  counters(): Readonly<Record<string, number>>;
+}
+
+/** A batch of what happened, in order. See `src/engine/batch.ts` for the layout of `words`. */
+export interface NativeBatch {
+  readonly words: Float64Array;
+  readonly bytes: ArrayBuffer;
+  readonly blobs: readonly ArrayBuffer[];
+  readonly texts: readonly string[];
+}
+
+/** Options of an engine, with their defaults in `src/engine/options.ts`. */
+export interface NativeOptions {
+  readonly lanes: number;
+  readonly memoryLimit: number;
+  readonly cacheLimit: number;
+  readonly device: "cpu" | "gpu";
+  readonly onBatch: (batch: NativeBatch) => void;
+}
+
+/** The addon. */
+export interface Native {
+  versions(): NativeVersions;
+  /** Names of all ops that the native table lowers. */
+  opNames(): string[];
+  /** Sets the number of BLAS threads for every later call; 0 gives the choice back to the engine. */
+  setBlasThreads(threads: number): void;
+  Engine: new (options: NativeOptions) => NativeEngine;
+}
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+
+/** Where the addon lies. */
+export const addonPath = join(root, "build", "Release", "davit.node");
+
+let loaded: Native | undefined;
+
+/**
+ * Loads the addon, once.
+ * @throws Error that says how to build it where it is missing or does not load.
+ */
+export function native(): Native {
+  if (loaded === undefined) {
+    if (!existsSync(addonPath)) {
+      throw new Error(`Davit's addon is not built: ${addonPath} is missing. Run "npm run setup".`);
+    }
+    try {
+      loaded = createRequire(import.meta.url)(addonPath) as Native;
+    } catch (cause) {
+      throw new Error(`Davit's addon at ${addonPath} does not load. Run "npm run setup".`, {
+        cause,
+      });
+    }
+  }
+  return loaded;
+}

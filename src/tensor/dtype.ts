@@ -1,0 +1,77 @@
+/** MLX's element types, by MLX's names. */
+export const DTYPES = [
+  "bool",
+  "uint8",
+  "uint16",
+  "uint32",
+  "uint64",
+  "int8",
+  "int16",
+  "int32",
+  "int64",
+  "float16",
+  "bfloat16",
+  "float32",
+  "float64",
+  "complex64",
+] as const;
+
+/** An element type. */
+export type Dtype = (typeof DTYPES)[number];
+
+const ITEM_BYTES: Readonly<Record<Dtype, number>> = {
+  bool: 1,
+  uint8: 1,
+  uint16: 2,
+  uint32: 4,
+  uint64: 8,
+  int8: 1,
+  int16: 2,
+  int32: 4,
+  int64: 8,
+  float16: 2,
+  bfloat16: 2,
+  float32: 4,
+  float64: 8,
+  complex64: 8,
+};
+
+/** The bytes of one element. */
+export function itemBytes(dtype: Dtype): number {
+  return ITEM_BYTES[dtype];
+}
+
+/** Tells whether a value names an element type. */
+export function isDtype(value: unknown): value is Dtype {
+  return typeof value === "string" && Object.hasOwn(ITEM_BYTES, value);
+}
+
+/** What is known of a tensor before it is computed. */
+export interface TensorType {
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+}
+
+/** The number of elements of a shape; 1 for a scalar. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** The bytes that a tensor of this type holds, row by row without gaps. */
+export function byteLength(type: TensorType): number {
+  return elementCount(type.shape) * itemBytes(type.dtype);
+}
+
+/** Prints a type as MLX users write it: `float32[2, 3]`. */
+export function formatType(type: TensorType): string {
+  return `${type.dtype}[${type.shape.join(", ")}]`;
+}
+
+/** Tells whether two types are the same. */
+export function sameType(a: TensorType, b: TensorType): boolean {
+  return (
+    a.dtype === b.dtype &&
+    a.shape.length === b.shape.length &&
+    a.shape.every((size, axis) => size === b.shape[axis])
+  );
+}
