@@ -53,16 +53,6 @@ export interface NativeError extends Error {
   readonly site?: number;
 }
 
-/** What the addon tells about a finished run. `error` is absent where it succeeded. */
-export interface NativeRun {
-  readonly run: RunId;
-  readonly program: ProgramId;
-  readonly queue: QueueId;
-  readonly inputs: readonly ValueId[];
-  /** Subscriptions of this run alone: pairs of site and subscriptions. */
-  readonly watches: readonly (readonly [site: number, subscriptions: readonly SubscriptionId[]])[];
-}
-
 /** Bytes, as MLX counts them. */
 export interface NativeMemory {
   readonly active: number;
@@ -80,13 +70,6 @@ export interface NativeVersions {
 
 /** One engine. Everything here returns at once; what happens later comes through `onBatch`. */
 export interface NativeEngine {
-  /** The types of an op's outputs. Throws a {@link NativeError} with MLX's message. Computes nothing. */
-  inferTypes(
-    op: string,
-    inputs: readonly (TensorType | null)[],
-    attributes: Attributes,
-  ): TensorType[];
-
   /** Takes a validated program; function 0 is the entry. A constant node holds `data` (bytes) or `value` (a {@link ValueId}). */
   loadProgram(functions: readonly NativeFunction[]): ProgramId;
   unloadProgram(program: ProgramId): void;
@@ -106,9 +89,20 @@ export interface NativeEngine {
   /** The bytes of a ready tensor, row by row, without a copy where its memory has no gaps. Keeps the memory alive. */
   read(value: ValueId): ArrayBuffer;
   free(value: ValueId): void;
+  /** A tensor that the first run or read that needs it reads from a file. */
+  fileValue(path: string, offset: number, type: TensorType): ValueId;
 
-  /** Queues a run; its outputs are pending tensors that later runs may take at once. */
-  run(run: NativeRun): ValueId[];
+  /**
+   * Queues a run; its outputs are pending tensors that later runs may take at once. `watches` holds
+   * subscriptions of this run alone, as a flat list: site, subscription, site, subscription, …
+   */
+  run(
+    run: RunId,
+    program: ProgramId,
+    queue: QueueId,
+    inputs: readonly ValueId[],
+    watches?: readonly number[],
+  ): ValueId[];
   /** Ends a run at its next checkpoint; it fails with `code`. Unknown and finished runs are ignored. */
   cancel(run: RunId, code: string, message: string): void;
   /** Answers a `call` event with tensors, or with an error. */
@@ -149,6 +143,18 @@ export interface NativeOptions {
 /** The addon. */
 export interface Native {
   versions(): NativeVersions;
+  /** The types of an op's outputs, asked of MLX. Throws a {@link NativeError}. Computes nothing. */
+  inferTypes(
+    op: string,
+    inputs: readonly (TensorType | null)[],
+    attributes: Attributes,
+  ): TensorType[];
+  /** Evaluates one op at once on the calling thread's behalf; only for tests of the op table. */
+  evalOp(
+    op: string,
+    inputs: readonly ({ type: TensorType; bytes: Uint8Array } | null)[],
+    attributes: Attributes,
+  ): { type: TensorType; bytes: Uint8Array }[];
   /** Names of all ops that the native table lowers. */
   opNames(): string[];
   /** Sets the number of BLAS threads for every later call; 0 gives the choice back to the engine. */
@@ -158,8 +164,8 @@ export interface Native {
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
-/** Where the addon lies. */
-export const addonPath = join(root, "build", "Release", "davit.node");
+/** Where the addon lies; `DAVIT_ADDON` names another. */
+export const addonPath = process.env.DAVIT_ADDON ?? join(root, "build", "Release", "davit.node");
 
 let loaded: Native | undefined;
 
