@@ -1,7 +1,227 @@
+// Ops on each element, or on pairs of elements of tensors that are broadcast against each other.
 #include "ops/registry.h"
 
 namespace davit {
 
-void add_elementwise_ops(OpTable&) {}
+namespace {
+
+using Unary = mx::array (*)(const mx::array&, mx::StreamOrDevice);
+using Binary = mx::array (*)(const mx::array&, const mx::array&, mx::StreamOrDevice);
+
+struct UnaryRow {
+  const char* name;
+  Unary op;
+};
+
+struct BinaryRow {
+  const char* name;
+  Binary op;
+};
+
+const UnaryRow kUnary[] = {
+    {"abs", mx::abs},
+    {"arccos", mx::arccos},
+    {"arccosh", mx::arccosh},
+    {"arcsin", mx::arcsin},
+    {"arcsinh", mx::arcsinh},
+    {"arctan", mx::arctan},
+    {"arctanh", mx::arctanh},
+    {"bitwise_invert", mx::bitwise_invert},
+    {"ceil", mx::ceil},
+    {"conjugate", mx::conjugate},
+    {"cos", mx::cos},
+    {"cosh", mx::cosh},
+    {"degrees", mx::degrees},
+    {"erf", mx::erf},
+    {"erfinv", mx::erfinv},
+    {"exp", mx::exp},
+    {"expm1", mx::expm1},
+    {"floor", mx::floor},
+    {"isfinite", mx::isfinite},
+    {"isinf", mx::isinf},
+    {"isnan", mx::isnan},
+    {"isneginf", mx::isneginf},
+    {"isposinf", mx::isposinf},
+    {"log", mx::log},
+    {"log10", mx::log10},
+    {"log1p", mx::log1p},
+    {"log2", mx::log2},
+    {"logical_not", mx::logical_not},
+    {"negative", mx::negative},
+    {"positive", mx::positive},
+    {"radians", mx::radians},
+    {"real", mx::real},
+    {"reciprocal", mx::reciprocal},
+    {"rsqrt", mx::rsqrt},
+    {"sigmoid", mx::sigmoid},
+    {"sign", mx::sign},
+    {"sin", mx::sin},
+    {"sinh", mx::sinh},
+    {"sqrt", mx::sqrt},
+    {"square", mx::square},
+    {"stop_gradient", mx::stop_gradient},
+    {"tan", mx::tan},
+    {"tanh", mx::tanh},
+    {"trunc", mx::trunc},
+};
+
+const BinaryRow kBinary[] = {
+    {"add", mx::add},
+    {"arctan2", mx::arctan2},
+    {"bitwise_and", mx::bitwise_and},
+    {"bitwise_or", mx::bitwise_or},
+    {"bitwise_xor", mx::bitwise_xor},
+    {"divide", mx::divide},
+    {"equal", mx::equal},
+    {"greater", mx::greater},
+    {"greater_equal", mx::greater_equal},
+    {"less", mx::less},
+    {"less_equal", mx::less_equal},
+    {"logaddexp", mx::logaddexp},
+    {"logical_and", mx::logical_and},
+    {"logical_or", mx::logical_or},
+    {"logical_xor", mx::logical_xor},
+    {"maximum", mx::maximum},
+    {"minimum", mx::minimum},
+    {"multiply", mx::multiply},
+    {"not_equal", mx::not_equal},
+    {"power", mx::power},
+    {"subtract", mx::subtract},
+};
+
+// An integer division is made of what MLX's kernel can divide: by zero, and the smallest integer by
+// -1, the machine raises SIGFPE or the result is left open. Both divisors become 1, for which the
+// remainder, 0, is right already; the quotients are put in afterwards.
+struct IntegerDivision {
+  mx::array a;
+  mx::array divisor;
+  // Where the divisor was 0 or -1; unsigned integers and booleans know only the first.
+  mx::array by_zero;
+  std::optional<mx::array> by_minus_one;
+
+  IntegerDivision(const mx::array& dividend, const mx::array& b, mx::Dtype dtype, mx::Stream s)
+      : a(mx::astype(dividend, dtype, s)),
+        divisor(mx::astype(b, dtype, s)),
+        by_zero(mx::equal(divisor, mx::array(0, dtype), s)) {
+    auto one = mx::array(1, dtype);
+    if (!mx::issubdtype(dtype, mx::signedinteger)) {
+      divisor = mx::maximum(divisor, one, s);
+      return;
+    }
+    by_minus_one = mx::equal(divisor, mx::array(-1, dtype), s);
+    divisor = mx::where(mx::logical_or(by_zero, *by_minus_one, s), one, divisor, s);
+  }
+
+  // The quotient of a kernel made right: 0 for a division by zero, and -a, which wraps around.
+  mx::array fix(const mx::array& quotient, mx::Stream s) const {
+    auto fixed = mx::where(by_zero, mx::array(0, quotient.dtype()), quotient, s);
+    return by_minus_one ? mx::where(*by_minus_one, mx::negative(a, s), fixed, s) : fixed;
+  }
+};
+
+mx::Dtype promoted(const OpCall& call) {
+  return mx::promote_types(call[0].dtype(), call[1].dtype());
+}
+
+mx::array floor_divide(const OpCall& call) {
+  auto dtype = promoted(call);
+  auto s = call.stream();
+  if (mx::issubdtype(dtype, mx::inexact)) return mx::floor_divide(call[0], call[1], s);
+  IntegerDivision division(call[0], call[1], dtype, s);
+  return division.fix(mx::floor_divide(division.a, division.divisor, s), s);
+}
+
+mx::array remainder(const OpCall& call) {
+  auto dtype = promoted(call);
+  auto s = call.stream();
+  if (mx::issubdtype(dtype, mx::inexact)) return mx::remainder(call[0], call[1], s);
+  IntegerDivision division(call[0], call[1], dtype, s);
+  return mx::remainder(division.a, division.divisor, s);
+}
+
+Arrays divmod(const OpCall& call) {
+  auto dtype = promoted(call);
+  auto s = call.stream();
+  if (mx::issubdtype(dtype, mx::inexact)) return mx::divmod(call[0], call[1], s);
+  IntegerDivision division(call[0], call[1], dtype, s);
+  auto both = mx::divmod(division.a, division.divisor, s);
+  return {division.fix(both[0], s), both[1]};
+}
+
+// Shifts by the width of the type or more are undefined in C++: the amount counts modulo the width.
+template <Binary shift>
+mx::array masked_shift(const OpCall& call) {
+  auto s = call.stream();
+  auto dtype = promoted(call);
+  if (dtype == mx::bool_) dtype = mx::uint8;
+  if (!mx::issubdtype(dtype, mx::integer)) return shift(call[0], call[1], s);
+  auto mask = mx::array(static_cast<int>(mx::size_of(dtype)) * 8 - 1, dtype);
+  auto amount = mx::bitwise_and(mx::astype(call[1], dtype, s), mask, s);
+  return shift(mx::astype(call[0], dtype, s), amount, s);
+}
+
+// MLX makes the zeros of a real operand on the default stream.
+mx::array imag(const OpCall& call) {
+  if (call[0].dtype() == mx::complex64) return mx::imag(call[0], call.stream());
+  return mx::zeros(call[0].shape(), call[0].dtype(), call.stream());
+}
+
+mx::array nan_to_num(const OpCall& call) {
+  auto limit = [&](const char* name) -> std::optional<float> {
+    if (!call.has(name)) return std::nullopt;
+    return static_cast<float>(call.number(name));
+  };
+  return mx::nan_to_num(call[0], static_cast<float>(call.number("nan", 0)), limit("posinf"),
+                        limit("neginf"), call.stream());
+}
+
+mx::array isclose(const OpCall& call) {
+  return mx::isclose(call[0], call[1], call.number("rtol", 1e-5), call.number("atol", 1e-8),
+                     call.flag("equal_nan", false), call.stream());
+}
+
+mx::array allclose(const OpCall& call) {
+  return mx::allclose(call[0], call[1], call.number("rtol", 1e-5), call.number("atol", 1e-8),
+                      call.flag("equal_nan", false), call.stream());
+}
+
+}  // namespace
+
+void add_elementwise_ops(OpTable& table) {
+  for (const auto& row : kUnary) {
+    table.add1(row.name, [op = row.op](const OpCall& call) { return op(call[0], call.stream()); });
+  }
+  for (const auto& row : kBinary) {
+    table.add1(row.name,
+               [op = row.op](const OpCall& call) { return op(call[0], call[1], call.stream()); });
+  }
+  table.add1("floor_divide", floor_divide);
+  table.add1("remainder", remainder);
+  table.add("divmod", divmod);
+  table.add1("left_shift", masked_shift<mx::left_shift>);
+  table.add1("right_shift", masked_shift<mx::right_shift>);
+  table.add1("round", [](const OpCall& call) {
+    return mx::round(call[0], call.integer("decimals", 0), call.stream());
+  });
+  table.add1("imag", imag);
+  table.add1("nan_to_num", nan_to_num);
+  table.add1("clip", [](const OpCall& call) {
+    return mx::clip(call[0], call.optional(1), call.optional(2), call.stream());
+  });
+  table.add1("where", [](const OpCall& call) {
+    return mx::where(call[0], call[1], call[2], call.stream());
+  });
+  table.add1("isclose", isclose);
+  table.add1("allclose", allclose);
+  table.add1("array_equal", [](const OpCall& call) {
+    return mx::array_equal(call[0], call[1], call.flag("equal_nan", false), call.stream());
+  });
+  table.add1("astype", [](const OpCall& call) {
+    return mx::astype(call[0], call.dtype("dtype"), call.stream());
+  });
+  table.add1("view", [](const OpCall& call) {
+    return mx::view(call[0], call.dtype("dtype"), call.stream());
+  });
+}
 
 }  // namespace davit

@@ -1,7 +1,117 @@
+// Reductions over axes, and scans along one.
+#include <numeric>
+
 #include "ops/registry.h"
 
 namespace davit {
 
-void add_reduction_ops(OpTable&) {}
+namespace {
+
+using Reduction = mx::array (*)(const mx::array&, const std::vector<int>&, bool,
+                                mx::StreamOrDevice);
+using Deviation = mx::array (*)(const mx::array&, const std::vector<int>&, bool, int,
+                                mx::StreamOrDevice);
+using ArgReduction = mx::array (*)(const mx::array&, int, bool, mx::StreamOrDevice);
+using Scan = mx::array (*)(const mx::array&, int, bool, bool, mx::StreamOrDevice);
+
+struct ReductionRow {
+  const char* name;
+  Reduction op;
+};
+
+struct ScanRow {
+  const char* name;
+  Scan op;
+};
+
+const ReductionRow kReductions[] = {
+    {"all", mx::all},
+    {"any", mx::any},
+    {"count_nonzero", mx::count_nonzero},
+    {"max", mx::max},
+    {"logsumexp", mx::logsumexp},
+    {"mean", mx::mean},
+    {"median", mx::median},
+    {"min", mx::min},
+    {"prod", mx::prod},
+    {"sum", mx::sum},
+};
+
+const ScanRow kScans[] = {
+    {"cummax", mx::cummax},
+    {"cummin", mx::cummin},
+    {"logcumsumexp", mx::logcumsumexp},
+};
+
+// The attribute `axes`, or every axis where it is absent.
+std::vector<int> axes_or_all(const OpCall& call) {
+  if (call.has("axes")) return call.integers("axes");
+  std::vector<int> axes(call[0].ndim());
+  std::iota(axes.begin(), axes.end(), 0);
+  return axes;
+}
+
+// The index of the whole tensor's extreme where `axis` is absent, as if it were flat.
+template <ArgReduction op>
+mx::array arg_reduction(const OpCall& call) {
+  auto s = call.stream();
+  bool keepdims = call.flag("keepdims", false);
+  if (call.has("axis")) return op(call[0], call.integer("axis"), keepdims, s);
+  auto index = op(mx::flatten(call[0], s), 0, false, s);
+  return keepdims ? mx::reshape(index, mx::Shape(call[0].ndim(), 1), s) : index;
+}
+
+template <Deviation op>
+mx::array deviation(const OpCall& call) {
+  return op(call[0], axes_or_all(call), call.flag("keepdims", false), call.integer("ddof", 0),
+            call.stream());
+}
+
+// What a scan works on: the operand cast, and flat where `axis` is absent.
+std::pair<mx::array, int> scanned(const OpCall& call) {
+  auto a = call.has("dtype") ? mx::astype(call[0], call.dtype("dtype"), call.stream()) : call[0];
+  if (call.has("axis")) return {a, call.integer("axis")};
+  return {mx::flatten(a, call.stream()), 0};
+}
+
+Arrays minmax(const OpCall& call) {
+  auto [low, high] =
+      mx::minmax(call[0], axes_or_all(call), call.flag("keepdims", false), call.stream());
+  return {low, high};
+}
+
+}  // namespace
+
+void add_reduction_ops(OpTable& table) {
+  for (const auto& row : kReductions) {
+    table.add1(row.name, [op = row.op](const OpCall& call) {
+      return op(call[0], axes_or_all(call), call.flag("keepdims", false), call.stream());
+    });
+  }
+  table.add1("var", deviation<mx::var>);
+  table.add1("std", deviation<mx::std>);
+  table.add1("argmax", arg_reduction<mx::argmax>);
+  table.add1("argmin", arg_reduction<mx::argmin>);
+  table.add("minmax", minmax);
+  table.add1("softmax", [](const OpCall& call) {
+    return mx::softmax(call[0], axes_or_all(call), call.flag("precise", false), call.stream());
+  });
+  for (const auto& row : kScans) {
+    table.add1(row.name, [op = row.op](const OpCall& call) {
+      auto [a, axis] = scanned(call);
+      return op(a, axis, call.flag("reverse", false), call.flag("inclusive", true), call.stream());
+    });
+  }
+  table.add1("cumsum", [](const OpCall& call) {
+    auto [a, axis] = scanned(call);
+    return mx::cumsum(a, axis, call.flag("reverse", false), call.flag("inclusive", true),
+                      std::nullopt, call.stream());
+  });
+  table.add1("cumprod", [](const OpCall& call) {
+    auto [a, axis] = scanned(call);
+    return mx::cumprod(a, axis, call.flag("reverse", false), call.flag("inclusive", true),
+                       std::nullopt, call.stream());
+  });
+}
 
 }  // namespace davit

@@ -89,6 +89,14 @@ int OpCall::integer(std::string_view name, int fallback) const {
   return has(name) ? integer(name) : fallback;
 }
 
+uint64_t OpCall::unsigned_integer(std::string_view name) const {
+  const auto& attribute = required(find(name), name);
+  if (auto* value = std::get_if<uint64_t>(&attribute)) return *value;
+  int64_t value = as_integer(attribute, name);
+  if (value < 0) wrong_kind(name, "an integer of 0 or more");
+  return static_cast<uint64_t>(value);
+}
+
 double OpCall::number(std::string_view name) const {
   const auto& attribute = required(find(name), name);
   if (auto* value = std::get_if<double>(&attribute)) return *value;
