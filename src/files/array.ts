@@ -1,0 +1,56 @@
+import { byteLength, type TensorType } from "../tensor/dtype.js";
+import { FileError } from "./error.js";
+
+/** A tensor as a file holds it: its type, and its elements row by row, little-endian. */
+export interface FileArray {
+  readonly type: TensorType;
+  readonly bytes: Uint8Array;
+}
+
+/** Where a tensor lies in a file, for reading it later. */
+export interface FileRange {
+  readonly type: TensorType;
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+}
+
+/** MLX counts sizes in 32 bits. */
+const MAX_SIZE = 2 ** 31 - 1;
+/** As many axes as numpy allows. */
+const MAX_RANK = 64;
+
+/** Refuses a shape that no tensor can have, and gives the bytes that one of this type holds. */
+export function checkedByteLength(type: TensorType, path: string): number {
+  if (type.shape.length > MAX_RANK) {
+    throw new FileError(
+      "file_malformed",
+      path,
+      `the shape has ${type.shape.length} axes`,
+      `at most ${MAX_RANK} axes`,
+    );
+  }
+  const bad = type.shape.find((size) => !Number.isInteger(size) || size < 0 || size > MAX_SIZE);
+  const length = bad === undefined ? byteLength(type) : 0;
+  if (bad !== undefined || !Number.isSafeInteger(length)) {
+    throw new FileError(
+      "file_malformed",
+      path,
+      `the shape [${type.shape.join(", ")}] is impossible`,
+      `sizes from 0 to ${MAX_SIZE} and less than 2^53 bytes in all`,
+    );
+  }
+  return length;
+}
+
+/** Refuses an array whose bytes are not as many as its type says. */
+export function checkArray(array: FileArray, path: string): void {
+  const expected = checkedByteLength(array.type, path);
+  if (array.bytes.length !== expected) {
+    throw new FileError(
+      "file_malformed",
+      path,
+      `${array.bytes.length} bytes were given for ${array.type.dtype}[${array.type.shape.join(", ")}]`,
+      `${expected} bytes`,
+    );
+  }
+}

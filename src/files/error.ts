@@ -1,0 +1,57 @@
+/** Why a file was refused. Stable: callers may match on it. */
+export type FileErrorCode =
+  /** There is no such file, or no such tensor in it. */
+  | "file_not_found"
+  /** The system refused to read or write it. */
+  | "file_unreadable"
+  /** Its name does not tell a format that Davit reads. */
+  | "file_name"
+  /** It is not what its name says, or contradicts itself. */
+  | "file_malformed"
+  /** It ends before what it announces. */
+  | "file_truncated"
+  /** It is, or announces, more than the limit. */
+  | "file_too_large"
+  /** It holds elements of a type that MLX does not have. */
+  | "file_dtype"
+  /** It holds big-endian numbers. */
+  | "file_byte_order";
+
+/** A file that cannot be read or written: which, why, and what was expected instead. */
+export class FileError extends Error {
+  override readonly name = "FileError";
+
+  constructor(
+    readonly code: FileErrorCode,
+    /** The file, followed by `:member` where the fault is in one of its members. */
+    readonly path: string,
+    problem: string,
+    /** What a good file would have had there. */
+    readonly expected: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${path}: ${problem} (expected ${expected})`, options);
+  }
+}
+
+/** Turns an error of the file system into a {@link FileError}; others pass through. */
+export function fromSystem(error: unknown, path: string): unknown {
+  if (error instanceof FileError || !(error instanceof Error) || !("code" in error)) return error;
+  if (error.code === "ENOENT" || error.code === "ENOTDIR") {
+    return new FileError("file_not_found", path, "there is no such file", "an existing file", {
+      cause: error,
+    });
+  }
+  if (error.code === "ERR_FS_FILE_TOO_LARGE") {
+    return new FileError(
+      "file_too_large",
+      path,
+      "it does not fit into one buffer",
+      "at most 2 GiB; a .safetensors file may be larger, as it is read lazily",
+      { cause: error },
+    );
+  }
+  return new FileError("file_unreadable", path, error.message, "a readable, regular file", {
+    cause: error,
+  });
+}

@@ -1,0 +1,272 @@
+import { type FileHandle, open } from "node:fs/promises";
+import type { Dtype, TensorType } from "../tensor/dtype.js";
+import { itemBytes } from "../tensor/dtype.js";
+import { checkArray, checkedByteLength, type FileArray, type FileRange } from "./array.js";
+import { FileError, fromSystem } from "./error.js";
+
+/** What a .safetensors file says of itself; the tensors stay in the file. */
+export interface Safetensors {
+  readonly path: string;
+  /** Where each tensor lies, in file order. */
+  readonly tensors: ReadonlyMap<string, FileRange>;
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
+const CODES: Readonly<Record<Dtype, string>> = {
+  bool: "BOOL",
+  uint8: "U8",
+  uint16: "U16",
+  uint32: "U32",
+  uint64: "U64",
+  int8: "I8",
+  int16: "I16",
+  int32: "I32",
+  int64: "I64",
+  float16: "F16",
+  bfloat16: "BF16",
+  float32: "F32",
+  float64: "F64",
+  complex64: "C64",
+};
+const DTYPES = new Map(Object.entries(CODES).map(([dtype, code]) => [code, dtype as Dtype]));
+
+/** The format's own limit. */
+const MAX_HEADER = 100_000_000;
+const METADATA = "__metadata__";
+const EXPECTED_ENTRY = '{"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}';
+
+/** Reads the header of a .safetensors file, and checks it against the file's length. Reads no tensor. */
+export async function openSafetensors(path: string): Promise<Safetensors> {
+  return await withFile(path, "r", async (file) => {
+    const { size } = await file.stat();
+    const length = headerLength(await readAt(file, 0, Math.min(8, size), path), size, path);
+    return parseSafetensors(await readAt(file, 8, length, path), size, path);
+  });
+}
+
+/** Reads one tensor of an opened file. */
+export async function readSafetensor(opened: Safetensors, name: string): Promise<FileArray> {
+  const range = opened.tensors.get(name);
+  if (range === undefined) {
+    throw new FileError(
+      "file_not_found",
+      opened.path,
+      `it has no tensor "${name}"`,
+      `one of ${[...opened.tensors.keys()].slice(0, 20).join(", ")}`,
+    );
+  }
+  const length = checkedByteLength(range.type, opened.path);
+  return await withFile(opened.path, "r", async (file) => ({
+    type: range.type,
+    bytes: await readAt(file, range.offset, length, opened.path),
+  }));
+}
+
+/** Writes a .safetensors file, widest elements first, so that every tensor is aligned. */
+export async function writeSafetensors(
+  path: string,
+  tensors: ReadonlyMap<string, FileArray>,
+  metadata: ReadonlyMap<string, string> = new Map(),
+): Promise<void> {
+  const sorted = [...tensors].sort(
+    ([a, { type: x }], [b, { type: y }]) =>
+      itemBytes(y.dtype) - itemBytes(x.dtype) || (a < b ? -1 : 1),
+  );
+  const entries: [string, unknown][] = [];
+  if (metadata.size > 0) entries.push([METADATA, Object.fromEntries(metadata)]);
+  let offset = 0;
+  for (const [name, array] of sorted) {
+    checkArray(array, `${path}:${name}`);
+    if (name === METADATA) {
+      throw new FileError("file_malformed", path, `a tensor is named ${METADATA}`, "another name");
+    }
+    const end = offset + array.bytes.length;
+    const { dtype, shape } = array.type;
+    entries.push([name, { dtype: CODES[dtype], shape, data_offsets: [offset, end] }]);
+    offset = end;
+  }
+  const json = Buffer.from(JSON.stringify(Object.fromEntries(entries)));
+  const header = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, " ");
+  header.writeBigUInt64LE(BigInt(header.length - 8));
+  header.set(json, 8);
+  await withFile(path, "w", async (file) => {
+    await file.writeFile(header);
+    for (const [, array] of sorted) await file.writeFile(array.bytes);
+  });
+}
+
+/** The length that the first 8 bytes give, checked. */
+export function headerLength(start: Uint8Array, fileSize: number, path: string): number {
+  if (start.length < 8) {
+    throw new FileError("file_truncated", path, `it has ${start.length} bytes`, "8 bytes or more");
+  }
+  const length = new DataView(start.buffer, start.byteOffset).getBigUint64(0, true);
+  if (length > BigInt(MAX_HEADER)) {
+    throw new FileError(
+      "file_malformed",
+      path,
+      `its header would have ${length} bytes`,
+      `at most ${MAX_HEADER}; is it a .safetensors file?`,
+    );
+  }
+  if (8n + length > BigInt(fileSize)) {
+    throw new FileError(
+      "file_truncated",
+      path,
+      `it ends at byte ${fileSize}, inside its header`,
+      `${8n + length} bytes of header`,
+    );
+  }
+  return Number(length);
+}
+
+/** Parses and checks a header: types, shapes and lengths agree, and ranges tile the file without gap or overlap. */
+export function parseSafetensors(header: Uint8Array, fileSize: number, path: string): Safetensors {
+  const dataStart = 8 + header.length;
+  const tensors: { name: string; type: TensorType; begin: number; end: number }[] = [];
+  const metadata = new Map<string, string>();
+  for (const [name, value] of Object.entries(parseJson(header, path))) {
+    if (name === METADATA) {
+      for (const [key, text] of Object.entries(record(value, `${path}:${name}`))) {
+        metadata.set(key, String(text));
+      }
+    } else {
+      tensors.push({ name, ...parseEntry(value, `${path}:${name}`) });
+    }
+  }
+  tensors.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  let at = 0;
+  for (const { name, begin, end } of tensors) {
+    if (begin !== at) {
+      throw new FileError(
+        "file_malformed",
+        `${path}:${name}`,
+        begin < at ? `it starts at ${begin}, inside another tensor` : `a gap comes before ${begin}`,
+        `that it starts at ${at}, where the one before it ends`,
+      );
+    }
+    at = end;
+  }
+  if (dataStart + at !== fileSize) {
+    throw new FileError(
+      dataStart + at > fileSize ? "file_truncated" : "file_malformed",
+      path,
+      `it has ${fileSize} bytes`,
+      `${dataStart + at}, where its last tensor ends`,
+    );
+  }
+  return {
+    path,
+    metadata,
+    tensors: new Map(
+      tensors.map(({ name, type, begin }) => [name, { type, offset: dataStart + begin }]),
+    ),
+  };
+}
+
+function parseJson(header: Uint8Array, path: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(header));
+  } catch (cause) {
+    throw new FileError("file_malformed", path, "its header does not parse", "a JSON object", {
+      cause,
+    });
+  }
+  return record(value, path);
+}
+
+function parseEntry(
+  value: unknown,
+  path: string,
+): { type: TensorType; begin: number; end: number } {
+  const { dtype: code, shape, data_offsets: offsets } = record(value, path);
+  if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
+    throw new FileError(
+      "file_malformed",
+      path,
+      `its entry is ${JSON.stringify(value).slice(0, 120)}`,
+      EXPECTED_ENTRY,
+    );
+  }
+  const dtype = DTYPES.get(String(code));
+  if (dtype === undefined) {
+    throw new FileError(
+      "file_dtype",
+      path,
+      `MLX has no elements of type ${JSON.stringify(code)}`,
+      `one of ${[...DTYPES.keys()].join(", ")}`,
+    );
+  }
+  const [begin, end] = offsets as [number, number];
+  const length = checkedByteLength({ dtype, shape }, path);
+  if (end - begin !== length) {
+    throw new FileError(
+      "file_malformed",
+      path,
+      `its range [${begin}, ${end}] has ${end - begin} bytes`,
+      `${length} for ${code}[${shape.join(", ")}]`,
+    );
+  }
+  return { type: { dtype, shape }, begin, end };
+}
+
+function record(value: unknown, path: string): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new FileError(
+      "file_malformed",
+      path,
+      `found ${JSON.stringify(value).slice(0, 60)}`,
+      "a JSON object",
+    );
+  }
+  return value as Record<string, unknown>;
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+}
+
+async function withFile<T>(
+  path: string,
+  flags: string,
+  use: (file: FileHandle) => Promise<T>,
+): Promise<T> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, flags);
+    return await use(file);
+  } catch (error) {
+    throw fromSystem(error, path);
+  } finally {
+    await file?.close();
+  }
+}
+
+/** Reads exactly `length` bytes; a file may shrink between its header and this. */
+async function readAt(
+  file: FileHandle,
+  position: number,
+  length: number,
+  path: string,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length; ) {
+    const { bytesRead } = await file.read(
+      bytes,
+      done,
+      Math.min(length - done, 2 ** 30),
+      position + done,
+    );
+    if (bytesRead === 0) {
+      throw new FileError(
+        "file_truncated",
+        path,
+        `it ends at byte ${position + done}`,
+        `${length} bytes from byte ${position}`,
+      );
+    }
+    done += bytesRead;
+  }
+  return bytes;
+}
