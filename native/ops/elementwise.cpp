@@ -89,15 +89,15 @@ const BinaryRow kBinary[] = {
     {"subtract", mx::subtract},
 };
 
-// An integer division is made of what MLX's kernel can divide: by zero, and the smallest integer by
-// -1, the machine raises SIGFPE or the result is left open. Both divisors become 1, for which the
-// remainder, 0, is right already; the quotients are put in afterwards.
+// Integer division of what every kernel can divide. By zero, and the smallest integer by -1, the
+// machine may raise SIGFPE, or the result is left open: both divisors become 1 here, and the
+// results are put in afterwards. By zero the quotient is 0 and the remainder is the dividend, MLX's
+// own rule on the CPU; by -1 the quotient is -a, which wraps around, and the remainder is 0.
 struct IntegerDivision {
   mx::array a;
   mx::array divisor;
-  // Where the divisor was 0 or -1; unsigned integers and booleans know only the first.
   mx::array by_zero;
-  std::optional<mx::array> by_minus_one;
+  std::optional<mx::array> by_minus_one;  // absent for unsigned integers and booleans
 
   IntegerDivision(const mx::array& dividend, const mx::array& b, mx::Dtype dtype, mx::Stream s)
       : a(mx::astype(dividend, dtype, s)),
@@ -112,10 +112,14 @@ struct IntegerDivision {
     divisor = mx::where(mx::logical_or(by_zero, *by_minus_one, s), one, divisor, s);
   }
 
-  // The quotient of a kernel made right: 0 for a division by zero, and -a, which wraps around.
-  mx::array fix(const mx::array& quotient, mx::Stream s) const {
-    auto fixed = mx::where(by_zero, mx::array(0, quotient.dtype()), quotient, s);
+  mx::array quotient(const mx::array& computed, mx::Stream s) const {
+    auto fixed = mx::where(by_zero, mx::array(0, computed.dtype()), computed, s);
     return by_minus_one ? mx::where(*by_minus_one, mx::negative(a, s), fixed, s) : fixed;
+  }
+
+  // A division by 1 has the remainder 0, as one by -1 has.
+  mx::array remainder(const mx::array& computed, mx::Stream s) const {
+    return mx::where(by_zero, a, computed, s);
   }
 };
 
@@ -128,7 +132,7 @@ mx::array floor_divide(const OpCall& call) {
   auto s = call.stream();
   if (mx::issubdtype(dtype, mx::inexact)) return mx::floor_divide(call[0], call[1], s);
   IntegerDivision division(call[0], call[1], dtype, s);
-  return division.fix(mx::floor_divide(division.a, division.divisor, s), s);
+  return division.quotient(mx::floor_divide(division.a, division.divisor, s), s);
 }
 
 mx::array remainder(const OpCall& call) {
@@ -136,7 +140,7 @@ mx::array remainder(const OpCall& call) {
   auto s = call.stream();
   if (mx::issubdtype(dtype, mx::inexact)) return mx::remainder(call[0], call[1], s);
   IntegerDivision division(call[0], call[1], dtype, s);
-  return mx::remainder(division.a, division.divisor, s);
+  return division.remainder(mx::remainder(division.a, division.divisor, s), s);
 }
 
 Arrays divmod(const OpCall& call) {
@@ -145,7 +149,7 @@ Arrays divmod(const OpCall& call) {
   if (mx::issubdtype(dtype, mx::inexact)) return mx::divmod(call[0], call[1], s);
   IntegerDivision division(call[0], call[1], dtype, s);
   auto both = mx::divmod(division.a, division.divisor, s);
-  return {division.fix(both[0], s), both[1]};
+  return {division.quotient(both[0], s), division.remainder(both[1], s)};
 }
 
 // Shifts by the width of the type or more are undefined in C++: the amount counts modulo the width.

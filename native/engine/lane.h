@@ -1,0 +1,84 @@
+// An engine thread with its own MLX streams, compile cache and task queue.
+#pragma once
+
+#include <pthread.h>
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/checkpoint.h"
+#include "engine/hook.h"
+#include "engine/program.h"
+
+namespace davit {
+
+// Counts since the engine began.
+struct Counters {
+  std::atomic<int64_t> compiled{0};
+  std::atomic<int64_t> compile_microseconds{0};
+  std::atomic<int64_t> runs{0};
+  std::atomic<int64_t> events{0};
+};
+
+class Lane {
+ public:
+  // Starts the thread; it never ends (MLX's stream threads do not either).
+  Lane(Outbox& outbox, Counters& counters, mx::Device device);
+  Lane(const Lane&) = delete;
+
+  // Runs a task on the lane's thread, after those posted before.
+  void post(std::function<void()> task);
+
+  // What follows is for tasks on the lane's thread.
+
+  using Compiled = std::function<Arrays(const Arrays&)>;
+  // A segment compiled with hooks at some of its sites (sorted). With hooks, a token is its last input
+  // and its last output.
+  const Compiled& compiled(const ProgramPtr& program, const Function& function,
+                           const Segment& segment, const std::vector<int>& sites);
+  // Forgets what was compiled for a program.
+  void forget(int64_t program);
+
+  // Waits until arrays are computed; throws what MLX throws, with nothing left running.
+  void evaluate(const Arrays& arrays, const CancelFlag& cancel);
+  // Ends the evaluation of a cancelled run that waits at a checkpoint.
+  void wake() { gate_.wake(); }
+
+  HookCursor& cursor() { return cursor_; }
+  mx::Stream stream() const { return *stream_; }
+
+ private:
+  struct Variant {
+    std::vector<int> sites;
+    std::uintptr_t compile_id;
+    ProgramPtr program;  // what the function refers to
+    Compiled function;
+  };
+
+  static void* main(void* lane);
+  void loop();
+  Arrays build(const Function& function, const Segment& segment, const std::vector<int>& sites,
+               const Arrays& inputs);
+  void erase(const Variant& variant);
+
+  Counters& counters_;
+  const mx::Device device_;
+  HookCursor cursor_;
+  CheckpointGate gate_;
+  std::optional<mx::Stream> stream_;
+  std::unordered_map<int64_t, std::vector<Variant>> variants_;  // by segment
+
+  std::mutex mutex_;
+  std::condition_variable posted_;
+  std::deque<std::function<void()>> tasks_;
+};
+
+// Lowers one straight node on given operands; a constant has none.
+Arrays lower(const Node& node, const std::vector<std::optional<mx::array>>& operands,
+             mx::Stream stream);
+
+}  // namespace davit

@@ -1,0 +1,75 @@
+// What the engine tells its host: finished runs, hook events and calls, in order.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/failure.h"
+#include "engine/summary.h"
+
+namespace davit {
+
+// Iterations of the loops around a firing, outermost first.
+using LoopPath = std::vector<int64_t>;
+
+// A batch of records. `words` is a flat list; src/engine/batch.ts reads the same layout:
+//   finished  0 run failed code_text message_text site
+//   event     1 subscription run program site seq dropped cost path_length path… value_count value…
+//   call      2 run program site seq call path_length path… value_count value_id…
+// An event's value is `0 offset length` in `bytes`, `1 index` in `blobs`, or
+// `2 count min max mean std nan inf bins histogram…`.
+struct Batch {
+  std::vector<double> words;
+  std::vector<uint8_t> bytes;
+  std::vector<std::vector<uint8_t>> blobs;
+  std::vector<std::string> texts;
+
+  bool empty() const { return words.empty(); }
+};
+
+// One value of an event, already copied or summarised.
+struct EventValue {
+  std::vector<uint8_t> bytes;
+  std::optional<Summary> summary;
+};
+
+// An event's head; see docs/hooks.md.
+struct EventHead {
+  int64_t subscription;
+  int64_t run;
+  int64_t program;
+  int site;
+  int64_t seq;
+  int64_t dropped;
+  int64_t cost;
+};
+
+// Collects records from all threads; wakes the host when the first one comes.
+class Outbox {
+ public:
+  explicit Outbox(std::function<void()> wake) : wake_(std::move(wake)) {}
+
+  // `failure` is null where the run succeeded.
+  void finished(int64_t run, const Failure* failure);
+  void event(const EventHead& head, const LoopPath& path, std::vector<EventValue> values);
+  void call(int64_t run, int64_t program, int site, int64_t seq, int64_t call,
+            const LoopPath& path, std::span<const int64_t> values);
+
+  // Everything since the last call.
+  Batch take();
+
+ private:
+  template <typename Write>
+  void add(Write&& write);
+
+  const std::function<void()> wake_;
+  std::mutex mutex_;
+  Batch batch_;
+};
+
+}  // namespace davit

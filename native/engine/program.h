@@ -1,0 +1,100 @@
+// A loaded program: its functions, cut into segments that are compiled and control nodes that are
+// driven between them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "engine/value.h"
+#include "engine/watch.h"
+#include "ops/registry.h"
+#include "tensor_type.h"
+
+namespace davit {
+
+// What a node is to the one who runs it.
+enum class NodeKind { op, constant, bound_constant, hook, call, cond, switch_, while_, repeat };
+
+struct Node {
+  NodeKind kind = NodeKind::op;
+  std::string op;
+  const Lowering* lowering = nullptr;
+  std::vector<int> inputs;  // value numbers, -1 where an optional operand is absent
+  Attributes attributes;
+  std::vector<TensorType> outputs;
+  int first_output = 0;  // value number
+  int site = 0;          // number of the node in the whole program
+  std::vector<int> functions;  // sub-functions, by index
+  ValuePtr bound;        // of a bound constant
+
+  bool is_control() const {
+    return kind == NodeKind::call || kind == NodeKind::cond || kind == NodeKind::switch_ ||
+           kind == NodeKind::while_ || kind == NodeKind::repeat;
+  }
+};
+
+// A straight run of nodes [first, last) that is compiled as one function.
+struct Segment {
+  int64_t id = 0;  // unique in the process
+  int first = 0;
+  int last = 0;
+  std::vector<int> inputs;   // values from before it
+  std::vector<int> outputs;  // its values that are used after it
+};
+
+// A step is a segment or the index of a control node.
+using Step = std::variant<Segment, int>;
+
+struct Function {
+  std::vector<TensorType> parameters;
+  std::vector<Node> nodes;
+  std::vector<int> results;
+
+  // Made by prepare():
+  int value_count = 0;
+  std::vector<int> last_use;  // of each value: index of the last node that uses it, or kResult
+  std::vector<Step> steps;
+
+  static constexpr int kResult = INT32_MAX;
+
+  // Numbers values and cuts the nodes into steps. Bound constants must be in place.
+  void prepare();
+  // A segment of its own for nodes [first, last).
+  Segment segment(int first, int last) const;
+  // The only segment of a function without control flow; null where there is none or are several.
+  const Segment* straight() const;
+  const TensorType& type_of_value(int value) const;
+};
+
+class Program {
+ public:
+  // `functions` come validated and typed; throws OpError where an op is not in the native table.
+  Program(int64_t id, std::vector<Function> functions);
+
+  int64_t id() const { return id_; }
+  const Function& entry() const { return functions_.front(); }
+  const Function& function(int index) const { return functions_[static_cast<size_t>(index)]; }
+  // The function that a `while` runs an iteration with: body, then predicate on the new carries.
+  // Its results are the carries and the predicate.
+  const Function& iteration_of(const Node& loop) const;
+
+  WatchTablePtr watches() const;
+  void watch(int site, std::vector<SubscriptionPtr> subscriptions);
+
+ private:
+  Function join(const Node& loop) const;
+
+  const int64_t id_;
+  std::vector<Function> functions_;
+  std::map<int, Function> iterations_;  // by the loop's site
+  mutable std::mutex mutex_;
+  WatchTablePtr watches_ = std::make_shared<const WatchTable>();
+};
+
+using ProgramPtr = std::shared_ptr<Program>;
+
+}  // namespace davit

@@ -1,0 +1,141 @@
+#include "engine/value.h"
+
+#include <cstring>
+
+#include "ops/registry.h"
+
+namespace davit {
+
+const mx::array& Value::array() {
+  if (!settled() && load_) {
+    std::lock_guard lock(loading_);
+    if (!settled()) {
+      try {
+        set(load_());
+      } catch (...) {
+        fail(current_failure());
+      }
+    }
+  }
+  switch (state_.load(std::memory_order_acquire)) {
+    case State::ready:
+      return *array_;
+    case State::failed:
+      throw RunError(failure_);
+    default:
+      throw RunError("tensor_pending", "the tensor is not computed yet");
+  }
+}
+
+void Value::set(mx::array array) {
+  array_.emplace(std::move(array));
+  state_.store(State::ready, std::memory_order_release);
+}
+
+void Value::fail(FailurePtr failure) {
+  failure_ = std::move(failure);
+  state_.store(State::failed, std::memory_order_release);
+}
+
+int64_t ValueStore::add(ValuePtr value) {
+  std::lock_guard lock(mutex_);
+  int64_t id = next_++;
+  values_.emplace(id, std::move(value));
+  return id;
+}
+
+ValuePtr ValueStore::get(int64_t id) const {
+  std::lock_guard lock(mutex_);
+  auto it = values_.find(id);
+  if (it != values_.end()) return it->second;
+  bool known = id > 0 && id < next_;
+  throw OpError(known ? "tensor_freed" : "tensor_unknown",
+                "tensor " + std::to_string(id) + (known ? " was freed" : " does not exist"));
+}
+
+void ValueStore::remove(int64_t id) {
+  ValuePtr removed;  // destroyed outside the lock: it may free much memory
+  std::lock_guard lock(mutex_);
+  auto it = values_.find(id);
+  if (it == values_.end()) return;
+  removed = std::move(it->second);
+  values_.erase(it);
+}
+
+size_t ValueStore::size() const {
+  std::lock_guard lock(mutex_);
+  return values_.size();
+}
+
+mx::array allocate_array(const TensorType& type) {
+  size_t bytes = byte_size(type);
+  auto buffer = mx::allocator::malloc(bytes);
+  if (bytes > 0 && buffer.buffer().ptr() == nullptr) {
+    throw RunError("out_of_memory", "no memory for a tensor " + to_string(type) + " of " +
+                                        std::to_string(bytes) + " bytes");
+  }
+  return mx::array(std::move(buffer), type.shape, type.dtype);
+}
+
+namespace {
+
+struct RegionCopy {
+  const mx::array& array;
+  std::span<const int> start;
+  std::span<const int> size;
+  uint8_t* out;
+
+  // Copies everything below one axis, from an offset in elements.
+  void copy(size_t axis, int64_t offset) {
+    size_t item = array.itemsize();
+    const auto* data = array.data<uint8_t>();
+    if (axis == size.size()) {
+      std::memcpy(out, data + offset * static_cast<int64_t>(item), item);
+      out += item;
+      return;
+    }
+    int64_t stride = array.strides()[axis];
+    offset += start[axis] * stride;
+    if (axis + 1 == size.size() && stride == 1) {
+      size_t bytes = static_cast<size_t>(size[axis]) * item;
+      std::memcpy(out, data + offset * static_cast<int64_t>(item), bytes);
+      out += bytes;
+      return;
+    }
+    for (int i = 0; i < size[axis]; ++i) copy(axis + 1, offset + i * stride);
+  }
+};
+
+}  // namespace
+
+void copy_region(const mx::array& array, std::span<const int> start, std::span<const int> size,
+                 uint8_t* out) {
+  for (int extent : size) {
+    if (extent == 0) return;
+  }
+  RegionCopy{array, start, size, out}.copy(0, 0);
+}
+
+void copy_rows(const mx::array& array, uint8_t* out) {
+  if (array.size() == 0) return;
+  if (array.flags().row_contiguous) {
+    std::memcpy(out, array.data<uint8_t>(), array.nbytes());
+    return;
+  }
+  std::vector<int> start(array.ndim(), 0);
+  std::vector<int> size(array.shape().begin(), array.shape().end());
+  copy_region(array, start, size, out);
+}
+
+mx::array compacted(const mx::array& array) {
+  constexpr size_t kWorthwhile = 64 << 10;
+  if (array.size() == 0 || array.buffer_size() < kWorthwhile ||
+      array.nbytes() * 2 >= array.buffer_size()) {
+    return array;
+  }
+  auto copy = allocate_array(type_of(array));
+  copy_rows(array, copy.data<uint8_t>());
+  return copy;
+}
+
+}  // namespace davit

@@ -1,0 +1,85 @@
+// A tensor of the engine: pending, ready or failed.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/failure.h"
+#include "tensor_type.h"
+
+namespace davit {
+
+class Run;
+
+class Value {
+ public:
+  explicit Value(TensorType type) : type_(std::move(type)) {}
+  // A tensor that is read by `load` when it is first needed.
+  Value(TensorType type, std::function<mlx::core::array()> load)
+      : type_(std::move(type)), load_(std::move(load)) {}
+
+  const TensorType& type() const { return type_; }
+  bool settled() const { return state_.load(std::memory_order_acquire) != State::pending; }
+
+  // The array; throws RunError where the tensor failed. The tensor must be settled or loadable.
+  const mlx::core::array& array();
+
+  // Settles the tensor; only the scheduler calls these, once.
+  void set(mlx::core::array array);
+  void fail(FailurePtr failure);
+  // Whether runs have to wait for somebody else to settle it.
+  bool pending() const { return !settled() && !load_; }
+
+  // Runs that wait for this tensor; the scheduler's lock guards it.
+  std::vector<std::shared_ptr<Run>> waiters;
+
+ private:
+  enum class State { pending, ready, failed };
+
+  const TensorType type_;
+  std::atomic<State> state_{State::pending};
+  std::optional<mlx::core::array> array_;
+  FailurePtr failure_;
+  const std::function<mlx::core::array()> load_;
+  std::mutex loading_;
+};
+
+using ValuePtr = std::shared_ptr<Value>;
+
+// All tensors that have a name. Ids are never reused.
+class ValueStore {
+ public:
+  int64_t add(ValuePtr value);
+  // Throws OpError("tensor_unknown") or OpError("tensor_freed").
+  ValuePtr get(int64_t id) const;
+  void remove(int64_t id);
+  size_t size() const;
+
+ private:
+  mutable std::mutex mutex_;
+  int64_t next_ = 1;
+  std::unordered_map<int64_t, ValuePtr> values_;
+};
+
+// A new array of this type with unset contents; throws RunError("out_of_memory").
+mlx::core::array allocate_array(const TensorType& type);
+
+// Copies a region of an evaluated array, row by row, into `out`. `start` and `size` have its rank.
+void copy_region(const mlx::core::array& array, std::span<const int> start,
+                 std::span<const int> size, uint8_t* out);
+
+// Copies a whole evaluated array, row by row, into `out` (nbytes long).
+void copy_rows(const mlx::core::array& array, uint8_t* out);
+
+// The array itself, or a copy where it keeps a much larger buffer alive.
+mlx::core::array compacted(const mlx::core::array& array);
+
+}  // namespace davit
