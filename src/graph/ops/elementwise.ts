@@ -1,0 +1,202 @@
+import { itemBytes } from "../../tensor/dtype.js";
+import { checkRange, input, int, MAX_SIZE, refuse } from "./guards.js";
+import type { OpCall, OpFamily } from "./spec.js";
+
+const unary = <const D extends string>(doc: D) =>
+  ({ doc, operands: ["a"], attributes: {} }) as const;
+const binary = <const D extends string>(doc: D) =>
+  ({ doc, operands: ["a", "b"], attributes: {} }) as const;
+
+const CLOSENESS = {
+  rtol: { kind: "float", optional: true, doc: "How much of |b| they may differ by; 1e-5." },
+  atol: { kind: "float", optional: true, doc: "What they may differ by on top; 1e-8." },
+  equal_nan: { kind: "bool", optional: true, doc: "Whether NaN is close to NaN; false." },
+} as const;
+
+function clipGuard(call: OpCall): void {
+  if ((call.inputs[1] ?? null) === null && (call.inputs[2] ?? null) === null) {
+    refuse(call, "arity", "both bounds are absent", "a_min, a_max, or both");
+  }
+}
+
+function roundGuard(call: OpCall): void {
+  // The scale 10^decimals is a float32.
+  checkRange(call, "decimals", int(call, "decimals"), -38, 38);
+}
+
+/** Bits cannot be seen as bool: only 0 and 1 are values of it, and MLX reads all others as they come. */
+function viewGuard(call: OpCall): void {
+  const { dtype, shape } = input(call, 0);
+  const target = call.attributes.dtype as typeof dtype;
+  if (target === dtype) return;
+  if (target === "bool") {
+    refuse(call, "dtype_unsupported", `the bits of ${dtype} are not bool`, "another dtype");
+  }
+  const from = itemBytes(dtype);
+  const to = itemBytes(target);
+  if (from === to) return;
+  const last = shape.at(-1);
+  if (last === undefined) {
+    refuse(
+      call,
+      "shape_invalid",
+      `a scalar of ${dtype} cannot be seen as ${target}`,
+      "a dtype of the same width",
+    );
+  }
+  if ((last * from) % to !== 0) {
+    refuse(
+      call,
+      "shape_invalid",
+      `the last axis has ${last * from} bytes`,
+      `a multiple of the ${to} bytes of ${target}`,
+    );
+  }
+  checkRange(call, "the size of the last axis", (last * from) / to, 0, MAX_SIZE);
+}
+
+/** Ops on each element, or on pairs of elements of tensors that are broadcast against each other. */
+export const ELEMENTWISE = {
+  abs: unary("The absolute value."),
+  arccos: unary("The inverse cosine."),
+  arccosh: unary("The inverse hyperbolic cosine."),
+  arcsin: unary("The inverse sine."),
+  arcsinh: unary("The inverse hyperbolic sine."),
+  arctan: unary("The inverse tangent."),
+  arctanh: unary("The inverse hyperbolic tangent."),
+  bitwise_invert: unary("Every bit inverted; for bool, logical not."),
+  ceil: unary("The least integer that is not less."),
+  conjugate: unary("The complex conjugate; real tensors stay as they are."),
+  cos: unary("The cosine."),
+  cosh: unary("The hyperbolic cosine."),
+  degrees: unary("Radians as degrees."),
+  erf: unary("The error function."),
+  erfinv: unary("The inverse of the error function."),
+  exp: unary("e to the power of each element."),
+  expm1: unary("`exp(a) - 1`, exact near 0."),
+  floor: unary("The greatest integer that is not greater."),
+  imag: unary("The imaginary part; zeros of the operand's dtype where it is real."),
+  isfinite: unary("Whether an element is neither infinite nor NaN."),
+  isinf: unary("Whether an element is infinite."),
+  isnan: unary("Whether an element is NaN."),
+  isneginf: unary("Whether an element is negative infinity."),
+  isposinf: unary("Whether an element is positive infinity."),
+  log: unary("The natural logarithm."),
+  log10: unary("The logarithm to base 10."),
+  log1p: unary("`log(1 + a)`, exact near 0."),
+  log2: unary("The logarithm to base 2."),
+  logical_not: unary("Whether an element is zero."),
+  negative: unary("The negation; the smallest integer stays as it is."),
+  positive: unary("The operand as it is."),
+  radians: unary("Degrees as radians."),
+  real: unary("The real part."),
+  reciprocal: unary("`1 / a`."),
+  rsqrt: unary("`1 / sqrt(a)`."),
+  sigmoid: unary("The logistic function, `1 / (1 + exp(-a))`."),
+  sign: unary("-1, 0 or 1; for complex numbers `a / |a|`."),
+  sin: unary("The sine."),
+  sinh: unary("The hyperbolic sine."),
+  sqrt: unary("The square root."),
+  square: unary("`a * a`."),
+  stop_gradient: unary("The operand, through which no gradient flows."),
+  tan: unary("The tangent."),
+  tanh: unary("The hyperbolic tangent."),
+  trunc: unary("The integer part."),
+  round: {
+    doc: "Rounded to a number of decimals; halves go to the even neighbour.",
+    operands: ["a"],
+    attributes: {
+      decimals: { kind: "int", optional: true, doc: "Digits after the point; 0." },
+    },
+    guard: roundGuard,
+  },
+  nan_to_num: {
+    doc: "NaN and infinities replaced by numbers.",
+    operands: ["a"],
+    attributes: {
+      nan: { kind: "float", optional: true, doc: "For NaN; 0." },
+      posinf: { kind: "float", optional: true, doc: "For infinity; the largest of the dtype." },
+      neginf: {
+        kind: "float",
+        optional: true,
+        doc: "For negative infinity; the smallest of the dtype.",
+      },
+    },
+  },
+
+  add: binary("`a + b`."),
+  arctan2: binary("The angle of the point (b, a)."),
+  bitwise_and: binary("Bits set in both."),
+  bitwise_or: binary("Bits set in either."),
+  bitwise_xor: binary("Bits set in one of both."),
+  divide: binary("`a / b`, in floating point for integers too."),
+  divmod: {
+    doc: "The quotient and the remainder of `floor_divide` and `remainder`.",
+    operands: ["a", "b"],
+    attributes: {},
+    outputs: 2,
+  },
+  equal: binary("Whether a = b."),
+  floor_divide: binary(
+    "`floor(a / b)`. For integers a division by 0 gives 0, and the smallest integer by -1 itself.",
+  ),
+  greater: binary("Whether a > b."),
+  greater_equal: binary("Whether a >= b."),
+  left_shift: binary("Bits of `a` shifted to the left by `b` modulo the width of the dtype."),
+  less: binary("Whether a < b."),
+  less_equal: binary("Whether a <= b."),
+  logaddexp: binary("`log(exp(a) + exp(b))` without overflow."),
+  logical_and: binary("Whether both are other than zero."),
+  logical_or: binary("Whether either is other than zero."),
+  logical_xor: binary("Whether one of both is other than zero."),
+  maximum: binary("The greater of both; NaN where either is."),
+  minimum: binary("The lesser of both; NaN where either is."),
+  multiply: binary("`a * b`."),
+  not_equal: binary("Whether a and b differ."),
+  power: binary("`a` to the power of `b`; for integers a negative power gives 0."),
+  remainder: binary(
+    "The remainder of `floor_divide`, with the sign of `b`. For integers a division by 0 gives `a`.",
+  ),
+  right_shift: binary("Bits of `a` shifted to the right by `b` modulo the width of the dtype."),
+  subtract: binary("`a - b`."),
+  isclose: {
+    doc: "Whether |a - b| <= atol + rtol * |b|.",
+    operands: ["a", "b"],
+    attributes: CLOSENESS,
+  },
+  allclose: {
+    doc: "Whether all elements are close, as `isclose` says.",
+    operands: ["a", "b"],
+    attributes: CLOSENESS,
+  },
+  array_equal: {
+    doc: "Whether both have the same shape and elements.",
+    operands: ["a", "b"],
+    attributes: {
+      equal_nan: { kind: "bool", optional: true, doc: "Whether NaN equals NaN; false." },
+    },
+  },
+
+  clip: {
+    doc: "Elements held between two bounds, of which one may be absent.",
+    operands: ["a", "a_min?", "a_max?"],
+    attributes: {},
+    guard: clipGuard,
+  },
+  where: {
+    doc: "`x` where the condition holds and `y` elsewhere.",
+    operands: ["condition", "x", "y"],
+    attributes: {},
+  },
+  astype: {
+    doc: "Elements converted to another dtype. Of floats outside the range of an integer the result is left open.",
+    operands: ["a"],
+    attributes: { dtype: { kind: "dtype", doc: "The new element type." } },
+  },
+  view: {
+    doc: "The same bytes seen as another dtype; the last axis changes with its width.",
+    operands: ["a"],
+    attributes: { dtype: { kind: "dtype", doc: "The new element type; anything but bool." } },
+    guard: viewGuard,
+  },
+} as const satisfies OpFamily;

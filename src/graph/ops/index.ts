@@ -1,0 +1,62 @@
+import type { Dtype } from "../../tensor/dtype.js";
+import { CREATION } from "./creation.js";
+import { type Device, UNSUPPORTED } from "./dtypes.js";
+import { ELEMENTWISE } from "./elementwise.js";
+import { refuse } from "./guards.js";
+import { RANDOM } from "./random.js";
+import { REDUCTION } from "./reduction.js";
+import { SHAPE_OPS } from "./shape.js";
+import { SORTING } from "./sorting.js";
+import type { OpCall, OpSpec } from "./spec.js";
+
+export type { Device } from "./dtypes.js";
+
+/** The op table, but for the structural ops. */
+export const OPS = {
+  ...CREATION,
+  ...ELEMENTWISE,
+  ...REDUCTION,
+  ...SORTING,
+  ...SHAPE_OPS,
+  ...RANDOM,
+} as const;
+
+/** A name of the op table. */
+export type OpName = keyof typeof OPS;
+
+/** Tells whether a name is in the table. */
+export function isOp(name: string): name is OpName {
+  return Object.hasOwn(OPS, name);
+}
+
+/**
+ * The dtype that decides whether a device has a kernel for a call: that of the first operand other
+ * than a random key; for ops that make values from nothing, the attribute `dtype`. Undefined where
+ * neither is given: what MLX takes then, it can do.
+ */
+export function subjectDtype(call: OpCall): Dtype | undefined {
+  const spec: OpSpec | undefined = isOp(call.op) ? OPS[call.op] : undefined;
+  const makes = spec?.operands.length === 0 || spec?.operands[0] === "key";
+  if (makes && spec?.attributes.dtype !== undefined) {
+    return call.attributes.dtype as Dtype | undefined;
+  }
+  return call.inputs[spec?.operands[0] === "key" ? 1 : 0]?.dtype;
+}
+
+/** Tells whether MLX can do an op on a dtype, as {@link subjectDtype} finds it. */
+export function supports(op: string, dtype: Dtype, device: Device): boolean {
+  return UNSUPPORTED[device][op]?.includes(dtype) !== true;
+}
+
+/**
+ * Refuses a call that MLX cannot do, or would not refuse cleanly. Operand count and attribute kinds
+ * are taken as checked.
+ * @throws GraphError `dtype_unsupported`, or what the row's guard throws.
+ */
+export function checkCall(call: OpCall, device: Device = "cpu"): void {
+  const dtype = subjectDtype(call);
+  if (dtype !== undefined && !supports(call.op, dtype, device)) {
+    refuse(call, "dtype_unsupported", `${call.op} does not work on ${dtype} on the ${device}`);
+  }
+  if (isOp(call.op)) (OPS[call.op] as OpSpec).guard?.(call);
+}

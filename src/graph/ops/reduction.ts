@@ -1,0 +1,145 @@
+import { formatType } from "../../tensor/dtype.js";
+import { checkAxes, checkAxis, checkRange, has, input, int, MAX_SIZE, refuse } from "./guards.js";
+import type { OpCall, OpFamily } from "./spec.js";
+
+const AXES = { kind: "ints", optional: true, doc: "The axes; all of them." } as const;
+const AXIS = {
+  kind: "int",
+  optional: true,
+  doc: "The axis; where it is absent the tensor is taken as flat.",
+} as const;
+const KEEPDIMS = {
+  kind: "bool",
+  optional: true,
+  doc: "Whether the axes stay, with size 1; false.",
+} as const;
+const DDOF = {
+  kind: "int",
+  optional: true,
+  doc: "What is taken off the number of elements before dividing by it; 0.",
+} as const;
+const SCAN = {
+  axis: AXIS,
+  reverse: { kind: "bool", optional: true, doc: "Whether it runs from the end; false." },
+  inclusive: {
+    kind: "bool",
+    optional: true,
+    doc: "Whether an element counts into its own result; true.",
+  },
+} as const;
+const CAST = { kind: "dtype", optional: true, doc: "What the operand is cast to first." } as const;
+
+function axesGuard(call: OpCall): void {
+  checkAxes(call, "axes", input(call, 0).shape.length);
+}
+
+/** For reductions that have no value for nothing. */
+function nonEmptyAxesGuard(call: OpCall): void {
+  const type = input(call, 0);
+  for (const axis of checkAxes(call, "axes", type.shape.length)) {
+    if (type.shape[axis] === 0) {
+      refuse(call, "shape_invalid", `axis ${axis} of ${formatType(type)} is empty`, "an element");
+    }
+  }
+}
+
+function nonEmptyGuard(call: OpCall): void {
+  const type = input(call, 0);
+  if (type.shape.includes(0)) {
+    refuse(call, "shape_invalid", `${formatType(type)} is empty`, "an element or more");
+  }
+}
+
+function logsumexpGuard(call: OpCall): void {
+  axesGuard(call);
+  nonEmptyGuard(call);
+}
+
+/** One axis, or the flat tensor, whose size MLX holds in 32 bits. */
+function axisGuard(call: OpCall): void {
+  const { shape } = input(call, 0);
+  if (has(call, "axis")) {
+    checkAxis(call, "axis", int(call, "axis"), shape.length);
+  } else {
+    checkRange(
+      call,
+      "the number of elements of the flat tensor",
+      shape.reduce((product, size) => product * size, 1),
+      0,
+      MAX_SIZE,
+    );
+  }
+}
+
+function argGuard(call: OpCall): void {
+  axisGuard(call);
+  nonEmptyGuard(call);
+}
+
+const reduction = <const D extends string>(doc: D) =>
+  ({
+    doc,
+    operands: ["a"],
+    attributes: { axes: AXES, keepdims: KEEPDIMS },
+    guard: axesGuard,
+  }) as const;
+const nonEmpty = <const D extends string>(doc: D) =>
+  ({ ...reduction(doc), guard: nonEmptyAxesGuard }) as const;
+const deviation = <const D extends string>(doc: D) =>
+  ({
+    doc,
+    operands: ["a"],
+    attributes: { axes: AXES, keepdims: KEEPDIMS, ddof: DDOF },
+    guard: axesGuard,
+  }) as const;
+const argReduction = <const D extends string>(doc: D) =>
+  ({
+    doc,
+    operands: ["a"],
+    attributes: { axis: AXIS, keepdims: KEEPDIMS },
+    guard: argGuard,
+  }) as const;
+const scan = <const D extends string>(doc: D) =>
+  ({ doc, operands: ["a"], attributes: SCAN, guard: axisGuard }) as const;
+const castScan = <const D extends string>(doc: D) =>
+  ({ doc, operands: ["a"], attributes: { ...SCAN, dtype: CAST }, guard: axisGuard }) as const;
+
+/** Reductions over axes, and scans along one. */
+export const REDUCTION = {
+  all: reduction("Whether all elements are other than zero."),
+  any: reduction("Whether any element is other than zero."),
+  count_nonzero: reduction("How many elements are other than zero."),
+  sum: reduction("The sum; small integers are summed in 32 bits."),
+  prod: reduction("The product; small integers are multiplied in 32 bits."),
+  mean: reduction("The mean; NaN over nothing."),
+  max: nonEmpty("The greatest element; NaN where any is."),
+  min: nonEmpty("The least element; NaN where any is."),
+  median: nonEmpty("The middle of the sorted elements, or the mean of the two in the middle."),
+  minmax: { ...nonEmpty("The least and the greatest element."), outputs: 2 },
+  logsumexp: {
+    ...reduction("`log(sum(exp(a)))` without overflow."),
+    guard: logsumexpGuard,
+  },
+  var: deviation("The variance."),
+  std: deviation("The standard deviation."),
+  argmax: argReduction("The index of the greatest element, the first of equals; uint32."),
+  argmin: argReduction("The index of the least element, the first of equals; uint32."),
+  softmax: {
+    doc: "`exp(a) / sum(exp(a))` over axes.",
+    operands: ["a"],
+    attributes: {
+      axes: AXES,
+      precise: {
+        kind: "bool",
+        optional: true,
+        doc: "Whether half precision is computed in float32; false.",
+      },
+    },
+    guard: axesGuard,
+  },
+  cumsum: castScan("Sums of all elements up to each."),
+  cumprod: castScan("Products of all elements up to each."),
+  cummax: scan("The greatest of all elements up to each."),
+  cummin: scan("The least of all elements up to each."),
+  logcumsumexp: scan("`log(sum(exp(a)))` of all elements up to each."),
+} as const satisfies OpFamily;

@@ -1,0 +1,451 @@
+import { elementCount, formatType } from "../../tensor/dtype.js";
+import {
+  checkAxes,
+  checkAxis,
+  checkNotEmpty,
+  checkRange,
+  checkRank,
+  checkShape,
+  has,
+  input,
+  int,
+  ints,
+  MAX_SIZE,
+  refuse,
+  resolveSizes,
+} from "./guards.js";
+import type { OpCall, OpFamily } from "./spec.js";
+
+const SHAPE = { kind: "ints", doc: "The new sizes." } as const;
+const INFERRED_SHAPE = { kind: "ints", doc: "The new sizes; one may be -1." } as const;
+const AXES = { kind: "ints", optional: true, doc: "The axes; all of them." } as const;
+
+/** Parts that a reflecting pad is put together from: each takes a few nodes. */
+const MAX_REFLECTIONS = 1024;
+
+const axisGuard =
+  (...names: string[]) =>
+  (call: OpCall): void => {
+    const rank = input(call, 0).shape.length;
+    for (const name of names) checkAxis(call, name, int(call, name), rank);
+  };
+
+function axesGuard(call: OpCall): void {
+  checkAxes(call, "axes", input(call, 0).shape.length);
+}
+
+function reshapeGuard(call: OpCall): void {
+  resolveSizes(call, ints(call, "shape"), elementCount(input(call, 0).shape));
+}
+
+function flattenGuard(call: OpCall): void {
+  const { shape } = input(call, 0);
+  const rank = shape.length;
+  if (rank === 0) return;
+  const start = checkAxis(call, "start_axis", int(call, "start_axis"), rank);
+  const end = checkAxis(call, "end_axis", int(call, "end_axis", -1), rank);
+  if (start > end) {
+    refuse(call, "axis_invalid", `start_axis ${start} comes after end_axis ${end}`);
+  }
+  const size = elementCount(shape.slice(start, end + 1));
+  checkRange(call, "the size of the flat axis", size, 0, MAX_SIZE);
+}
+
+function unflattenGuard(call: OpCall): void {
+  const { shape } = input(call, 0);
+  const axis = checkAxis(call, "axis", int(call, "axis"), shape.length);
+  const sizes = ints(call, "shape");
+  if (sizes.length === 0) {
+    refuse(call, "shape_invalid", "shape is empty", "one size or more");
+  }
+  resolveSizes(call, sizes, shape[axis] as number);
+}
+
+function squeezeGuard(call: OpCall): void {
+  const type = input(call, 0);
+  if (!has(call, "axes")) return;
+  for (const axis of checkAxes(call, "axes", type.shape.length)) {
+    if (type.shape[axis] !== 1) {
+      refuse(call, "shape_invalid", `axis ${axis} of ${formatType(type)} is not of size 1`);
+    }
+  }
+}
+
+function expandDimsGuard(call: OpCall): void {
+  checkAxes(call, "axes", input(call, 0).shape.length + ints(call, "axes").length);
+}
+
+function transposeGuard(call: OpCall): void {
+  const rank = input(call, 0).shape.length;
+  const axes = checkAxes(call, "axes", rank);
+  if (axes.length !== rank) {
+    refuse(call, "axis_invalid", `axes [${axes}] are ${axes.length}`, `all ${rank} axes`);
+  }
+}
+
+function rollGuard(call: OpCall): void {
+  const { shape } = input(call, 0);
+  const shift = ints(call, "shift");
+  if (!has(call, "axes")) {
+    const total = shift.reduce((sum, amount) => sum + amount, 0);
+    checkRange(call, "the sum of shift", total, -MAX_SIZE, MAX_SIZE);
+    checkRange(call, "the number of elements", elementCount(shape), 0, MAX_SIZE);
+    return;
+  }
+  const axes = ints(call, "axes");
+  for (const axis of axes) checkAxis(call, "axes", axis, shape.length);
+  if (shift.length !== axes.length) {
+    refuse(
+      call,
+      "attribute_invalid",
+      `shift has ${shift.length} amounts for ${axes.length} axes`,
+      "one for each axis",
+    );
+  }
+}
+
+function broadcastToGuard(call: OpCall): void {
+  checkShape(call, "shape", ints(call, "shape"), input(call, 0).dtype);
+}
+
+function repeatGuard(call: OpCall): void {
+  const { shape, dtype } = input(call, 0);
+  const repeats = checkRange(call, "repeats", int(call, "repeats"), 0, MAX_SIZE);
+  const sizes = has(call, "axis") ? [...shape] : [elementCount(shape)];
+  const axis = checkAxis(call, "axis", int(call, "axis"), sizes.length);
+  sizes[axis] = (sizes[axis] as number) * repeats;
+  checkShape(call, "the result", sizes, dtype);
+}
+
+function tileGuard(call: OpCall): void {
+  const { shape, dtype } = input(call, 0);
+  const reps = ints(call, "reps");
+  for (const count of reps) checkRange(call, "a number of reps", count, 0, MAX_SIZE);
+  const rank = Math.max(shape.length, reps.length);
+  const at = (list: readonly number[], axis: number) => list[list.length - rank + axis] ?? 1;
+  const sizes = Array.from({ length: rank }, (_, axis) => at(shape, axis) * at(reps, axis));
+  checkShape(call, "the result", sizes, dtype);
+}
+
+function padGuard(call: OpCall): void {
+  const type = input(call, 0);
+  const rank = type.shape.length;
+  const widths = ints(call, "pad_width");
+  if (widths.length !== 2 * rank) {
+    refuse(
+      call,
+      "attribute_invalid",
+      `pad_width has ${widths.length} widths`,
+      `${2 * rank}: before and after each of ${rank} axes`,
+    );
+  }
+  for (const width of widths) checkRange(call, "a width of pad_width", width, 0, MAX_SIZE);
+  const sizes = type.shape.map(
+    (size, axis) => size + (widths[2 * axis] as number) + (widths[2 * axis + 1] as number),
+  );
+  checkShape(call, "the result", sizes, type.dtype);
+  const value = call.inputs[1] ?? null;
+  if (value !== null && value.shape.length !== 0) {
+    refuse(call, "shape_invalid", `constant_values is ${formatType(value)}`, "a scalar");
+  }
+  const mode = call.attributes.mode ?? "constant";
+  if (mode === "constant") return;
+  for (const [axis, size] of type.shape.entries()) checkMirror(call, size, axis);
+}
+
+/** Refuses what a mode other than `constant` cannot fill, or only with a great many nodes. */
+function checkMirror(call: OpCall, size: number, axis: number): void {
+  const mode = call.attributes.mode as string;
+  const widest = Math.max(...ints(call, "pad_width").slice(2 * axis, 2 * axis + 2));
+  if (widest > 0 && size === 0) {
+    refuse(
+      call,
+      "shape_invalid",
+      `axis ${axis} is empty`,
+      `an element to pad with in mode ${mode}`,
+    );
+  }
+  const part = mode === "reflect" ? Math.max(size - 1, 1) : size;
+  if (mode !== "edge" && widest > part * MAX_REFLECTIONS) {
+    refuse(
+      call,
+      "too_large",
+      `a width of ${widest} in mode ${mode} for axis ${axis} of size ${size}`,
+      `at most ${part * MAX_REFLECTIONS}`,
+    );
+  }
+}
+
+function concatenateGuard(call: OpCall): void {
+  checkNotEmpty(call);
+  const axis = checkAxis(call, "axis", int(call, "axis"), input(call, 0).shape.length);
+  const total = call.inputs.reduce((sum, type) => sum + (type?.shape[axis] ?? 0), 0);
+  checkRange(call, "the size of the result's axis", total, 0, MAX_SIZE);
+}
+
+function stackGuard(call: OpCall): void {
+  checkNotEmpty(call);
+  checkAxis(call, "axis", int(call, "axis"), input(call, 0).shape.length + 1);
+}
+
+function splitGuard(call: OpCall): void {
+  const { shape } = input(call, 0);
+  const axis = checkAxis(call, "axis", int(call, "axis"), shape.length);
+  if (has(call, "sections") === has(call, "indices")) {
+    refuse(call, "attribute_invalid", "split takes either sections or indices", "one of them");
+  }
+  if (!has(call, "sections")) return;
+  const size = shape[axis] as number;
+  const sections = checkRange(call, "sections", int(call, "sections"), 1, MAX_SIZE);
+  if (size % sections !== 0) {
+    refuse(
+      call,
+      "shape_invalid",
+      `axis ${axis} of size ${size} does not split into ${sections} equal parts`,
+      `a divisor of ${size}`,
+    );
+  }
+}
+
+function unstackGuard(call: OpCall): void {
+  const { shape } = input(call, 0);
+  const axis = checkAxis(call, "axis", int(call, "axis"), shape.length);
+  if (shape[axis] === 0) refuse(call, "shape_invalid", `axis ${axis} is empty`, "an element");
+}
+
+/** MLX reads whatever lies at the strides: nothing else keeps it inside the operand. */
+function asStridedGuard(call: OpCall): void {
+  const type = input(call, 0);
+  const shape = ints(call, "shape");
+  const strides = ints(call, "strides");
+  checkShape(call, "shape", shape, type.dtype);
+  if (strides.length !== shape.length) {
+    refuse(
+      call,
+      "attribute_invalid",
+      `${strides.length} strides for ${shape.length} sizes`,
+      "one for each size",
+    );
+  }
+  const reach = shape.map((size, axis) => (size - 1) * (strides[axis] as number));
+  const offset = int(call, "offset");
+  const first = reach.reduce((sum, distance) => sum + Math.min(distance, 0), offset);
+  const last = reach.reduce((sum, distance) => sum + Math.max(distance, 0), offset);
+  const count = elementCount(type.shape);
+  const empty = shape.includes(0);
+  if (empty ? offset < 0 || offset > count : first < 0 || last >= count) {
+    refuse(
+      call,
+      "out_of_range",
+      `elements ${first} to ${last} of ${formatType(type)}`,
+      `elements 0 to ${count - 1}`,
+    );
+  }
+}
+
+const sizeAlong = (call: OpCall): number => {
+  const { shape } = input(call, 0);
+  return shape[checkAxis(call, "axis", int(call, "axis"), shape.length)] as number;
+};
+
+/** Ops that change a tensor's shape, or put tensors together and take them apart. */
+export const SHAPE_OPS = {
+  reshape: {
+    doc: "The same elements in another shape.",
+    operands: ["a"],
+    attributes: { shape: INFERRED_SHAPE },
+    guard: reshapeGuard,
+  },
+  flatten: {
+    doc: "Neighbouring axes as one; a scalar becomes a vector.",
+    operands: ["a"],
+    attributes: {
+      start_axis: { kind: "int", optional: true, doc: "The first of them; 0." },
+      end_axis: { kind: "int", optional: true, doc: "The last of them; -1." },
+    },
+    guard: flattenGuard,
+  },
+  unflatten: {
+    doc: "One axis as several.",
+    operands: ["a"],
+    attributes: { axis: { kind: "int", doc: "The axis." }, shape: INFERRED_SHAPE },
+    guard: unflattenGuard,
+  },
+  squeeze: {
+    doc: "Without axes of size 1.",
+    operands: ["a"],
+    attributes: { axes: { kind: "ints", optional: true, doc: "The axes; all of size 1." } },
+    guard: squeezeGuard,
+  },
+  expand_dims: {
+    doc: "With new axes of size 1.",
+    operands: ["a"],
+    attributes: { axes: { kind: "ints", doc: "Where they are in the result." } },
+    guard: expandDimsGuard,
+  },
+  atleast_1d: {
+    doc: "With axes of size 1 added up to rank 1.",
+    operands: ["a"],
+    attributes: {},
+  },
+  atleast_2d: {
+    doc: "With axes of size 1 added up to rank 2.",
+    operands: ["a"],
+    attributes: {},
+  },
+  atleast_3d: {
+    doc: "With axes of size 1 added up to rank 3.",
+    operands: ["a"],
+    attributes: {},
+  },
+  transpose: {
+    doc: "The axes in another order.",
+    operands: ["a"],
+    attributes: { axes: { kind: "ints", optional: true, doc: "The order; reversed." } },
+    guard: transposeGuard,
+  },
+  matrix_transpose: {
+    doc: "The last two axes swapped.",
+    operands: ["a"],
+    attributes: {},
+    guard: (call: OpCall) => checkRank(call, input(call, 0), 2),
+  },
+  swapaxes: {
+    doc: "Two axes swapped.",
+    operands: ["a"],
+    attributes: {
+      axis1: { kind: "int", doc: "One axis." },
+      axis2: { kind: "int", doc: "The other." },
+    },
+    guard: axisGuard("axis1", "axis2"),
+  },
+  moveaxis: {
+    doc: "One axis moved to another place.",
+    operands: ["a"],
+    attributes: {
+      source: { kind: "int", doc: "Where it is." },
+      destination: { kind: "int", doc: "Where it goes." },
+    },
+    guard: axisGuard("source", "destination"),
+  },
+  flip: {
+    doc: "The elements in reverse order along axes.",
+    operands: ["a"],
+    attributes: { axes: AXES },
+    guard: axesGuard,
+  },
+  roll: {
+    doc: "Elements moved along axes; what leaves at one end comes in at the other.",
+    operands: ["a"],
+    attributes: {
+      shift: { kind: "ints", doc: "How far, for each axis." },
+      axes: {
+        kind: "ints",
+        optional: true,
+        doc: "The axes; absent: the tensor is rolled as if flat, by the sum of `shift`.",
+      },
+    },
+    guard: rollGuard,
+  },
+  broadcast_to: {
+    doc: "The operand broadcast to a shape.",
+    operands: ["a"],
+    attributes: { shape: SHAPE },
+    guard: broadcastToGuard,
+  },
+  broadcast_arrays: {
+    doc: "The operands broadcast against each other.",
+    operands: ["...arrays"],
+    attributes: {},
+    outputs: (call: OpCall) => call.inputs.length,
+    guard: checkNotEmpty,
+  },
+  repeat: {
+    doc: "Each element repeated along an axis.",
+    operands: ["a"],
+    attributes: {
+      repeats: { kind: "int", doc: "How often." },
+      axis: {
+        kind: "int",
+        optional: true,
+        doc: "The axis; where it is absent the tensor is taken as flat.",
+      },
+    },
+    guard: repeatGuard,
+  },
+  tile: {
+    doc: "The whole tensor repeated along its axes.",
+    operands: ["a"],
+    attributes: { reps: { kind: "ints", doc: "How often along each axis, the last ones." } },
+    guard: tileGuard,
+  },
+  pad: {
+    doc: "With elements added before and after each axis.",
+    operands: ["a", "constant_values?"],
+    attributes: {
+      pad_width: {
+        kind: "ints",
+        doc: "How many: before the first axis, after it, before the second, and so on.",
+      },
+      mode: {
+        kind: "string",
+        optional: true,
+        values: ["constant", "edge", "reflect", "symmetric"],
+        doc: '`constant_values` or 0 ("constant"), the outermost element ("edge"), or the elements mirrored without ("reflect") or with the outermost ("symmetric"); "constant".',
+      },
+    },
+    guard: padGuard,
+  },
+  concatenate: {
+    doc: "Tensors one after the other along an axis.",
+    operands: ["...arrays"],
+    attributes: { axis: { kind: "int", optional: true, doc: "The axis; 0." } },
+    guard: concatenateGuard,
+  },
+  stack: {
+    doc: "Tensors of one shape along a new axis.",
+    operands: ["...arrays"],
+    attributes: { axis: { kind: "int", optional: true, doc: "Where it is in the result; 0." } },
+    guard: stackGuard,
+  },
+  split: {
+    doc: "Parts along an axis: so many equal `sections`, or cut before each of `indices`.",
+    operands: ["a"],
+    attributes: {
+      sections: { kind: "int", optional: true, doc: "How many; a divisor of the size." },
+      indices: { kind: "ints", optional: true, doc: "Where a new part begins." },
+      axis: { kind: "int", optional: true, doc: "The axis; 0." },
+    },
+    outputs: (call: OpCall) =>
+      has(call, "sections") ? int(call, "sections") : ints(call, "indices").length + 1,
+    guard: splitGuard,
+  },
+  unstack: {
+    doc: "The parts of size 1 along an axis, without that axis.",
+    operands: ["a"],
+    attributes: { axis: { kind: "int", optional: true, doc: "The axis; 0." } },
+    outputs: sizeAlong,
+    guard: unstackGuard,
+  },
+  as_strided: {
+    doc: "The operand's elements, row by row, seen through other sizes and strides.",
+    operands: ["a"],
+    attributes: {
+      shape: SHAPE,
+      strides: { kind: "ints", doc: "Elements from one to the next along each axis." },
+      offset: { kind: "int", optional: true, doc: "The first element; 0." },
+    },
+    guard: asStridedGuard,
+  },
+  contiguous: {
+    doc: "The same tensor, row by row in memory without gaps.",
+    operands: ["a"],
+    attributes: {
+      allow_col_major: {
+        kind: "bool",
+        optional: true,
+        doc: "Whether column by column will do; false.",
+      },
+    },
+  },
+} as const satisfies OpFamily;
