@@ -1,0 +1,41 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { type FileArray, readTensors, writeTensors } from "../../src/files/index.js";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "davit-files-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const array: FileArray = { type: { dtype: "int16", shape: [2] }, bytes: Uint8Array.of(1, 0, 2, 0) };
+
+it.each([
+  ["x.npy", ["value"]],
+  ["x.npz", ["a", "b"]],
+  ["x.safetensors", ["a", "b"]],
+])("writes and reads %s by its suffix", async (file, names) => {
+  const path = join(folder, file);
+  await writeTensors(path, new Map(names.map((name) => [name, array])));
+  const read = await readTensors(path);
+  expect([...read.keys()]).toEqual(names);
+  for (const { type, bytes } of read.values()) {
+    expect(type).toEqual(array.type);
+    expect([...bytes]).toEqual([...array.bytes]);
+  }
+});
+
+it("refuses other suffixes, and two tensors in one .npy", async () => {
+  const two = new Map([
+    ["a", array],
+    ["b", array],
+  ]);
+  await expect(readTensors("x.csv")).rejects.toMatchObject({ code: "file_name", path: "x.csv" });
+  await expect(writeTensors("x", two)).rejects.toMatchObject({ code: "file_name" });
+  await expect(writeTensors(join(folder, "x.npy"), two)).rejects.toMatchObject({
+    code: "file_name",
+    expected: "a name that ends in .npz or .safetensors",
+  });
+});
