@@ -1,0 +1,105 @@
+import { HookError, show } from "./error.js";
+import type { Site } from "./site.js";
+
+/**
+ * Which sites a subscription is for. `label` is a glob (`*` any characters, `?` one, `\` takes the next as it
+ * is) held against the label of a hook or print, or its name where it has no label; `probe` is one
+ * against the label of any node.
+ */
+export type Match =
+  | "all"
+  | { readonly id: Uint8Array }
+  | { readonly name: string }
+  | { readonly label: string }
+  | { readonly probe: string };
+
+/** Tells whether a site is meant. */
+export type SiteTest = (site: Site) => boolean;
+
+const EXPECTED =
+  '"all", or one of { id: 16 bytes }, { name: text }, { label: glob }, { probe: glob }';
+const LONGEST = 1024;
+
+/**
+ * The test that a match stands for.
+ * @throws HookError `bad_match`
+ */
+export function siteTest(match: Match): SiteTest {
+  if (match === "all") return isHook;
+  if (typeof match !== "object" || match === null || Object.keys(match).length !== 1) {
+    throw bad(match);
+  }
+  if ("id" in match) {
+    const { id } = match;
+    if (!(id instanceof Uint8Array) || id.length !== 16) throw bad(match);
+    const wanted = Buffer.from(id);
+    return (site) => isHook(site) && site.id !== undefined && wanted.equals(site.id);
+  }
+  if ("name" in match) {
+    const { name } = match;
+    if (typeof name !== "string") throw bad(match);
+    return (site) => isHook(site) && site.name === name;
+  }
+  if ("label" in match) {
+    const matches = glob(match.label, match);
+    return (site) => {
+      const text = site.label ?? site.name;
+      return isHook(site) && text !== undefined && matches(text);
+    };
+  }
+  if ("probe" in match) {
+    const matches = glob(match.probe, match);
+    return (site) => site.label !== undefined && matches(site.label);
+  }
+  throw bad(match);
+}
+
+function isHook(site: Site): boolean {
+  return site.kind === "hook" || site.kind === "print";
+}
+
+function glob(pattern: unknown, match: Match): (text: string) => boolean {
+  if (typeof pattern !== "string" || pattern.length > LONGEST) throw bad(match);
+  return compileGlob(pattern);
+}
+
+/** A test for a glob. Takes time in proportion to pattern × text at most. */
+export function compileGlob(pattern: string): (text: string) => boolean {
+  const steps: { readonly kind: "text" | "one" | "any"; readonly char: string }[] = [];
+  const chars = [...pattern];
+  for (let index = 0; index < chars.length; index++) {
+    const char = chars[index] as string;
+    if (char === "*") steps.push({ kind: "any", char });
+    else if (char === "?") steps.push({ kind: "one", char });
+    else if (char === "\\" && index + 1 < chars.length) {
+      steps.push({ kind: "text", char: chars[++index] as string });
+    } else steps.push({ kind: "text", char });
+  }
+  return (value) => {
+    const text = [...value];
+    let step = 0;
+    let at = 0;
+    // Where to go on when a guess of how much the last `*` takes turns out wrong.
+    let retryStep = -1;
+    let retryAt = 0;
+    while (at < text.length) {
+      const next = steps[step];
+      if (next?.kind === "any") {
+        retryStep = ++step;
+        retryAt = at;
+      } else if (next !== undefined && (next.kind === "one" || next.char === text[at])) {
+        step++;
+        at++;
+      } else if (retryStep >= 0) {
+        step = retryStep;
+        at = ++retryAt;
+      } else return false;
+    }
+    while (steps[step]?.kind === "any") step++;
+    return step === steps.length;
+  };
+}
+
+function bad(match: unknown): HookError {
+  return new HookError("bad_match", `a match is ${show(match)}`, EXPECTED);
+}

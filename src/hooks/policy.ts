@@ -1,0 +1,96 @@
+import type { NativeSubscription, NativeView } from "../native.js";
+import { HookError, show } from "./error.js";
+
+/**
+ * Which firings a subscriber gets: `every` one (the run waits for a slow reader), the `latest` when the reader is
+ * ready, every n-th, or at most so many a second.
+ */
+export type Policy = "every" | "latest" | { readonly sample: number } | { readonly rate: number };
+
+/**
+ * What a subscriber gets of a value: all of it, a part (clipped to the value; axes not given are taken whole),
+ * or statistics with a histogram of so many bins.
+ */
+export type View =
+  | "full"
+  | "summary"
+  | { readonly slice: { readonly start: readonly number[]; readonly size: readonly number[] } }
+  | { readonly summary: { readonly bins: number } };
+
+/** How a subscriber wants its values. */
+export interface Delivery {
+  /** Default `every`. */
+  readonly policy?: Policy | undefined;
+  /** Default `full`. */
+  readonly view?: View | undefined;
+}
+
+const DEFAULT_BINS = 16;
+const MAX_BINS = 4096;
+const MAX_INT = 2 ** 31 - 1;
+const MAX_RANK = 32;
+const MAX_HZ = 1e6;
+
+/**
+ * The delivery as the native engine takes it.
+ * @throws HookError `bad_policy` or `bad_view`
+ */
+export function nativeDelivery(delivery: Delivery): Omit<NativeSubscription, "channel"> {
+  return { ...nativePolicy(delivery.policy ?? "every"), view: nativeView(delivery.view ?? "full") };
+}
+
+function nativePolicy(policy: Policy): Pick<NativeSubscription, "policy" | "interval"> {
+  if (policy === "every" || policy === "latest") return { policy, interval: 0 };
+  if (hasOneKey(policy)) {
+    if ("sample" in policy && isInteger(policy.sample, 1)) {
+      return { policy: "sample", interval: policy.sample };
+    }
+    if ("rate" in policy && typeof policy.rate === "number") {
+      // Written so that NaN is refused too.
+      if (policy.rate > 0 && policy.rate <= MAX_HZ) {
+        return { policy: "rate", interval: 1000 / policy.rate };
+      }
+    }
+  }
+  throw new HookError(
+    "bad_policy",
+    `a policy is ${show(policy)}`,
+    `"every", "latest", { sample: n } with an integer n from 1 to ${MAX_INT}, or { rate: hz } with 0 < hz <= ${MAX_HZ}`,
+  );
+}
+
+function nativeView(view: View): NativeView {
+  if (view === "full") return { kind: "full" };
+  if (view === "summary") return { kind: "summary", bins: DEFAULT_BINS };
+  if (hasOneKey(view)) {
+    if ("summary" in view && isInteger(view.summary?.bins, 0, MAX_BINS)) {
+      return { kind: "summary", bins: view.summary.bins };
+    }
+    if ("slice" in view && isSlice(view.slice)) return { kind: "slice", ...view.slice };
+  }
+  throw new HookError(
+    "bad_view",
+    `a view is ${show(view)}`,
+    `"full", "summary", { summary: { bins } } with bins from 0 to ${MAX_BINS}, or { slice: { start, size } } with two lists of integers >= 0 of one length`,
+  );
+}
+
+function isSlice(slice: unknown): slice is { start: number[]; size: number[] } {
+  if (typeof slice !== "object" || slice === null) return false;
+  const { start, size } = slice as { start?: unknown; size?: unknown };
+  return isSizes(start) && isSizes(size) && start.length === size.length;
+}
+
+function isSizes(value: unknown): value is number[] {
+  return (
+    Array.isArray(value) && value.length <= MAX_RANK && value.every((item) => isInteger(item, 0))
+  );
+}
+
+function isInteger(value: unknown, least: number, most = MAX_INT): value is number {
+  return Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
+}
+
+function hasOneKey(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.keys(value).length === 1;
+}

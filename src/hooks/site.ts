@@ -1,0 +1,25 @@
+import type { ProgramId } from "../native.js";
+import type { TensorType } from "../tensor/dtype.js";
+
+/** A node of a program that can be watched: a hook, a print, a call, or any node with a label. */
+export interface Site {
+  /** The node's number in program order, counted over all functions. */
+  readonly site: number;
+  /** Its index in its function. */
+  readonly node: number;
+  /** The function's name. */
+  readonly function: string;
+  readonly kind: "hook" | "print" | "call" | "node";
+  /** 16 bytes; only a plain node has none. */
+  readonly id?: Uint8Array;
+  readonly name?: string;
+  readonly label?: string;
+  /** The types of its values. */
+  readonly types: readonly TensorType[];
+}
+
+/** What the router needs to know of a loaded program. */
+export interface WatchedProgram {
+  readonly id: ProgramId;
+  readonly sites: readonly Site[];
+}

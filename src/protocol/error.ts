@@ -1,0 +1,32 @@
+/** A message or frame that is wrong: `code` is stable, the message is for people. */
+export class ProtocolError extends Error {
+  override readonly name = "ProtocolError";
+
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly expected?: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Prints a value that a client sent, shortened, for a message. */
+export function describe(value: unknown): string {
+  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  if (typeof value === "string") return JSON.stringify(clip(value));
+  if (Array.isArray(value)) return value.length === 0 ? "an empty array" : array(value);
+  if (typeof value === "object" && value !== null) {
+    return `a map with the keys ${clip(Object.keys(value).slice(0, 8).join(", "))}`;
+  }
+  return String(value);
+}
+
+function array(value: readonly unknown[]): string {
+  const items = value.slice(0, 4).map((item) => (Array.isArray(item) ? "[…]" : describe(item)));
+  return clip(`[${items.join(", ")}${value.length > 4 ? ", …" : ""}]`);
+}
+
+function clip(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
