@@ -7,6 +7,7 @@
 
 #include "blas/blas.h"
 #include "node/convert.h"
+#include "node/engine.h"
 #include "ops/infer.h"
 
 namespace davit::node {
@@ -121,6 +122,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("versions", Napi::Function::New(env, versions, "versions"));
   exports.Set("opNames", Napi::Function::New(env, op_names, "opNames"));
   exports.Set("inferTypes", Napi::Function::New(env, infer, "inferTypes"));
+  exports.Set("Engine", EngineObject::define(env));
   exports.Set("evalOp", Napi::Function::New(env, eval_op, "evalOp"));
   return exports;
 }

@@ -121,6 +121,8 @@ export interface NativeEngine {
 
   memory(): NativeMemory;
   counters(): Readonly<Record<string, number>>;
+  /** Whether the process stays alive for what the engine may still tell; false at first. */
+  setAlive(alive: boolean): void;
 }
 
 /** A batch of what happened, in order. See `src/engine/batch.ts` for the layout of `words`. */

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <thread>
 
@@ -139,11 +140,11 @@ void Lane::post(std::function<void()> task) {
   posted_.notify_one();
 }
 
-const Lane::Compiled& Lane::compiled(const ProgramPtr& program, const Function& function,
-                                     const Segment& segment, const std::vector<int>& sites) {
+Lane::Variant& Lane::variant(const ProgramPtr& program, const Function& function,
+                             const Segment& segment, const std::vector<int>& sites) {
   auto& variants = variants_[segment.id];
-  for (const auto& variant : variants) {
-    if (variant.sites == sites) return variant.function;
+  for (auto& variant : variants) {
+    if (variant.sites == sites) return variant;
   }
   if (variants.size() >= kVariants) {
     erase(variants.front());
@@ -151,7 +152,8 @@ const Lane::Compiled& Lane::compiled(const ProgramPtr& program, const Function& 
   }
   auto id = next_compile_id.fetch_add(1);
   // The first call traces; the time it takes is what a user sees as compiling.
-  auto trace = [this, &function, &segment, sites](const Arrays& inputs) {
+  std::function<Arrays(const Arrays&)> trace = [this, &function, &segment,
+                                                sites](const Arrays& inputs) {
     auto begin = std::chrono::steady_clock::now();
     auto outputs = build(function, segment, sites, inputs);
     auto took = std::chrono::steady_clock::now() - begin;
@@ -160,9 +162,29 @@ const Lane::Compiled& Lane::compiled(const ProgramPtr& program, const Function& 
         std::chrono::duration_cast<std::chrono::microseconds>(took).count());
     return outputs;
   };
-  std::function<Arrays(const Arrays&)> traced = trace;
-  variants.push_back({sites, id, program, mx::detail::compile(std::move(traced), id)});
-  return variants.back().function;
+  variants.push_back({sites, id, program, mx::detail::compile(std::move(trace), id), {}});
+  return variants.back();
+}
+
+const Lane::Compiled& Lane::compiled(const ProgramPtr& program, const Function& function,
+                                     const Segment& segment, const std::vector<int>& sites) {
+  return variant(program, function, segment, sites).function;
+}
+
+const std::vector<Segment>& Lane::pieces(const ProgramPtr& program, const Function& function,
+                                         const Segment& segment, const std::vector<int>& sites) {
+  auto& pieces = variant(program, function, segment, sites).pieces;
+  if (pieces.empty()) {
+    int first = segment.first;
+    for (int i = segment.first; i < segment.last; ++i) {
+      int site = function.nodes[static_cast<size_t>(i)].site;
+      bool cut = i + 1 == segment.last || std::binary_search(sites.begin(), sites.end(), site);
+      if (!cut) continue;
+      pieces.push_back(function.segment(first, i + 1));
+      first = i + 1;
+    }
+  }
+  return pieces;
 }
 
 Arrays Lane::build(const Function& function, const Segment& segment,

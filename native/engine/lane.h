@@ -21,7 +21,6 @@ struct Counters {
   std::atomic<int64_t> compiled{0};
   std::atomic<int64_t> compile_microseconds{0};
   std::atomic<int64_t> runs{0};
-  std::atomic<int64_t> events{0};
 };
 
 class Lane {
@@ -40,6 +39,9 @@ class Lane {
   // and its last output.
   const Compiled& compiled(const ProgramPtr& program, const Function& function,
                            const Segment& segment, const std::vector<int>& sites);
+  // The segment cut behind each of its watched nodes, for when one launch may emit too much.
+  const std::vector<Segment>& pieces(const ProgramPtr& program, const Function& function,
+                                     const Segment& segment, const std::vector<int>& sites);
   // Forgets what was compiled for a program.
   void forget(int64_t program);
 
@@ -57,8 +59,11 @@ class Lane {
     std::uintptr_t compile_id;
     ProgramPtr program;  // what the function refers to
     Compiled function;
+    std::vector<Segment> pieces;
   };
 
+  Variant& variant(const ProgramPtr& program, const Function& function, const Segment& segment,
+                   const std::vector<int>& sites);
   static void* main(void* lane);
   void loop();
   Arrays build(const Function& function, const Segment& segment, const std::vector<int>& sites,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <set>
 
 namespace davit {
@@ -90,6 +91,10 @@ void Function::prepare() {
     next += static_cast<int>(node.outputs.size());
   }
   value_count = next;
+  bound.clear();
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (nodes[i].kind == NodeKind::bound_constant) bound.push_back(static_cast<int>(i));
+  }
 
   last_use.assign(static_cast<size_t>(value_count), -1);
   for (int i = 0; i < static_cast<int>(nodes.size()); ++i) {
@@ -154,7 +159,9 @@ Program::Program(int64_t id, std::vector<Function> functions)
   }
   for (const Function& function : functions_) {
     for (const Node& node : function.nodes) {
-      if (node.kind == NodeKind::while_) iterations_.emplace(node.site, join(node));
+      if (node.kind != NodeKind::while_) continue;
+      iterations_.emplace(node.site, join(node));
+      if (auto counter = recognize(node)) counters_.emplace(node.site, *counter);
     }
   }
 }
@@ -181,6 +188,88 @@ Function Program::join(const Node& loop) const {
   joined.results.push_back(predicate_values[static_cast<size_t>(predicate.results.front())]);
   joined.prepare();
   return joined;
+}
+
+namespace {
+
+// The node that makes a value, or null where it is a parameter.
+const Node* maker(const Function& function, int value) {
+  for (const Node& node : function.nodes) {
+    int offset = value - node.first_output;
+    if (offset >= 0 && offset < static_cast<int>(node.outputs.size())) return &node;
+  }
+  return nullptr;
+}
+
+// The value of a scalar integer constant.
+std::optional<int64_t> integer_constant(const Function& function, int value) {
+  const Node* node = value < 0 ? nullptr : maker(function, value);
+  if (node == nullptr || node->kind != NodeKind::constant) return std::nullopt;
+  auto it = node->attributes.find("data");
+  if (it == node->attributes.end()) return std::nullopt;
+  const auto& data = std::get<std::vector<uint8_t>>(it->second);
+  const auto& type = node->outputs[0];
+  if (data.size() != mx::size_of(type.dtype) || !mx::issubdtype(type.dtype, mx::signedinteger)) {
+    return std::nullopt;
+  }
+  uint64_t raw = 0;
+  std::memcpy(&raw, data.data(), data.size());
+  auto unused = static_cast<int>(64 - 8 * data.size());
+  return static_cast<int64_t>(raw << unused) >> unused;
+}
+
+}  // namespace
+
+int64_t Counter::trips(int64_t initial, int64_t bound_value) const {
+  int64_t distance = step > 0 ? bound_value - initial : initial - bound_value;
+  int64_t stride = step > 0 ? step : -step;
+  if (inclusive) ++distance;
+  return distance <= 0 ? 0 : (distance + stride - 1) / stride;
+}
+
+std::optional<Counter> Program::recognize(const Node& loop) const {
+  const Function& predicate = function(loop.functions[0]);
+  const Function& body = function(loop.functions[1]);
+  const Node* test = maker(predicate, predicate.results.front());
+  if (test == nullptr || test->inputs.size() != 2) return std::nullopt;
+
+  bool upwards = test->op == "less" || test->op == "less_equal";
+  bool downwards = test->op == "greater" || test->op == "greater_equal";
+  if (!upwards && !downwards) return std::nullopt;
+  Counter counter;
+  counter.inclusive = test->op == "less_equal" || test->op == "greater_equal";
+
+  int carries = static_cast<int>(loop.outputs.size());
+  int operands = static_cast<int>(predicate.parameters.size());
+  int carry = test->inputs[0];
+  if (carry < 0 || carry >= carries) return std::nullopt;
+  counter.carry = static_cast<size_t>(carry);
+  const TensorType& type = loop.outputs[counter.carry];
+  if (!type.shape.empty() || !mx::issubdtype(type.dtype, mx::signedinteger)) return std::nullopt;
+
+  int bound = test->inputs[1];
+  if (bound >= carries && bound < operands) {
+    if (!(predicate.parameters[static_cast<size_t>(bound)] == type)) return std::nullopt;
+    counter.bound_operand = static_cast<size_t>(bound);
+  } else if (auto value = integer_constant(predicate, bound)) {
+    counter.bound = *value;
+  } else {
+    return std::nullopt;
+  }
+
+  const Node* next = maker(body, body.results[counter.carry]);
+  if (next == nullptr || next->op != "add" || next->inputs.size() != 2) return std::nullopt;
+  int other = next->inputs[0] == carry ? next->inputs[1] : next->inputs[0];
+  if (next->inputs[0] != carry && next->inputs[1] != carry) return std::nullopt;
+  auto step = integer_constant(body, other);
+  if (!step || (upwards ? *step <= 0 : *step >= 0)) return std::nullopt;
+  counter.step = *step;
+  return counter;
+}
+
+const Counter* Program::counter_of(const Node& loop) const {
+  auto it = counters_.find(loop.site);
+  return it == counters_.end() ? nullptr : &it->second;
 }
 
 const Function& Program::iteration_of(const Node& loop) const {

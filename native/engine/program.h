@@ -58,6 +58,7 @@ struct Function {
   int value_count = 0;
   std::vector<int> last_use;  // of each value: index of the last node that uses it, or kResult
   std::vector<Step> steps;
+  std::vector<int> bound;  // nodes that are bound constants
 
   static constexpr int kResult = INT32_MAX;
 
@@ -68,6 +69,19 @@ struct Function {
   // The only segment of a function without control flow; null where there is none or are several.
   const Segment* straight() const;
   const TensorType& type_of_value(int value) const;
+};
+
+// A `while` whose number of iterations is known when it begins: an integer carry that the predicate
+// compares with a bound, and to which the body adds a constant.
+struct Counter {
+  size_t carry = 0;
+  std::optional<size_t> bound_operand;  // operand of the loop that is the bound, or
+  int64_t bound = 0;                    // the bound itself
+  int64_t step = 0;
+  bool inclusive = false;  // <= (or >=) rather than < (or >)
+
+  // How often the body runs from an initial value.
+  int64_t trips(int64_t initial, int64_t bound_value) const;
 };
 
 class Program {
@@ -82,15 +96,20 @@ class Program {
   // Its results are the carries and the predicate.
   const Function& iteration_of(const Node& loop) const;
 
+  // The counter of a `while`, where one was recognised.
+  const Counter* counter_of(const Node& loop) const;
+
   WatchTablePtr watches() const;
   void watch(int site, std::vector<SubscriptionPtr> subscriptions);
 
  private:
   Function join(const Node& loop) const;
+  std::optional<Counter> recognize(const Node& loop) const;
 
   const int64_t id_;
   std::vector<Function> functions_;
   std::map<int, Function> iterations_;  // by the loop's site
+  std::map<int, Counter> counters_;     // likewise
   mutable std::mutex mutex_;
   WatchTablePtr watches_ = std::make_shared<const WatchTable>();
 };

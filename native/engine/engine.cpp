@@ -1,0 +1,275 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <thread>
+
+namespace davit {
+
+namespace {
+
+template <typename Map>
+auto& find(Map& map, int64_t id, const char* what) {
+  auto it = map.find(id);
+  if (it == map.end()) {
+    throw OpError(std::string(what) + "_unknown",
+                  std::string(what) + " " + std::to_string(id) + " does not exist");
+  }
+  return it->second;
+}
+
+// Settings of the whole process. The thread that first touches MLX's scheduler is its "main" thread
+// and can see other streams' errors in the middle of an evaluation; a thread that ends takes that role.
+void set_up_mlx(const EngineOptions& options) {
+  std::thread([&] {
+    mx::set_default_device(options.device);
+    mx::synchronize(mx::default_stream(mx::Device::cpu));
+    if (options.memory_limit > 0) mx::set_memory_limit(options.memory_limit);
+    mx::set_cache_limit(options.cache_limit);
+    // On the CPU of Linux fused kernels are built by a C++ compiler at run time, 300 ms and more each,
+    // through files with predictable names.
+    if (options.device == mx::Device::cpu) mx::set_compile_mode(mx::CompileMode::no_fuse);
+  }).join();
+}
+
+}  // namespace
+
+Engine::Engine(EngineOptions options)
+    : outbox_(options.wake), memory_limit_(options.memory_limit) {
+  set_up_mlx(options);
+  for (int i = 0; i < std::max(1, options.lanes); ++i) {
+    lanes_.push_back(std::make_unique<Lane>(outbox_, counters_, options.device));
+  }
+}
+
+int64_t Engine::load_program(std::vector<Function> functions) {
+  int64_t id = next_id_++;
+  programs_.emplace(id, std::make_shared<Program>(id, std::move(functions)));
+  return id;
+}
+
+void Engine::unload_program(int64_t program) {
+  if (programs_.erase(program) == 0) return;
+  for (auto& lane : lanes_) {
+    lane->post([lane = lane.get(), program] { lane->forget(program); });
+  }
+}
+
+const ProgramPtr& Engine::program(int64_t id) const { return find(programs_, id, "program"); }
+
+int64_t Engine::create_queue() {
+  int64_t id = next_id_++;
+  auto queue = std::make_shared<Queue>();
+  queue->id = id;
+  queue->lane = lanes_[next_lane_++ % lanes_.size()].get();
+  queues_.emplace(id, std::move(queue));
+  return id;
+}
+
+void Engine::close_queue(int64_t queue) { queues_.erase(queue); }
+
+void Engine::settled(Value& value) {
+  auto waiters = std::move(value.waiters);
+  value.waiters.clear();
+  for (const auto& run : waiters) {
+    if (--run->waiting_on == 0) try_start(*run->queue());
+  }
+}
+
+void Engine::settle(Value& value, mx::array array) {
+  std::lock_guard lock(mutex_);
+  if (value.settled()) return;
+  value.set(std::move(array));
+  settled(value);
+}
+
+void Engine::settle(Value& value, FailurePtr failure) {
+  std::lock_guard lock(mutex_);
+  if (value.settled()) return;
+  value.fail(std::move(failure));
+  settled(value);
+}
+
+std::vector<int64_t> Engine::run(int64_t id, int64_t program_id, int64_t queue_id,
+                                 const std::vector<int64_t>& input_ids,
+                                 const std::vector<std::pair<int, int64_t>>& watches) {
+  const auto& program = find(programs_, program_id, "program");
+  const auto& queue = find(queues_, queue_id, "queue");
+  const Function& entry = program->entry();
+  if (input_ids.size() != entry.parameters.size()) {
+    throw OpError("input_count", "the program takes " + std::to_string(entry.parameters.size()) +
+                                     " inputs, not " + std::to_string(input_ids.size()));
+  }
+  std::vector<ValuePtr> inputs;
+  inputs.reserve(input_ids.size());
+  for (size_t i = 0; i < input_ids.size(); ++i) {
+    inputs.push_back(values_.get(input_ids[i]));
+    if (inputs[i]->type() == entry.parameters[i]) continue;
+    throw OpError("input_type", "input " + std::to_string(i) + " is " +
+                                    to_string(inputs[i]->type()) + "; the program takes " +
+                                    to_string(entry.parameters[i]));
+  }
+  std::vector<RunWatch> own;
+  own.reserve(watches.size());
+  for (const auto& [site, subscription_id] : watches) {
+    own.emplace_back(site, subscription(subscription_id));
+  }
+  std::vector<ValuePtr> outputs;
+  std::vector<int64_t> output_ids;
+  for (int result : entry.results) {
+    outputs.push_back(std::make_shared<Value>(entry.type_of_value(result)));
+    output_ids.push_back(values_.add(outputs.back()));
+  }
+  auto run = std::make_shared<Run>(*this, id, program, queue, std::move(inputs),
+                                   std::move(outputs), std::move(own));
+  std::lock_guard lock(mutex_);
+  if (!runs_.emplace(id, run).second) {
+    throw OpError("run_exists", "run " + std::to_string(id) + " is under way");
+  }
+  for (const auto& input : run->inputs()) {
+    if (!input->pending()) continue;
+    input->waiters.push_back(run);
+    ++run->waiting_on;
+  }
+  queue->runs.push_back(run);
+  try_start(*queue);
+  return output_ids;
+}
+
+void Engine::try_start(Queue& queue) {
+  if (queue.busy || queue.runs.empty()) return;
+  const auto& run = queue.runs.front();
+  if (run->waiting_on > 0) return;
+  queue.busy = true;
+  run->started = true;
+  run->resume();
+}
+
+void Engine::finished(const RunPtr& run, const Arrays& results, FailurePtr failure) {
+  counters_.runs.fetch_add(1, std::memory_order_relaxed);
+  {
+    std::lock_guard lock(mutex_);
+    run->finished = true;
+    runs_.erase(run->id());
+    for (size_t i = 0; i < run->outputs().size(); ++i) {
+      Value& output = *run->outputs()[i];
+      if (failure) {
+        output.fail(failure);
+      } else {
+        output.set(results[i]);
+      }
+      settled(output);
+    }
+    auto& queue = *run->queue();
+    queue.runs.pop_front();
+    queue.busy = false;
+    try_start(queue);
+  }
+  outbox_.finished(run->id(), failure.get());
+}
+
+void Engine::cancel(int64_t id, std::string code, std::string message) {
+  RunPtr run;
+  {
+    std::lock_guard lock(mutex_);
+    auto it = runs_.find(id);
+    if (it == runs_.end()) return;
+    run = it->second;
+    run->cancel_flag().set(std::move(code), std::move(message));
+    if (!run->started) {
+      // It never gets to a lane: it leaves its queue and fails at once.
+      auto failure = std::make_shared<Failure>();
+      try {
+        run->cancel_flag().check();
+      } catch (const RunError& error) {
+        *failure = *error.failure();
+      }
+      auto& runs = run->queue()->runs;
+      runs.erase(std::find(runs.begin(), runs.end(), run));
+      runs_.erase(it);
+      for (const auto& input : run->inputs()) std::erase(input->waiters, run);
+      for (const auto& output : run->outputs()) {
+        output->fail(failure);
+        settled(*output);
+      }
+      try_start(*run->queue());
+      outbox_.finished(id, failure.get());
+      return;
+    }
+  }
+  run->queue()->lane->wake();
+  run->resume();
+}
+
+void Engine::reply(int64_t id, int64_t call, const std::vector<int64_t>& value_ids) {
+  Arrays arrays;
+  for (int64_t value : value_ids) arrays.push_back(values_.get(value)->array());
+  RunPtr run;
+  {
+    std::lock_guard lock(mutex_);
+    auto it = runs_.find(id);
+    if (it == runs_.end()) return;
+    run = it->second;
+  }
+  run->reply(call, std::move(arrays));
+}
+
+void Engine::reply_error(int64_t id, int64_t call, std::string code, std::string message) {
+  RunPtr run;
+  {
+    std::lock_guard lock(mutex_);
+    auto it = runs_.find(id);
+    if (it == runs_.end()) return;
+    run = it->second;
+  }
+  run->reply_error(call, std::make_shared<Failure>(Failure{std::move(code), std::move(message)}));
+}
+
+int64_t Engine::create_channel(int64_t budget) {
+  int64_t id = next_id_++;
+  channels_.emplace(id, std::make_shared<Channel>(budget));
+  return id;
+}
+
+void Engine::close_channel(int64_t channel) {
+  auto it = channels_.find(channel);
+  if (it == channels_.end()) return;
+  it->second->close();
+  channels_.erase(it);
+}
+
+void Engine::credit(int64_t channel, int64_t bytes) {
+  auto it = channels_.find(channel);
+  if (it == channels_.end()) return;  // credit may come after the channel was closed
+  it->second->release(bytes);
+  if (!it->second->idle()) return;
+  for (const auto& [_, subscription] : subscriptions_) {
+    if (subscription->channel() == it->second) subscription->flush(outbox_, -1);
+  }
+}
+
+int64_t Engine::create_subscription(int64_t channel, Policy policy, double interval, View view) {
+  const auto& shared = find(channels_, channel, "channel");
+  int64_t id = next_id_++;
+  subscriptions_.emplace(
+      id, std::make_shared<Subscription>(id, shared, policy, interval, std::move(view)));
+  return id;
+}
+
+void Engine::close_subscription(int64_t subscription) {
+  auto it = subscriptions_.find(subscription);
+  if (it == subscriptions_.end()) return;
+  it->second->close();
+  subscriptions_.erase(it);
+}
+
+SubscriptionPtr Engine::subscription(int64_t id) const {
+  return find(subscriptions_, id, "subscription");
+}
+
+void Engine::watch(int64_t program_id, int site, const std::vector<int64_t>& ids) {
+  std::vector<SubscriptionPtr> subscriptions;
+  for (int64_t id : ids) subscriptions.push_back(subscription(id));
+  find(programs_, program_id, "program")->watch(site, std::move(subscriptions));
+}
+
+}  // namespace davit

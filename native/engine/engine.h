@@ -1,0 +1,98 @@
+// The engine: lanes, queues, tensors, programs and subscriptions by their ids.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/lane.h"
+#include "engine/outbox.h"
+#include "engine/run.h"
+#include "engine/value.h"
+
+namespace davit {
+
+// Runs of one queue happen in order, on one lane.
+struct Queue {
+  int64_t id;
+  Lane* lane;
+  std::deque<RunPtr> runs;  // the scheduler's lock guards what follows
+  bool busy = false;
+  bool closed = false;
+};
+
+struct EngineOptions {
+  int lanes = 1;
+  size_t memory_limit = 0;
+  size_t cache_limit = 0;
+  mx::Device device = mx::Device::cpu;
+  std::function<void()> wake;  // called from any thread when the outbox is no longer empty
+};
+
+// Methods are for one host thread, except where they say otherwise. Unknown ids throw OpError.
+class Engine {
+ public:
+  explicit Engine(EngineOptions options);
+
+  int64_t load_program(std::vector<Function> functions);
+  void unload_program(int64_t program);
+  const ProgramPtr& program(int64_t id) const;
+
+  int64_t create_queue();
+  void close_queue(int64_t queue);
+
+  ValueStore& values() { return values_; }
+  // Settles a pending tensor and lets runs go that waited for it; from any thread.
+  void settle(Value& value, mx::array array);
+  void settle(Value& value, FailurePtr failure);
+
+  // Queues a run and names its outputs. `watches` holds subscriptions of this run alone, by site.
+  std::vector<int64_t> run(int64_t id, int64_t program, int64_t queue,
+                           const std::vector<int64_t>& inputs,
+                           const std::vector<std::pair<int, int64_t>>& watches);
+  void cancel(int64_t run, std::string code, std::string message);
+  void reply(int64_t run, int64_t call, const std::vector<int64_t>& values);
+  void reply_error(int64_t run, int64_t call, std::string code, std::string message);
+
+  int64_t create_channel(int64_t budget);
+  void close_channel(int64_t channel);
+  void credit(int64_t channel, int64_t bytes);
+  int64_t create_subscription(int64_t channel, Policy policy, double interval, View view);
+  void close_subscription(int64_t subscription);
+  void watch(int64_t program, int site, const std::vector<int64_t>& subscriptions);
+
+  Outbox& outbox() { return outbox_; }
+  Counters& counters() { return counters_; }
+  size_t memory_limit() const { return memory_limit_; }
+
+  // The lanes': a run is over. `results` are its outputs where `failure` is null.
+  void finished(const RunPtr& run, const Arrays& results, FailurePtr failure);
+  int64_t next_call() { return next_call_.fetch_add(1); }
+
+ private:
+  void try_start(Queue& queue);
+  void settled(Value& value);
+  SubscriptionPtr subscription(int64_t id) const;
+
+  Outbox outbox_;
+  Counters counters_;
+  ValueStore values_;
+  size_t memory_limit_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+
+  std::mutex mutex_;  // guards queues' contents, waiters of tensors, and runs_
+  std::unordered_map<int64_t, RunPtr> runs_;
+
+  int64_t next_id_ = 1;
+  std::unordered_map<int64_t, ProgramPtr> programs_;
+  std::unordered_map<int64_t, std::shared_ptr<Queue>> queues_;
+  std::unordered_map<int64_t, std::shared_ptr<Channel>> channels_;
+  std::unordered_map<int64_t, SubscriptionPtr> subscriptions_;
+  size_t next_lane_ = 0;
+  std::atomic<int64_t> next_call_{1};
+};
+
+}  // namespace davit

@@ -1,0 +1,140 @@
+// One run of a program: a stack of frames that its lane advances, and that can be put aside while the
+// run waits for a reply or for hook credit.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "engine/checkpoint.h"
+#include "engine/hook.h"
+#include "engine/lane.h"
+#include "engine/program.h"
+
+namespace davit {
+
+class Engine;
+struct Queue;
+
+// A subscription of one run alone.
+using RunWatch = std::pair<int, SubscriptionPtr>;
+
+class Run : public std::enable_shared_from_this<Run> {
+ public:
+  Run(Engine& engine, int64_t id, ProgramPtr program, std::shared_ptr<Queue> queue,
+      std::vector<ValuePtr> inputs, std::vector<ValuePtr> outputs, std::vector<RunWatch> watches);
+
+  int64_t id() const { return id_; }
+  const std::vector<ValuePtr>& inputs() const { return inputs_; }
+  const std::vector<ValuePtr>& outputs() const { return outputs_; }
+  const std::shared_ptr<Queue>& queue() const { return queue_; }
+  CancelFlag& cancel_flag() { return cancel_; }
+
+  // On the lane: goes on until the run is finished (the engine is told) or has to wait.
+  void advance();
+  // From any thread: advances the run if it waits.
+  void resume();
+
+  // Answers of a `call`, from any thread. Those that do not fit the call waited for are ignored.
+  void reply(int64_t call, Arrays values);
+  void reply_error(int64_t call, FailurePtr failure);
+
+  // The scheduler's, under its lock.
+  int waiting_on = 0;
+  bool started = false;
+  bool finished = false;
+
+ private:
+  // Where the results of a frame go.
+  using Continuation = std::function<void(Arrays)>;
+
+  // A loop that is under way in a frame.
+  struct Loop {
+    const Node* node;
+    const Function* body;
+    Arrays carries;
+    Arrays invariants;
+    int64_t iteration = 0;
+    int64_t trips = 0;   // of a counted loop
+    bool indexed = false;  // the body's first parameter is the iteration
+    int64_t batch = 1;
+  };
+
+  struct Frame {
+    const Function* function;
+    std::vector<std::optional<mx::array>> values;
+    size_t step = 0;
+    size_t piece = 0;
+    std::optional<int64_t> iteration;  // where the frame is a pass of a loop
+    std::shared_ptr<Loop> loop;        // where the current step is a counted loop
+    Continuation done;
+  };
+
+  // Who watches a segment now.
+  struct Watching {
+    WatchTablePtr table;
+    std::vector<int> sites;
+    std::shared_ptr<const FiringPlan> plan;
+    std::vector<std::pair<std::shared_ptr<Channel>, int64_t>> bytes;  // of policy `every`
+    int64_t largest_share() const;  // of passes that fit the tightest budget; 0 if not even one
+  };
+
+  bool step(Frame& frame);
+  bool launch(Frame& frame, const Segment& segment);
+  bool launch_whole(Frame& frame, const Segment& segment, const Watching& watching);
+  bool control(Frame& frame, const Node& node);
+  bool call(Frame& frame, const Node& node);
+  void branch(Frame& frame, const Node& node);
+  void begin_while(Frame& frame, const Node& node);
+  void iterate(const std::shared_ptr<Loop>& loop, Frame& parent);
+  bool counted(Frame& frame, const Node& node);
+  bool pass_batch(Loop& loop, const Segment* segment);
+
+  void push(const Function& function, Arrays arguments, std::optional<int64_t> iteration,
+            Continuation done);
+  Arrays operands(const Frame& frame, const Node& node, size_t from, size_t to) const;
+  void finish_node(Frame& frame, const Node& node, Arrays outputs);
+
+  WatchTablePtr table();
+  const Watching& watching(const Function& function, const Segment& segment);
+  bool reserve(const Watching& watching, int64_t passes);
+  void release(const Watching& watching, int64_t passes);
+  void expect(const Watching& watching, bool loops, int64_t first, int64_t passes);
+  LoopPath path() const;
+  int locate(const Frame& frame, const Segment& segment);
+  void end(FailurePtr failure);
+
+  Engine& engine_;
+  const int64_t id_;
+  const ProgramPtr program_;
+  const std::shared_ptr<Queue> queue_;
+  std::vector<ValuePtr> inputs_;
+  std::vector<ValuePtr> outputs_;
+  const std::vector<RunWatch> own_watches_;
+  CancelFlag cancel_;
+
+  // The lane's.
+  std::vector<std::unique_ptr<Frame>> frames_;
+  std::optional<Arrays> results_;
+  bool begun_ = false;
+  bool ended_ = false;
+  bool advancing_ = false;
+  std::shared_ptr<std::atomic<int64_t>> seq_ = std::make_shared<std::atomic<int64_t>>(0);
+  WatchTablePtr base_table_;
+  WatchTablePtr merged_table_;
+  std::unordered_map<int64_t, Watching> watching_;  // by segment
+
+  std::mutex reply_mutex_;
+  int64_t awaited_call_ = 0;
+  std::optional<std::variant<Arrays, FailurePtr>> reply_;
+};
+
+using RunPtr = std::shared_ptr<Run>;
+
+}  // namespace davit

@@ -1,0 +1,57 @@
+// The class `Engine` of the addon: see NativeEngine in src/native.ts.
+#pragma once
+
+#include <napi.h>
+
+#include <unordered_map>
+
+#include "engine/engine.h"
+
+namespace davit::node {
+
+class EngineObject : public Napi::ObjectWrap<EngineObject> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit EngineObject(const Napi::CallbackInfo& info);
+  void Finalize(Napi::Env env) override;
+
+ private:
+  Napi::Value load_program(const Napi::CallbackInfo& info);
+  Napi::Value unload_program(const Napi::CallbackInfo& info);
+  Napi::Value create_queue(const Napi::CallbackInfo& info);
+  Napi::Value close_queue(const Napi::CallbackInfo& info);
+  Napi::Value put(const Napi::CallbackInfo& info);
+  Napi::Value allocate(const Napi::CallbackInfo& info);
+  Napi::Value publish(const Napi::CallbackInfo& info);
+  Napi::Value fail(const Napi::CallbackInfo& info);
+  Napi::Value type_of_value(const Napi::CallbackInfo& info);
+  Napi::Value read(const Napi::CallbackInfo& info);
+  Napi::Value free(const Napi::CallbackInfo& info);
+  Napi::Value file_value(const Napi::CallbackInfo& info);
+  Napi::Value run(const Napi::CallbackInfo& info);
+  Napi::Value cancel(const Napi::CallbackInfo& info);
+  Napi::Value reply(const Napi::CallbackInfo& info);
+  Napi::Value reply_error(const Napi::CallbackInfo& info);
+  Napi::Value create_channel(const Napi::CallbackInfo& info);
+  Napi::Value close_channel(const Napi::CallbackInfo& info);
+  Napi::Value credit(const Napi::CallbackInfo& info);
+  Napi::Value create_subscription(const Napi::CallbackInfo& info);
+  Napi::Value close_subscription(const Napi::CallbackInfo& info);
+  Napi::Value watch(const Napi::CallbackInfo& info);
+  Napi::Value memory(const Napi::CallbackInfo& info);
+  Napi::Value counters(const Napi::CallbackInfo& info);
+  // Whether the process stays alive for what the engine may still tell.
+  Napi::Value set_alive(const Napi::CallbackInfo& info);
+
+  // Throws where the tensor is larger than the engine may hold.
+  void check_size(const TensorType& type) const;
+  // Hands the outbox to the host; on the JavaScript thread.
+  void deliver(Napi::Env env, Napi::Function on_batch);
+
+  // Lanes never end, so neither does what they refer to.
+  Engine* engine_;
+  Napi::ThreadSafeFunction wake_;
+  std::unordered_map<int64_t, mx::array> filling_;  // allocated and not yet published
+};
+
+}  // namespace davit::node
