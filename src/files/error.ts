@@ -15,7 +15,9 @@ export type FileErrorCode =
   /** It holds elements of a type that MLX does not have. */
   | "file_dtype"
   /** It holds big-endian numbers. */
-  | "file_byte_order";
+  | "file_byte_order"
+  /** It holds a tensor of another type than wanted. */
+  | "file_type";
 
 /** A file that cannot be read or written: which, why, and what was expected instead. */
 export class FileError extends Error {
