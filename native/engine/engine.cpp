@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "interpose/interpose.h"
+
 namespace davit {
 
 namespace {
@@ -24,6 +26,8 @@ void set_up_mlx(const EngineOptions& options) {
     mx::set_default_device(options.device);
     mx::synchronize(mx::default_stream(mx::Device::cpu));
     if (options.memory_limit > 0) mx::set_memory_limit(options.memory_limit);
+    interpose::limit_allocations(options.memory_limit);
+    if (options.device == mx::Device::cpu) interpose::run_streams_inline();
     mx::set_cache_limit(options.cache_limit);
     // On the CPU of Linux fused kernels are built by a C++ compiler at run time, 300 ms and more each,
     // through files with predictable names.

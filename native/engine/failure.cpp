@@ -1,6 +1,7 @@
 #include "engine/failure.h"
 
 #include <new>
+#include <string_view>
 
 #include "ops/registry.h"
 
@@ -16,7 +17,9 @@ FailurePtr current_failure() {
   } catch (const std::bad_alloc&) {
     return std::make_shared<Failure>(Failure{"out_of_memory", "an allocation failed"});
   } catch (const std::exception& error) {
-    return std::make_shared<Failure>(Failure{"mlx", error.what()});
+    // Out of memory on a stream comes as the text of native/interpose/allocator.cpp or of Metal.
+    bool memory = std::string_view(error.what()).find("[malloc") != std::string_view::npos;
+    return std::make_shared<Failure>(Failure{memory ? "out_of_memory" : "mlx", error.what()});
   }
 }
 

@@ -1,7 +1,5 @@
 #include "ops/infer.h"
 
-#include <mlx/transforms_impl.h>
-
 namespace davit {
 
 std::vector<TensorType> infer_types(std::string_view op,
@@ -10,17 +8,14 @@ std::vector<TensorType> infer_types(std::string_view op,
   const Lowering* lowering = op_table().find(op);
   if (lowering == nullptr) throw OpError("op_unknown", "unknown op \"" + std::string(op) + "\"");
 
-  // A lowering that evaluated something would throw here, as it would when a program is compiled.
-  auto tracing = mx::detail::InTracing{};
   std::vector<std::optional<mx::array>> placeholders;
   for (const auto& type : inputs) {
     if (!type) {
       placeholders.emplace_back();
       continue;
     }
-    mx::array placeholder(type->shape, type->dtype, nullptr, {});
-    placeholder.set_tracer(true);
-    placeholders.emplace_back(std::move(placeholder));
+    // Without data or primitive: a lowering that evaluated it would throw.
+    placeholders.emplace_back(mx::array(type->shape, type->dtype, nullptr, {}));
   }
   // Nothing is evaluated, so any stream of the device will do.
   OpCall call(placeholders, attributes, mx::Stream(0, device));
