@@ -1,4 +1,6 @@
 // Ops on each element, or on pairs of elements of tensors that are broadcast against each other.
+#include <limits>
+
 #include "ops/registry.h"
 
 namespace davit {
@@ -171,12 +173,23 @@ mx::array imag(const OpCall& call) {
 }
 
 mx::array nan_to_num(const OpCall& call) {
-  auto limit = [&](const char* name) -> std::optional<float> {
-    if (!call.has(name)) return std::nullopt;
-    return static_cast<float>(call.number(name));
+  auto s = call.stream();
+  const auto& a = call[0];
+  auto given = [&](const char* name) -> std::optional<double> {
+    return call.has(name) ? std::optional(call.number(name)) : std::nullopt;
   };
-  return mx::nan_to_num(call[0], static_cast<float>(call.number("nan", 0)), limit("posinf"),
-                        limit("neginf"), call.stream());
+  double nan = call.number("nan", 0);
+  auto posinf = given("posinf");
+  auto neginf = given("neginf");
+  if (a.dtype() != mx::float64) return mx::nan_to_num(a, nan, posinf, neginf, s);
+  // MLX knows no limits of float64.
+  double largest = std::numeric_limits<double>::max();
+  auto replace = [&](const mx::array& where, double value, const mx::array& otherwise) {
+    return mx::where(where, mx::array(value, mx::float64), otherwise, s);
+  };
+  auto finite = replace(mx::isposinf(a, s), posinf.value_or(largest), a);
+  finite = replace(mx::isneginf(a, s), neginf.value_or(-largest), finite);
+  return replace(mx::isnan(a, s), nan, finite);
 }
 
 mx::array isclose(const OpCall& call) {

@@ -6,6 +6,25 @@ export type Device = "cpu" | "gpu";
 
 /** Per device and op, the dtypes that do not work. */
 export const UNSUPPORTED: Readonly<Record<Device, Readonly<Record<string, readonly Dtype[]>>>> = {
-  cpu: {},
+  cpu: {
+    "arctan2": ["complex64"],
+    "bitwise_and": ["float16","bfloat16","float32","float64","complex64"],
+    "bitwise_invert": ["float16","bfloat16","float32","float64","complex64"],
+    "bitwise_or": ["float16","bfloat16","float32","float64","complex64"],
+    "bitwise_xor": ["float16","bfloat16","float32","float64","complex64"],
+    "ceil": ["complex64"],
+    "divmod": ["complex64"],
+    "erf": ["complex64"],
+    "erfinv": ["complex64"],
+    "expm1": ["complex64"],
+    "floor": ["complex64"],
+    "left_shift": ["float16","bfloat16","float32","float64","complex64"],
+    "nan_to_num": ["complex64"],
+    "negative": ["bool"],
+    "remainder": ["complex64"],
+    "right_shift": ["float16","bfloat16","float32","float64","complex64"],
+    "sigmoid": ["complex64"],
+    "trunc": ["complex64"],
+  },
   gpu: {},
 };

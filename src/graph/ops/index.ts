@@ -29,13 +29,18 @@ export function isOp(name: string): name is OpName {
   return Object.hasOwn(OPS, name);
 }
 
+/** The row of an op, if there is one. */
+export function opSpec(name: string): OpSpec | undefined {
+  return isOp(name) ? OPS[name] : undefined;
+}
+
 /**
  * The dtype that decides whether a device has a kernel for a call: that of the first operand other
  * than a random key; for ops that make values from nothing, the attribute `dtype`. Undefined where
  * neither is given: what MLX takes then, it can do.
  */
 export function subjectDtype(call: OpCall): Dtype | undefined {
-  const spec: OpSpec | undefined = isOp(call.op) ? OPS[call.op] : undefined;
+  const spec = opSpec(call.op);
   const makes = spec?.operands.length === 0 || spec?.operands[0] === "key";
   if (makes && spec?.attributes.dtype !== undefined) {
     return call.attributes.dtype as Dtype | undefined;
@@ -58,5 +63,5 @@ export function checkCall(call: OpCall, device: Device = "cpu"): void {
   if (dtype !== undefined && !supports(call.op, dtype, device)) {
     refuse(call, "dtype_unsupported", `${call.op} does not work on ${dtype} on the ${device}`);
   }
-  if (isOp(call.op)) (OPS[call.op] as OpSpec).guard?.(call);
+  opSpec(call.op)?.guard?.(call);
 }

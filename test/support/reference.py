@@ -1,0 +1,191 @@
+"""Answers calls of the op table with Python MLX: one JSON object a line in, one out.
+
+Most ops are the function of the same name, with the operands in order and the attributes as keyword
+arguments. What differs from that is in the tables below.
+"""
+
+import base64
+import json
+import sys
+
+import mlx.core as mx
+import numpy as np
+
+mx.set_default_device(mx.cpu)
+
+DTYPES = {"bool": "bool_"}
+# Attributes that Python calls otherwise.
+RENAMED = {"axes": "axis"}
+# Ops whose attributes are passed in order, because Python takes them by position alone.
+POSITIONAL = {
+    "astype": ["dtype"],
+    "bartlett": ["M"],
+    "blackman": ["M"],
+    "hamming": ["M"],
+    "hanning": ["M"],
+    "roll": ["shift", "axes"],
+    "tile": ["reps"],
+    "view": ["dtype"],
+}
+# Ops that take their operands as one list.
+LISTED = {"concatenate", "stack"}
+
+
+def threefry(key, count):
+    """The bits of mx.random.bits, which Python does not offer, as uint32."""
+    rotations = ((13, 15, 26, 6), (17, 29, 16, 24))
+    with np.errstate(over="ignore"):
+        schedule = (key[0], key[1], key[0] ^ key[1] ^ np.uint32(0x1BD11BDA))
+        half = (count + 1) // 2
+        x = np.arange(half, dtype=np.uint32)
+        y = np.arange(half, 2 * half, dtype=np.uint32)
+        if count % 2:
+            y[-1] = 0
+        x, y = x + schedule[0], y + schedule[1]
+        for i in range(5):
+            for r in rotations[i % 2]:
+                x = x + y
+                y = (y << np.uint32(r)) | (y >> np.uint32(32 - r))
+                y = y ^ x
+            x = x + schedule[(i + 1) % 3]
+            y = y + schedule[(i + 2) % 3] + np.uint32(i + 1)
+    return np.concatenate([x, y])[:count]
+
+
+def random_bits(key, shape, width=4):
+    dtype = {1: np.uint8, 2: np.uint16, 4: np.uint32}[width]
+    size = int(np.prod(shape)) * width
+    words = threefry(np.array(key), (size + 3) // 4)
+    return mx.array(words.view(np.uint8)[:size].view(dtype).reshape(shape))
+
+
+def pad(a, value=None, pad_width=(), mode="constant"):
+    pairs = list(zip(pad_width[::2], pad_width[1::2]))
+    return mx.pad(a, pairs, mode, 0 if value is None else value)
+
+
+def split(a, sections=None, indices=None, axis=0):
+    return mx.split(a, sections if indices is None else indices, axis)
+
+
+def roll(a, shift, axes=None):
+    return mx.roll(a, tuple(shift), None if axes is None else tuple(axes))
+
+
+def keyed(name):
+    """The key is the first operand here and a keyword there; absent operands take the defaults."""
+    function = getattr(mx.random, name)
+
+    def call(key, *operands, **attributes):
+        names = {
+            "uniform": ("low", "high"),
+            "normal": ("loc", "scale"),
+            "bernoulli": ("p",),
+        }.get(name)
+        if names is None:
+            return function(*operands, key=key, **attributes)
+        given = {n: value for n, value in zip(names, operands) if value is not None}
+        return function(**given, key=key, **attributes)
+
+    return call
+
+
+SPECIAL = {
+    "nan_to_num": lambda a, **attributes: nan_to_num(a, **attributes),
+    "pad": pad,
+    "split": split,
+    "roll": roll,
+    "unique": lambda a, fill_value=None, **kw: mx.unique(a, fill_value=fill_value, **kw),
+    "arange": lambda start, stop, step=1, dtype=None: mx.arange(
+        start, stop, step, dtype=dtype
+    ),
+    "full": lambda vals, shape, dtype=None: mx.full(shape, vals, dtype),
+    "matrix_transpose": lambda a: mx.swapaxes(a, -1, -2),
+    "random.key": lambda seed: mx.random.key(seed),
+    "random.split": lambda key, num=2: mx.random.split(key, num),
+    "random.bits": random_bits,
+    "random.permutation": lambda key, x, axis=0: mx.random.permutation(x, axis, key),
+}
+
+
+def nan_to_num(a, **attributes):
+    """Of float64 MLX has none; ours goes by NumPy."""
+    if a.dtype != mx.float64:
+        return mx.nan_to_num(a, **attributes)
+    return mx.array(np.nan_to_num(np.array(a), **attributes), dtype=mx.float64)
+
+
+def find(op):
+    if op in SPECIAL:
+        return SPECIAL[op]
+    scope, _, name = op.rpartition(".")
+    if scope == "random":
+        return keyed(name)
+    target = mx
+    for part in op.split("."):
+        target = getattr(target, part)
+    return target
+
+
+def from_wire(value):
+    if value is None:
+        return None
+    raw = base64.b64decode(value["data"])
+    dtype = value["dtype"]
+    stored = {"bfloat16": "uint16"}.get(dtype, dtype)
+    data = np.frombuffer(raw, dtype=np.dtype(stored)).reshape(value["shape"])
+    if dtype == "float64":
+        return mx.array(data, dtype=mx.float64)
+    array = mx.array(data)
+    return mx.view(array, mx.bfloat16) if dtype == "bfloat16" else array
+
+
+def to_wire(array):
+    dtype = str(array.dtype).rpartition(".")[2]
+    plain = mx.contiguous(array)
+    data = np.array(mx.view(plain, mx.uint16) if dtype == "bfloat16" else plain)
+    raw = base64.b64encode(data.tobytes()).decode()
+    return {"dtype": dtype, "shape": list(array.shape), "data": raw}
+
+
+def from_json(value):
+    if set(value) == {"integer"}:
+        return int(value["integer"])
+    if set(value) == {"float"}:
+        return float(value["float"])
+    return value
+
+
+def run(request):
+    op = request["op"]
+    operands = [from_wire(value) for value in request["inputs"]]
+    attributes = {
+        name: getattr(mx, DTYPES.get(value, value)) if name == "dtype" else value
+        for name, value in request["attributes"].items()
+    }
+    function = find(op)
+    if op in LISTED:
+        operands = [operands]
+    if op in POSITIONAL:
+        names = [name for name in POSITIONAL[op] if name in attributes]
+        result = function(*operands, *(attributes[name] for name in names))
+    else:
+        if op not in SPECIAL:
+            attributes = {RENAMED.get(n, n): value for n, value in attributes.items()}
+        result = function(*operands, **attributes)
+    outputs = list(result) if isinstance(result, (list, tuple)) else [result]
+    mx.eval(outputs)
+    return [to_wire(output) for output in outputs]
+
+
+def main():
+    for line in sys.stdin:
+        try:
+            answer = {"outputs": run(json.loads(line, object_hook=from_json))}
+        except Exception as error:  # whatever MLX refuses is an answer too
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+main()

@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { Attributes } from "../../src/graph/graph.js";
+import type { TensorType } from "../../src/tensor/dtype.js";
+import type { TestTensor } from "./data.js";
+
+const repository = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+
+/** What Python MLX made of a call: tensors, or an error. */
+export type Answer = readonly TestTensor[] | { readonly error: string };
+
+interface WireTensor {
+  readonly dtype: TensorType["dtype"];
+  readonly shape: readonly number[];
+  readonly data: string;
+}
+
+/** Python MLX in a process of its own, which answers the same calls. See reference.py. */
+export class Reference {
+  readonly #process: ChildProcess;
+  readonly #waiting: ((line: string | Error) => void)[] = [];
+
+  constructor() {
+    const packages = repository(".deps/python-reference");
+    const paths = [existsSync(packages) ? packages : "", process.env.PYTHONPATH ?? ""];
+    this.#process = spawn(
+      process.env.DAVIT_PYTHON ?? "python3",
+      [repository("test/support/reference.py")],
+      {
+        stdio: ["pipe", "pipe", "inherit"],
+        env: { ...process.env, PYTHONPATH: paths.filter((path) => path !== "").join(":") },
+      },
+    );
+    createInterface({ input: this.#process.stdout as NodeJS.ReadableStream }).on("line", (line) =>
+      this.#waiting.shift()?.(line),
+    );
+    const end = (error: Error) => {
+      for (const waiter of this.#waiting.splice(0)) waiter(error);
+    };
+    this.#process.on("error", end);
+    this.#process.on("exit", (code, signal) =>
+      end(new Error(`Python MLX ended with ${signal ?? code}`)),
+    );
+  }
+
+  /** Runs a call there. */
+  async call(
+    op: string,
+    inputs: readonly (TestTensor | null)[],
+    attributes: Attributes,
+  ): Promise<Answer> {
+    const wire = inputs.map((input) => input && toWire(input));
+    const line = await new Promise<string | Error>((resolve) => {
+      this.#waiting.push(resolve);
+      const request = JSON.stringify({ op, inputs: wire, attributes }, wireNumber);
+      this.#process.stdin?.write(`${request}\n`);
+    });
+    if (line instanceof Error) throw line;
+    const answer = JSON.parse(line) as { outputs?: WireTensor[]; error?: string };
+    return answer.outputs?.map(fromWire) ?? { error: answer.error ?? "no answer" };
+  }
+
+  /** Ends the process. */
+  close(): void {
+    this.#process.stdin?.end();
+  }
+}
+
+/** JSON has no bigints and no infinities; Python reads both of these. */
+function wireNumber(_key: string, value: unknown): unknown {
+  if (typeof value === "bigint") return { integer: String(value) };
+  if (typeof value === "number" && !Number.isFinite(value)) return { float: String(value) };
+  return value;
+}
+
+function toWire({ type, bytes }: TestTensor): WireTensor {
+  return { ...type, data: Buffer.from(bytes).toString("base64") };
+}
+
+function fromWire({ dtype, shape, data }: WireTensor): TestTensor {
+  return { type: { dtype, shape }, bytes: Buffer.from(data, "base64") };
+}
