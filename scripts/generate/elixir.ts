@@ -1,3 +1,6 @@
+/** mix format's line width. */
+const WIDTH = 98;
+
 /** Writes a JSON value as an Elixir term: objects as maps with string keys. */
 export function elixirTerm(value: unknown, indent = ""): string {
   if (value === null) return "nil";
@@ -9,13 +12,15 @@ export function elixirTerm(value: unknown, indent = ""): string {
     : [
         "%{",
         "}",
-        Object.entries(value).map(
-          ([key, item]) => `${elixirString(key)} => ${elixirTerm(item, inner)}`,
-        ),
+        Object.entries(value).map(([key, item]) => {
+          const entry = `${elixirString(key)} => ${elixirTerm(item, inner)}`;
+          const tooLong = typeof item === "string" && inner.length + entry.length >= WIDTH;
+          return tooLong ? entry.replace(" => ", ` =>\n${inner}  `) : entry;
+        }),
       ];
   if (items.length === 0) return open + close;
   const line = `${open}${items.join(", ")}${close}`;
-  if (!line.includes("\n") && indent.length + line.length <= 90) return line;
+  if (!line.includes("\n") && indent.length + line.length < 90) return line;
   return `${open}\n${items.map((item) => inner + item).join(",\n")}\n${indent}${close}`;
 }
 

@@ -44,4 +44,5 @@ export type Attribute =
   | string
   | Uint8Array
   | readonly (number | bigint)[]
-  | readonly string[];
+  | readonly string[]
+  | readonly TensorType[];

@@ -13,7 +13,8 @@ export type AttributeKind =
   | "dtype"
   | "bytes"
   | "function"
-  | "functions";
+  | "functions"
+  | "types";
 
 /** One attribute of an op. */
 export interface AttributeSpec {
@@ -36,11 +37,11 @@ export interface OpCall {
 export interface OpSpec {
   /** One sentence, for `docs/ops.md` and for hovering. */
   readonly doc: string;
-  /** Names of the operands in order. A trailing `?` marks an optional one; a single `"...name"` takes any number. */
+  /** Names of the operands in order. A trailing `?` marks an optional one; a last `"...name"` takes any number. */
   readonly operands: readonly string[];
   readonly attributes: Readonly<Record<string, AttributeSpec>>;
-  /** Number of outputs, or how it follows from the call. Default 1. */
-  readonly outputs?: number | ((call: OpCall) => number);
+  /** Number of outputs, or how it follows from the call; `"results"`: as many as its sub-functions give. Default 1. */
+  readonly outputs?: number | "results" | ((call: OpCall) => number);
   /** Refuses what MLX would not refuse cleanly: throws a `GraphError` with a code, a value and what was expected. */
   readonly guard?: (call: OpCall) => void;
 }

@@ -1,0 +1,28 @@
+/** How large a graph from outside may be. */
+export interface GraphLimits {
+  /** Functions of a graph. Default 10,000. */
+  readonly functions: number;
+  /** Nodes of all functions together. Default 100,000: lanes have the stack for more than twice that. */
+  readonly nodes: number;
+  /** Values in one list: parameters, results, operands, outputs, attribute lists. Default 65,536. */
+  readonly list: number;
+  /** Bytes of all inline constants together. Default 64 MiB. */
+  readonly constantBytes: number;
+  /** Dimensions of a tensor. Default 32. */
+  readonly rank: number;
+  /** UTF-8 bytes of a name, a label or a string attribute. Default 4,096. */
+  readonly textBytes: number;
+  /** Bytes of one value, of any function. Default 1 TiB; the engine's memory limit comes on top. */
+  readonly valueBytes: number;
+}
+
+/** The limits that hold where none are given. */
+export const DEFAULT_LIMITS: GraphLimits = {
+  functions: 10_000,
+  nodes: 100_000,
+  list: 65_536,
+  constantBytes: 64 * 2 ** 20,
+  rank: 32,
+  textBytes: 4096,
+  valueBytes: 2 ** 40,
+};

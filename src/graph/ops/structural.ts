@@ -1,0 +1,99 @@
+import type { OpFamily } from "./spec.js";
+
+/** Constants, hooks and control flow. Their sub-functions are closed: they see only their parameters. */
+export const STRUCTURAL = {
+  constant: {
+    doc: "A value that is part of the program: inline, or named by the hash of its bytes.",
+    operands: [],
+    attributes: {
+      dtype: { kind: "dtype", doc: "Its element type." },
+      shape: { kind: "ints", doc: "Its sizes." },
+      data: {
+        kind: "bytes",
+        optional: true,
+        doc: "Its bytes: row by row, little-endian. Either this or `hash`.",
+      },
+      hash: {
+        kind: "bytes",
+        optional: true,
+        doc: "The SHA-256 of its bytes, which are given beside the graph.",
+      },
+    },
+  },
+  custom_call: {
+    doc: "Hands values to the host: streams them (`hook`), prints them (`print`), or waits for a reply (`call`).",
+    operands: ["...operands"],
+    attributes: {
+      target: {
+        kind: "string",
+        values: ["hook", "print", "call"],
+        doc: "`hook` and `print` return their operands; `call` returns what the handler replies.",
+      },
+      id: { kind: "bytes", doc: "16 bytes that name the receiver; see docs/hooks.md." },
+      name: { kind: "string", optional: true, doc: "The name that people use." },
+      results: { kind: "types", optional: true, doc: "For `call`: the types of the reply." },
+      precision: { kind: "int", optional: true, doc: "For `print`: digits after the point." },
+      limit: {
+        kind: "int",
+        optional: true,
+        doc: "For `print`: elements shown before it shortens.",
+      },
+    },
+    outputs: "results",
+  },
+  call: {
+    doc: "Calls a function of the graph.",
+    operands: ["...operands"],
+    attributes: { function: { kind: "function", doc: "The function." } },
+    outputs: "results",
+  },
+  cond: {
+    doc: "Calls `then` where the predicate is true and `else` otherwise; the other is not computed.",
+    operands: ["predicate", "...operands"],
+    attributes: {
+      // biome-ignore lint/suspicious/noThenProperty: the name of an attribute
+      then: { kind: "function", doc: "Called with the operands where the predicate is true." },
+      else: { kind: "function", doc: "Called where it is false; same parameters, same results." },
+    },
+    outputs: "results",
+  },
+  switch: {
+    doc: "Calls the branch with the index's number, clamped to the first and the last; the others are not computed.",
+    operands: ["index", "...operands"],
+    attributes: {
+      branches: {
+        kind: "functions",
+        doc: "At least one; all with the same parameters and results.",
+      },
+    },
+    outputs: "results",
+  },
+  while: {
+    doc: "Repeats the body while the predicate gives true. The operands are the carries, then the invariants.",
+    operands: ["...operands"],
+    attributes: {
+      predicate: {
+        kind: "function",
+        doc: "Takes carries and invariants, gives one bool scalar.",
+      },
+      body: { kind: "function", doc: "Takes carries and invariants, gives the next carries." },
+    },
+    outputs: "results",
+  },
+  repeat: {
+    doc: "Repeats the body a number of times. The operands are the count, unless it is an attribute, then carries, then invariants.",
+    operands: ["...operands"],
+    attributes: {
+      body: {
+        kind: "function",
+        doc: "Takes the iteration (an int32 scalar from 0), carries and invariants, gives the next carries.",
+      },
+      count: {
+        kind: "int",
+        optional: true,
+        doc: "How often; absent: the first operand, an integer scalar, says it. Negative counts as 0.",
+      },
+    },
+    outputs: "results",
+  },
+} as const satisfies OpFamily;

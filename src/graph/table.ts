@@ -1,0 +1,30 @@
+import { GraphError, type GraphErrorDetails } from "./error.js";
+import { nearest } from "./nearest.js";
+import { OPS } from "./ops/index.js";
+import type { OpFamily, OpSpec } from "./ops/spec.js";
+import { STRUCTURAL } from "./ops/structural.js";
+
+/** Every op that a graph may hold. */
+export const TABLE: OpFamily = { ...OPS, ...STRUCTURAL };
+
+/**
+ * An op's row.
+ * @throws GraphError `unknown_op` with the nearest name.
+ */
+export function findOp(op: string, details: GraphErrorDetails = {}, table = TABLE): OpSpec {
+  const spec = Object.hasOwn(table, op) ? table[op] : undefined;
+  if (spec !== undefined) return spec;
+  const guess = nearest(op, Object.keys(table));
+  const hint = guess === undefined ? "" : `, did you mean "${guess}"?`;
+  throw new GraphError("unknown_op", `there is no op "${op.slice(0, 80)}"${hint}`, {
+    ...details,
+    expected: "an op of docs/ops.md",
+  });
+}
+
+/** How many operands an op takes. */
+export function operandCounts(spec: OpSpec): { readonly min: number; readonly max: number } {
+  const min = spec.operands.filter((name) => !name.endsWith("?") && !name.startsWith("...")).length;
+  const any = spec.operands.at(-1)?.startsWith("...") === true;
+  return { min, max: any ? Number.POSITIVE_INFINITY : spec.operands.length };
+}
