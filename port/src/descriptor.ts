@@ -1,5 +1,5 @@
 import { fstatSync, type Stats } from "node:fs";
-import { Socket } from "node:net";
+import { Socket, type SocketConstructorOpts } from "node:net";
 import { isatty } from "node:tty";
 import { PortError } from "./error.js";
 import { checkInteger } from "./packet.js";
@@ -10,9 +10,8 @@ export function openDescriptor(
   fd: number,
   use: { reader?: FrameReader; writable: boolean },
 ): Socket {
-  checkDescriptor(fd, use.reader ? "input" : "output");
   const { reader, writable } = use;
-  if (!reader) return new Socket({ fd, readable: false, writable });
+  if (!reader) return openSocket({ fd, readable: false, writable });
   const onread = {
     // Called before each read: Node reads into the buffer that this returns.
     buffer: () => reader.target(),
@@ -22,10 +21,20 @@ export function openDescriptor(
     },
   };
   // The types know `buffer` as a value only; the function is documented for net.connect.
-  return new Socket({ fd, readable: true, writable, allowHalfOpen: writable, onread } as object);
+  return openSocket({ fd, readable: true, writable, allowHalfOpen: writable, onread } as object);
 }
 
-function checkDescriptor(fd: number, name: "input" | "output"): void {
+function openSocket(options: SocketConstructorOpts): Socket {
+  try {
+    return new Socket(options);
+  } catch (cause) {
+    const text = `descriptor ${options.fd} cannot be opened: ${(cause as Error).message}`;
+    throw new PortError("bad_descriptor", text, { cause });
+  }
+}
+
+/** Throws unless the descriptor is an open pipe or socket. */
+export function checkDescriptor(fd: number, name: "input" | "output"): void {
   checkInteger(fd, `${name} descriptor`, 0);
   const advice =
     "expected a pipe or a socket: is this program run as an Erlang port with :nouse_stdio (descriptors 3 and 4)?";
@@ -49,5 +58,5 @@ function kind(fd: number, stats: Stats): string {
   if (stats.isFile()) return "a file";
   if (stats.isDirectory()) return "a directory";
   if (stats.isCharacterDevice() || stats.isBlockDevice()) return "a device";
-  return "neither";
+  return "neither a pipe nor a socket";
 }

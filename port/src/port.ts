@@ -1,6 +1,6 @@
 import { Socket } from "node:net";
-import type { Readable, Writable } from "node:stream";
-import { openDescriptor } from "./descriptor.js";
+import type { Duplex, Readable, Writable } from "node:stream";
+import { checkDescriptor, openDescriptor } from "./descriptor.js";
 import { fromStreamError, PortError } from "./error.js";
 import { checkInteger, checkPacket, maxLength, type PacketSize } from "./packet.js";
 import { FrameReader } from "./reader.js";
@@ -13,7 +13,8 @@ export interface PortOptions {
   /**
    * Where frames come from: a descriptor that is a pipe or a socket, or a Node stream. `input` and
    * `output` are given both or neither; the default is 3 and 4, the descriptors of `:nouse_stdio`.
-   * For a socket give the same descriptor or the same stream twice.
+   * For a socket give the same descriptor or the same stream twice. A stream is from then on used
+   * by the port alone; it must deliver bytes (no encoding, no object mode).
    */
   input?: number | Readable;
   /** Where frames go. */
@@ -31,7 +32,8 @@ export interface PortOptions {
   /**
    * Called once, when there will be no more frames: without an error when the peer closed its side
    * after a whole frame, with one otherwise. Not called after `close` or `destroy` on this side.
-   * Unless the peer is gone, frames can still be written; call `close` when done.
+   * Unless the peer is gone, frames can still be written: call `close` after the last one. Without
+   * `onEnd` the port closes itself.
    */
   onEnd?: (error?: PortError) => void;
 }
@@ -46,7 +48,7 @@ export class Port {
   readonly #input: Readable;
   readonly #output: Writable;
   readonly #onFrame: (frame: Buffer) => void;
-  readonly #onEnd: ((error?: PortError) => void) | undefined;
+  readonly #onEnd: (error?: PortError) => void;
   #ended = false;
 
   /** @internal */
@@ -72,14 +74,15 @@ export class Port {
       );
     }
     this.#onFrame = options.onFrame;
-    this.#onEnd = options.onEnd;
+    this.#onEnd = options.onEnd ?? (() => void this.close());
     this.#reader = new FrameReader(
       packet,
       Math.min(maxFrame, maxLength(packet)),
       this.#deliver,
       this.#finish,
     );
-    [this.#input, this.#output] = this.#open(options.input ?? 3, options.output ?? 4);
+    const { input = 3, output = 4 } = options;
+    [this.#input, this.#output] = this.#open(input, output);
     this.#writer = new FrameWriter(this.#output, packet, highWater);
     this.#listen();
   }
@@ -120,17 +123,23 @@ export class Port {
     return this.#writer.pendingAtMost(0);
   }
 
+  /** Writes what is pending, then closes the output; the peer sees the end, and may still answer. */
+  async end(): Promise<void> {
+    await this.flush();
+    this.#writer.close(new PortError("closed", "the output was ended"));
+    await new Promise<void>((resolve) => {
+      this.#output.once("close", resolve);
+      this.#output.end(resolve);
+    });
+  }
+
   /** Delivers no more frames, writes what is pending, then closes both directions. */
   async close(): Promise<void> {
     this.#stop();
     try {
-      await this.flush();
-      await new Promise<void>((resolve) => {
-        this.#output.once("close", resolve);
-        this.#output.end(resolve);
-      });
+      await this.end();
     } catch {
-      // The peer is gone: there is nobody to write to.
+      // The output is closed already, or there is nobody to write to.
     }
     this.destroy();
   }
@@ -144,6 +153,10 @@ export class Port {
   }
 
   #open(input: number | Readable, output: number | Writable): [Readable, Writable] {
+    if (typeof input === "number") checkDescriptor(input, "input");
+    else checkStream(input, "input", typeof input?.pipe === "function");
+    if (typeof output === "number") checkDescriptor(output, "output");
+    else checkStream(output, "output", typeof output?.write === "function");
     if (input === output && typeof input === "number") {
       const socket = openDescriptor(input, { reader: this.#reader, writable: true });
       return [socket, socket];
@@ -153,21 +166,25 @@ export class Port {
     if (typeof input === "number") {
       return [openDescriptor(input, { reader: this.#reader, writable: false }), writable];
     }
+    // Replies to the last frames are written after the end of input.
+    if (input === (output as unknown)) (input as Duplex).allowHalfOpen = true;
     input.on("data", (chunk: Buffer) => this.#reader.push(chunk));
     return [input, writable];
   }
 
   #listen(): void {
-    const { setNoDelay } = Socket.prototype;
     // Frames are gathered here already: Nagle's algorithm would only hold the last one back.
-    if (this.#output instanceof Socket) setNoDelay.call(this.#output, true);
+    if (this.#output instanceof Socket) this.#output.setNoDelay(true);
     this.#input.on("end", () => this.#finish(this.#reader.endError()));
     this.#input.on("error", (error) => this.#fail(fromStreamError(error, "input")));
     this.#input.on("close", () => this.#finish(new PortError("closed", "the input was closed")));
     if (this.#output !== (this.#input as unknown)) {
       this.#output.on("error", (error) => this.#fail(fromStreamError(error, "output")));
     }
-    this.#output.on("close", () => this.#fail(new PortError("closed", "the output was closed")));
+    this.#output.on("close", () => {
+      if (this.#output.writableFinished) return;
+      this.#fail(new PortError("closed", "the output was closed"));
+    });
   }
 
   #deliver = (frame: Buffer): void => {
@@ -190,7 +207,7 @@ export class Port {
   #finish = (error?: PortError): void => {
     if (this.#ended) return;
     this.#stop();
-    this.#onEnd?.(error);
+    this.#onEnd(error);
   };
 
   /** No more output, and so no use for input. */
@@ -200,6 +217,16 @@ export class Port {
     this.#input.destroy();
     this.#output.destroy();
   }
+}
+
+function checkStream(stream: Readable | Writable, name: string, isStream: boolean): void {
+  const { readableEncoding, readableObjectMode } = (stream ?? {}) as Partial<Readable>;
+  if (isStream && !readableEncoding && !readableObjectMode) return;
+  const what = isStream ? "a stream of strings or objects" : String(stream);
+  throw new PortError(
+    "bad_option",
+    `${name} is ${what}; expected a descriptor or a stream of bytes`,
+  );
 }
 
 /**

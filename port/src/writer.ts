@@ -61,8 +61,9 @@ export class FrameWriter {
     for (const part of list) this.#append(part);
     this.#queued += this.packet + length;
     if (!this.#scheduled && this.#writing === 0) {
+      // Not process.nextTick: completions of native work come one to a tick, many to a turn.
       this.#scheduled = true;
-      process.nextTick(this.#flush);
+      setImmediate(this.#flush);
     }
     return this.pendingBytes <= this.highWaterBytes;
   }
