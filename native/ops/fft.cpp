@@ -1,7 +1,128 @@
-#include "ops/registry.h"
+// Fourier transforms. MLX computes them in float32 and complex64.
+#include <numeric>
+
+#include "ops/guards.h"
 
 namespace davit {
 
-void add_fft_ops(OpTable&) {}
+namespace {
+
+using Transform = mx::array (*)(const mx::array&, const mx::Shape&, const std::vector<int>&,
+                                mx::fft::FFTNorm, mx::StreamOrDevice);
+using Shift = mx::array (*)(const mx::array&, const std::vector<int>&, mx::StreamOrDevice);
+using Frequencies = mx::array (*)(int, double, mx::StreamOrDevice);
+
+struct TransformRow {
+  const char* name;
+  Transform op;
+  // Whether it gives real values from half of a spectrum.
+  bool to_real;
+};
+
+const TransformRow kTransforms[] = {
+    {"fft", mx::fft::fftn, false},
+    {"ifft", mx::fft::ifftn, false},
+    {"rfft", mx::fft::rfftn, false},
+    {"irfft", mx::fft::irfftn, true},
+};
+
+mx::fft::FFTNorm norm(const OpCall& call) {
+  auto name = call.text("norm", "backward");
+  if (name == "ortho") return mx::fft::FFTNorm::Ortho;
+  if (name == "forward") return mx::fft::FFTNorm::Forward;
+  return mx::fft::FFTNorm::Backward;
+}
+
+std::vector<int> all_axes(const mx::array& a) {
+  std::vector<int> axes(a.ndim());
+  std::iota(axes.begin(), axes.end(), 0);
+  return axes;
+}
+
+// The sizes of the transformed axes: as they are, or twice what is there of half a spectrum.
+mx::Shape default_sizes(const mx::array& a, const std::vector<int>& axes, bool to_real) {
+  mx::Shape sizes;
+  for (int axis : axes) sizes.push_back(a.shape(axis));
+  if (to_real && !sizes.empty()) sizes.back() = 2 * (sizes.back() - 1);
+  return sizes;
+}
+
+mx::array transform(const OpCall& call, const TransformRow& row, const std::vector<int>& axes,
+                    const std::optional<mx::Shape>& given) {
+  const auto& a = call[0];
+  auto s = call.stream();
+  auto sizes = given.value_or(default_sizes(a, axes, row.to_real));
+  // MLX pads on the default stream: what is too short is padded here.
+  mx::Shape none(axes.size(), 0), missing(axes.size(), 0);
+  bool pads = false;
+  for (size_t i = 0; i < std::min<size_t>(axes.size(), sizes.size()); ++i) {
+    bool half = row.to_real && i + 1 == axes.size();
+    missing[i] = std::max((half ? sizes[i] / 2 + 1 : sizes[i]) - a.shape(axes[i]), 0);
+    pads = pads || missing[i] > 0;
+  }
+  auto in = pads ? mx::pad(a, axes, none, missing, mx::array(0, a.dtype()), "constant", s) : a;
+  auto out = row.op(in, sizes, axes, norm(call), s);
+  return out.size() == 0 ? zeros_for(out, s) : out;
+}
+
+std::optional<mx::Shape> sizes_attribute(const OpCall& call) {
+  return call.has("s") ? std::optional(call.shape("s")) : std::nullopt;
+}
+
+template <Shift op>
+mx::array shift(const OpCall& call) {
+  auto axes = call.has("axes") ? call.integers("axes") : all_axes(call[0]);
+  return op(call[0], axes, call.stream());
+}
+
+template <Frequencies op>
+mx::array frequencies(const OpCall& call) {
+  return op(call.integer("n"), call.number("d", 1), call.stream());
+}
+
+std::optional<bool> optional_flag(const OpCall& call, const char* name) {
+  return call.has(name) ? std::optional<bool>(call.flag(name)) : std::nullopt;
+}
+
+mx::array stft(const OpCall& call) {
+  return mx::fft::stft(call[0], call.integer("n_fft", 2048), call.optional_integer("hop_length"),
+                       call.optional_integer("win_length"), call.optional(1),
+                       call.flag("center", true), call.text("pad_mode", "reflect"), norm(call),
+                       optional_flag(call, "onesided"), call.stream());
+}
+
+mx::array istft(const OpCall& call) {
+  return mx::fft::istft(
+      call[0], call.optional_integer("n_fft"), call.optional_integer("hop_length"),
+      call.optional_integer("win_length"), call.optional(1), call.flag("center", true), norm(call),
+      optional_flag(call, "onesided"), call.optional_integer("length"), call.stream());
+}
+
+}  // namespace
+
+void add_fft_ops(OpTable& table) {
+  for (const auto& row : kTransforms) {
+    auto name = std::string("fft.") + row.name;
+    table.add1(name, [&row](const OpCall& call) {
+      auto n = call.optional_integer("n");
+      auto sizes = n ? std::optional(mx::Shape{*n}) : std::nullopt;
+      return transform(call, row, {call.integer("axis", -1)}, sizes);
+    });
+    table.add1(name + "2", [&row](const OpCall& call) {
+      auto axes = call.has("axes") ? call.integers("axes") : std::vector<int>{-2, -1};
+      return transform(call, row, axes, sizes_attribute(call));
+    });
+    table.add1(name + "n", [&row](const OpCall& call) {
+      auto axes = call.has("axes") ? call.integers("axes") : all_axes(call[0]);
+      return transform(call, row, axes, sizes_attribute(call));
+    });
+  }
+  table.add1("fft.fftshift", shift<mx::fft::fftshift>);
+  table.add1("fft.ifftshift", shift<mx::fft::ifftshift>);
+  table.add1("fft.fftfreq", frequencies<mx::fft::fftfreq>);
+  table.add1("fft.rfftfreq", frequencies<mx::fft::rfftfreq>);
+  table.add1("fft.stft", stft);
+  table.add1("fft.istft", istft);
+}
 
 }  // namespace davit

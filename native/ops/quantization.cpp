@@ -1,7 +1,76 @@
-#include "ops/registry.h"
+// Quantized weights, and products with them. Modes: affine, mxfp4, mxfp8, nvfp4.
+#include "ops/guards.h"
 
 namespace davit {
 
-void add_quantization_ops(OpTable&) {}
+namespace {
+
+// The attributes that all of them share.
+struct Scheme {
+  std::optional<int> group_size, bits;
+  std::string mode;
+  explicit Scheme(const OpCall& call)
+      : group_size(call.optional_integer("group_size")),
+        bits(call.optional_integer("bits")),
+        mode(call.text("mode", "affine")) {}
+};
+
+Arrays quantize(const OpCall& call) {
+  Scheme scheme(call);
+  return mx::quantize(call[0], scheme.group_size, scheme.bits, scheme.mode, call.optional(1),
+                      call.stream());
+}
+
+mx::array dequantize(const OpCall& call) {
+  Scheme scheme(call);
+  std::optional<mx::Dtype> dtype;
+  if (call.has("dtype")) dtype = call.dtype("dtype");
+  return mx::dequantize(call[0], call[1], call.optional(2), scheme.group_size, scheme.bits,
+                        scheme.mode, call.optional(3), dtype, call.stream());
+}
+
+// MLX's kernel divides by the number of rows and columns, and takes no sum over nothing.
+mx::array unless_empty(const mx::array& out, const mx::array& x, mx::Stream s) {
+  return out.size() == 0 || x.size() == 0 ? zeros_for(out, s) : out;
+}
+
+mx::array quantized_matmul(const OpCall& call) {
+  Scheme scheme(call);
+  auto s = call.stream();
+  auto x = call[0], scales = call[2];
+  auto biases = call.optional(3);
+  if (biases) {
+    // MLX would cast on the default stream.
+    auto dtype = mx::result_type({x, scales, *biases});
+    x = mx::astype(x, dtype, s);
+    scales = mx::astype(scales, dtype, s);
+    biases = mx::astype(*biases, dtype, s);
+  }
+  auto out = mx::quantized_matmul(x, call[1], scales, biases, call.flag("transpose", true),
+                                  scheme.group_size, scheme.bits, scheme.mode, s);
+  return unless_empty(out, x, s);
+}
+
+mx::array gather_qmm(const OpCall& call) {
+  Scheme scheme(call);
+  auto out = mx::gather_qmm(
+      call[0], call[1], call[2], call.optional(3), matrix_indices(call, 4, call[0]),
+      matrix_indices(call, 5, call[1]), call.flag("transpose", true), scheme.group_size,
+      scheme.bits, scheme.mode, std::nullopt, call.flag("sorted_indices", false), call.stream());
+  return unless_empty(out, call[0], call.stream());
+}
+
+}  // namespace
+
+void add_quantization_ops(OpTable& table) {
+  table.add("quantize", quantize);
+  table.add1("dequantize", dequantize);
+  table.add1("quantized_matmul", quantized_matmul);
+  table.add1("gather_qmm", gather_qmm);
+  table.add1("to_fp8", [](const OpCall& call) { return mx::to_fp8(call[0], call.stream()); });
+  table.add1("from_fp8", [](const OpCall& call) {
+    return mx::from_fp8(call[0], call.dtype("dtype", mx::bfloat16), call.stream());
+  });
+}
 
 }  // namespace davit

@@ -85,6 +85,10 @@ int OpCall::integer(std::string_view name) const {
   return narrow(as_integer(required(find(name), name), name), name);
 }
 
+std::optional<int> OpCall::optional_integer(std::string_view name) const {
+  return has(name) ? std::optional(integer(name)) : std::nullopt;
+}
+
 int OpCall::integer(std::string_view name, int fallback) const {
   return has(name) ? integer(name) : fallback;
 }

@@ -55,6 +55,7 @@ class OpCall {
   bool flag(std::string_view name) const;
   int integer(std::string_view name) const;
   int integer(std::string_view name, int fallback) const;
+  std::optional<int> optional_integer(std::string_view name) const;
   uint64_t unsigned_integer(std::string_view name) const;
   double number(std::string_view name) const;
   double number(std::string_view name, double fallback) const;

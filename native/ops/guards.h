@@ -1,0 +1,24 @@
+// What is done in lowering so that values which are known only when a program runs cannot crash
+// MLX.
+#pragma once
+
+#include "ops/registry.h"
+
+namespace davit {
+
+// Clamps indices into an axis into range, in their own dtype and without a cast. Negative ones
+// count from the end, as in MLX. `extent` is how many elements are read or written from each index
+// on.
+mx::array clamp_indices(const mx::array& indices, int axis_size, int extent, mx::Stream s);
+
+// Clamps indices that do not count from the end: negative ones become 0.
+mx::array clamp_unwrapped(const mx::array& indices, int axis_size, int extent, mx::Stream s);
+
+// Clamped indices of the matrices that a batch holds, from an operand that may be absent.
+std::optional<mx::array> matrix_indices(const OpCall& call, size_t operand, const mx::array& batch);
+
+// Zeros in place of a result that is empty or a sum over nothing: MLX's kernels divide by its
+// sizes. The result was built but is never computed.
+mx::array zeros_for(const mx::array& result, mx::Stream s);
+
+}  // namespace davit
