@@ -1,27 +1,38 @@
 /** mix format's line width. */
 const WIDTH = 98;
 
-/** Writes a JSON value as an Elixir term: objects as maps with string keys. */
-export function elixirTerm(value: unknown, indent = ""): string {
+/**
+ * Writes a value as an Elixir term, as mix format would: a Map as a map with string keys, a plain object as a
+ * map with atom keys, a symbol as an atom. `used` counts what stands on the line before and after it.
+ */
+export function elixirTerm(value: unknown, indent = "", used = indent.length): string {
   if (value === null) return "nil";
+  if (typeof value === "symbol") return `:${value.description}`;
   if (typeof value === "string") return elixirString(value);
   if (typeof value !== "object") return String(value);
   const inner = `${indent}  `;
-  const [open, close, items] = Array.isArray(value)
-    ? ["[", "]", value.map((item) => elixirTerm(item, inner))]
-    : [
-        "%{",
-        "}",
-        Object.entries(value).map(([key, item]) => {
-          const entry = `${elixirString(key)} => ${elixirTerm(item, inner)}`;
-          const tooLong = typeof item === "string" && inner.length + entry.length >= WIDTH;
-          return tooLong ? entry.replace(" => ", ` =>\n${inner}  `) : entry;
-        }),
-      ];
-  if (items.length === 0) return open + close;
+  const item = (prefix: string, content: unknown) => {
+    const text = elixirTerm(content, inner, inner.length + prefix.length + 1);
+    const tooLong =
+      typeof content === "string" && inner.length + prefix.length + text.length >= WIDTH;
+    return tooLong && prefix !== "" ? `${prefix.trimEnd()}\n${inner}  ${text}` : `${prefix}${text}`;
+  };
+  let items: string[];
+  if (Array.isArray(value)) items = value.map((content) => item("", content));
+  else if (value instanceof Map) {
+    items = [...value].map(([key, content]) => item(`${elixirString(key)} => `, content));
+  } else items = Object.entries(value).map(([key, content]) => item(`${key}: `, content));
+  const [open, close] = Array.isArray(value) ? ["[", "]"] : ["%{", "}"];
   const line = `${open}${items.join(", ")}${close}`;
-  if (!line.includes("\n") && indent.length + line.length < 90) return line;
-  return `${open}\n${items.map((item) => inner + item).join(",\n")}\n${indent}${close}`;
+  if (items.length === 0 || (!line.includes("\n") && used + line.length < WIDTH)) return line;
+  return `${open}\n${items.map((text) => inner + text).join(",\n")}\n${indent}${close}`;
+}
+
+/** A JSON value with every object as a Map, for string keys. */
+export function stringKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(stringKeys);
+  if (typeof value !== "object" || value === null) return value;
+  return new Map(Object.entries(value).map(([key, item]) => [key, stringKeys(item)]));
 }
 
 /** Writes an Elixir string; what is not plain ASCII is escaped. */

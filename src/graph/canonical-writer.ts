@@ -82,26 +82,35 @@ export class CanonicalWriter {
   attribute(kind: AttributeKind, value: Attribute): void {
     switch (kind) {
       case "bool":
-        return this.bool(value as boolean);
+        this.bool(value as boolean);
+        break;
       case "int":
       case "function":
-        return this.integer(value as number | bigint);
+        this.integer(value as number | bigint);
+        break;
       case "ints":
       case "functions":
-        return this.list(value as readonly number[], (item) => this.integer(item));
+        this.list(value as readonly number[], (item) => this.integer(item));
+        break;
       case "float":
-        return this.float(value as number);
+        this.float(value as number);
+        break;
       case "floats":
-        return this.list(value as readonly number[], (item) => this.float(item));
+        this.list(value as readonly number[], (item) => this.float(item));
+        break;
       case "string":
       case "dtype":
-        return this.text(value as string);
+        this.text(value as string);
+        break;
       case "strings":
-        return this.list(value as readonly string[], (item) => this.text(item));
+        this.list(value as readonly string[], (item) => this.text(item));
+        break;
       case "bytes":
-        return this.bytes(value as Uint8Array);
+        this.bytes(value as Uint8Array);
+        break;
       case "types":
-        return this.list(value as readonly TensorType[], (item) => this.type(item));
+        this.list(value as readonly TensorType[], (item) => this.type(item));
+        break;
     }
   }
 

@@ -58,70 +58,90 @@
               %{
                 "op" => "test.kinds",
                 "inputs" => [],
-                "attributes" => %{"float" => %{"kind" => "float", "value" => "3ff0000000000000"}},
+                "attributes" => %{
+                  "float" => %{"kind" => "float", "value" => "3ff0000000000000"}
+                },
                 "outputs" => 1,
                 "label" => nil
               },
               %{
                 "op" => "test.kinds",
                 "inputs" => [],
-                "attributes" => %{"float" => %{"kind" => "float", "value" => "0000000000000000"}},
+                "attributes" => %{
+                  "float" => %{"kind" => "float", "value" => "0000000000000000"}
+                },
                 "outputs" => 1,
                 "label" => nil
               },
               %{
                 "op" => "test.kinds",
                 "inputs" => [],
-                "attributes" => %{"float" => %{"kind" => "float", "value" => "8000000000000000"}},
+                "attributes" => %{
+                  "float" => %{"kind" => "float", "value" => "8000000000000000"}
+                },
                 "outputs" => 1,
                 "label" => nil
               },
               %{
                 "op" => "test.kinds",
                 "inputs" => [],
-                "attributes" => %{"float" => %{"kind" => "float", "value" => "3fb999999999999a"}},
+                "attributes" => %{
+                  "float" => %{"kind" => "float", "value" => "3fb999999999999a"}
+                },
                 "outputs" => 1,
                 "label" => nil
               },
               %{
                 "op" => "test.kinds",
                 "inputs" => [],
-                "attributes" => %{"float" => %{"kind" => "float", "value" => "bff8000000000000"}},
+                "attributes" => %{
+                  "float" => %{"kind" => "float", "value" => "bff8000000000000"}
+                },
                 "outputs" => 1,
                 "label" => nil
               },
               %{
                 "op" => "test.kinds",
                 "inputs" => [],
-                "attributes" => %{"float" => %{"kind" => "float", "value" => "0000000000000001"}},
+                "attributes" => %{
+                  "float" => %{"kind" => "float", "value" => "0000000000000001"}
+                },
                 "outputs" => 1,
                 "label" => nil
               },
               %{
                 "op" => "test.kinds",
                 "inputs" => [],
-                "attributes" => %{"float" => %{"kind" => "float", "value" => "7fefffffffffffff"}},
+                "attributes" => %{
+                  "float" => %{"kind" => "float", "value" => "7fefffffffffffff"}
+                },
                 "outputs" => 1,
                 "label" => nil
               },
               %{
                 "op" => "test.kinds",
                 "inputs" => [],
-                "attributes" => %{"float" => %{"kind" => "float", "value" => "7ff8000000000000"}},
+                "attributes" => %{
+                  "float" => %{"kind" => "float", "value" => "7ff8000000000000"}
+                },
                 "outputs" => 1,
                 "label" => nil
               },
               %{
                 "op" => "test.kinds",
                 "inputs" => [],
-                "attributes" => %{"float" => %{"kind" => "float", "value" => "7ff0000000000000"}},
+                "attributes" => %{
+                  "float" => %{"kind" => "float", "value" => "7ff0000000000000"}
+                },
                 "outputs" => 1,
                 "label" => nil
               },
               %{
                 "op" => "test.kinds",
                 "inputs" => [],
-                "attributes" => %{"float" => %{"kind" => "float", "value" => "fff0000000000000"}},
+                "attributes" => %{
+                  "float" => %{"kind" => "float", "value" => "fff0000000000000"}
+                },
                 "outputs" => 1,
                 "label" => nil
               }
@@ -328,14 +348,18 @@
               %{
                 "op" => "test.kinds",
                 "inputs" => [],
-                "attributes" => %{"int" => %{"kind" => "int", "value" => "18446744073709551615"}},
+                "attributes" => %{
+                  "int" => %{"kind" => "int", "value" => "18446744073709551615"}
+                },
                 "outputs" => 1,
                 "label" => nil
               },
               %{
                 "op" => "test.kinds",
                 "inputs" => [],
-                "attributes" => %{"int" => %{"kind" => "int", "value" => "-9223372036854775808"}},
+                "attributes" => %{
+                  "int" => %{"kind" => "int", "value" => "-9223372036854775808"}
+                },
                 "outputs" => 1,
                 "label" => nil
               }
@@ -359,7 +383,10 @@
                 "op" => "test.kinds",
                 "inputs" => [],
                 "attributes" => %{
-                  "types" => %{"kind" => "types", "value" => [["float32", []], ["uint8", [3, 4]]]},
+                  "types" => %{
+                    "kind" => "types",
+                    "value" => [["float32", []], ["uint8", [3, 4]]]
+                  },
                   "strings" => %{"kind" => "strings", "value" => ["a", "", "\u{FC}"]},
                   "string" => %{"kind" => "string", "value" => "text"},
                   "ints" => %{
@@ -479,7 +506,10 @@
                 "op" => "test.kinds",
                 "inputs" => [],
                 "attributes" => %{
-                  "string" => %{"kind" => "string", "value" => "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}
+                  "string" => %{
+                    "kind" => "string",
+                    "value" => "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                  }
                 },
                 "outputs" => 1,
                 "label" => nil
@@ -488,7 +518,10 @@
                 "op" => "test.kinds",
                 "inputs" => [],
                 "attributes" => %{
-                  "string" => %{"kind" => "string", "value" => "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}
+                  "string" => %{
+                    "kind" => "string",
+                    "value" => "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                  }
                 },
                 "outputs" => 1,
                 "label" => nil
