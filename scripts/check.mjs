@@ -1,0 +1,28 @@
+/** `npm run check`: formatting, lint and types of all three languages. */
+import { spawnSync } from "node:child_process";
+import { formatters } from "./setup/formatters.mjs";
+import { fail } from "./setup/report.mjs";
+import { ensurePackages } from "./setup/npm.mjs";
+import { ensureClangFormat } from "./setup/tools.mjs";
+
+await ensurePackages().then(ensureClangFormat).catch(fail);
+
+const failed = formatters()
+  .filter(({ name, check }) => {
+    const { command, args, cwd, env } = check;
+    const result = spawnSync(command, args, {
+      cwd,
+      env: { ...process.env, ...env },
+      encoding: "utf8",
+    });
+    const good = result.status === 0;
+    process.stdout.write(`check ${name}: ${good ? "ok" : "FAILED"}\n`);
+    if (!good) process.stdout.write(`${result.stdout ?? ""}${result.stderr ?? result.error}\n`);
+    return !good;
+  })
+  .map(({ name }) => name);
+
+if (failed.length > 0) {
+  process.stdout.write(`\ncheck failed: ${failed.join(", ")}. \`npm run format\` mends formatting.\n`);
+  process.exit(1);
+}
