@@ -4,10 +4,11 @@ import type { Site } from "./site.js";
 /**
  * Which sites a subscription is for. `label` is a glob (`*` any characters, `?` one, `\` takes the next as it
  * is) held against the label of a hook or print, or its name where it has no label; `probe` is one
- * against the label of any node.
+ * against the label of any node. `"prints"` is for whoever shows a run's prints.
  */
 export type Match =
   | "all"
+  | "prints"
   | { readonly id: Uint8Array }
   | { readonly name: string }
   | { readonly label: string }
@@ -26,6 +27,7 @@ const LONGEST = 1024;
  */
 export function siteTest(match: Match): SiteTest {
   if (match === "all") return isHook;
+  if (match === "prints") return (site) => site.kind === "print";
   if (typeof match !== "object" || match === null || Object.keys(match).length !== 1) {
     throw bad(match);
   }

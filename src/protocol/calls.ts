@@ -1,0 +1,169 @@
+import type { Engine, Run } from "../engine/engine.js";
+import type { CallRecord } from "../hooks/event.js";
+import type { Site } from "../hooks/site.js";
+import type { ValueId } from "../native.js";
+import { byteLength, formatType, sameType, type TensorType } from "../tensor/dtype.js";
+import { ProtocolError } from "./error.js";
+import type { RunHooks, SessionHooks } from "./hooks.js";
+import type { Operand, Reply, ReplyError } from "./messages.js";
+import type { Sender } from "./sender.js";
+import type { SessionTensors, Tensor } from "./tensors.js";
+import { wireError, wireType } from "./wire.js";
+
+/** A run, as its calls see it. */
+export interface Caller {
+  readonly request: number;
+  readonly run: Run | undefined;
+  readonly hooks: RunHooks | undefined;
+  /** Those that wait for a reply, by their number. */
+  readonly calls: Map<number, Site>;
+}
+
+/** What calls need of their session. */
+export interface CallsHost {
+  readonly engine: Engine;
+  readonly sender: Sender;
+  readonly tensors: SessionTensors;
+  readonly hooks: SessionHooks;
+  readonly limits: { readonly maxFrameBytes: number };
+}
+
+/** The `call` nodes of a session's runs: values go out, replies come back. */
+export class SessionCalls {
+  constructor(private readonly host: CallsHost) {}
+
+  /** Sends a call to the client. */
+  send(caller: Caller, call: CallRecord, site: Site): void {
+    const { engine, sender, hooks, limits } = this.host;
+    const { native } = engine;
+    const types = call.values.map((value) => native.typeOf(value));
+    const bytes = types.reduce((sum, type) => sum + byteLength(type), 0);
+    try {
+      if (bytes > limits.maxFrameBytes / 2) {
+        throw new ProtocolError(
+          "too_large",
+          `a call's values of ${bytes} bytes do not fit a frame`,
+        );
+      }
+      const attachments = call.values.map((value) => new Uint8Array(native.read(value)));
+      // Hooks that fired before the call come before it.
+      hooks.flush();
+      const index = caller.hooks?.stream.declare(call.program, site);
+      caller.calls.set(call.call, site);
+      const values = types.map((type, position) => [wireType(type), position]);
+      const results = site.types.map(wireType);
+      sender.send(
+        caller.request,
+        ["call", call.call, index, call.seq, call.path, values, results],
+        attachments,
+      );
+    } catch (error) {
+      this.#refuse(caller.run as Run, call.call, error);
+    } finally {
+      for (const value of call.values) native.free(value);
+    }
+  }
+
+  /** Takes `reply`. What does not fit the call's declared results fails the run. */
+  reply(caller: Caller | undefined, { run: request, call, values }: Reply): void {
+    const { run, site } = take(caller, request, call);
+    const { tensors } = this.host;
+    const given: Given[] = [];
+    const release = () => {
+      for (const { value, tensor } of given) {
+        if (tensor === undefined) this.host.engine.native.free(value);
+        else tensors.unpin(tensor);
+      }
+    };
+    try {
+      for (const operand of values) given.push(this.#give(operand));
+      checkTypes(site, given);
+    } catch (error) {
+      release();
+      this.#refuse(run, call, error);
+      return;
+    }
+    this.#whenReady(given, 0, () => {
+      try {
+        for (const { tensor } of given) if (tensor?.error !== undefined) throw tensor.error;
+        this.host.engine.native.reply(
+          run.id,
+          call,
+          given.map(({ value }) => value),
+        );
+      } catch (error) {
+        this.#refuse(run, call, error);
+      }
+      release();
+    });
+  }
+
+  /** Takes `reply_error`: the run fails with the handler's error. */
+  replyError(caller: Caller | undefined, { run: request, call, code, message }: ReplyError): void {
+    const { run } = take(caller, request, call);
+    this.host.engine.native.replyError(run.id, call, code, message);
+  }
+
+  #give(operand: Operand): Given {
+    const { engine, tensors } = this.host;
+    if (typeof operand !== "number") {
+      const value = engine.native.put(operand.type, operand.bytes);
+      return { value, type: operand.type, tensor: undefined };
+    }
+    const tensor = tensors.find(operand);
+    if (tensor.error !== undefined) throw tensor.error;
+    tensor.pins++;
+    return { value: tensor.value, type: tensor.type as TensorType, tensor };
+  }
+
+  /** Calls back when tensors that other runs still compute are there. */
+  #whenReady(given: readonly Given[], from: number, callback: () => void): void {
+    const next = given.findIndex(({ tensor }, index) => index >= from && tensor?.pending);
+    if (next < 0) callback();
+    else {
+      this.host.tensors.whenSettled(given[next]?.tensor as Tensor, () =>
+        this.#whenReady(given, next + 1, callback),
+      );
+    }
+  }
+
+  #refuse(run: Run, call: number, error: unknown): void {
+    const { code, message } = wireError(error) as { code: string; message: string };
+    this.host.engine.native.replyError(run.id, call, code, message);
+  }
+}
+
+/** A value of a reply: a tensor of the client, pinned, or one made for the reply. */
+interface Given {
+  readonly value: ValueId;
+  readonly type: TensorType;
+  readonly tensor: Tensor | undefined;
+}
+
+/** The call that a reply is for; it is taken once. */
+function take(caller: Caller | undefined, request: number, call: number): { run: Run; site: Site } {
+  const site = caller?.calls.get(call);
+  if (caller?.run === undefined || site === undefined) {
+    throw new ProtocolError(
+      "call_unknown",
+      `no call ${call} of run ${request} waits for a reply; the run is over, or the call was answered`,
+    );
+  }
+  caller.calls.delete(call);
+  return { run: caller.run, site };
+}
+
+function checkTypes(site: Site, given: readonly Given[]): void {
+  const fits =
+    given.length === site.types.length &&
+    given.every(({ type }, index) => sameType(type, site.types[index] as TensorType));
+  if (fits) return;
+  const expected = site.types.map(formatType).join(", ");
+  const found = given.map(({ type }) => formatType(type)).join(", ");
+  const name = site.label ?? site.name ?? `site ${site.site}`;
+  throw new ProtocolError(
+    "reply_mismatch",
+    `the call "${name}" was answered with (${found}); expected (${expected})`,
+    expected,
+  );
+}

@@ -1,0 +1,134 @@
+import type { Gatherer, HookRouter, RunWatch, WatchRequest } from "../hooks/router.js";
+import type { WatchedProgram } from "../hooks/site.js";
+import type { ProgramId, RunId } from "../native.js";
+import { ProtocolError } from "./error.js";
+import { EventStream, type StreamHost } from "./event-stream.js";
+import type { Subscribe } from "./messages.js";
+import type { Sender } from "./sender.js";
+
+/** A run's print nodes, shown by its caller. */
+const PRINTS: WatchRequest = { match: "prints", policy: "every", view: "full" };
+/** The number of a print in its run's stream. */
+const PRINT_NUMBER = -1;
+
+/** What hooks need of their session. */
+export interface HooksHost {
+  readonly router: HookRouter;
+  readonly sender: Sender;
+  readonly limits: { readonly subscriptions: number; readonly maxFrameBytes: number };
+  /** The client's number of a program, undefined where another session loaded it. */
+  programNumber(program: ProgramId): number | undefined;
+  /** The request number of a run, 0 where it is another session's. */
+  runNumber(run: RunId): number;
+}
+
+/** What a run with hooks or prints holds. */
+export interface RunHooks {
+  readonly stream: EventStream;
+  readonly watch: RunWatch;
+}
+
+/** The subscriptions of one session: standing ones, and those of its runs. */
+export class SessionHooks implements StreamHost, Gatherer {
+  /** Hook bytes in flight to one subscription or run. */
+  credit: number;
+  readonly sender: Sender;
+  readonly maxFrameBytes: number;
+  readonly #host: HooksHost;
+  readonly #standing = new Map<number, EventStream>();
+  readonly #ofRuns = new Map<number, EventStream>();
+  /** Those that hold events. */
+  #gathered: EventStream[] = [];
+
+  constructor(host: HooksHost, credit: number) {
+    this.#host = host;
+    this.sender = host.sender;
+    this.maxFrameBytes = host.limits.maxFrameBytes;
+    this.credit = credit;
+  }
+
+  /** Answers `subscribe`: the request's number becomes the subscription. */
+  subscribe(request: number, { match, policy, view }: Subscribe): void {
+    if (this.#standing.has(request)) {
+      throw new ProtocolError("request_exists", `there is a subscription ${request} already`);
+    }
+    const most = this.#host.limits.subscriptions;
+    if (this.#standing.size >= most) {
+      throw new ProtocolError("too_many_subscriptions", `the session has ${most} subscriptions`);
+    }
+    const stream = new EventStream(request, this);
+    stream.watch = this.#host.router.watch(match, { policy, view }, stream, this.credit);
+    this.#standing.set(request, stream);
+    this.sender.ok(request, null);
+  }
+
+  /** Ends a standing subscription; what was gathered for it is still sent. */
+  unsubscribe(request: number): void {
+    this.#standing.get(request)?.watch?.close();
+    this.#standing.delete(request);
+  }
+
+  /** Takes back credit; that of streams which have ended is not missed. */
+  consumed(request: number, bytes: number): void {
+    const stream = this.#standing.get(request) ?? this.#ofRuns.get(request);
+    stream?.watch?.credit(bytes);
+  }
+
+  /** Subscribes a run's caller to what it asked for, and to the run's prints. */
+  watchRun(
+    request: number,
+    program: WatchedProgram,
+    requests: readonly WatchRequest[],
+    prints: boolean,
+  ): RunHooks {
+    const numbers = requests.map((_, index) => index);
+    const all = [...requests];
+    if (prints) {
+      numbers.push(PRINT_NUMBER);
+      all.push(PRINTS);
+    }
+    const stream = new EventStream(request, this, numbers);
+    const watch = this.#host.router.watchRun(program, all, stream, this.credit);
+    stream.watch = watch;
+    this.#ofRuns.set(request, stream);
+    return { stream, watch };
+  }
+
+  /** A run is over; its events have come. */
+  endRun({ stream, watch }: RunHooks): void {
+    watch.close();
+    this.#ofRuns.delete(stream.request);
+  }
+
+  programNumber(program: ProgramId): number | undefined {
+    return this.#host.programNumber(program);
+  }
+
+  runNumber(run: RunId): number {
+    return this.#host.runNumber(run);
+  }
+
+  gather(stream: EventStream): void {
+    if (this.#gathered.length === 0) this.#host.router.atBatchEnd(this);
+    this.#gathered.push(stream);
+  }
+
+  endOfBatch(): void {
+    this.flush();
+  }
+
+  /** Sends all events gathered so far; called before a run is answered. */
+  flush(): void {
+    if (this.#gathered.length === 0) return;
+    for (const stream of this.#gathered) stream.flush();
+    this.#gathered = [];
+  }
+
+  /** The session ends. */
+  close(): void {
+    for (const request of [...this.#standing.keys()]) this.unsubscribe(request);
+    for (const stream of this.#ofRuns.values()) stream.watch?.close();
+    this.#ofRuns.clear();
+    this.#gathered = [];
+  }
+}

@@ -1,0 +1,364 @@
+import type { Match } from "../hooks/match.js";
+import type { Policy, View } from "../hooks/policy.js";
+import type { WatchRequest } from "../hooks/router.js";
+import type { TensorType } from "../tensor/dtype.js";
+import {
+  attachment,
+  badMessage,
+  list,
+  map,
+  options,
+  positive,
+  tensorBytes,
+  tensorType,
+  text,
+  unsigned,
+} from "./checks.js";
+import { describe, ProtocolError } from "./error.js";
+
+/** A tensor that came with a message. */
+export interface Inline {
+  readonly type: TensorType;
+  readonly bytes: Uint8Array;
+}
+
+/** An operand: a tensor's id, or the tensor itself. */
+export type Operand = number | Inline;
+
+/** What a client may ask for less of, or more. */
+export interface ClientLimits {
+  readonly hookCredit?: number;
+}
+
+export type Hello = {
+  type: "hello";
+  protocol: number;
+  client: string;
+  limits: ClientLimits;
+};
+export type Load = {
+  type: "load";
+  program: number;
+  constants: ReadonlyMap<string, number>;
+  graph: Uint8Array;
+};
+export type Put = {
+  type: "put";
+  tensor: number;
+  tensorType: TensorType;
+  source: { readonly bytes: Uint8Array } | { readonly transfer: number };
+};
+export type OpenFile = {
+  type: "open_file";
+  path: string;
+  tensors: readonly (readonly [name: string, tensor: number])[];
+};
+export type RunMessage = {
+  type: "run";
+  queue: number;
+  program: number;
+  inputs: readonly Operand[];
+  outputs: readonly (number | null)[];
+  /** Outputs up to this many bytes travel with the answer; 0 for none. */
+  fetch: number;
+  /** Milliseconds. */
+  timeout: number | undefined;
+  hooks: readonly WatchRequest[];
+  print: boolean;
+  parent: number | undefined;
+};
+export type Get = { type: "get"; tensor: number; bulk: boolean };
+export type Subscribe = { type: "subscribe"; match: Match; policy: Policy; view: View };
+export type Reply = { type: "reply"; run: number; call: number; values: readonly Operand[] };
+export type ReplyError = {
+  type: "reply_error";
+  run: number;
+  call: number;
+  code: string;
+  message: string;
+};
+
+/** Every message of a client, checked. */
+export type Message =
+  | Hello
+  | Load
+  | { type: "unload"; program: number }
+  | Put
+  | OpenFile
+  | RunMessage
+  | Get
+  | { type: "free"; tensors: readonly number[] }
+  | { type: "cancel"; run: number; reason: string }
+  | { type: "close_queue"; queue: number }
+  | Subscribe
+  | { type: "unsubscribe"; subscription: number }
+  | { type: "consumed"; bytes: number }
+  | Reply
+  | ReplyError
+  | { type: "info" };
+
+type Parser = (args: readonly unknown[], attachments: readonly Uint8Array[]) => Message;
+
+/** A message's arguments: how many at least and at most, and what makes them a message. */
+const PARSERS: ReadonlyMap<string, readonly [least: number, most: number, parse: Parser]> = new Map<
+  string,
+  [number, number, Parser]
+>([
+  ["hello", [1, 1, hello]],
+  ["load", [1, 2, load]],
+  ["unload", [1, 1, ([id]) => ({ type: "unload", program: unsigned(id, "unload's program") })]],
+  ["put", [3, 3, put]],
+  ["open_file", [2, 2, openFile]],
+  ["run", [4, 5, run]],
+  ["get", [1, 2, get]],
+  ["free", [1, 1, ([ids]) => ({ type: "free", tensors: idList(ids, "free's tensors") })]],
+  ["cancel", [1, 2, cancel]],
+  ["close_queue", [1, 1, ([id]) => ({ type: "close_queue", queue: unsigned(id, "the queue") })]],
+  ["subscribe", [1, 3, subscribe]],
+  [
+    "unsubscribe",
+    [1, 1, ([id]) => ({ type: "unsubscribe", subscription: unsigned(id, "the subscription") })],
+  ],
+  ["consumed", [1, 1, ([bytes]) => ({ type: "consumed", bytes: unsigned(bytes, "consumed") })]],
+  ["reply", [3, 3, reply]],
+  ["reply_error", [4, 4, replyError]],
+  ["info", [0, 0, () => ({ type: "info" })]],
+]);
+
+/**
+ * Checks a decoded header against its type.
+ * @throws ProtocolError `unknown_message`, `bad_message` or `bad_length`; the session can go on.
+ */
+export function parseMessage(
+  header: readonly unknown[],
+  attachments: readonly Uint8Array[],
+): Message {
+  const type = header[0] as string;
+  const entry = PARSERS.get(type);
+  if (entry === undefined) {
+    const known = [...PARSERS.keys()].join(", ");
+    throw new ProtocolError(
+      "unknown_message",
+      `there is no message ${describe(type)}; expected one of ${known}`,
+      known,
+    );
+  }
+  const [least, most, parse] = entry;
+  const count = header.length - 1;
+  if (count < least || count > most) {
+    const expected = least === most ? `${least}` : `${least} to ${most}`;
+    throw new ProtocolError(
+      "bad_message",
+      `a message "${type}" has ${count} arguments; expected ${expected}`,
+      expected,
+    );
+  }
+  return parse(header.slice(1), attachments);
+}
+
+function hello([value]: readonly unknown[]): Hello {
+  const given = map(value, "hello's argument");
+  const protocol = unsigned(given.protocol, "hello's protocol");
+  const client = given.client === undefined ? "" : text(given.client, "hello's client");
+  const limits = map(given.limits, "hello's limits");
+  return {
+    type: "hello",
+    protocol,
+    client,
+    limits:
+      limits.hook_credit === undefined
+        ? {}
+        : { hookCredit: unsigned(limits.hook_credit, "hello's hook_credit") },
+  };
+}
+
+function load([id, hashes]: readonly unknown[], attachments: readonly Uint8Array[]): Load {
+  const constants = new Map<string, number>();
+  for (const [hash, tensor] of Object.entries(map(hashes, "load's constants"))) {
+    if (!/^[0-9a-f]{64}$/.test(hash)) {
+      throw badMessage("a constant's name", hash, "a SHA-256 in 64 lower-case hex digits");
+    }
+    constants.set(hash, unsigned(tensor, `the tensor of constant ${hash}`));
+  }
+  const graph = attachment(0, attachments, "the graph");
+  // The program keeps views of these bytes, and the frame's memory is shared with other frames.
+  return { type: "load", program: unsigned(id, "load's program"), constants, graph: graph.slice() };
+}
+
+function put([id, type, from]: readonly unknown[], attachments: readonly Uint8Array[]): Put {
+  const parsed = tensorType(type, "put's type");
+  const source =
+    Array.isArray(from) && from.length === 2 && from[0] === "transfer"
+      ? { transfer: unsigned(from[1], "put's transfer") }
+      : { bytes: tensorBytes(from, parsed, attachments, "put's attachment") };
+  return { type: "put", tensor: unsigned(id, "put's tensor"), tensorType: parsed, source };
+}
+
+function openFile([path, tensors]: readonly unknown[]): OpenFile {
+  const entries = Object.entries(map(tensors, "open_file's tensors"));
+  return {
+    type: "open_file",
+    path: text(path, "open_file's path"),
+    tensors: entries.map(([name, id]) => [name, unsigned(id, `the tensor for "${name}"`)] as const),
+  };
+}
+
+const RUN_OPTIONS = ["fetch", "timeout", "hooks", "print", "parent"];
+const NO_HOOKS: readonly WatchRequest[] = [];
+/** The longest delay that Node's timers take. */
+const MAX_TIMEOUT = 2 ** 31 - 1;
+
+function run(
+  [queue, program, inputs, outputs, given]: readonly unknown[],
+  attachments: readonly Uint8Array[],
+): RunMessage {
+  const message: RunMessage = {
+    type: "run",
+    queue: unsigned(queue, "run's queue"),
+    program: unsigned(program, "run's program"),
+    inputs: operands(inputs, attachments, "run's inputs"),
+    outputs: outputIds(outputs),
+    fetch: 0,
+    timeout: undefined,
+    hooks: NO_HOOKS,
+    print: true,
+    parent: undefined,
+  };
+  if (given === null || given === undefined) return message;
+  const { fetch, timeout, hooks, print, parent } = options(given, "run", RUN_OPTIONS);
+  if (isGiven(fetch)) message.fetch = unsigned(fetch, "run's fetch");
+  if (isGiven(timeout)) message.timeout = positive(timeout, "run's timeout", MAX_TIMEOUT);
+  if (isGiven(hooks)) message.hooks = list(hooks, "run's hooks").map(hook);
+  if (isGiven(print)) {
+    if (typeof print !== "boolean") throw badMessage("run's print", print, "true or false");
+    message.print = print;
+  }
+  if (isGiven(parent)) message.parent = unsigned(parent, "run's parent");
+  return message;
+}
+
+function get([id, given]: readonly unknown[]): Get {
+  const { bulk } = options(given, "get", ["bulk"]);
+  if (isGiven(bulk) && typeof bulk !== "boolean") {
+    throw badMessage("get's bulk", bulk, "true or false");
+  }
+  return { type: "get", tensor: unsigned(id, "get's tensor"), bulk: bulk === true };
+}
+
+function cancel([id, reason]: readonly unknown[]): Message {
+  return {
+    type: "cancel",
+    run: unsigned(id, "cancel's request"),
+    reason: isGiven(reason) ? text(reason, "cancel's reason") : "the run was cancelled",
+  };
+}
+
+function subscribe([match, policy, view]: readonly unknown[]): Subscribe {
+  return { type: "subscribe", ...hook([match, policy, view]) };
+}
+
+function reply([id, call, values]: readonly unknown[], attachments: readonly Uint8Array[]): Reply {
+  return {
+    type: "reply",
+    run: unsigned(id, "reply's request"),
+    call: unsigned(call, "reply's call"),
+    values: operands(values, attachments, "reply's values"),
+  };
+}
+
+function replyError([id, call, code, message]: readonly unknown[]): ReplyError {
+  return {
+    type: "reply_error",
+    run: unsigned(id, "reply_error's request"),
+    call: unsigned(call, "reply_error's call"),
+    code: text(code, "reply_error's code"),
+    message: text(message, "reply_error's message"),
+  };
+}
+
+function operands(
+  value: unknown,
+  attachments: readonly Uint8Array[],
+  what: string,
+): readonly Operand[] {
+  const items = list(value, what);
+  const result = new Array<Operand>(items.length);
+  for (let index = 0; index < items.length; index++) {
+    const item = items[index];
+    if (typeof item === "number") {
+      result[index] = unsigned(item, `an item of ${what}`);
+    } else if (Array.isArray(item) && item.length === 3 && item[0] === "inline") {
+      const type = tensorType(item[1], what);
+      result[index] = { type, bytes: tensorBytes(item[2], type, attachments, what) };
+    } else {
+      throw badMessage(
+        `item ${index} of ${what}`,
+        item,
+        'a tensor id or ["inline", type, attachment]',
+      );
+    }
+  }
+  return result;
+}
+
+function outputIds(value: unknown): readonly (number | null)[] {
+  return list(value, "run's outputs").map((id) =>
+    id === null ? null : unsigned(id, "an item of run's outputs"),
+  );
+}
+
+function idList(value: unknown, what: string): readonly number[] {
+  return list(value, what).map((id) => unsigned(id, `an item of ${what}`));
+}
+
+/** `[match, policy, view]`; what each may hold is checked where subscriptions are made. */
+function hook(value: unknown): { match: Match; policy: Policy; view: View } {
+  const [match, policy, view] = list(value, "a hook") as unknown[];
+  return { match: matchOf(match), policy: policyOf(policy), view: viewOf(view) };
+}
+
+function matchOf(value: unknown): Match {
+  const [kind, argument] = list(value, "a match");
+  switch (kind) {
+    case "all":
+      return "all";
+    case "id":
+      if (argument instanceof Uint8Array && argument.length === 16) return { id: argument.slice() };
+      break;
+    case "name":
+      return { name: text(argument, "a match's name") };
+    case "label":
+      return { label: text(argument, "a match's glob") };
+    case "probe":
+      return { probe: text(argument, "a match's glob") };
+  }
+  const expected = '["id", 16 bytes], ["name", name], ["label", glob], ["probe", glob] or ["all"]';
+  throw badMessage("a match", value, expected);
+}
+
+function policyOf(value: unknown): Policy {
+  if (value === undefined || value === null || value === "every") return "every";
+  if (value === "latest") return "latest";
+  if (Array.isArray(value) && value.length === 2) {
+    if (value[0] === "sample") return { sample: value[1] as number };
+    if (value[0] === "rate") return { rate: value[1] as number };
+  }
+  throw badMessage("a policy", value, '"every", "latest", ["sample", n] or ["rate", hz]');
+}
+
+function viewOf(value: unknown): View {
+  if (value === undefined || value === null || value === "full") return "full";
+  if (Array.isArray(value)) {
+    if (value.length === 3 && value[0] === "slice") {
+      return { slice: { start: value[1] as number[], size: value[2] as number[] } };
+    }
+    if (value.length === 2 && value[0] === "summary") {
+      return { summary: { bins: value[1] as number } };
+    }
+  }
+  throw badMessage("a view", value, '"full", ["slice", starts, sizes] or ["summary", bins]');
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}

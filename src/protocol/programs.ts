@@ -1,0 +1,121 @@
+import type { Engine } from "../engine/engine.js";
+import type { Program } from "../engine/program.js";
+import { decodeGraph } from "../graph/canonical.js";
+import type { ProgramId, ValueId } from "../native.js";
+import { ProtocolError } from "./error.js";
+import type { Load } from "./messages.js";
+import type { Sender } from "./sender.js";
+import type { SessionTensors } from "./tensors.js";
+import { wireSite, wireType } from "./wire.js";
+
+/** A program that a client named. */
+export class LoadedProgram {
+  readonly program: Program;
+  readonly outputTypes: readonly unknown[];
+  readonly hasPrints: boolean;
+  readonly hasCalls: boolean;
+  /** Runs under way. */
+  runs = 0;
+  unloaded = false;
+
+  constructor(program: Program) {
+    this.program = program;
+    this.outputTypes = program.outputs.map(wireType);
+    this.hasPrints = program.sites.some((site) => site.kind === "print");
+    this.hasCalls = program.sites.some((site) => site.kind === "call");
+  }
+}
+
+/** The programs of one session, by the ids that its client chose. */
+export class SessionPrograms {
+  /** A program that did not load is kept with its error, which is what its runs fail with. */
+  readonly #programs = new Map<number, LoadedProgram | { readonly error: unknown }>();
+  readonly #numbers = new Map<ProgramId, number>();
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly sender: Sender,
+    private readonly tensors: SessionTensors,
+    private readonly limits: { readonly programs: number },
+  ) {}
+
+  get size(): number {
+    return this.#numbers.size;
+  }
+
+  /** Answers `load`. */
+  load(request: number, { program: id, constants, graph }: Load): void {
+    if (this.#programs.has(id)) {
+      throw new ProtocolError("program_exists", `there is a program ${id} already`, "a new id");
+    }
+    if (this.#programs.size >= this.limits.programs) {
+      const { programs } = this.limits;
+      throw new ProtocolError("too_many_programs", `the session has ${programs} programs`);
+    }
+    try {
+      const values = new Map<string, ValueId>();
+      for (const [hash, tensor] of constants) {
+        const { error, value } = this.tensors.find(tensor);
+        if (error !== undefined) throw error;
+        values.set(hash, value);
+      }
+      const program = this.engine.load(decodeGraph(graph, this.engine.options.graphLimits), values);
+      const loaded = new LoadedProgram(program);
+      this.#programs.set(id, loaded);
+      this.#numbers.set(program.id, id);
+      this.sender.ok(request, {
+        hash: program.hash,
+        inputs: program.inputs.map(wireType),
+        outputs: loaded.outputTypes,
+        sites: program.sites.map(wireSite),
+      });
+    } catch (error) {
+      this.#programs.set(id, { error });
+      throw error;
+    }
+  }
+
+  /** Forgets a program; runs under way go on. */
+  unload(id: number): void {
+    const loaded = this.#programs.get(id);
+    this.#programs.delete(id);
+    if (loaded instanceof LoadedProgram) {
+      loaded.unloaded = true;
+      this.#release(loaded);
+    }
+  }
+
+  /** @throws ProtocolError `program_unknown`, or what made the program fail to load */
+  find(id: number): LoadedProgram {
+    const loaded = this.#programs.get(id);
+    if (loaded instanceof LoadedProgram) return loaded;
+    if (loaded !== undefined) throw loaded.error;
+    throw new ProtocolError(
+      "program_unknown",
+      `there is no program ${id}; it was unloaded, or no load came before`,
+    );
+  }
+
+  /** A run of the program is over. */
+  runEnded(loaded: LoadedProgram): void {
+    loaded.runs--;
+    this.#release(loaded);
+  }
+
+  /** The client's number of a program. */
+  numberOf(program: ProgramId): number | undefined {
+    return this.#numbers.get(program);
+  }
+
+  /** The session ends. */
+  close(): void {
+    for (const id of [...this.#programs.keys()]) this.unload(id);
+  }
+
+  /** The engine keeps a program until its last run is over, as its hooks may still fire. */
+  #release(loaded: LoadedProgram): void {
+    if (!loaded.unloaded || loaded.runs > 0) return;
+    this.#numbers.delete(loaded.program.id);
+    this.engine.unload(loaded.program);
+  }
+}

@@ -1,0 +1,264 @@
+import type { Engine, Run } from "../engine/engine.js";
+import type { Site } from "../hooks/site.js";
+import type { QueueId, RunId, ValueId } from "../native.js";
+import { byteLength } from "../tensor/dtype.js";
+import { type Caller, SessionCalls } from "./calls.js";
+import { ProtocolError } from "./error.js";
+import type { RunHooks, SessionHooks } from "./hooks.js";
+import type { RunMessage } from "./messages.js";
+import type { LoadedProgram, SessionPrograms } from "./programs.js";
+import type { Sender } from "./sender.js";
+import { type SessionTensors, Tensor } from "./tensors.js";
+
+/** A run that has not been answered. */
+class OpenRun implements Caller {
+  run: Run | undefined;
+  hooks: RunHooks | undefined;
+  timer: NodeJS.Timeout | undefined;
+  /** For what the run's handlers run: it must not wait behind the run. */
+  childQueue: QueueId | undefined;
+  /** Its tensor operands, whose failure is its own. */
+  operands: Tensor[] = [];
+  outputs: Tensor[] = [];
+  readonly calls = new Map<number, Site>();
+
+  constructor(
+    readonly request: number,
+    readonly loaded: LoadedProgram,
+    readonly fetch: number,
+  ) {}
+}
+
+/** What runs need of their session. */
+export interface RunsHost {
+  readonly engine: Engine;
+  readonly sender: Sender;
+  readonly tensors: SessionTensors;
+  readonly programs: SessionPrograms;
+  readonly hooks: SessionHooks;
+  readonly limits: { readonly queues: number; readonly maxFrameBytes: number };
+}
+
+/** The runs and queues of one session. */
+export class SessionRuns {
+  readonly calls: SessionCalls;
+  readonly #host: RunsHost;
+  readonly #open = new Map<number, OpenRun>();
+  readonly #byRun = new Map<RunId, OpenRun>();
+  readonly #queues = new Map<number, QueueId>();
+
+  constructor(host: RunsHost) {
+    this.#host = host;
+    this.calls = new SessionCalls(host);
+  }
+
+  /** How many wait for their answer. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** The request number of a run, 0 where it is another session's. */
+  numberOf(run: RunId): number {
+    return this.#byRun.get(run)?.request ?? 0;
+  }
+
+  /** A run that has not been answered. */
+  find(request: number): Caller | undefined {
+    return this.#open.get(request);
+  }
+
+  /** Takes `run`; it is answered when it is over. */
+  run(request: number, message: RunMessage): void {
+    const { tensors } = this.#host;
+    if (this.#open.has(request)) {
+      throw new ProtocolError("request_exists", `there is a run ${request} already`);
+    }
+    for (const id of message.outputs) if (id !== null) tensors.checkNew(id);
+    try {
+      this.#start(request, message);
+    } catch (error) {
+      for (const id of message.outputs) if (id !== null) tensors.defineFailed(id, error);
+      throw error;
+    }
+  }
+
+  #start(request: number, message: RunMessage): void {
+    const { engine, programs, hooks } = this.#host;
+    const loaded = programs.find(message.program);
+    const { program } = loaded;
+    if (message.outputs.length !== program.outputs.length) {
+      const count = program.outputs.length;
+      throw new ProtocolError(
+        "output_count",
+        `run names ${message.outputs.length} outputs; expected ${count}, one for each of the program`,
+        `${count}`,
+      );
+    }
+    const open = new OpenRun(request, loaded, message.fetch);
+    const inline: ValueId[] = [];
+    try {
+      const inputs = this.#inputs(open, message, inline);
+      const prints = message.print && loaded.hasPrints;
+      if (prints || loaded.hasCalls || message.hooks.length > 0) {
+        open.hooks = hooks.watchRun(request, program, message.hooks, prints);
+      }
+      open.run = engine.start(program, inputs, {
+        queue: this.#queue(message),
+        ...(open.hooks === undefined ? {} : { watches: open.hooks.watch.watches }),
+        onDone: (error) => this.#done(open, error),
+      });
+    } catch (error) {
+      if (open.hooks !== undefined) hooks.endRun(open.hooks);
+      throw error;
+    } finally {
+      for (const value of inline) engine.native.free(value);
+    }
+    this.#register(open, open.run, message);
+  }
+
+  /** The native operands; those that came inline are to be freed once the run has them. */
+  #inputs(open: OpenRun, message: RunMessage, inline: ValueId[]): ValueId[] {
+    const { engine, tensors } = this.#host;
+    const inputs = new Array<ValueId>(message.inputs.length);
+    for (let index = 0; index < inputs.length; index++) {
+      const operand = message.inputs[index] as RunMessage["inputs"][number];
+      if (typeof operand === "number") {
+        const tensor = tensors.find(operand);
+        if (tensor.error !== undefined) throw tensor.error;
+        if (tensor.pending) open.operands.push(tensor);
+        inputs[index] = tensor.value;
+      } else {
+        const value = engine.native.put(operand.type, operand.bytes);
+        inline.push(value);
+        inputs[index] = value;
+      }
+    }
+    return inputs;
+  }
+
+  #register(open: OpenRun, run: Run, message: RunMessage): void {
+    const { engine, tensors } = this.#host;
+    const { program } = open.loaded;
+    open.loaded.runs++;
+    this.#open.set(open.request, open);
+    this.#byRun.set(run.id, open);
+    if (open.loaded.hasCalls) {
+      engine.hooks.answerCalls(run.id, {
+        onCall: (call, site) => this.calls.send(open, call, site),
+      });
+    }
+    open.outputs = run.outputs.map((value, index) => {
+      const tensor = new Tensor(value, program.outputs[index], true);
+      const id = message.outputs[index] as number | null;
+      // It is needed for the answer, even where its name is gone by then.
+      tensor.pins = 1;
+      tensor.freed = id === null;
+      if (id !== null) tensors.define(id, tensor);
+      return tensor;
+    });
+    const { timeout } = message;
+    if (timeout !== undefined) {
+      const text = `the run was not over after ${timeout} ms`;
+      open.timer = setTimeout(() => run.cancel("timeout", text), timeout);
+    }
+  }
+
+  #queue(message: RunMessage): QueueId {
+    const { engine, limits } = this.#host;
+    const parent = message.parent === undefined ? undefined : this.#open.get(message.parent);
+    if (parent !== undefined) {
+      parent.childQueue ??= engine.createQueue();
+      return parent.childQueue;
+    }
+    let queue = this.#queues.get(message.queue);
+    if (queue === undefined) {
+      if (this.#queues.size >= limits.queues) {
+        throw new ProtocolError("too_many_queues", `the session has ${limits.queues} queues`);
+      }
+      queue = engine.createQueue();
+      this.#queues.set(message.queue, queue);
+    }
+    return queue;
+  }
+
+  /** Takes `close_queue`. */
+  closeQueue(number: number): void {
+    const queue = this.#queues.get(number);
+    if (queue === undefined) return;
+    this.#queues.delete(number);
+    this.#host.engine.closeQueue(queue);
+  }
+
+  /** Takes `cancel`. */
+  cancel(request: number, reason: string): void {
+    this.#open.get(request)?.run?.cancel("cancelled", reason);
+  }
+
+  #done(open: OpenRun, failure: Error | undefined): void {
+    const { sender, tensors, hooks } = this.#host;
+    // What a failed operand passes on is the operand's own error, with its own op and label.
+    const error =
+      failure && (open.operands.find((operand) => operand.error !== undefined)?.error ?? failure);
+    hooks.flush();
+    this.#forget(open);
+    for (const output of open.outputs) tensors.settle(output, error);
+    if (error !== undefined) {
+      sender.error(open.request, error);
+      this.#unpin(open);
+    } else if (open.fetch === 0 || sender.ready) {
+      this.#answer(open);
+    } else {
+      sender.whenReady(() => this.#answer(open));
+    }
+  }
+
+  #forget(open: OpenRun): void {
+    const { engine, hooks, programs } = this.#host;
+    this.#open.delete(open.request);
+    if (open.run !== undefined) this.#byRun.delete(open.run.id);
+    if (open.timer !== undefined) clearTimeout(open.timer);
+    if (open.hooks !== undefined) hooks.endRun(open.hooks);
+    if (open.childQueue !== undefined) engine.closeQueue(open.childQueue);
+    programs.runEnded(open.loaded);
+  }
+
+  #answer(open: OpenRun): void {
+    const { engine, sender, limits } = this.#host;
+    const values: (number | null)[] = [];
+    const attachments: Uint8Array[] = [];
+    let room = limits.maxFrameBytes / 2;
+    if (sender.ended) {
+      this.#unpin(open);
+      return;
+    }
+    try {
+      for (const { value, type } of open.outputs) {
+        const length = type === undefined ? 0 : byteLength(type);
+        if (open.fetch === 0 || length > open.fetch || length > room) {
+          values.push(null);
+          continue;
+        }
+        room -= length;
+        values.push(attachments.length);
+        attachments.push(new Uint8Array(engine.native.read(value)));
+      }
+      sender.ok(open.request, { outputs: open.loaded.outputTypes, values }, attachments);
+    } catch (error) {
+      sender.error(open.request, error);
+    }
+    this.#unpin(open);
+  }
+
+  #unpin(open: OpenRun): void {
+    for (const output of open.outputs) this.#host.tensors.unpin(output);
+  }
+
+  /** The session ends: its runs are cancelled, and end without an answer. */
+  close(): void {
+    for (const { run } of this.#open.values()) {
+      run?.cancel("session_closed", "the session of the run ended");
+    }
+    for (const queue of this.#queues.values()) this.#host.engine.closeQueue(queue);
+    this.#queues.clear();
+  }
+}

@@ -1,0 +1,100 @@
+import { FrameEncoder } from "./frame.js";
+import { encodeHeader } from "./header.js";
+import { wireError } from "./wire.js";
+
+/** What a session writes to: a port or a socket, as `erlang-port` makes them. */
+export interface Connection {
+  /** Writes one frame. Copies parts shorter than 8 KiB at once; longer ones must not change until they have left. */
+  write(parts: Uint8Array | readonly Uint8Array[]): boolean;
+  /** Bytes written that have not left. */
+  readonly pendingBytes: number;
+  /** Resolves when most of what is pending has left; rejects when the connection ends. */
+  drain(): Promise<void>;
+  /** Writes what is pending, then closes. */
+  close(): Promise<void>;
+}
+
+const NO_ATTACHMENTS: readonly Uint8Array[] = [];
+
+/**
+ * Answers and messages on their way out. Short ones are written at once. Values wait while much is
+ * pending, and are read from the engine only when it is their turn, so that a client that asks
+ * for much and reads slowly costs no memory.
+ */
+export class Sender {
+  readonly #connection: Connection;
+  readonly #highWater: number;
+  readonly #frames = new FrameEncoder();
+  #later: (() => void)[] = [];
+  #draining = false;
+  #ended = false;
+
+  constructor(connection: Connection, highWater: number) {
+    this.#connection = connection;
+    this.#highWater = highWater;
+  }
+
+  /** Bytes that the client has not read. */
+  get pendingBytes(): number {
+    return this.#connection.pendingBytes;
+  }
+
+  /** Sends one message. */
+  send(request: number, message: readonly unknown[], attachments = NO_ATTACHMENTS): void {
+    this.sendEncoded(request, encodeHeader(message), attachments);
+  }
+
+  /** Sends one message whose header is encoded already. */
+  sendEncoded(request: number, header: Uint8Array, attachments = NO_ATTACHMENTS): void {
+    if (!this.#ended) this.#connection.write(this.#frames.encode(request, header, attachments));
+  }
+
+  /** Answers a request. */
+  ok(request: number, result: unknown, attachments = NO_ATTACHMENTS): void {
+    this.send(request, ["ok", result], attachments);
+  }
+
+  /** Answers a request with an error. */
+  error(request: number, error: unknown): void {
+    this.send(request, ["error", wireError(error)]);
+  }
+
+  /** True while a value may be sent at once. */
+  get ready(): boolean {
+    return this.#later.length === 0 && this.#connection.pendingBytes <= this.#highWater;
+  }
+
+  /** Calls back when a value may be sent, in order. */
+  whenReady(job: () => void): void {
+    this.#later.push(job);
+    if (!this.#draining) void this.#drain();
+  }
+
+  /** True when nothing more is sent. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Sends nothing more. Jobs that wait are called, so that they let go of what they hold. */
+  end(): void {
+    this.#ended = true;
+    for (const job of this.#later.splice(0)) job();
+  }
+
+  async #drain(): Promise<void> {
+    this.#draining = true;
+    try {
+      while (this.#later.length > 0) {
+        await this.#connection.drain();
+        let next = 0;
+        while (next < this.#later.length && this.#connection.pendingBytes <= this.#highWater) {
+          this.#later[next++]?.();
+        }
+        this.#later.splice(0, next);
+      }
+    } catch {
+      // The connection ended, and with it the session.
+    }
+    this.#draining = false;
+  }
+}

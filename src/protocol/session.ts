@@ -1,0 +1,241 @@
+import { ProtocolError } from "./error.js";
+import { decodeFrame } from "./frame.js";
+import { decodeHeader, MAX_HEADER_BYTES } from "./header.js";
+import { SessionHooks } from "./hooks.js";
+import type { Host } from "./host.js";
+import { wireLimits } from "./limits.js";
+import { type Hello, type Message, parseMessage } from "./messages.js";
+import { SessionPrograms } from "./programs.js";
+import { SessionRuns } from "./runs.js";
+import { type Connection, Sender } from "./sender.js";
+import { SessionTensors } from "./tensors.js";
+import { Transfers } from "./transfers.js";
+
+/** The version of the protocol that this is. */
+export const PROTOCOL_VERSION = 1;
+/** Values wait while more than this is unread. */
+const HIGH_WATER = 8 * 1024 * 1024;
+
+/**
+ * One engine seen through one connection. Ids are the client's and are bound when their message arrives;
+ * nothing a client sends is waited for, and all it made is freed when the session ends.
+ */
+export class Session {
+  readonly #host: Host;
+  readonly #connection: Connection;
+  readonly #sender: Sender;
+  readonly #transfers = new Transfers();
+  readonly #tensors: SessionTensors;
+  readonly #programs: SessionPrograms;
+  readonly #hooks: SessionHooks;
+  readonly #runs: SessionRuns;
+  readonly #token: Uint8Array | undefined;
+  #greeted = false;
+  #ended = false;
+
+  constructor(host: Host, connection: Connection) {
+    const { engine, limits } = host;
+    this.#host = host;
+    this.#connection = connection;
+    const sender = new Sender(connection, HIGH_WATER);
+    this.#sender = sender;
+    this.#tensors = new SessionTensors(engine.native, sender, this.#transfers, limits);
+    this.#programs = new SessionPrograms(engine, sender, this.#tensors, limits);
+    this.#hooks = new SessionHooks(
+      {
+        router: engine.hooks,
+        sender,
+        limits,
+        programNumber: (program) => this.#programs.numberOf(program),
+        runNumber: (run) => this.#runs.numberOf(run),
+      },
+      limits.hookCredit,
+    );
+    this.#runs = new SessionRuns({
+      engine,
+      sender,
+      tensors: this.#tensors,
+      programs: this.#programs,
+      hooks: this.#hooks,
+      limits,
+    });
+    this.#token = host.bulk?.admit(this.#transfers);
+  }
+
+  /** Takes one frame of the client. Its bytes are not needed after the return. */
+  receive(payload: Uint8Array): void {
+    if (this.#ended) return;
+    try {
+      const frame = decodeFrame(payload);
+      const header = decodeHeader(frame.header);
+      try {
+        this.#checkCredit();
+        this.#take(frame.request, parseMessage(header, frame.attachments));
+      } catch (error) {
+        if (isFatal(error)) throw error;
+        this.#sender.error(frame.request, error);
+      }
+    } catch (error) {
+      const { code, message } = error as ProtocolError;
+      this.end(code ?? "internal", message);
+    }
+  }
+
+  #take(request: number, message: Message): void {
+    if (!this.#greeted && message.type !== "hello") {
+      throw new ProtocolError(
+        "hello_expected",
+        `the first message is ${message.type}; expected hello`,
+      );
+    }
+    switch (message.type) {
+      case "hello":
+        this.#hello(request, message);
+        break;
+      case "load":
+        this.#programs.load(request, message);
+        break;
+      case "unload":
+        this.#programs.unload(message.program);
+        break;
+      case "put":
+        this.#tensors.put(request, message);
+        break;
+      case "open_file":
+        this.#tensors.openFile(request, message);
+        break;
+      case "get":
+        this.#tensors.get(request, message);
+        break;
+      case "free":
+        this.#tensors.free(message.tensors);
+        break;
+      case "run":
+        this.#runs.run(request, message);
+        break;
+      case "cancel":
+        this.#runs.cancel(message.run, message.reason);
+        break;
+      case "close_queue":
+        this.#runs.closeQueue(message.queue);
+        break;
+      case "subscribe":
+        this.#hooks.subscribe(request, message);
+        break;
+      case "unsubscribe":
+        this.#hooks.unsubscribe(message.subscription);
+        break;
+      case "consumed":
+        this.#hooks.consumed(request, message.bytes);
+        break;
+      case "reply":
+        this.#runs.calls.reply(this.#runs.find(message.run), message);
+        break;
+      case "reply_error":
+        this.#runs.calls.replyError(this.#runs.find(message.run), message);
+        break;
+      case "info":
+        this.#info(request);
+        break;
+    }
+  }
+
+  #hello(request: number, { protocol, limits }: Hello): void {
+    if (this.#greeted) throw new ProtocolError("hello_twice", "the session has begun already");
+    if (protocol !== PROTOCOL_VERSION) {
+      throw new ProtocolError(
+        "protocol_version",
+        `the client speaks protocol ${protocol}; expected ${PROTOCOL_VERSION}`,
+        `${PROTOCOL_VERSION}`,
+      );
+    }
+    this.#greeted = true;
+    const host = this.#host;
+    if (limits.hookCredit !== undefined) {
+      this.#hooks.credit = Math.max(1, Math.min(limits.hookCredit, host.limits.hookCredit));
+    }
+    this.#sender.ok(request, {
+      protocol: PROTOCOL_VERSION,
+      engine: "davit",
+      instance: host.instance,
+      limits: {
+        ...wireLimits(host.limits, MAX_HEADER_BYTES),
+        hook_credit: this.#hooks.credit,
+      },
+      bulk: host.bulk?.path ?? null,
+      token: this.#token ?? null,
+      versions: host.versions,
+      devices: host.devices,
+    });
+  }
+
+  #info(request: number): void {
+    const { memory, counters } = this.#host.engine.info();
+    this.#sender.ok(request, {
+      memory,
+      counters,
+      programs: this.#programs.size,
+      tensors: this.#tensors.size,
+    });
+  }
+
+  /** A client that does not read its answers may not ask for more. */
+  #checkCredit(): void {
+    const { requests, unreadBytes } = this.#host.limits;
+    if (this.#open() > requests) {
+      throw new ProtocolError(
+        "too_many_requests",
+        `more than ${requests} requests have no answer yet`,
+      );
+    }
+    if (this.#sender.pendingBytes > unreadBytes) {
+      throw new ProtocolError(
+        "reader_too_slow",
+        `more than ${unreadBytes} bytes of answers are unread`,
+      );
+    }
+  }
+
+  #open(): number {
+    return this.#runs.size + this.#tensors.waiting;
+  }
+
+  /** Tells the client of something that is no answer. */
+  log(level: "debug" | "info" | "warning" | "error", text: string): void {
+    if (this.#greeted) this.#sender.send(0, ["log", level, text]);
+  }
+
+  /** Says good-bye with a reason, and ends the session. */
+  end(code: string, message: string): void {
+    if (this.#ended) return;
+    this.#sender.send(0, ["bye", code, message]);
+    this.close();
+    void this.#connection.close();
+  }
+
+  /** Frees all that the client made, and cancels its runs. For a client that is gone. */
+  close(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (this.#token !== undefined) this.#host.bulk?.dismiss(this.#token);
+    this.#sender.end();
+    this.#runs.close();
+    this.#hooks.close();
+    this.#tensors.close();
+    this.#transfers.close();
+    this.#programs.close();
+  }
+}
+
+/** Errors after which the client cannot be understood or trusted to keep its limits. */
+const FATAL = new Set([
+  "bad_frame",
+  "hello_expected",
+  "protocol_version",
+  "too_many_requests",
+  "reader_too_slow",
+]);
+
+function isFatal(error: unknown): boolean {
+  return error instanceof ProtocolError && FATAL.has(error.code);
+}

@@ -1,0 +1,233 @@
+import { resolve } from "node:path";
+import { FileError } from "../files/error.js";
+import type { NativeEngine, ValueId } from "../native.js";
+import { byteLength, type TensorType } from "../tensor/dtype.js";
+import { ProtocolError } from "./error.js";
+import type { Get, OpenFile, Put } from "./messages.js";
+import { openHeader } from "./open-file.js";
+import type { Sender } from "./sender.js";
+import type { Transfers } from "./transfers.js";
+import { wireType } from "./wire.js";
+
+/** A tensor that a client named: what its id was bound to at arrival. */
+export class Tensor {
+  /** Why it has no value. */
+  error: unknown;
+  /** What waits until it is ready or failed. */
+  waiting: (() => void)[] | undefined;
+  /** Users that need the value after its name is gone. */
+  pins = 0;
+  freed = false;
+
+  constructor(
+    /** 0 where it failed before the engine knew it. */
+    readonly value: ValueId,
+    readonly type: TensorType | undefined,
+    public pending: boolean,
+  ) {}
+}
+
+/** The tensors of one session, by the ids that its client chose. */
+export class SessionTensors {
+  readonly #tensors = new Map<number, Tensor>();
+  #waiting = 0;
+
+  constructor(
+    private readonly native: NativeEngine,
+    private readonly sender: Sender,
+    private readonly transfers: Transfers,
+    private readonly limits: { readonly tensors: number; readonly maxFrameBytes: number },
+  ) {}
+
+  get size(): number {
+    return this.#tensors.size;
+  }
+
+  /** How many requests wait for their answer. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Answers `put`. What fails is named too, so that what depends on it fails with the same error. */
+  put(request: number, { tensor: id, tensorType: type, source }: Put): void {
+    this.checkNew(id);
+    try {
+      if ("bytes" in source) {
+        this.define(id, new Tensor(this.native.put(type, source.bytes), type, false));
+        this.sender.ok(request, null);
+      } else {
+        this.#receive(request, id, type, source.transfer);
+      }
+    } catch (error) {
+      this.defineFailed(id, error);
+      throw error;
+    }
+  }
+
+  #receive(request: number, id: number, type: TensorType, transfer: number): void {
+    this.transfers.checkNew(transfer);
+    const { value, bytes } = this.native.allocate(type);
+    const tensor = new Tensor(value, type, true);
+    // Freed under way, it must still be settled for the runs that wait for it.
+    tensor.pins = 1;
+    this.define(id, tensor);
+    this.#waiting++;
+    this.transfers.receive(transfer, new Uint8Array(bytes), (error) => {
+      this.#waiting--;
+      if (error === undefined) this.native.publish(value);
+      else this.native.fail(value, error.code, error.message);
+      this.settle(tensor, error);
+      this.unpin(tensor);
+      if (error === undefined) this.sender.ok(request, null);
+      else this.sender.error(request, error);
+    });
+  }
+
+  /** Answers `open_file`. */
+  openFile(request: number, { path, tensors }: OpenFile): void {
+    for (const [, id] of tensors) this.checkNew(id);
+    try {
+      const file = openHeader(resolve(path));
+      const types: Record<string, unknown> = {};
+      for (const [name, id] of tensors) {
+        const range = file.tensors.get(name);
+        if (range === undefined) {
+          const known = [...file.tensors.keys()].slice(0, 20).join(", ");
+          throw new FileError("file_not_found", path, `it has no tensor "${name}"`, known);
+        }
+        this.checkNew(id);
+        const value = this.native.fileValue(file.path, range.offset, range.type);
+        this.define(id, new Tensor(value, range.type, false));
+        types[name] = wireType(range.type);
+      }
+      this.sender.ok(request, types);
+    } catch (error) {
+      for (const [, id] of tensors) {
+        this.#free(id);
+        this.defineFailed(id, error);
+      }
+      throw error;
+    }
+  }
+
+  /** Answers `get`, once the tensor is ready. */
+  get(request: number, { tensor: id, bulk }: Get): void {
+    const tensor = this.find(id);
+    tensor.pins++;
+    this.#waiting++;
+    const answer = () => {
+      this.#waiting--;
+      try {
+        if (!this.sender.ended) this.#answer(request, tensor, bulk);
+      } catch (error) {
+        this.sender.error(request, error);
+      }
+      this.unpin(tensor);
+    };
+    const whenReady = () => (this.sender.ready ? answer() : this.sender.whenReady(answer));
+    if (tensor.pending) this.whenSettled(tensor, whenReady);
+    else whenReady();
+  }
+
+  #answer(request: number, tensor: Tensor, bulk: boolean): void {
+    if (tensor.error !== undefined) throw tensor.error;
+    const type = tensor.type as TensorType;
+    const length = byteLength(type);
+    if (!bulk && length > this.limits.maxFrameBytes / 2) {
+      throw new ProtocolError(
+        "too_large",
+        `a tensor of ${length} bytes does not fit in a frame; expected get with {bulk: true}`,
+        "{bulk: true}",
+      );
+    }
+    const bytes = new Uint8Array(this.native.read(tensor.value));
+    if (!bulk) {
+      this.sender.ok(request, { type: wireType(type), value: 0 }, [bytes]);
+      return;
+    }
+    const transfer = this.transfers.send(bytes);
+    this.sender.ok(request, { type: wireType(type), transfer, bytes: length });
+  }
+
+  /** Frees names. Ids that are not there are left alone: the client may free what failed to be made. */
+  free(ids: readonly number[]): void {
+    for (const id of ids) this.#free(id);
+  }
+
+  #free(id: number): void {
+    const tensor = this.#tensors.get(id);
+    if (tensor === undefined) return;
+    this.#tensors.delete(id);
+    this.#drop(tensor);
+  }
+
+  /** @throws ProtocolError `tensor_unknown` */
+  find(id: number): Tensor {
+    const tensor = this.#tensors.get(id);
+    if (tensor !== undefined) return tensor;
+    throw new ProtocolError(
+      "tensor_unknown",
+      `there is no tensor ${id}; it was freed, or no message that makes it came before`,
+    );
+  }
+
+  /** @throws ProtocolError `tensor_exists` or `too_many_tensors` */
+  checkNew(id: number): void {
+    if (this.#tensors.has(id)) {
+      throw new ProtocolError("tensor_exists", `there is a tensor ${id} already`, "a new id");
+    }
+    if (this.#tensors.size >= this.limits.tensors) {
+      const { tensors } = this.limits;
+      throw new ProtocolError("too_many_tensors", `the session has ${tensors} tensors`);
+    }
+  }
+
+  define(id: number, tensor: Tensor): void {
+    this.#tensors.set(id, tensor);
+  }
+
+  /** Names what could not be made, unless the name is taken. */
+  defineFailed(id: number, error: unknown): void {
+    if (this.#tensors.has(id)) return;
+    const tensor = new Tensor(0, undefined, false);
+    tensor.error = error;
+    this.#tensors.set(id, tensor);
+  }
+
+  /** Calls back when a pending tensor is ready or failed. */
+  whenSettled(tensor: Tensor, callback: () => void): void {
+    tensor.waiting ??= [];
+    tensor.waiting.push(callback);
+  }
+
+  /** A pending tensor is ready, or failed. */
+  settle(tensor: Tensor, error?: unknown): void {
+    tensor.pending = false;
+    tensor.error = error;
+    const { waiting } = tensor;
+    if (waiting === undefined) return;
+    tensor.waiting = undefined;
+    for (const callback of waiting) callback();
+  }
+
+  unpin(tensor: Tensor): void {
+    tensor.pins--;
+    if (tensor.freed && tensor.pins === 0) this.native.free(tensor.value);
+  }
+
+  /** The name is gone, and with it the value once nobody needs it. */
+  #drop(tensor: Tensor): void {
+    if (tensor.freed || tensor.value === 0) return;
+    tensor.freed = true;
+    if (tensor.pins === 0) this.native.free(tensor.value);
+  }
+
+  /** The session ends. */
+  close(): void {
+    for (const tensor of this.#tensors.values()) {
+      tensor.waiting = undefined;
+      this.#drop(tensor);
+    }
+    this.#tensors.clear();
+  }
+}

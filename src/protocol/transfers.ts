@@ -1,0 +1,108 @@
+import { ProtocolError } from "./error.js";
+
+/** Where the bytes of a transfer go, and who is told when they are there or will not come. */
+export interface Receipt {
+  readonly target: Uint8Array;
+  readonly done: (error?: ProtocolError) => void;
+}
+
+/** Bytes on their way to the client. */
+export interface Parcel {
+  readonly transfer: number;
+  readonly bytes: Uint8Array;
+}
+
+/** The connection that carries a session's transfers now. */
+export interface Carrier {
+  /** There is something to send. */
+  wakeSender(): void;
+  /** A transfer has been named. */
+  wakeReceiver(): void;
+  destroy(): void;
+}
+
+/** The transfers of one session over the bulk socket: named on the one side, carried on the other, in any order. */
+export class Transfers {
+  readonly #expected = new Map<number, Receipt>();
+  /** Those whose bytes are coming in. */
+  readonly #incoming = new Map<number, Receipt>();
+  readonly #parcels: Parcel[] = [];
+  #carrier: Carrier | undefined;
+  #next = 1;
+  #closed = false;
+
+  /** @throws ProtocolError `transfer_exists` */
+  checkNew(transfer: number): void {
+    if (!this.#expected.has(transfer) && !this.#incoming.has(transfer)) return;
+    throw new ProtocolError(
+      "transfer_exists",
+      `there is a transfer ${transfer} already`,
+      "a new number",
+    );
+  }
+
+  /** Names a transfer that the client sends. */
+  receive(transfer: number, target: Uint8Array, done: Receipt["done"]): void {
+    this.#expected.set(transfer, { target, done });
+    this.#carrier?.wakeReceiver();
+  }
+
+  /** Names a transfer to the client, and sends it when it is its turn. */
+  send(bytes: Uint8Array): number {
+    const transfer = this.#next++;
+    this.#parcels.push({ transfer, bytes });
+    this.#carrier?.wakeSender();
+    return transfer;
+  }
+
+  /** A connection takes over; the one before it ends, and what was under way on it. */
+  attach(carrier: Carrier): void {
+    if (this.#closed) {
+      carrier.destroy();
+      return;
+    }
+    const before = this.#carrier;
+    this.#carrier = carrier;
+    before?.destroy();
+    carrier.wakeSender();
+  }
+
+  /** A connection ended. */
+  detach(carrier: Carrier): void {
+    if (this.#carrier === carrier) this.#carrier = undefined;
+  }
+
+  /** For the carrier: the transfer whose bytes come next; undefined until it is named. */
+  begin(transfer: number): Receipt | undefined {
+    const receipt = this.#expected.get(transfer);
+    if (receipt === undefined) return undefined;
+    this.#expected.delete(transfer);
+    this.#incoming.set(transfer, receipt);
+    return receipt;
+  }
+
+  /** For the carrier: a begun transfer is complete, or will never be. */
+  end(transfer: number, error?: ProtocolError): void {
+    const receipt = this.#incoming.get(transfer);
+    this.#incoming.delete(transfer);
+    receipt?.done(error);
+  }
+
+  /** For the carrier: what to send next. */
+  nextParcel(): Parcel | undefined {
+    return this.#parcels.shift();
+  }
+
+  /** The session ends. */
+  close(): void {
+    this.#closed = true;
+    this.#carrier?.destroy();
+    this.#parcels.length = 0;
+    const error = new ProtocolError("session_closed", "the session ended before the transfer came");
+    for (const receipt of [...this.#expected.values(), ...this.#incoming.values()]) {
+      receipt.done(error);
+    }
+    this.#expected.clear();
+    this.#incoming.clear();
+  }
+}

@@ -1,0 +1,42 @@
+import type { Site } from "../hooks/site.js";
+import type { TensorType } from "../tensor/dtype.js";
+
+/** How types, sites and errors look in headers. */
+
+/** `[dtype, [sizes]]` */
+export type WireType = readonly [string, readonly number[]];
+
+/** A type as it travels. */
+export function wireType(type: TensorType): WireType {
+  return [type.dtype, type.shape];
+}
+
+/** A site as it travels. */
+export function wireSite(site: Site): Record<string, unknown> {
+  return { ...site, types: site.types.map(wireType) };
+}
+
+/** What errors of all rooms may say beside their code and message. */
+interface ErrorDetails {
+  readonly op?: string;
+  readonly label?: string;
+  readonly site?: number;
+  readonly inputs?: readonly (TensorType | null)[];
+  readonly expected?: string;
+}
+
+/** Any error as it travels. What has no code is a fault of Davit's own: `internal`. */
+export function wireError(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { code: "internal", message: String(error) };
+  const { code, details } = error as { code?: unknown; details?: ErrorDetails };
+  const { op, label, site, inputs, expected } = { ...details, ...(error as ErrorDetails) };
+  return {
+    code: typeof code === "string" ? code : "internal",
+    message: error.message,
+    op,
+    label,
+    site,
+    inputs: inputs?.map((type) => (type === null ? null : wireType(type))),
+    expected,
+  };
+}
