@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "blas/blas.h"
+#include "interpose/interpose.h"
 
 namespace davit {
 
@@ -261,6 +262,7 @@ void Lane::evaluate(const Arrays& arrays, const CancelFlag& cancel) {
   gate_.begin(&cancel);
   try {
     mx::eval(arrays);
+    interpose::check_streams();
     gate_.begin(nullptr);
   } catch (...) {
     // Arrays of this run that were launched may still be computing; nothing of them is kept.

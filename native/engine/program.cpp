@@ -41,6 +41,9 @@ void classify(Node& node) {
     node.kind = node.bound ? NodeKind::bound_constant : NodeKind::constant;
   } else if (node.op == "custom_call") {
     node.kind = text_attribute(node, "target") == "call" ? NodeKind::call : NodeKind::hook;
+  } else if (node.op == "call") {
+    node.kind = NodeKind::function;
+    sub_functions({"function"});
   } else if (node.op == "cond") {
     node.kind = NodeKind::cond;
     sub_functions({"then", "else"});
@@ -71,6 +74,36 @@ void append_nodes(Function& target, int& next_value, const Function& source,
     for (size_t i = 0; i < node.outputs.size(); ++i) values.push_back(next_value++);
     target.nodes.push_back(std::move(copy));
   }
+}
+
+// Puts the nodes of called functions in the place of the calls. Functions refer only to later ones, so
+// `functions` after this one are already free of calls. What is copied keeps its sites.
+void inline_calls(Function& caller, const std::vector<Function>& functions) {
+  auto is_call = [](const Node& node) { return node.kind == NodeKind::function; };
+  if (std::none_of(caller.nodes.begin(), caller.nodes.end(), is_call)) return;
+  Function flat;
+  flat.parameters = caller.parameters;
+  int next = static_cast<int>(caller.parameters.size());
+  std::vector<int> values;  // of the caller
+  for (int i = 0; i < next; ++i) values.push_back(i);
+  auto mapped = [&](int value) { return value < 0 ? value : values[static_cast<size_t>(value)]; };
+  for (const Node& node : caller.nodes) {
+    if (is_call(node)) {
+      const Function& callee = functions[static_cast<size_t>(node.functions[0])];
+      std::vector<int> inner;
+      for (int input : node.inputs) inner.push_back(mapped(input));
+      append_nodes(flat, next, callee, inner);
+      for (int result : callee.results) values.push_back(inner[static_cast<size_t>(result)]);
+      continue;
+    }
+    Node copy = node;
+    for (int& input : copy.inputs) input = mapped(input);
+    copy.first_output = next;
+    for (size_t i = 0; i < node.outputs.size(); ++i) values.push_back(next++);
+    flat.nodes.push_back(std::move(copy));
+  }
+  for (int result : caller.results) flat.results.push_back(mapped(result));
+  caller = std::move(flat);
 }
 
 }  // namespace
@@ -155,7 +188,10 @@ Program::Program(int64_t id, std::vector<Function> functions)
       node.site = site++;
       classify(node);
     }
-    function.prepare();
+  }
+  for (auto function = functions_.rbegin(); function != functions_.rend(); ++function) {
+    inline_calls(*function, functions_);
+    function->prepare();
   }
   for (const Function& function : functions_) {
     for (const Node& node : function.nodes) {

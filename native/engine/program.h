@@ -17,7 +17,18 @@
 namespace davit {
 
 // What a node is to the one who runs it.
-enum class NodeKind { op, constant, bound_constant, hook, call, cond, switch_, while_, repeat };
+enum class NodeKind {
+  op,
+  constant,
+  bound_constant,
+  hook,      // custom_call hook or print: its operands, told to who watches
+  call,      // custom_call call: waits for a reply
+  function,  // a call of a sub-function
+  cond,
+  switch_,
+  while_,
+  repeat
+};
 
 struct Node {
   NodeKind kind = NodeKind::op;
@@ -32,8 +43,7 @@ struct Node {
   ValuePtr bound;        // of a bound constant
 
   bool is_control() const {
-    return kind == NodeKind::call || kind == NodeKind::cond || kind == NodeKind::switch_ ||
-           kind == NodeKind::while_ || kind == NodeKind::repeat;
+    return kind >= NodeKind::call;
   }
 };
 

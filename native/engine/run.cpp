@@ -69,9 +69,9 @@ void Run::advance() {
            [this](Arrays results) { results_ = std::move(results); });
     }
     while (!frames_.empty()) {
+      cancel_.check();
       Frame& frame = *frames_.back();
       if (frame.step < frame.function->steps.size()) {
-        cancel_.check();
         if (!step(frame)) return;
         continue;
       }
@@ -193,7 +193,8 @@ bool Run::launch_whole(Frame& frame, const Segment& segment, const Watching& wat
     lane.evaluate(outputs, cancel_);
   } catch (...) {
     auto failure = current_failure();
-    if (failure->code != "mlx" || failure->site >= 0) throw;
+    bool unlocated = failure->code == "mlx" || failure->code == "out_of_memory";
+    if (!unlocated || failure->site >= 0) throw;
     throw RunError(failure->code, failure->message, locate(frame, segment));
   }
   for (size_t i = 0; i < segment.outputs.size(); ++i) {

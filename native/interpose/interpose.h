@@ -14,6 +14,9 @@ namespace davit::interpose {
 // CPU, where the order of dispatch is the order of execution anyway. Returns whether it took effect.
 bool run_streams_inline();
 
+// Throws what a task of this thread's inline streams threw since the last call; for after an evaluation.
+void check_streams();
+
 // Allocations that fail, or would go beyond the limit, throw; MLX alone returns null and crashes.
 // 0 means no limit. Returns whether it took effect.
 bool limit_allocations(size_t bytes);

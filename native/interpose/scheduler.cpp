@@ -2,6 +2,10 @@
 #include <mlx/scheduler.h>
 
 #include <atomic>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
 
 #include "interpose/interpose.h"
 
@@ -15,11 +19,10 @@ std::atomic<bool> inline_streams{false};
 std::atomic<int> tasks_seen{0};
 std::atomic<int> signals_seen{0};
 
-// What a stream's task threw, until an event of the stream carries it to who waits. Never destroyed:
-// events point to it.
-mlx::core::Error& thread_error() {
-  static thread_local auto* error = new mlx::core::Error;
-  return *error;
+// What a task of this thread's streams threw first, until somebody asks.
+std::optional<std::string>& thread_error() {
+  static thread_local std::optional<std::string> error;
+  return error;
 }
 
 bool inlined(mlx::core::Stream stream) {
@@ -29,7 +32,8 @@ bool inlined(mlx::core::Stream stream) {
 
 }  // namespace
 
-// The same contracts as MLX's own (mlx/scheduler.h), without the threads.
+// The same contracts as MLX's own (mlx/scheduler.h), without the threads. An error does not travel in
+// events: check_streams() gives it to the thread that evaluates.
 namespace mlx::core::scheduler {
 
 void Scheduler::enqueue(Stream s, std::function<void()> task) {
@@ -44,9 +48,7 @@ void Scheduler::enqueue(Stream s, std::function<void()> task) {
   try {
     task();
   } catch (const std::exception& error) {
-    if (!thread_error().valid()) {
-      thread_error().set_message(std::make_shared<std::string>(error.what()));
-    }
+    if (!thread_error()) thread_error() = error.what();
   }
 }
 
@@ -59,7 +61,6 @@ void Scheduler::wait_event(Stream s, Event event, std::function<void(Event&)> ta
     return;
   }
   task(event);
-  thread_error().store_if_valid(event.load_error());
 }
 
 void Scheduler::signal_event(Stream s, Event event, std::function<void(Event&)> task) {
@@ -72,7 +73,6 @@ void Scheduler::signal_event(Stream s, Event event, std::function<void(Event&)> 
     return;
   }
   signals_seen.fetch_add(1, std::memory_order_relaxed);
-  if (thread_error().valid()) event.set_error(thread_error());
   task(event);
 }
 
@@ -84,7 +84,7 @@ void Scheduler::check_error(Stream s) {
     original(this, s);
     return;
   }
-  thread_error().check();
+  davit::interpose::check_streams();
 }
 
 }  // namespace mlx::core::scheduler
@@ -102,12 +102,18 @@ bool run_streams_inline() {
   return works;
 }
 
+void check_streams() {
+  auto error = std::exchange(thread_error(), std::nullopt);
+  if (error) throw std::runtime_error(*error);
+}
+
 }  // namespace davit::interpose
 
 #else
 
 namespace davit::interpose {
 bool run_streams_inline() { return false; }
+void check_streams() {}
 }  // namespace davit::interpose
 
 #endif
