@@ -32,7 +32,7 @@ export const STRUCTURAL = {
       id: { kind: "bytes", doc: "16 bytes that name the receiver; see docs/hooks.md." },
       name: { kind: "string", optional: true, doc: "The name that people use." },
       results: { kind: "types", optional: true, doc: "For `call`: the types of the reply." },
-      precision: { kind: "int", optional: true, doc: "For `print`: digits after the point." },
+      precision: { kind: "int", optional: true, doc: "For `print`: significant digits." },
       limit: {
         kind: "int",
         optional: true,
