@@ -1,0 +1,49 @@
+import { openPort, type PortOptions } from "erlang-port";
+import type { Host } from "../protocol/host.js";
+import { Session } from "../protocol/session.js";
+
+/** A session at work. */
+export interface Attached {
+  readonly session: Session;
+  /** Resolves when the client is gone or was dismissed: true where it closed the connection in good order. */
+  readonly ended: Promise<boolean>;
+  /** Resolves when, after that, what was still to be sent has been sent and the connection is closed. */
+  readonly closed: Promise<void>;
+}
+
+/** Lets a session speak over a pair of descriptors or a stream. */
+export function attach(host: Host, io: Pick<PortOptions, "input" | "output">): Attached {
+  let end: (clean: boolean) => void = () => {};
+  let close: () => void = () => {};
+  const ended = new Promise<boolean>((resolve) => {
+    end = resolve;
+  });
+  const closed = new Promise<void>((resolve) => {
+    close = resolve;
+  });
+  const dismiss = async (clean: boolean) => {
+    end(clean);
+    await port.close();
+    close();
+  };
+  const port = openPort({
+    ...io,
+    packet: 4,
+    maxFrameBytes: host.limits.maxFrameBytes,
+    onFrame: (frame) => session.receive(frame),
+    onEnd: (error) => {
+      if (error !== undefined) return session.end(error.code, error.message);
+      session.close();
+      void dismiss(true);
+    },
+  });
+  const session = new Session(host, {
+    write: (parts) => port.write(parts),
+    get pendingBytes() {
+      return port.pendingBytes;
+    },
+    drain: () => port.drain(),
+    close: () => dismiss(false),
+  });
+  return { session, ended, closed };
+}

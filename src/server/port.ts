@@ -1,0 +1,51 @@
+import { Console } from "node:console";
+import type { Engine } from "../engine/engine.js";
+import { BulkListener } from "../protocol/bulk.js";
+import { createHost } from "../protocol/host.js";
+import type { Limits } from "../protocol/limits.js";
+import { attach } from "./attach.js";
+
+/** How a port is served. */
+export interface PortServerOptions {
+  readonly limits?: Partial<Limits>;
+  /** Descriptors. Default: 3 and 4, those of `:nouse_stdio`. */
+  readonly input?: number;
+  readonly output?: number;
+}
+
+/** How long the end waits for a client that does not read, in milliseconds. */
+const FLUSH_TIMEOUT = 1000;
+
+/**
+ * Serves one client over an Erlang port until it closes it, and gives the status to exit with. The process
+ * should then exit at once: runs may still be under way, and nothing waits for them.
+ */
+export async function servePort(engine: Engine, options: PortServerOptions = {}): Promise<number> {
+  keepOutputClean();
+  const bulk = await BulkListener.open();
+  process.once("exit", () => bulk.close());
+  const { input = 3, output = 4 } = options;
+  const { session, ended, closed } = attach(createHost(engine, bulk, options.limits), {
+    input,
+    output,
+  });
+  process.on("SIGINT", ignore);
+  process.once("SIGTERM", () => session.end("terminated", "the engine was stopped by SIGTERM"));
+  process.on("warning", (warning) => session.log("warning", warning.message));
+  process.once("uncaughtException", (error) => {
+    console.error(error);
+    session.log("error", error.stack ?? String(error));
+    session.end("internal", `the engine failed: ${error.message}`);
+  });
+  const clean = await ended;
+  await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, FLUSH_TIMEOUT))]);
+  return clean ? 0 : 1;
+}
+
+/** What is printed goes to stderr: stdout is the Erlang VM's own. */
+function keepOutputClean(): void {
+  globalThis.console = new Console(process.stderr, process.stderr);
+}
+
+/** A Ctrl-C in the VM's terminal reaches the whole process group, and is the VM's to handle. */
+function ignore(): void {}
