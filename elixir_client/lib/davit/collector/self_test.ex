@@ -1,0 +1,40 @@
+defmodule Davit.Collector.SelfTest do
+  @moduledoc false
+  # Does this VM count references to binaries the way the collector needs? Two tokens go to a process, one is
+  # forgotten, one is kept: it has to see counts of 1 and of more.
+
+  alias Davit.Collector.Token
+
+  @spec passes?() :: boolean
+  def passes? do
+    kept = Token.new(1, 0)
+    {pid, ref} = spawn_monitor(__MODULE__, :look, [self()])
+    send(pid, {:token, kept})
+    make_and_forget(pid)
+    :erlang.garbage_collect()
+    send(pid, :look)
+
+    seen =
+      receive do
+        {^pid, seen} -> seen
+        {:DOWN, ^ref, _, _, _} -> :died
+      end
+
+    Process.demonitor(ref, [:flush])
+    match?({two, 1} when two > 1, seen) and byte_size(kept) > 64
+  end
+
+  defp make_and_forget(pid), do: send(pid, {:token, Token.new(2, 0)}) && :ok
+
+  @doc false
+  def look(parent) do
+    Process.flag(:message_queue_data, :off_heap)
+    tokens = for _ <- 1..2, do: receive(do: ({:token, token} -> token))
+    receive(do: (:look -> :ok))
+    :erlang.garbage_collect()
+    {:binary, binaries} = Process.info(self(), :binary)
+    counts = Map.new(binaries, fn {_, size, count} -> {size, count} end)
+    [kept, forgotten] = Enum.map(tokens, &Map.get(counts, byte_size(&1)))
+    send(parent, {self(), {kept, forgotten}})
+  end
+end

@@ -1,0 +1,190 @@
+defmodule Davit.Engine do
+  @moduledoc """
+  An engine: the operating system process that runs programs, and the processes of this VM that speak to it.
+
+  With no configuration at all, the first `Davit.load/2` or `Davit.Tensor.from_binary/3` starts the default
+  engine, named `Davit.Engine`, under the application's supervisor. Its options come from
+  `config :davit, :engine, [...]`. Any number of others may be started in a supervision tree:
+
+      children = [{Davit.Engine, name: MyApp.Engine, command: ["davit", "port"]}]
+
+  Options:
+
+    * `:name`: an atom, default `Davit.Engine`;
+    * `:command`: see `Davit.Engine.Command`;
+    * `:env`: a list of `{name, value}` for the engine's environment; `:cd`: its folder;
+    * `:limits`: a map of limits that the session asks for, such as `%{hook_credit: 1_048_576}`;
+    * `:max_queue`: how many messages may wait in a subscriber's mailbox before its hook events are held
+      back, default 1,000.
+
+  When the engine exits, each call that waits gets one `Davit.EngineError`, and it is started again: at once,
+  then after 100 ms, and up to every 30 s, without end. It never takes its supervisor down. While it starts,
+  calls wait; between two failed starts they raise `:engine_down` at once, and `await/2` waits.
+  """
+
+  use Supervisor
+
+  alias Davit.EngineError
+  alias Davit.Engine.{Bulk, Owner, Session, Writer}
+
+  @default __MODULE__
+  @deaths_kept 64
+
+  @doc "Starts an engine. See the module's documentation for the options."
+  @spec start_link(keyword) :: Supervisor.on_start()
+  def start_link(options \\ []) do
+    options = Keyword.put_new(options, :name, @default)
+    Supervisor.start_link(__MODULE__, options, name: options[:name])
+  end
+
+  @doc false
+  def child_spec(options) do
+    name = Keyword.get(options, :name, @default)
+    %{id: name, start: {__MODULE__, :start_link, [options]}, type: :supervisor}
+  end
+
+  @impl true
+  def init(options) do
+    name = options[:name]
+    # The tables belong to this supervisor, so they live as long as the engine's processes together.
+    :ets.new(name, [:named_table, :public, read_concurrency: true])
+
+    routes = :ets.new(:routes, [:public, read_concurrency: true, write_concurrency: true])
+    session = %Session{name: name, routes: routes, ids: :atomics.new(1, [])}
+    :ets.insert(name, {:options, options})
+
+    children = [
+      {Writer, name},
+      {Davit.Collector, session},
+      {Bulk, name},
+      {DynamicSupervisor, name: part(name, :feeds), strategy: :one_for_one},
+      {Owner, {options, session}}
+    ]
+
+    Supervisor.init(children, strategy: :one_for_all)
+  end
+
+  @doc "The running engine that is meant by `engine`, started if it is the default one. Raises `Davit.EngineError`."
+  @spec session!(atom) :: Session.t()
+  def session!(engine \\ @default) do
+    case :ets.lookup(engine, :session) do
+      [{_, session}] -> session
+      [] -> unwrap(ask(engine, {:await, false}, :infinity))
+    end
+  rescue
+    ArgumentError -> engine |> start_default() |> session!()
+  end
+
+  @doc """
+  Waits until the engine runs, through failed starts too.
+
+  Gives `{:error, exception}` when that takes longer than `timeout` milliseconds.
+  """
+  @spec await(atom, timeout) :: :ok | {:error, EngineError.t()}
+  def await(engine \\ @default, timeout \\ 60_000) do
+    if :ets.whereis(engine) == :undefined, do: start_default(engine)
+
+    case ask(engine, {:await, true}, timeout) do
+      {:ok, _} -> :ok
+      error -> error
+    end
+  end
+
+  @doc "`:up`, `:starting` or `{:down, exception}`; `:stopped` where no such engine was started."
+  @spec status(atom) :: :up | :starting | {:down, EngineError.t()} | :stopped
+  def status(engine \\ @default) do
+    case GenServer.whereis(part(engine, :owner)) && ask(engine, :status, 5_000) do
+      {:down, _, error} -> {:down, error}
+      {status, _, _} -> status
+      _ -> :stopped
+    end
+  end
+
+  @doc "What the engine says of itself: memory, counters, programs and tensors."
+  @spec info(atom) :: map
+  def info(engine \\ @default) do
+    case Davit.Engine.Request.call(session!(engine), ["info"]) do
+      {:ok, info, _} -> info
+      {:error, error} -> raise error
+    end
+  end
+
+  @doc "Stops an engine that was started by name or on demand. Its calls end with an error."
+  @spec stop(atom) :: :ok
+  def stop(engine \\ @default) do
+    case Supervisor.terminate_child(Davit.Supervisor, engine) do
+      :ok -> Supervisor.delete_child(Davit.Supervisor, engine)
+      {:error, :not_found} -> Supervisor.stop(engine)
+    end
+
+    :ok
+  end
+
+  defp ask(engine, what, timeout) do
+    GenServer.call(part(engine, :owner), what, timeout)
+  catch
+    :exit, {:timeout, _} ->
+      {:error, %EngineError{code: :timeout, message: "the engine is not up after #{timeout} ms"}}
+
+    :exit, _ ->
+      {:error, %EngineError{code: :engine_down, message: "engine #{inspect(engine)} was stopped"}}
+  end
+
+  defp unwrap({:ok, session}), do: session
+  defp unwrap({:error, error}), do: raise(error)
+
+  defp start_default(@default) do
+    options = Application.get_env(:davit, :engine, [])
+    child = child_spec(Keyword.put(options, :name, @default))
+
+    case Supervisor.start_child(Davit.Supervisor, child) do
+      {:ok, _} -> @default
+      {:error, {:already_started, _}} -> @default
+      {:error, :already_present} -> restart_default()
+      {:error, reason} -> not_started(inspect(reason))
+    end
+  catch
+    :exit, {:noproc, _} -> not_started("the application :davit is not started")
+  end
+
+  defp start_default(engine) do
+    not_started(
+      "no engine is named #{inspect(engine)}; start {Davit.Engine, name: #{inspect(engine)}}"
+    )
+  end
+
+  defp restart_default do
+    {:ok, _} = Supervisor.restart_child(Davit.Supervisor, @default)
+    @default
+  end
+
+  defp not_started(why), do: raise(%EngineError{code: :engine_down, message: why})
+
+  @doc false
+  # The registered name of one of an engine's processes.
+  def part(name, part), do: :"#{inspect(name)}.#{part}"
+
+  @doc false
+  def option(name, key, default) do
+    [{_, options}] = :ets.lookup(name, :options)
+    Keyword.get(options, key, default)
+  end
+
+  @doc false
+  def record_death(name, instance, how) do
+    at = DateTime.utc_now() |> DateTime.truncate(:second) |> DateTime.to_iso8601()
+    :ets.insert(name, {{:death, instance}, "#{how} at #{at}"})
+    :ets.delete(name, {:death, instance - @deaths_kept})
+  end
+
+  @doc false
+  @spec obituary(atom, pos_integer) :: String.t()
+  def obituary(name, instance) do
+    case :ets.lookup(name, {:death, instance}) do
+      [{_, how}] -> "engine #{instance} #{how}"
+      [] -> "engine #{instance} is gone"
+    end
+  rescue
+    ArgumentError -> "engine #{instance} was stopped"
+  end
+end

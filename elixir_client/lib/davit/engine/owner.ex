@@ -1,0 +1,293 @@
+defmodule Davit.Engine.Owner do
+  @moduledoc false
+  # Owns the port. It opens the engine, opens it again when it exits, and passes each frame on to whoever
+  # waits for it, by the first 8 bytes alone. It never writes into the port (the writer and the calling
+  # processes do), so a busy port cannot keep it from reading; and it runs no user code.
+
+  use GenServer
+
+  alias Davit.{EngineError, Frame, Msgpack, Telemetry}
+  alias Davit.Engine.{Bulk, Command, Session, Writer}
+
+  @backoff [0, 100, 300, 1_000, 3_000, 10_000, 30_000]
+  # An engine that lived this long begins the back-off anew.
+  @stable 10_000
+  @hello_timeout 30_000
+
+  defstruct [
+    :options,
+    :session,
+    :opened_at,
+    :hello,
+    :timer,
+    :error,
+    :bye,
+    status: :starting,
+    attempt: 0,
+    instance: 0,
+    waiting: [],
+    callers: %{},
+    watchers: %{}
+  ]
+
+  def start_link({options, session}) do
+    GenServer.start_link(__MODULE__, {options, session},
+      name: Davit.Engine.part(session.name, :owner)
+    )
+  end
+
+  @impl true
+  def init({options, session}) do
+    Process.flag(:trap_exit, true)
+    session = %{session | owner: self()}
+    {:ok, %__MODULE__{options: options, session: session}, {:continue, :open}}
+  end
+
+  @impl true
+  def handle_continue(:open, state), do: {:noreply, open(state)}
+
+  @impl true
+  # What comes most often comes first.
+  def handle_info({port, {:data, <<request::64, _::binary>> = frame}}, state)
+      when port == state.session.port do
+    case :ets.lookup(state.session.routes, request) do
+      [{_, to, _, _}] ->
+        send(to, {to, frame})
+        {:noreply, state}
+
+      [] ->
+        {:noreply, unrouted(request, frame, state)}
+    end
+  end
+
+  def handle_info({port, {:data, short}}, state) when port == state.session.port do
+    {:noreply, exited("sent a frame of #{byte_size(short)} bytes", state)}
+  end
+
+  def handle_info({port, {:exit_status, status}}, state) when port == state.session.port do
+    {:noreply, exited(exit_text(status), state)}
+  end
+
+  def handle_info({:EXIT, port, reason}, state) when port == state.session.port do
+    {:noreply, exited("closed its port (#{inspect(reason)})", state)}
+  end
+
+  def handle_info({:caller, pid, queue}, state) do
+    ref = Process.monitor(pid)
+    {:noreply, put_in(state.callers[ref], {pid, queue})}
+  end
+
+  def handle_info({:watch, pid}, state) do
+    ref = Process.monitor(pid)
+    if state.status == :up, do: send(pid, {:davit_up, state.session})
+    {:noreply, put_in(state.watchers[ref], pid)}
+  end
+
+  def handle_info({:DOWN, ref, :process, _, _}, state) when is_map_key(state.callers, ref) do
+    {{pid, queue}, callers} = Map.pop!(state.callers, ref)
+    forget(pid, queue, state.session)
+    {:noreply, %{state | callers: callers}}
+  end
+
+  def handle_info({:DOWN, ref, :process, _, _}, state) do
+    {:noreply, %{state | watchers: Map.delete(state.watchers, ref)}}
+  end
+
+  def handle_info({:open, timer}, %{timer: timer} = state), do: {:noreply, open(state)}
+
+  def handle_info({:hello_timeout, port}, state)
+      when port == state.session.port and state.status == :starting do
+    {:noreply, exited("did not answer `hello` within #{@hello_timeout} ms", state)}
+  end
+
+  # Of a port that is gone, of a timer that lost its race.
+  def handle_info(_, state), do: {:noreply, state}
+
+  @impl true
+  def handle_call({:await, true}, from, %{status: :down} = state), do: {:noreply, wait(from, state)}
+
+  def handle_call({:await, _}, from, %{status: :starting} = state),
+    do: {:noreply, wait(from, state)}
+
+  def handle_call({:await, _}, _from, %{status: :up} = state),
+    do: {:reply, {:ok, state.session}, state}
+
+  def handle_call({:await, _}, _from, state), do: {:reply, {:error, state.error}, state}
+
+  def handle_call(:status, _from, state) do
+    {:reply, {state.status, state.instance, state.error}, state}
+  end
+
+  defp wait(from, state), do: %{state | waiting: [from | state.waiting]}
+
+  @impl true
+  def terminate(_reason, state), do: close(state.session.port)
+
+  defp open(state) do
+    state = %{state | timer: nil, bye: nil, instance: state.instance + 1, opened_at: now()}
+
+    case Command.find(state.options) do
+      {:ok, path, arguments} -> start(path, arguments, state)
+      {:error, error} -> down(error, state)
+    end
+  end
+
+  defp start(path, arguments, state) do
+    port = Port.open({:spawn_executable, path}, port_options(arguments, state.options))
+    request = Session.next_id(state.session)
+    session = %{state.session | port: port, instance: state.instance}
+    # Not through an alias: a message of this process to itself, which it may take like any other.
+    hello = %{protocol: 1, client: "elixir #{version()}", limits: state.options[:limits] || %{}}
+    frame = Frame.encode(request, Msgpack.encode(["hello", hello]))
+    Writer.send_frame(session, frame)
+    Process.send_after(self(), {:hello_timeout, port}, @hello_timeout)
+    %{state | session: session, status: :starting, hello: request}
+  rescue
+    error in [ErlangError, ArgumentError] ->
+      message = "#{path} could not be started: #{Exception.message(error)}"
+      down(%EngineError{code: :engine_not_found, message: message}, state)
+  end
+
+  defp port_options(arguments, options) do
+    env = for {name, value} <- options[:env] || [], do: {charlist(name), value && charlist(value)}
+    base = [:nouse_stdio, {:packet, 4}, :binary, :exit_status, :hide, args: arguments, env: env]
+    if options[:cd], do: [{:cd, options[:cd]} | base], else: base
+  end
+
+  defp charlist(text), do: text |> to_string() |> String.to_charlist()
+
+  defp version, do: Application.spec(:davit, :vsn) |> to_string()
+
+  # The engine's answer to `hello`, the end of the session, a log line, or what nobody waits for any more.
+  defp unrouted(request, frame, %{hello: request} = state) do
+    case Davit.Engine.Request.answer(frame) do
+      {:ok, %{} = hello, _} -> up(hello, state)
+      {:ok, other, _} -> exited("answered `hello` with #{inspect(other, limit: 5)}", state)
+      {:error, error} -> exited("refused the session: #{Exception.message(error)}", state)
+    end
+  end
+
+  defp unrouted(0, <<_::64, _::64, 0x93, 0xA3, "bye", _::binary>> = frame, state)
+       when byte_size(frame) < 65_536 do
+    case Frame.decode(frame) do
+      {:ok, 0, ["bye", code, message], _} -> %{state | bye: "#{code}: #{message}"}
+      _ -> state
+    end
+  end
+
+  defp unrouted(0, frame, state) do
+    Writer.message(state.session, frame)
+    state
+  end
+
+  defp unrouted(_request, _frame, state), do: state
+
+  defp up(hello, state) do
+    session = %{
+      state.session
+      | writer: Process.whereis(Davit.Engine.part(state.session.name, :writer)),
+        nursery: Process.whereis(Davit.Engine.part(state.session.name, :nursery)),
+        bulk: Process.whereis(Davit.Engine.part(state.session.name, :bulk)),
+        bulk?: is_binary(hello["bulk"])
+    }
+
+    Bulk.open(session, hello)
+    :ets.insert(session.name, [{:hello, hello}, {:session, session}])
+    Enum.each(state.waiting, &GenServer.reply(&1, {:ok, session}))
+    Enum.each(state.watchers, fn {_, pid} -> send(pid, {:davit_up, session}) end)
+
+    Telemetry.execute([:engine, :up], %{duration: now() - state.opened_at}, %{
+      engine: session.name,
+      instance: state.instance,
+      hello: hello
+    })
+
+    %{state | session: session, status: :up, hello: nil, waiting: [], error: nil}
+  end
+
+  # The engine is gone, or has to go. Those that wait are told once; nothing is sent again for them.
+  defp exited(how, state) do
+    session = state.session
+    :ets.delete(session.name, :session)
+    close(session.port)
+    how = if state.bye, do: "#{how} after saying #{state.bye}", else: how
+    Davit.Engine.record_death(session.name, state.instance, how)
+
+    error = %EngineError{
+      code: :engine_lost,
+      message: "the engine went away during the call: " <> obituary(state)
+    }
+
+    for {_, to, _, _} = route <- :ets.tab2list(session.routes) do
+      :ets.delete_object(session.routes, route)
+      send(to, {to, error})
+    end
+
+    lived = if state.opened_at, do: now() - state.opened_at, else: 0
+    was_up = state.status == :up
+    state = if was_up and lived >= ms(@stable), do: %{state | attempt: 0}, else: state
+    down(%EngineError{code: :engine_down, message: obituary(state)}, %{state | hello: nil})
+  end
+
+  defp obituary(state), do: Davit.Engine.obituary(state.session.name, state.instance)
+
+  defp down(error, state) do
+    delay = Enum.at(@backoff, min(state.attempt, length(@backoff) - 1))
+    timer = make_ref()
+    Process.send_after(self(), {:open, timer}, delay)
+
+    Telemetry.execute([:engine, :down], %{retry_in: delay}, %{
+      engine: state.session.name,
+      instance: state.instance,
+      error: error
+    })
+
+    state = %{
+      state
+      | timer: timer,
+        attempt: state.attempt + 1,
+        error: error,
+        session: %{state.session | port: nil}
+    }
+
+    # The first restart comes at once: whoever waits gets the next engine. After that they are told.
+    if delay == 0 do
+      %{state | status: :starting}
+    else
+      Enum.each(state.waiting, &GenServer.reply(&1, {:error, error}))
+      %{state | status: :down, waiting: []}
+    end
+  end
+
+  defp forget(pid, queue, session) do
+    for {request, _, _, kind} = route <- :ets.match_object(session.routes, {:_, :_, pid, :_}) do
+      :ets.delete_object(session.routes, route)
+
+      if session.port && kind != :subscription,
+        do: notify(session, ["cancel", request, "caller died"])
+
+      if session.port && kind == :subscription, do: notify(session, ["unsubscribe", request])
+    end
+
+    if session.port, do: notify(session, ["close_queue", queue])
+  end
+
+  defp notify(session, message) do
+    Writer.send_frame(session, Frame.encode(0, Msgpack.encode(message)))
+  end
+
+  defp close(nil), do: :ok
+
+  defp close(port) do
+    Port.close(port)
+  catch
+    :error, :badarg -> :ok
+  end
+
+  # A shell's convention, and Erlang's: 128 + the signal's number.
+  defp exit_text(status) when status > 128, do: "exited with signal #{status - 128}"
+  defp exit_text(status), do: "exited with status #{status}"
+
+  defp now, do: System.monotonic_time()
+  defp ms(count), do: System.convert_time_unit(count, :millisecond, :native)
+end

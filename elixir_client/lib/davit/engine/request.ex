@@ -1,0 +1,89 @@
+defmodule Davit.Engine.Request do
+  @moduledoc """
+  One request with one answer. The calling process sends it and waits for it.
+  """
+
+  alias Davit.{EngineError, Frame, Msgpack}
+  alias Davit.Engine.Session
+
+  @type answer :: {:ok, result :: term, Frame.attachments()} | {:error, EngineError.t()}
+
+  @doc """
+  Sends a request and waits for its answer.
+
+  `after_send` is called when the request is in the port; it is where the bytes of a bulk transfer follow.
+  """
+  @spec call(Session.t(), list, [iodata], timeout, (() -> :ok | {:error, EngineError.t()})) ::
+          answer
+  def call(session, message, attachments \\ [], timeout \\ :infinity, after_send \\ fn -> :ok end) do
+    # The reference is made and waited for in this one function: the receive then skips whatever was in
+    # the mailbox before, however much that is.
+    ref = :erlang.monitor(:process, session.owner, alias: :reply_demonitor)
+    request = Session.next_id(session)
+    # The owner learns of the caller before it can get an answer for it.
+    Session.queue(session)
+    Session.route(session, request, ref, :request)
+    frame = Frame.encode(request, Msgpack.encode(message), attachments)
+
+    with :ok <- Session.send_frame(session, frame), :ok <- after_send.() do
+      receive do
+        {^ref, frame} when is_binary(frame) ->
+          Session.unroute(session, request)
+          answer(frame)
+
+        {^ref, %EngineError{} = error} ->
+          {:error, error}
+
+        {:DOWN, ^ref, _, _, reason} ->
+          {:error, owner_down(reason)}
+      after
+        timeout ->
+          Session.notify(session, 0, ["cancel", request, "timeout"])
+          abandon(session, request, ref)
+          {:error, timeout(timeout, hd(message))}
+      end
+    else
+      {:error, error} ->
+        abandon(session, request, ref)
+        {:error, error}
+    end
+  end
+
+  defp abandon(session, request, ref) do
+    Session.unroute(session, request)
+    Process.demonitor(ref, [:flush])
+
+    receive do
+      {^ref, _} -> :ok
+    after
+      0 -> :ok
+    end
+  end
+
+  @doc "Reads an answer."
+  @spec answer(binary) :: answer
+  def answer(frame) do
+    case Frame.decode(frame) do
+      {:ok, _, ["ok", result], attachments} -> {:ok, result, attachments}
+      {:ok, _, ["error", error], _} -> {:error, EngineError.from_wire(error)}
+      {:ok, _, [type | _], _} -> {:error, protocol("the engine answered with #{inspect(type)}")}
+      {:error, why} -> {:error, protocol(why)}
+    end
+  end
+
+  @doc false
+  def protocol(why), do: %EngineError{code: :protocol, message: why}
+
+  @doc false
+  def timeout(timeout, what) do
+    %EngineError{code: :timeout, message: "no answer to #{what} within #{timeout} ms"}
+  end
+
+  @doc false
+  def owner_down(reason) do
+    %EngineError{
+      code: :engine_lost,
+      message: "the engine's processes ended: #{Exception.format_exit(reason)}"
+    }
+  end
+end

@@ -1,0 +1,95 @@
+defmodule Davit.Frame do
+  @moduledoc """
+  The payload of one protocol frame: a request number, a msgpack header and raw attachments, each at the
+  next multiple of 8 bytes (`docs/protocol.md`, *Frames*).
+
+      iex> frame = Davit.Frame.encode(7, Davit.Msgpack.encode(["get", 3]), [<<1, 2>>])
+      iex> Davit.Frame.decode(IO.iodata_to_binary(frame))
+      {:ok, 7, ["get", 3], {<<1, 2>>}}
+  """
+
+  alias Davit.Msgpack
+
+  @type attachments :: tuple
+
+  @doc "Builds a payload. `header` is msgpack; the attachments are not copied."
+  @spec encode(non_neg_integer, iodata, [iodata]) :: iodata
+  def encode(request, header, attachments \\ [])
+
+  def encode(request, header, []) do
+    [<<request::64, IO.iodata_length(header)::32, 0::32>>, header]
+  end
+
+  def encode(request, header, attachments) do
+    sizes = Enum.map(attachments, &IO.iodata_length/1)
+    header_bytes = IO.iodata_length(header)
+    count = length(sizes)
+    position = 16 + 4 * count + header_bytes
+
+    [
+      <<request::64, header_bytes::32, count::32>>,
+      Enum.map(sizes, &<<&1::32>>),
+      header | pad(attachments, sizes, position)
+    ]
+  end
+
+  defp pad([], [], _position), do: []
+
+  defp pad([bytes | attachments], [size | sizes], position) do
+    gap = gap(position)
+    [<<0::size(gap)-unit(8)>>, bytes | pad(attachments, sizes, position + gap + size)]
+  end
+
+  defp gap(position), do: rem(8 - rem(position, 8), 8)
+
+  @doc """
+  Takes a payload apart. Attachments are parts of `payload`, not copies.
+
+  The error is a sentence that says what is wrong with the frame.
+  """
+  @spec decode(binary) :: {:ok, non_neg_integer, list, attachments} | {:error, String.t()}
+  def decode(<<request::64, size::32, 0::32, header::binary-size(size)>>) do
+    header(request, header, {})
+  end
+
+  def decode(<<request::64, size::32, count::32, rest::binary>> = payload)
+      when 4 * count + size <= byte_size(rest) do
+    <<_::binary-size(16), sizes::binary-size(4 * count), header::binary-size(size), _::binary>> =
+      payload
+
+    case take(sizes, payload, 16 + 4 * count + size, []) do
+      {:ok, attachments} -> header(request, header, List.to_tuple(attachments))
+      error -> error
+    end
+  end
+
+  def decode(payload) do
+    {:error, "a frame of #{byte_size(payload)} bytes ends before its header does"}
+  end
+
+  defp take(<<>>, payload, position, acc) when position == byte_size(payload) do
+    {:ok, :lists.reverse(acc)}
+  end
+
+  defp take(<<>>, payload, position, _acc) do
+    {:error, "a frame has #{byte_size(payload)} bytes, but its preface describes #{position}"}
+  end
+
+  defp take(<<size::32, sizes::binary>>, payload, position, acc) do
+    start = position + gap(position)
+
+    if start + size <= byte_size(payload) do
+      take(sizes, payload, start + size, [binary_part(payload, start, size) | acc])
+    else
+      {:error, "attachment #{length(acc)} ends beyond the frame's #{byte_size(payload)} bytes"}
+    end
+  end
+
+  defp header(request, header, attachments) do
+    case Msgpack.decode(header) do
+      {:ok, [type | _] = message} when is_binary(type) -> {:ok, request, message, attachments}
+      {:ok, _} -> {:error, "a frame's header is not an array that begins with a message type"}
+      {:error, reason} -> {:error, "a frame's header is not msgpack: #{Msgpack.describe(reason)}"}
+    end
+  end
+end

@@ -1,0 +1,148 @@
+defmodule Davit.Hooks do
+  @moduledoc """
+  Standing subscriptions: values of hooks stream to any process while programs run, whoever runs them.
+
+      {:ok, ref} = Davit.Hooks.subscribe(self(), {:label, "encoder.*"}, view: {:summary, 16})
+
+      receive do
+        {:davit_hook, ^ref, event} -> event.values
+      end
+
+  What can be matched, policies and views: `Davit.Hooks.Watch`. What comes: `Davit.Hooks.Event`.
+
+  A subscription ends with its subscriber, and is made again when the engine was started again. With policy
+  `:every` nothing is lost: when a subscriber's mailbox holds more than `:max_queue` messages (default
+  1,000), its events are held back, and runs with such hooks go no faster than it reads. A subscriber that waits
+  for the engine itself, in `Davit.run/3` for example, is exempt from that.
+
+  For the hooks of one run alone, give `Davit.run/3` the option `:hooks`.
+  """
+
+  alias Davit.{EngineError, Frame, Msgpack}
+  alias Davit.Engine.{Request, Session}
+  alias Davit.Hooks.{Event, Feed, Site, Watch}
+
+  @doc """
+  Sends `{:davit_hook, ref, event}` to `pid` for every firing that matches.
+
+  Options: `:policy`, `:view`, `:engine`, `:max_queue`. Raises `ArgumentError` for a match, policy or view
+  that is none; gives `{:error, exception}` where the engine refuses.
+  """
+  @spec subscribe(pid, Watch.match(), keyword) :: {:ok, reference} | {:error, EngineError.t()}
+  def subscribe(pid \\ self(), match, options \\ []) when is_pid(pid) do
+    watch = Watch.to_wire(match, options)
+    session = Davit.Engine.session!(options[:engine] || Davit.Engine)
+    ref = make_ref()
+    feeds = Davit.Engine.part(session.name, :feeds)
+    arguments = {session.name, ref, pid, watch, Keyword.take(options, [:max_queue])}
+    {:ok, feed} = DynamicSupervisor.start_child(feeds, {Feed, arguments})
+
+    with :ok <- Feed.accepted(feed), do: {:ok, ref}
+  end
+
+  @doc "Ends a subscription. The subscriber gets nothing for it after this; what it got stays in its mailbox."
+  @spec unsubscribe(reference) :: :ok
+  def unsubscribe(ref) when is_reference(ref) do
+    case Registry.lookup(Davit.Hooks.Registry, ref) do
+      [{feed, _}] -> Feed.stop(feed)
+      [] -> :ok
+    end
+  catch
+    :exit, _ -> :ok
+  end
+
+  @doc """
+  An endless enumerable of events. It subscribes when it is enumerated, in the process that does, and
+  unsubscribes when that ends. Events that were not asked for yet stay in the engine.
+
+      Davit.Hooks.stream("loss") |> Stream.map(&Davit.Hooks.Event.value/1) |> Enum.take(3)
+
+  Options: those of `subscribe/3`, and `:started`, a function without arguments that is called once the
+  engine has accepted the subscription. Raises `Davit.EngineError` where it refuses, or when it dies.
+  """
+  @spec stream(Watch.match(), keyword) :: Enumerable.t()
+  def stream(match, options \\ []) do
+    watch = Watch.to_wire(match, options)
+    Stream.resource(fn -> open(watch, options) end, &next/1, &close/1)
+  end
+
+  defp open(watch, options) do
+    session = Davit.Engine.session!(options[:engine] || Davit.Engine)
+    ref = :erlang.monitor(:process, session.owner, alias: :demonitor)
+    request = Session.next_id(session)
+    Session.queue(session)
+    Session.route(session, request, ref, :subscription)
+
+    state = %{
+      session: session,
+      ref: ref,
+      request: request,
+      sites: %{},
+      taken: 0,
+      views: Watch.slices([watch])
+    }
+
+    with :ok <-
+           Session.send_frame(session, Frame.encode(request, Msgpack.encode(["subscribe" | watch]))),
+         {:ok, _, _} <- receive_answer(state) do
+      if options[:started], do: options[:started].()
+      state
+    else
+      {:error, error} ->
+        close(state)
+        raise error
+    end
+  end
+
+  defp receive_answer(%{ref: ref}) do
+    receive do
+      {^ref, frame} when is_binary(frame) -> Request.answer(frame)
+      {^ref, error} -> {:error, error}
+      {:DOWN, ^ref, _, _, reason} -> {:error, Request.owner_down(reason)}
+    end
+  end
+
+  # Whoever asks for more has taken what came before.
+  defp next(%{taken: taken} = state) when taken > 0 do
+    Session.notify(state.session, state.request, ["consumed", taken])
+    next(%{state | taken: 0})
+  end
+
+  defp next(%{ref: ref} = state) do
+    receive do
+      {^ref, frame} when is_binary(frame) -> message(Frame.decode(frame), state)
+      {^ref, error} -> raise error
+      {:DOWN, ^ref, _, _, reason} -> raise Request.owner_down(reason)
+    end
+  end
+
+  defp message({:ok, _, ["events", events], attachments}, state) do
+    {events, bytes} = Event.decode(events, attachments, state.sites, state.views)
+    {Enum.map(events, &elem(&1, 1)), %{state | taken: bytes}}
+  end
+
+  defp message({:ok, _, ["sites", sites], _}, state) do
+    sites = for site <- sites, into: state.sites, do: {site["index"], Site.from_wire(site)}
+    next(%{state | sites: sites})
+  end
+
+  defp message({:ok, _, [type | _], _}, _),
+    do: raise(Request.protocol("unexpected #{inspect(type)}"))
+
+  defp message({:error, why}, _), do: raise(Request.protocol(why))
+
+  defp close(%{ref: ref} = state) do
+    Session.unroute(state.session, state.request)
+    Process.demonitor(ref, [:flush])
+    Session.notify(state.session, 0, ["unsubscribe", state.request])
+    flush(ref)
+  end
+
+  defp flush(ref) do
+    receive do
+      {^ref, _} -> flush(ref)
+    after
+      0 -> :ok
+    end
+  end
+end

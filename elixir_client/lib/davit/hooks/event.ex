@@ -1,0 +1,131 @@
+defmodule Davit.Hooks.Event do
+  @moduledoc """
+  One firing of a hook.
+
+    * `site`: where, a `Davit.Hooks.Site`; `name` and `label` are the site's;
+    * `values`: one item per operand: a `Davit.Tensor` at home, or for the view `summary` a map with
+      `:count`, `:min`, `:max`, `:mean`, `:std`, `:nan`, `:inf` and `:histogram`;
+    * `seq`: how many times hooks of the run fired before; `path`: the iterations of the loops around it,
+      the outermost first; `dropped`: how many firings the policy left out since the previous event;
+    * `run`: the run's request number, 0 for a run of another session.
+  """
+
+  alias Davit.{Frame, Tensor}
+  alias Davit.Hooks.Site
+
+  defstruct [:site, :name, :label, :run, :seq, :path, :dropped, :values]
+
+  @type summary :: %{
+          count: non_neg_integer,
+          min: number | atom,
+          max: number | atom,
+          mean: number | atom,
+          std: number | atom,
+          nan: non_neg_integer,
+          inf: non_neg_integer,
+          histogram: [non_neg_integer]
+        }
+  @type t :: %__MODULE__{
+          site: Site.t(),
+          name: String.t() | nil,
+          label: String.t() | nil,
+          run: non_neg_integer,
+          seq: non_neg_integer,
+          path: [non_neg_integer],
+          dropped: non_neg_integer,
+          values: [Tensor.t() | summary]
+        }
+
+  @overhead 64
+  @copied 4096
+  @summary ~w(count min max mean std nan inf histogram)a
+
+  @doc false
+  # The events of one message, each with its subscription's number, and the credit that they hold.
+  # `views` maps that number to the view's wire form where it is a slice.
+  @spec decode(list, Frame.attachments(), %{non_neg_integer => Site.t()}, map) ::
+          {[{integer, t}], non_neg_integer}
+  def decode(events, attachments, sites, views) do
+    Enum.map_reduce(events, 0, fn [index, subscription, run, seq, path, dropped, values], bytes ->
+      site = Map.get(sites, index) || %Site{index: index, kind: :node}
+
+      {values, bytes} =
+        values(values, site.types, attachments, views[subscription], bytes + @overhead)
+
+      event = %__MODULE__{
+        site: site,
+        name: site.name,
+        label: site.label,
+        run: run,
+        seq: seq,
+        path: path,
+        dropped: dropped,
+        values: values
+      }
+
+      {{subscription, event}, bytes}
+    end)
+  end
+
+  defp values([], _types, _attachments, _view, bytes), do: {[], bytes}
+
+  defp values([value | values], types, attachments, view, bytes) do
+    {type, types} =
+      case types do
+        [type | types] -> {type, types}
+        [] -> {nil, []}
+      end
+
+    {value, size} = value(value, type, attachments, view)
+    {values, bytes} = values(values, types, attachments, view, bytes + size)
+    {[value | values], bytes}
+  end
+
+  # A small value is copied, so that whoever keeps it does not keep the frame of its batch.
+  defp value({:bin, bytes}, type, _, view) when byte_size(bytes) <= @copied,
+    do: {tensor(:binary.copy(bytes), type, view), byte_size(bytes)}
+
+  defp value({:bin, bytes}, type, _, view), do: {tensor(bytes, type, view), byte_size(bytes)}
+
+  defp value(["attachment", index], type, attachments, view) do
+    bytes = elem(attachments, index)
+    {tensor(bytes, type, view), byte_size(bytes)}
+  end
+
+  defp value(%{} = summary, _type, _, _) do
+    summary = Map.new(@summary, &{&1, summary[Atom.to_string(&1)]})
+    {summary, 8 * (7 + length(summary.histogram || []))}
+  end
+
+  defp tensor(bytes, nil, _view), do: %Tensor{type: {:uint8, {byte_size(bytes)}}, data: bytes}
+  defp tensor(bytes, type, nil), do: %Tensor{type: type, data: bytes}
+
+  # A slice is cut to what the tensor has.
+  defp tensor(bytes, {dtype, shape}, ["slice", starts, sizes]) do
+    %Tensor{
+      type: {dtype, shape |> Tuple.to_list() |> cut(starts, sizes) |> List.to_tuple()},
+      data: bytes
+    }
+  end
+
+  defp cut([], _, _), do: []
+  defp cut(extents, [], []), do: extents
+
+  defp cut([extent | extents], starts, sizes) do
+    {start, starts} = next(starts, 0)
+    {size, sizes} = next(sizes, extent)
+    start = start |> max(0) |> min(extent)
+    [size |> max(0) |> min(extent - start) | cut(extents, starts, sizes)]
+  end
+
+  defp next([], default), do: {default, []}
+  defp next([first | rest], _), do: {first, rest}
+
+  @doc "The only value of a hook that has one operand."
+  @spec value(t) :: Tensor.t() | summary
+  def value(%__MODULE__{values: [value]}), do: value
+
+  def value(%__MODULE__{values: values} = event) do
+    raise ArgumentError, "#{Site.title(event.site)} has #{length(values)} values, not one"
+  end
+end

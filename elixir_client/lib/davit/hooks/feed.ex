@@ -1,0 +1,183 @@
+defmodule Davit.Hooks.Feed do
+  @moduledoc false
+  # One subscription: it takes the engine's batches of events, and sends each event to the subscriber. It
+  # ends with the subscriber, and subscribes again when the engine was started again.
+  #
+  # The engine sends on credit. Credit goes back when the subscriber's mailbox is short enough; a look at
+  # it is due when events come, and while credit is held back, on a timer that slows down.
+
+  use GenServer, restart: :temporary
+
+  alias Davit.{Frame, Msgpack}
+  alias Davit.Engine.{Request, Session}
+  alias Davit.Hooks.{Event, Site}
+
+  @first_look 2
+  @last_look 100
+
+  defstruct [
+    :ref,
+    :pid,
+    :watch,
+    :views,
+    :engine,
+    :session,
+    :alias,
+    :request,
+    :answer,
+    :answer_to,
+    :max_queue,
+    sites: %{},
+    held: 0,
+    look: @first_look
+  ]
+
+  def start_link(arguments), do: GenServer.start_link(__MODULE__, arguments)
+
+  @doc "Waits until the engine has accepted or refused the subscription."
+  def accepted(feed), do: GenServer.call(feed, :accepted, :infinity)
+
+  @doc "Ends it. The subscriber gets nothing after this."
+  def stop(feed), do: GenServer.call(feed, :stop, :infinity)
+
+  @impl true
+  def init({engine, ref, pid, watch, options}) do
+    Process.monitor(pid)
+    {:ok, _} = Registry.register(Davit.Hooks.Registry, ref, nil)
+
+    {:ok,
+     %__MODULE__{
+       ref: ref,
+       pid: pid,
+       watch: watch,
+       views: Davit.Hooks.Watch.slices([watch]),
+       engine: engine,
+       max_queue: options[:max_queue] || Davit.Engine.option(engine, :max_queue, 1000)
+     }, {:continue, :watch}}
+  end
+
+  @impl true
+  def handle_continue(:watch, state) do
+    send(Davit.Engine.part(state.engine, :owner), {:watch, self()})
+    {:noreply, state}
+  end
+
+  @impl true
+  def handle_call(:accepted, from, %{answer: nil} = state) do
+    {:noreply, %{state | answer_to: from}}
+  end
+
+  def handle_call(:accepted, _from, %{answer: :ok} = state), do: {:reply, :ok, state}
+  def handle_call(:accepted, _from, state), do: {:stop, :normal, state.answer, state}
+
+  def handle_call(:stop, _from, state), do: {:stop, :normal, :ok, unsubscribe(state)}
+
+  @impl true
+  def handle_info({:davit_up, session}, state) do
+    request = Session.next_id(session)
+    alias = :erlang.alias()
+    # Should this process die, the owner unsubscribes for it.
+    Session.queue(session)
+    Session.route(session, request, alias, :subscription)
+    frame = Frame.encode(request, Msgpack.encode(["subscribe" | state.watch]))
+    # An engine that is gone by now will be up again, and says so.
+    _ = Session.send_frame(session, frame)
+
+    {:noreply,
+     %{
+       state
+       | session: session,
+         alias: alias,
+         request: request,
+         sites: %{},
+         held: 0,
+         look: @first_look
+     }}
+  end
+
+  def handle_info({alias, frame}, %{alias: alias} = state) when is_binary(frame) do
+    case Frame.decode(frame) do
+      {:ok, _, message, attachments} -> message(message, attachments, state)
+      {:error, why} -> {:stop, {:protocol, why}, state}
+    end
+  end
+
+  # The engine is gone. `{:davit_up, session}` follows.
+  def handle_info({alias, _error}, %{alias: alias} = state) do
+    :erlang.unalias(alias)
+    {:noreply, %{state | session: nil, alias: nil, request: nil, held: 0}}
+  end
+
+  def handle_info(:look, state), do: {:noreply, look(state)}
+
+  def handle_info({:DOWN, _, :process, pid, _}, %{pid: pid} = state) do
+    {:stop, :normal, unsubscribe(state)}
+  end
+
+  def handle_info(_, state), do: {:noreply, state}
+
+  defp message(["events", events], attachments, state) do
+    {events, bytes} = Event.decode(events, attachments, state.sites, state.views)
+    Enum.each(events, fn {_, event} -> send(state.pid, {:davit_hook, state.ref, event}) end)
+
+    if state.held > 0 do
+      # A look is due anyway.
+      {:noreply, %{state | held: state.held + bytes}}
+    else
+      {:noreply, look(%{state | held: bytes})}
+    end
+  end
+
+  defp message(["sites", sites], _, state) do
+    sites = for site <- sites, into: state.sites, do: {site["index"], Site.from_wire(site)}
+    {:noreply, %{state | sites: sites}}
+  end
+
+  defp message(["ok", _], _, state), do: accept(:ok, state)
+
+  defp message(["error", error], _, state) do
+    accept({:error, Davit.EngineError.from_wire(error)}, state)
+  end
+
+  defp message([type | _], _, state), do: {:stop, {:protocol, Request.protocol(type)}, state}
+
+  defp accept(answer, %{answer_to: nil} = state), do: {:noreply, %{state | answer: answer}}
+
+  defp accept(answer, state) do
+    GenServer.reply(state.answer_to, answer)
+    state = %{state | answer: answer, answer_to: nil}
+    if answer == :ok, do: {:noreply, state}, else: {:stop, :normal, state}
+  end
+
+  defp look(%{session: nil} = state), do: %{state | held: 0}
+  defp look(%{held: 0} = state), do: state
+
+  defp look(state) do
+    if taken?(state) do
+      Session.notify(state.session, state.request, ["consumed", state.held])
+      %{state | held: 0, look: @first_look}
+    else
+      Process.send_after(self(), :look, state.look)
+      %{state | look: min(2 * state.look, @last_look)}
+    end
+  end
+
+  # A subscriber that itself waits for the engine cannot read, and the engine may wait for it to: then
+  # memory gives, not the promise that nothing is lost.
+  defp taken?(%{pid: pid} = state) when node(pid) == node() do
+    case Process.info(pid, :message_queue_len) do
+      {_, length} -> length <= state.max_queue or Session.waiting?(state.session, pid)
+      nil -> true
+    end
+  end
+
+  defp taken?(_), do: true
+
+  defp unsubscribe(%{session: nil} = state), do: state
+
+  defp unsubscribe(state) do
+    Session.unroute(state.session, state.request)
+    Session.notify(state.session, 0, ["unsubscribe", state.request])
+    %{state | session: nil}
+  end
+end

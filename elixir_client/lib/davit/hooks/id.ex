@@ -1,0 +1,34 @@
+defmodule Davit.Hooks.Id do
+  @moduledoc """
+  The 16 bytes that name a hook, a print or a call in a graph: the same after a restart and in any process.
+
+      iex> Davit.Hooks.Id.named("loss") == :crypto.hash(:md5, "name:loss")
+      true
+
+      iex> Davit.Hooks.Id.of(&String.upcase/1) == :crypto.hash(:md5, "mfa:Elixir.String.upcase/1")
+      true
+  """
+
+  @type t :: <<_::128>>
+
+  @doc "The id of a name."
+  @spec named(String.t()) :: t
+  def named(name) when is_binary(name), do: :crypto.hash(:md5, ["name:", name])
+
+  @doc """
+  The id of an external function, such as `&Mod.fun/1`. Any other function has no identity that outlives it,
+  and gives `nil`: it is bound at each run, to a slot.
+  """
+  @spec of(fun) :: t | nil
+  def of(function) when is_function(function) do
+    info = Function.info(function)
+
+    if info[:type] == :external do
+      :crypto.hash(:md5, "mfa:#{info[:module]}.#{info[:name]}/#{info[:arity]}")
+    end
+  end
+
+  @doc "The id of the custom call number `site` of a program, for a function that has none."
+  @spec slot(non_neg_integer) :: t
+  def slot(site) when is_integer(site) and site >= 0, do: :crypto.hash(:md5, "slot:#{site}")
+end

@@ -1,0 +1,88 @@
+defmodule Davit.Hooks.Watch do
+  @moduledoc """
+  What a subscription is for, how often it fires, and how much of a value it gets.
+
+  A *match*: a name; `{:name, name}`; `{:id, id}`; `{:label, glob}`; `:all`; `{:probe, glob}` for any labelled
+  node, hook or not; `&Mod.fun/1` for the hooks that were given that function.
+
+  A *policy*: `:every` (nothing is lost, the run waits for slow readers), `:latest`, `{:sample, n}`,
+  `{:rate, hz}`.
+
+  A *view*: `:full`, `{:slice, starts, sizes}`, `{:summary, bins}`, or `:summary` for one without a histogram.
+  """
+
+  alias Davit.Hooks.Id
+
+  @type match ::
+          String.t()
+          | {:name | :label | :probe, String.t()}
+          | {:id, Id.t()}
+          | :all
+          | (... -> any)
+  @type policy :: :every | :latest | {:sample, pos_integer} | {:rate, number}
+  @type view ::
+          :full
+          | {:slice, [non_neg_integer], [non_neg_integer]}
+          | :summary
+          | {:summary, non_neg_integer}
+
+  @doc "The three as the protocol writes them. Options: `:policy`, `:view`. Raises `ArgumentError`."
+  @spec to_wire(match, keyword) :: list
+  def to_wire(match, options) do
+    [
+      match(match),
+      policy(Keyword.get(options, :policy, :every)),
+      view(Keyword.get(options, :view, :full))
+    ]
+  end
+
+  defp match(name) when is_binary(name), do: ["name", name]
+  defp match({:name, name}) when is_binary(name), do: ["name", name]
+  defp match({:label, glob}) when is_binary(glob), do: ["label", glob]
+  defp match({:probe, glob}) when is_binary(glob), do: ["probe", glob]
+  defp match({:id, <<id::binary-16>>}), do: ["id", {:bin, id}]
+  defp match(:all), do: ["all"]
+
+  defp match(function) when is_function(function) do
+    id = Id.of(function)
+    id || raise ArgumentError, "only functions like &Mod.fun/1 have an id, got #{inspect(function)}"
+    ["id", {:bin, id}]
+  end
+
+  defp match(other) do
+    raise ArgumentError,
+          "expected a name, {:name, name}, {:id, 16 bytes}, {:label, glob}, {:probe, glob}, :all or " <>
+            "&Mod.fun/arity as a match, got #{inspect(other)}"
+  end
+
+  defp policy(policy) when policy in [:every, :latest], do: Atom.to_string(policy)
+  defp policy({:sample, n}) when is_integer(n) and n > 0, do: ["sample", n]
+  defp policy({:rate, hz}) when is_number(hz) and hz > 0, do: ["rate", hz]
+
+  defp policy(other) do
+    raise ArgumentError,
+          "expected :every, :latest, {:sample, n} or {:rate, hz} as a policy, got #{inspect(other)}"
+  end
+
+  defp view(:full), do: "full"
+  defp view(:summary), do: ["summary", 0]
+  defp view({:summary, bins}) when is_integer(bins) and bins >= 0, do: ["summary", bins]
+
+  defp view({:slice, starts, sizes}) when is_list(starts) and is_list(sizes),
+    do: ["slice", starts, sizes]
+
+  defp view(other) do
+    raise ArgumentError,
+          "expected :full, {:slice, starts, sizes}, :summary or {:summary, bins} as a view, " <>
+            "got #{inspect(other)}"
+  end
+
+  @doc false
+  # The views that `Davit.Hooks.Event.decode/4` needs to know, by their number.
+  @spec slices([list]) :: map
+  def slices(watches) do
+    for {[_, _, ["slice" | _] = view], index} <- Enum.with_index(watches),
+        into: %{},
+        do: {index, view}
+  end
+end

@@ -1,0 +1,226 @@
+defmodule Davit.Msgpack do
+  @moduledoc """
+  msgpack, as the Davit protocol uses it.
+
+  | Elixir | msgpack |
+  |---|---|
+  | `nil`, `true`, `false` | nil, true, false |
+  | integer | the shortest int or uint |
+  | float, `:nan`, `:infinity`, `:neg_infinity` | float 64 |
+  | binary, any other atom | str |
+  | `{:bin, iodata}` | bin |
+  | list | array |
+  | map | map, its keys as str in the order of their UTF-8 bytes |
+
+  Decoding gives the same terms back; a str stays a binary and a bin stays `{:bin, binary}`, both without
+  a copy. Extension types are refused.
+
+      iex> Davit.Msgpack.encode(%{"b" => [1, -1], "a" => {:bin, <<0>>}}) |> IO.iodata_to_binary()
+      <<0x82, 0xA1, ?a, 0xC4, 1, 0, 0xA1, ?b, 0x92, 1, 0xFF>>
+
+      iex> Davit.Msgpack.decode(<<0x92, 0xC0, 0xA2, "ok">>)
+      {:ok, [nil, "ok"]}
+
+      iex> Davit.Msgpack.decode(<<0x92, 0xC0>>)
+      {:error, {:truncated, 2}}
+  """
+
+  import Bitwise
+
+  @max_depth 128
+
+  @type value ::
+          nil
+          | boolean
+          | atom
+          | integer
+          | float
+          | binary
+          | {:bin, iodata}
+          | [value]
+          | %{optional(binary | atom) => value}
+
+  @type reason ::
+          {:truncated, non_neg_integer}
+          | {:trailing_bytes, non_neg_integer}
+          | {:too_deep, non_neg_integer}
+          | {:unsupported, byte}
+          | {:not_a_string_key, term}
+
+  @doc "Encodes a term. Raises `ArgumentError` for one that msgpack cannot hold."
+  @spec encode(value) :: iodata
+  def encode(nil), do: <<0xC0>>
+  def encode(false), do: <<0xC2>>
+  def encode(true), do: <<0xC3>>
+  def encode(n) when is_integer(n), do: integer(n)
+  def encode(bytes) when is_binary(bytes), do: string(bytes)
+  def encode(list) when is_list(list), do: [array_header(length(list)) | Enum.map(list, &encode/1)]
+  def encode({:bin, bytes}), do: bin(bytes)
+  def encode(number) when is_float(number), do: <<0xCB, number::float-64>>
+  def encode(:nan), do: <<0xCB, 0x7FF8_0000_0000_0000::64>>
+  def encode(:infinity), do: <<0xCB, 0x7FF0_0000_0000_0000::64>>
+  def encode(:neg_infinity), do: <<0xCB, 0xFFF0_0000_0000_0000::64>>
+  def encode(atom) when is_atom(atom), do: string(Atom.to_string(atom))
+  def encode(map) when is_map(map) and not is_struct(map), do: map(Map.to_list(map))
+
+  def encode(other) do
+    raise ArgumentError, "msgpack cannot hold #{inspect(other, limit: 5)}"
+  end
+
+  defp integer(n) when n >= 0 and n < 0x80, do: <<n>>
+  defp integer(n) when n < 0 and n >= -0x20, do: <<n::8>>
+  defp integer(n) when n >= 0 and n <= 0xFF, do: <<0xCC, n>>
+  defp integer(n) when n >= 0 and n <= 0xFFFF, do: <<0xCD, n::16>>
+  defp integer(n) when n >= 0 and n <= 0xFFFF_FFFF, do: <<0xCE, n::32>>
+  defp integer(n) when n >= 0 and n <= 0xFFFF_FFFF_FFFF_FFFF, do: <<0xCF, n::64>>
+  defp integer(n) when n < 0 and n >= -0x80, do: <<0xD0, n::8>>
+  defp integer(n) when n < 0 and n >= -0x8000, do: <<0xD1, n::16>>
+  defp integer(n) when n < 0 and n >= -0x8000_0000, do: <<0xD2, n::32>>
+  defp integer(n) when n < 0 and n >= -0x8000_0000_0000_0000, do: <<0xD3, n::64>>
+
+  defp integer(n) do
+    raise ArgumentError, "msgpack integers have 64 bits at most, got #{n}"
+  end
+
+  defp string(bytes) do
+    case byte_size(bytes) do
+      size when size < 32 -> <<0xA0 ||| size, bytes::binary>>
+      size when size <= 0xFF -> [<<0xD9, size>>, bytes]
+      size when size <= 0xFFFF -> [<<0xDA, size::16>>, bytes]
+      size -> [<<0xDB, size::32>>, bytes]
+    end
+  end
+
+  defp bin(bytes) do
+    case IO.iodata_length(bytes) do
+      size when size <= 0xFF -> [<<0xC4, size>>, bytes]
+      size when size <= 0xFFFF -> [<<0xC5, size::16>>, bytes]
+      size -> [<<0xC6, size::32>>, bytes]
+    end
+  end
+
+  defp array_header(size) when size < 16, do: <<0x90 ||| size>>
+  defp array_header(size) when size <= 0xFFFF, do: <<0xDC, size::16>>
+  defp array_header(size), do: <<0xDD, size::32>>
+
+  defp map(pairs) do
+    pairs = pairs |> Enum.map(fn {key, value} -> {key(key), value} end) |> List.keysort(0)
+
+    header =
+      case length(pairs) do
+        size when size < 16 -> <<0x80 ||| size>>
+        size when size <= 0xFFFF -> <<0xDE, size::16>>
+        size -> <<0xDF, size::32>>
+      end
+
+    [header | Enum.map(pairs, fn {key, value} -> [string(key) | encode(value)] end)]
+  end
+
+  defp key(key) when is_binary(key), do: key
+  defp key(key) when is_atom(key), do: Atom.to_string(key)
+
+  defp key(key) do
+    raise ArgumentError, "a map's keys are strings or atoms, got #{inspect(key, limit: 5)}"
+  end
+
+  @doc """
+  Decodes one term that takes up all of `bytes`.
+
+  Options: `:max_depth` (default #{@max_depth}) of nested arrays and maps.
+  """
+  @spec decode(binary, keyword) :: {:ok, value} | {:error, reason}
+  def decode(bytes, options \\ []) when is_binary(bytes) do
+    max_depth = Keyword.get(options, :max_depth, @max_depth)
+
+    try do
+      value(bytes, max_depth)
+    catch
+      {__MODULE__, :truncated} -> {:error, {:truncated, byte_size(bytes)}}
+      {__MODULE__, :too_deep} -> {:error, {:too_deep, max_depth}}
+      {__MODULE__, reason} -> {:error, reason}
+    else
+      {value, ""} -> {:ok, value}
+      {_, rest} -> {:error, {:trailing_bytes, byte_size(rest)}}
+    end
+  end
+
+  @doc "Decodes one term. Raises `ArgumentError` where `decode/2` gives an error."
+  @spec decode!(binary, keyword) :: value
+  def decode!(bytes, options \\ []) do
+    case decode(bytes, options) do
+      {:ok, value} -> value
+      {:error, reason} -> raise ArgumentError, "not msgpack: #{describe(reason)}"
+    end
+  end
+
+  @doc "Says in words why `decode/2` refused its input."
+  @spec describe(reason) :: String.t()
+  def describe({:truncated, size}), do: "it ends after #{size} bytes, in the middle of a value"
+  def describe({:trailing_bytes, size}), do: "#{size} bytes follow the value"
+  def describe({:too_deep, limit}), do: "it nests deeper than #{limit} arrays or maps"
+  def describe({:not_a_string_key, key}), do: "a map key is #{inspect(key)}, not a string"
+
+  def describe({:unsupported, byte}),
+    do: "no value begins with the byte 0x#{Integer.to_string(byte, 16)}"
+
+  defp value(<<byte, rest::binary>>, _) when byte < 0x80, do: {byte, rest}
+  defp value(<<0b101::3, n::5, s::binary-size(n), rest::binary>>, _), do: {s, rest}
+  defp value(<<0b1001::4, n::4, rest::binary>>, depth), do: array(n, rest, deeper(depth), [])
+  defp value(<<0xC4, n, b::binary-size(n), rest::binary>>, _), do: {{:bin, b}, rest}
+  defp value(<<0xCC, n, rest::binary>>, _), do: {n, rest}
+  defp value(<<0xCD, n::16, rest::binary>>, _), do: {n, rest}
+  defp value(<<0xCE, n::32, rest::binary>>, _), do: {n, rest}
+  defp value(<<0xCF, n::64, rest::binary>>, _), do: {n, rest}
+  defp value(<<0b111::3, n::5, rest::binary>>, _), do: {n - 32, rest}
+  defp value(<<0xC0, rest::binary>>, _), do: {nil, rest}
+  defp value(<<0xC2, rest::binary>>, _), do: {false, rest}
+  defp value(<<0xC3, rest::binary>>, _), do: {true, rest}
+  defp value(<<0b1000::4, n::4, rest::binary>>, depth), do: pairs(n, rest, deeper(depth), [])
+  defp value(<<0xCB, f::float-64, rest::binary>>, _), do: {f, rest}
+  defp value(<<0xCB, s::1, _::11, m::52, rest::binary>>, _), do: {float(s, m), rest}
+  defp value(<<0xCA, f::float-32, rest::binary>>, _), do: {f, rest}
+  defp value(<<0xCA, s::1, _::8, m::23, rest::binary>>, _), do: {float(s, m), rest}
+  defp value(<<0xC5, n::16, b::binary-size(n), rest::binary>>, _), do: {{:bin, b}, rest}
+  defp value(<<0xC6, n::32, b::binary-size(n), rest::binary>>, _), do: {{:bin, b}, rest}
+  defp value(<<0xD0, n::signed-8, rest::binary>>, _), do: {n, rest}
+  defp value(<<0xD1, n::signed-16, rest::binary>>, _), do: {n, rest}
+  defp value(<<0xD2, n::signed-32, rest::binary>>, _), do: {n, rest}
+  defp value(<<0xD3, n::signed-64, rest::binary>>, _), do: {n, rest}
+  defp value(<<0xD9, n, s::binary-size(n), rest::binary>>, _), do: {s, rest}
+  defp value(<<0xDA, n::16, s::binary-size(n), rest::binary>>, _), do: {s, rest}
+  defp value(<<0xDB, n::32, s::binary-size(n), rest::binary>>, _), do: {s, rest}
+  defp value(<<0xDC, n::16, rest::binary>>, depth), do: array(n, rest, deeper(depth), [])
+  defp value(<<0xDD, n::32, rest::binary>>, depth), do: array(n, rest, deeper(depth), [])
+  defp value(<<0xDE, n::16, rest::binary>>, depth), do: pairs(n, rest, deeper(depth), [])
+  defp value(<<0xDF, n::32, rest::binary>>, depth), do: pairs(n, rest, deeper(depth), [])
+
+  defp value(<<byte, _::binary>>, _) when byte == 0xC1 or byte in 0xC7..0xC9 or byte in 0xD4..0xD8,
+    do: throw({__MODULE__, {:unsupported, byte}})
+
+  defp value(_, _), do: throw({__MODULE__, :truncated})
+
+  # A non-finite float does not match `::float`, and comes here as its sign and mantissa.
+  defp float(0, 0), do: :infinity
+  defp float(1, 0), do: :neg_infinity
+  defp float(_sign, _mantissa), do: :nan
+
+  # A claimed length is never trusted: elements are taken one by one until the bytes end.
+  defp array(0, rest, _depth, acc), do: {:lists.reverse(acc), rest}
+
+  defp array(n, rest, depth, acc) do
+    {item, rest} = value(rest, depth)
+    array(n - 1, rest, depth, [item | acc])
+  end
+
+  defp pairs(0, rest, _depth, acc), do: {:maps.from_list(acc), rest}
+
+  defp pairs(n, rest, depth, acc) do
+    {key, rest} = value(rest, depth)
+    is_binary(key) or throw({__MODULE__, {:not_a_string_key, key}})
+    {value, rest} = value(rest, depth)
+    pairs(n - 1, rest, depth, [{key, value} | acc])
+  end
+
+  defp deeper(0), do: throw({__MODULE__, :too_deep})
+  defp deeper(depth), do: depth - 1
+end

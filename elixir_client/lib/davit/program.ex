@@ -1,0 +1,161 @@
+defmodule Davit.Program do
+  @moduledoc """
+  A graph that an engine has loaded: `inputs` and `outputs` are its types, `sites` the nodes that can be
+  watched, `hash` the SHA-256 that names the graph.
+
+  It outlives the engine: the client keeps the graph and its constants, and loads it again when it is run on
+  an engine that was started again. It is unloaded once no term of this VM refers to it.
+  """
+
+  alias Davit.{Collector, EngineError, Graph, Tensor, Type}
+  alias Davit.Engine.{Request, Session, Writer}
+  alias Davit.Hooks.Site
+
+  @enforce_keys [:id, :token, :engine, :node, :instance, :graph, :hash, :inputs, :outputs]
+  defstruct [
+    :id,
+    :token,
+    :engine,
+    :node,
+    :instance,
+    :graph,
+    :hash,
+    :inputs,
+    :outputs,
+    constants: %{},
+    sites: []
+  ]
+
+  @type t :: %__MODULE__{
+          id: pos_integer,
+          token: binary,
+          engine: atom,
+          node: node,
+          instance: pos_integer,
+          graph: binary,
+          hash: String.t(),
+          inputs: [Type.t()],
+          outputs: [Type.t()],
+          constants: %{String.t() => Tensor.t()},
+          sites: [Site.t()]
+        }
+
+  @doc """
+  Loads a graph: a `Davit.Graph` or its canonical bytes.
+
+  Options:
+
+    * `:engine`: its name;
+    * `:constants`: a map from the hash (hex) of each constant that the graph only names to its tensor;
+      those of a `Davit.Graph` need not be given;
+    * `:timeout`: in milliseconds, default `:infinity`.
+
+  Raises `Davit.EngineError`.
+  """
+  @spec load(Graph.t() | binary, keyword) :: t
+  def load(graph, options \\ []) do
+    session = Davit.Engine.session!(options[:engine] || Davit.Engine)
+    bytes = if is_binary(graph), do: graph, else: Graph.to_binary(graph)
+    constants = Map.merge(constants(graph), options[:constants] || %{})
+    {id, token} = Collector.mint(session, :program, 0)
+
+    answer =
+      Davit.Telemetry.span([:load, :stop], %{engine: session.name, hash: Graph.hash(bytes)}, fn ->
+        # The engine's program keeps what it needs, so these may be forgotten once it is loaded.
+        sent = put(constants, session)
+        message = message(id, sent, session)
+        answer = Request.call(session, message, [bytes], options[:timeout] || :infinity)
+        Tensor.touch({sent, token})
+        {answer, %{bytes: byte_size(bytes)}}
+      end)
+
+    with {:ok, %{"hash" => hash, "inputs" => inputs, "outputs" => outputs} = result, _} <- answer,
+         {:ok, inputs} <- types(inputs),
+         {:ok, outputs} <- types(outputs) do
+      %__MODULE__{
+        id: id,
+        token: token,
+        engine: session.name,
+        node: node(),
+        instance: session.instance,
+        graph: bytes,
+        hash: :binary.copy(hash),
+        inputs: inputs,
+        outputs: outputs,
+        constants: constants,
+        sites: Enum.map(result["sites"] || [], &Site.from_wire/1)
+      }
+    else
+      {:error, error} -> raise error
+      other -> raise Request.protocol("`load` was answered with #{inspect(other, limit: 5)}")
+    end
+  end
+
+  defp constants(%Graph{constants: constants}) do
+    for {hash, {type, bytes}} <- constants, into: %{}, do: {hash, %Tensor{type: type, data: bytes}}
+  end
+
+  defp constants(_bytes), do: %{}
+
+  defp put(constants, session) do
+    Map.new(constants, fn {hash, tensor} -> {hash, Tensor.put(tensor, session)} end)
+  end
+
+  defp message(id, constants, session) do
+    ["load", id, Map.new(constants, fn {hash, t} -> {hash, Tensor.fetch_ref!(t, session)} end)]
+  end
+
+  defp types(types) do
+    parsed = Enum.map(types, &Type.from_wire/1)
+    if Enum.all?(parsed, &(&1 != :error)), do: {:ok, Enum.map(parsed, &elem(&1, 1))}, else: types
+  end
+
+  @doc false
+  # The session to run it in; loaded there again if the engine was started again since.
+  @spec session!(t) :: Session.t()
+  def session!(%__MODULE__{} = program) do
+    if program.node != node() do
+      message = "the program lives on node #{program.node}; load its graph here"
+      raise %EngineError{code: :remote_program, message: message}
+    end
+
+    session = Davit.Engine.session!(program.engine)
+    if session.instance != program.instance, do: reload(program, session)
+    session
+  end
+
+  # The ids of a session are its own, so the program keeps its number. Many processes may be here at once:
+  # the writer loads it for the first of them, ahead of what any of them sends next.
+  defp reload(%{id: id} = program, session) do
+    instance = session.instance
+
+    case :ets.lookup(session.name, {:loaded, id}) do
+      [{_, ^instance}] ->
+        :ok
+
+      _ ->
+        sent = put(program.constants, session)
+        message = Davit.Msgpack.encode(message(id, sent, session))
+        frame = Davit.Frame.encode(Session.next_id(session), message, [program.graph])
+        # Nobody waits for the answer: should it be an error, so is that of the run.
+        answer = Writer.once(session, {:loaded, id}, &Session.send_frame(&1, frame))
+        Tensor.touch({sent, program})
+        with {:error, error} <- answer, do: raise(error)
+    end
+  end
+
+  @doc false
+  @spec unload(Session.t(), pos_integer) :: :ok
+  def unload(session, id) do
+    :ets.delete(session.name, {:loaded, id})
+    Session.notify(session, 0, ["unload", id])
+  end
+
+  defimpl Inspect do
+    def inspect(program, _options) do
+      types = fn types -> Enum.map_join(types, ", ", &Type.format/1) end
+      hash = String.slice(program.hash, 0, 8)
+      "#Davit.Program<#{hash} (#{types.(program.inputs)}) -> (#{types.(program.outputs)})>"
+    end
+  end
+end

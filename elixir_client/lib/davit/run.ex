@@ -1,0 +1,281 @@
+defmodule Davit.Run do
+  @moduledoc false
+  # Runs of a program: the calling process sends them, and executes their handlers while it waits.
+
+  alias Davit.{EngineError, Frame, Msgpack, Program, Tensor}
+  alias Davit.Engine.{Request, Session}
+  alias Davit.Hooks.{Event, Site}
+  alias Davit.Run.{Handlers, Inputs}
+
+  # How many runs are on their way at once where many are made.
+  @window 512
+
+  @doc """
+  Runs the program once for each list of inputs; gives the outputs of each, in order.
+  """
+  @spec many(Program.t(), [[Inputs.input()]], keyword) :: [[Tensor.t()]]
+  def many(%Program{} = program, inputs, options) do
+    if Davit.Telemetry.loaded?(),
+      do: observed(program, inputs, options),
+      else: start(program, inputs, options)
+  end
+
+  defp observed(program, inputs, options) do
+    begin = System.monotonic_time()
+    metadata = %{engine: program.engine, program: program.hash, runs: length(inputs)}
+
+    try do
+      start(program, inputs, options)
+    catch
+      kind, reason ->
+        metadata = Map.merge(metadata, %{kind: kind, reason: reason})
+        measurements = %{duration: System.monotonic_time() - begin}
+        Davit.Telemetry.execute([:run, :exception], measurements, metadata)
+        :erlang.raise(kind, reason, __STACKTRACE__)
+    else
+      results ->
+        measurements = %{duration: System.monotonic_time() - begin}
+        Davit.Telemetry.execute([:run, :stop], measurements, metadata)
+        results
+    end
+  end
+
+  defp start(program, inputs, options) do
+    session = Program.session!(program)
+    handlers = Handlers.new(options)
+    timeout = Keyword.get(options, :timeout, :infinity)
+
+    run = %{
+      session: session,
+      program: program,
+      queue: options[:queue] || Session.queue(session),
+      handlers: handlers,
+      fetch: Keyword.get(options, :fetch, 4096),
+      keep: Keyword.get(options, :keep, false),
+      options: wire_options(session, options, handlers),
+      timeout: timeout,
+      deadline: if(timeout == :infinity, do: :infinity, else: now() + timeout)
+    }
+
+    execute(run, inputs)
+  end
+
+  defp wire_options(session, options, handlers) do
+    fetch = Keyword.get(options, :fetch, 4096)
+    wire = %{fetch: fetch}
+    wire = if handlers.watches == [], do: wire, else: Map.put(wire, :hooks, handlers.watches)
+    wire = if Keyword.get(options, :print, true), do: wire, else: Map.put(wire, :print, false)
+
+    case Process.get({__MODULE__, session.name}) do
+      {instance, parent} when instance == session.instance -> Map.put(wire, :parent, parent)
+      _ -> wire
+    end
+  end
+
+  # The reference is made in the function that enters the loop, which lets the receive skip whatever was in
+  # the mailbox before. `:demonitor` keeps the alias over many messages.
+  defp execute(run, inputs) do
+    ref = :erlang.monitor(:process, run.session.owner, alias: :demonitor)
+
+    case refill(run, ref, %{}, 0, inputs) do
+      {:ok, pending, count, inputs} -> loop(ref, run, pending, %{}, count, inputs, %{})
+      {:error, pending, error} -> fail(run, ref, pending, error)
+    end
+  end
+
+  defp loop(ref, _run, pending, done, count, [], _sites) when pending == %{} do
+    Process.demonitor(ref, [:flush])
+    for index <- index(count), do: Map.fetch!(done, index)
+  end
+
+  defp loop(ref, run, pending, done, count, inputs, sites) do
+    receive do
+      {^ref, frame} when is_binary(frame) ->
+        case Frame.decode(frame) do
+          {:ok, request, ["ok", result], attachments} ->
+            {{index, tensors}, pending} = Map.pop!(pending, request)
+            Session.unroute(run.session, request)
+            outputs = outputs(tensors, result["values"], attachments)
+            done = Map.put(done, index, outputs)
+
+            case refill(run, ref, pending, count, inputs) do
+              {:ok, pending, count, inputs} ->
+                loop(ref, run, pending, done, count, inputs, sites)
+
+              {:error, pending, error} ->
+                fail(run, ref, pending, error)
+            end
+
+          {:ok, request, ["error", error], _} ->
+            Session.unroute(run.session, request)
+            fail(run, ref, Map.delete(pending, request), EngineError.from_wire(error))
+
+          {:ok, request, message, attachments} ->
+            sites = handle(message, request, attachments, sites, run, ref, pending)
+            loop(ref, run, pending, done, count, inputs, sites)
+
+          {:error, why} ->
+            fail(run, ref, pending, Request.protocol(why))
+        end
+
+      {^ref, error} ->
+        fail(run, ref, %{}, error)
+
+      {:DOWN, ^ref, _, _, reason} ->
+        fail(run, ref, %{}, Request.owner_down(reason))
+    after
+      left(run.deadline) -> fail(run, ref, pending, Request.timeout(run.timeout, "run"))
+    end
+  end
+
+  defp index(0), do: []
+  defp index(count), do: 0..(count - 1)
+
+  defp refill(run, ref, pending, count, [inputs | rest]) when map_size(pending) < @window do
+    case send_run(run, ref, inputs) do
+      {:ok, request, outputs} ->
+        pending = Map.put(pending, request, {count, outputs})
+        refill(run, ref, pending, count + 1, rest)
+
+      {:error, error} ->
+        {:error, pending, error}
+    end
+  end
+
+  defp refill(_run, _ref, pending, count, rest), do: {:ok, pending, count, rest}
+
+  defp send_run(%{session: session} = run, ref, inputs) do
+    {operands, attachments, alive} = Inputs.to_wire(inputs, run.program.inputs, session)
+    outputs = Enum.map(run.program.outputs, &output(&1, run))
+    ids = Enum.map(outputs, &(&1.ref && &1.ref.id))
+    request = Session.next_id(session)
+    Session.route(session, request, ref, :run)
+    header = Msgpack.encode(["run", run.queue, run.program.id, operands, ids, run.options])
+
+    sent = Session.send_frame(session, Frame.encode(request, header, attachments))
+    # Until here, or they might be freed before the run names them.
+    Tensor.touch(alive)
+
+    case sent do
+      :ok ->
+        {:ok, request, outputs}
+
+      error ->
+        Session.unroute(session, request)
+        error
+    end
+  end
+
+  # A small output comes with the answer and lives here alone; a larger one stays in the engine.
+  defp output(type, run) do
+    bytes = Davit.Type.byte_size(type)
+    home = bytes <= run.fetch and not run.keep
+    %Tensor{type: type, ref: if(home, do: nil, else: Tensor.Ref.new(run.session, bytes))}
+  end
+
+  defp outputs([], _, _), do: []
+
+  defp outputs([tensor | tensors], [nil | values], attachments),
+    do: [tensor | outputs(tensors, values, attachments)]
+
+  # A small value is copied, so that it does not keep the whole frame.
+  defp outputs([tensor | tensors], [index | values], attachments) do
+    bytes = elem(attachments, index)
+    data = if byte_size(bytes) <= 4096, do: :binary.copy(bytes), else: bytes
+    [%{tensor | data: data} | outputs(tensors, values, attachments)]
+  end
+
+  defp handle(["events", events], request, attachments, sites, run, ref, pending) do
+    known = Map.get(sites, request, %{})
+    {events, bytes} = Event.decode(events, attachments, known, run.handlers.slices)
+
+    guarded(run, ref, request, pending, fn ->
+      Enum.each(events, fn {index, event} -> Handlers.event(run.handlers, index, event) end)
+    end)
+
+    Session.notify(run.session, request, ["consumed", bytes])
+    sites
+  end
+
+  defp handle(["sites", declared], request, _, sites, _run, _ref, _pending) do
+    known = Map.get(sites, request, %{})
+    known = for site <- declared, into: known, do: {site["index"], Site.from_wire(site)}
+    Map.put(sites, request, known)
+  end
+
+  defp handle(
+         ["call", call, site, seq, path, values, results],
+         request,
+         attachments,
+         sites,
+         run,
+         ref,
+         pending
+       ) do
+    site = get_in(sites, [request, site]) || %Site{index: site, kind: :call}
+    results = Enum.flat_map(results, &Davit.Type.list_from_wire/1)
+
+    guarded(run, ref, request, pending, fn ->
+      event = Handlers.call_event(site, request, seq, path, values, attachments)
+
+      values = Handlers.call(run.handlers, event, results)
+      {operands, attachments, alive} = Inputs.to_wire(values, results, run.session)
+      header = Msgpack.encode(["reply", request, call, operands])
+      # Should the engine be gone, a message about that is on its way.
+      _ = Session.send_frame(run.session, Frame.encode(0, header, attachments))
+      Tensor.touch(alive)
+    end)
+
+    sites
+  end
+
+  defp handle([type | _], _, _, _, run, ref, pending) do
+    fail(run, ref, pending, Request.protocol("unexpected message #{inspect(type)}"))
+  end
+
+  # Runs handlers. What they run themselves on this engine has this run as its parent, and does not queue
+  # behind it. When one raises, the run is over and nothing of it stays in the mailbox.
+  defp guarded(run, ref, request, pending, fun) do
+    key = {__MODULE__, run.session.name}
+    outer = Process.put(key, {run.session.instance, request})
+
+    try do
+      fun.()
+    catch
+      kind, reason ->
+        abandon(run, ref, pending, "a handler raised")
+        :erlang.raise(kind, reason, __STACKTRACE__)
+    after
+      if outer, do: Process.put(key, outer), else: Process.delete(key)
+    end
+  end
+
+  @spec fail(map, reference, map, Exception.t()) :: no_return
+  defp fail(run, ref, pending, error) do
+    abandon(run, ref, pending, "another run failed or timed out")
+    raise error
+  end
+
+  defp abandon(run, ref, pending, reason) do
+    for {request, _} <- pending do
+      Session.unroute(run.session, request)
+      Session.notify(run.session, 0, ["cancel", request, reason])
+    end
+
+    Process.demonitor(ref, [:flush])
+    flush(ref)
+  end
+
+  defp flush(ref) do
+    receive do
+      {^ref, _} -> flush(ref)
+    after
+      0 -> :ok
+    end
+  end
+
+  defp left(:infinity), do: :infinity
+  defp left(deadline), do: max(0, deadline - now())
+
+  defp now, do: System.monotonic_time(:millisecond)
+end

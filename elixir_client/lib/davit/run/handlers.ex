@@ -1,0 +1,130 @@
+defmodule Davit.Run.Handlers do
+  @moduledoc false
+  # The functions that a caller gave for its run, and how they are called.
+
+  alias Davit.{EngineError, Tensor, Type}
+  alias Davit.Hooks.{Event, Id, Site, Watch}
+
+  @enforce_keys [:watches, :functions, :slices, :calls]
+  defstruct [:watches, :functions, :slices, :calls]
+
+  @type t :: %__MODULE__{
+          watches: [list],
+          functions: tuple,
+          slices: map,
+          calls: [{term, (Event.t() -> term)}]
+        }
+
+  @doc "Reads the options `:hooks` and `:calls`. Raises `ArgumentError`."
+  @spec new(keyword) :: t
+  def new(options) do
+    hooks = Enum.map(options[:hooks] || [], &hook/1)
+    watches = Enum.map(hooks, &elem(&1, 0))
+
+    %__MODULE__{
+      watches: watches,
+      functions: hooks |> Enum.map(&elem(&1, 1)) |> List.to_tuple(),
+      slices: Watch.slices(watches),
+      calls: Enum.map(options[:calls] || [], &handler/1)
+    }
+  end
+
+  defp hook({match, function}), do: hook({match, function, []})
+
+  defp hook({match, function, options}) when is_function(function, 1),
+    do: {Watch.to_wire(match, options), function}
+
+  defp hook(other) do
+    raise ArgumentError,
+          "expected {match, function of an event} or {match, function, options} in :hooks, " <>
+            "got #{inspect(other)}"
+  end
+
+  defp handler({match, function}) when is_function(function, 1) do
+    match = if is_function(match), do: {:id, Id.of(match)}, else: match
+    {match, function}
+  end
+
+  defp handler(other) do
+    raise ArgumentError, "expected {match, function of an event} in :calls, got #{inspect(other)}"
+  end
+
+  @doc "Calls the handler that has this number; -1 is a print."
+  @spec event(t, integer, Event.t()) :: any
+  def event(_handlers, -1, event), do: print(event)
+  def event(handlers, index, event), do: elem(handlers.functions, index).(event)
+
+  # The caller's group leader: in a notebook, the cell that runs.
+  defp print(%Event{site: site, path: path, values: values}) do
+    where = if path == [], do: "", else: " at #{inspect(path, charlists: :as_lists)}"
+    IO.puts("#{Site.title(site)}#{where}: #{Enum.map_join(values, ", ", &inspect/1)}")
+  end
+
+  @doc "What a call's handler gets."
+  @spec call_event(Site.t(), pos_integer, non_neg_integer, list, list, tuple) :: Event.t()
+  def call_event(site, request, seq, path, values, attachments) do
+    values =
+      for [type, index] <- values do
+        {:ok, type} = Type.from_wire(type)
+        %Tensor{type: type, data: elem(attachments, index)}
+      end
+
+    %Event{
+      site: site,
+      name: site.name,
+      label: site.label,
+      run: request,
+      seq: seq,
+      path: path,
+      dropped: 0,
+      values: values
+    }
+  end
+
+  @doc """
+  Calls the handler of a call, and gives its values, as many as `types`. Raises what the handler raises, and
+  an error that names both sides where it returned something else.
+  """
+  @spec call(t, Event.t(), [Type.t()]) :: list
+  def call(handlers, event, types) do
+    case Enum.find(handlers.calls, fn {match, _} -> matches?(match, event.site) end) do
+      {_, function} ->
+        function.(event) |> values(types) |> check(types, event)
+
+      nil ->
+        raise %EngineError{code: :no_handler, message: no_handler(event.site), label: event.label}
+    end
+  end
+
+  defp matches?(:all, _), do: true
+  defp matches?({:id, id}, site), do: id != nil and id == site.id
+  defp matches?({:name, name}, site), do: name == site.name
+  defp matches?(name, site) when is_binary(name), do: name == site.name
+  defp matches?(_, _), do: false
+
+  defp no_handler(site), do: "the call #{Site.title(site)} has no handler among this run's :calls"
+
+  defp values(value, [_]) when not is_tuple(value), do: [value]
+  defp values({re, im}, [{:complex64, _}]) when is_number(re) and is_number(im), do: [{re, im}]
+  defp values(values, _) when is_tuple(values), do: Tuple.to_list(values)
+  defp values(value, _), do: [value]
+
+  defp check(values, types, event) do
+    same = length(values) == length(types) and Enum.all?(Enum.zip(values, types), &same?/1)
+
+    if not same do
+      raise ArgumentError,
+            "the handler of #{Site.title(event.site)} has to return " <>
+              "#{Enum.map_join(types, ", ", &Type.format/1)}, it returned " <>
+              Enum.map_join(values, ", ", &describe/1)
+    end
+
+    values
+  end
+
+  defp same?({%Tensor{type: type}, expected}), do: type == expected
+  defp same?(_), do: true
+
+  defp describe(%Tensor{type: type}), do: Type.format(type)
+  defp describe(other), do: inspect(other, limit: 5)
+end

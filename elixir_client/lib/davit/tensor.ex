@@ -1,0 +1,268 @@
+defmodule Davit.Tensor do
+  @moduledoc """
+  A tensor: a type and its values, either here or in an engine.
+
+  Values up to 64 KiB stay at home, in this VM, until a program needs them: they travel with the request that
+  does, and outlive any engine. Larger ones are sent to the engine when they are made, over its bulk
+  socket, and freed there once no term of this VM refers to the tensor (see `Davit.Collector`).
+
+      iex> t = Davit.Tensor.from_list([[1, 2], [3, 4]], :float32)
+      iex> {t.type, Davit.Tensor.to_list(t)}
+      {{:float32, {2, 2}}, [[1.0, 2.0], [3.0, 4.0]]}
+
+  A tensor that lives in an engine cannot be used on another node, nor in another engine (`:remote_tensor`),
+  nor after that engine exited (`:engine_lost`).
+  """
+
+  alias Davit.{Collector, EngineError, Tensor, Type}
+  alias Davit.Engine.{Bulk, Request, Session}
+  alias Davit.Tensor.{Elements, Ref}
+
+  @inline 64 * 1024
+
+  @enforce_keys [:type]
+  defstruct [:type, :data, :ref]
+
+  @typedoc "`data` holds the values of a tensor at home; `ref` says where in an engine it is. One may have both."
+  @type t :: %__MODULE__{type: Type.t(), data: binary | nil, ref: Ref.t() | nil}
+
+  @doc """
+  A tensor of raw values: row by row, little-endian.
+
+  Options: `:engine`, its name; `:place`, `:engine` to send also a small tensor at once.
+  """
+  @spec from_binary(binary, Type.t(), keyword) :: t
+  def from_binary(bytes, {dtype, shape}, options \\ []) when is_binary(bytes) do
+    type = Type.new!(dtype, shape)
+
+    if byte_size(bytes) != Type.byte_size(type) do
+      raise ArgumentError,
+            "#{Type.format(type)} has #{Type.byte_size(type)} bytes, got #{byte_size(bytes)}"
+    end
+
+    tensor = %Tensor{type: type, data: bytes}
+
+    if byte_size(bytes) > @inline or options[:place] == :engine do
+      put(tensor, Davit.Engine.session!(options[:engine] || Davit.Engine))
+    else
+      tensor
+    end
+  end
+
+  @doc """
+  A tensor of a nested list of numbers, or of one number. `:nan`, `:infinity` and `:neg_infinity` are
+  numbers, and a complex one is `{real, imaginary}`.
+
+  Options are those of `from_binary/3`.
+
+      iex> Davit.Tensor.from_list([1, :infinity], :float16) |> Davit.Tensor.to_list()
+      [1.0, :infinity]
+  """
+  @spec from_list(Elements.nested(), Type.dtype(), keyword) :: t
+  def from_list(list, dtype, options \\ []) do
+    shape = Elements.shape(list)
+    type = Type.new!(dtype, shape)
+    list |> Elements.encode(type) |> from_binary(type, options)
+  end
+
+  @doc "A tensor of one number."
+  @spec scalar(Elements.number_like(), Type.dtype()) :: t
+  def scalar(number, dtype), do: from_list(number, dtype)
+
+  @doc """
+  The tensor's values: row by row, little-endian. Reads them from the engine where they are not at home.
+
+  Options: `:timeout` in milliseconds, default `:infinity`. Raises `Davit.EngineError`.
+  """
+  @spec to_binary(t, keyword) :: binary
+  def to_binary(tensor, options \\ [])
+  def to_binary(%Tensor{data: data}, _) when is_binary(data), do: data
+
+  def to_binary(%Tensor{ref: ref, type: type} = tensor, options) do
+    session = session!(tensor)
+    bytes = Type.byte_size(type)
+    timeout = options[:timeout] || :infinity
+
+    data =
+      Davit.Telemetry.span([:get, :stop], %{engine: ref.engine, type: type}, fn ->
+        {get(session, ref.id, bytes, timeout), %{bytes: bytes}}
+      end)
+
+    # The tensor has to be alive until here, or the collector might free it before it is read.
+    touch(tensor)
+
+    case data do
+      {:ok, data} when byte_size(data) == bytes ->
+        data
+
+      {:ok, data} ->
+        raise Request.protocol("#{Type.format(type)} came as #{byte_size(data)} bytes")
+
+      {:error, error} ->
+        raise error
+    end
+  end
+
+  defp get(session, id, bytes, timeout) do
+    bulk = session.bulk? and bytes > @inline
+
+    with :ok <- if(bulk, do: Bulk.connect(session), else: :ok),
+         {:ok, result, attachments} <-
+           Request.call(session, ["get", id, %{bulk: bulk}], [], timeout) do
+      case result do
+        %{"transfer" => n} -> Bulk.claim(session, n, timeout)
+        %{"value" => index} when index < tuple_size(attachments) -> {:ok, elem(attachments, index)}
+        other -> {:error, Request.protocol("`get` was answered with #{inspect(other, limit: 5)}")}
+      end
+    end
+  end
+
+  @doc "The tensor's values as a nested list; a number for a scalar."
+  @spec to_list(t, keyword) :: Elements.nested()
+  def to_list(%Tensor{type: type} = tensor, options \\ []) do
+    tensor |> to_binary(options) |> Elements.decode(type)
+  end
+
+  @doc """
+  Frees the tensor's memory in the engine now. Using the tensor afterwards is an error, unless its
+  values are at home.
+  """
+  @spec free(t) :: :ok
+  def free(%Tensor{ref: nil}), do: :ok
+
+  def free(%Tensor{ref: ref} = tensor) do
+    case :ets.lookup(ref.engine, :session) do
+      [{_, %{instance: instance} = session}] when instance == ref.instance and ref.node == node() ->
+        Session.notify(session, 0, ["free", [ref.id]])
+
+      _ ->
+        :ok
+    end
+
+    touch(tensor)
+  rescue
+    ArgumentError -> :ok
+  end
+
+  @doc """
+  The same tensor, in the engine: what is at home is sent. Programs that take it many times then need not
+  carry it each time.
+  """
+  @spec to_engine(t, atom) :: t
+  def to_engine(%Tensor{} = tensor, engine \\ Davit.Engine),
+    do: put(tensor, Davit.Engine.session!(engine))
+
+  @doc false
+  @spec inline_limit() :: pos_integer
+  def inline_limit, do: @inline
+
+  @doc false
+  # Sends a tensor that is at home. One allocation that fails is tried again after what is forgotten was freed.
+  @spec put(t, Session.t()) :: t
+  def put(%Tensor{ref: %Ref{instance: i, engine: e}} = tensor, %{instance: i, name: e}), do: tensor
+
+  def put(%Tensor{data: nil} = tensor, session) do
+    # It lives elsewhere; say where.
+    fetch_ref!(tensor, session)
+    tensor
+  end
+
+  def put(%Tensor{type: type, data: data} = tensor, session) do
+    Davit.Telemetry.span([:put, :stop], %{engine: session.name, type: type}, fn ->
+      answer =
+        with {:error, %{code: :out_of_memory}} <- put_once(session, type, data) do
+          Collector.reclaim(session)
+          put_once(session, type, data)
+        end
+
+      case answer do
+        {:ok, ref} -> {%{tensor | ref: ref, data: keep(data)}, %{bytes: byte_size(data)}}
+        {:error, error} -> raise error
+      end
+    end)
+  end
+
+  defp keep(data), do: if(byte_size(data) <= @inline, do: data)
+
+  defp put_once(session, type, data) do
+    ref = Ref.new(session, byte_size(data))
+
+    answer =
+      if session.bulk? and byte_size(data) > @inline do
+        put_bulk(session, ref.id, type, data)
+      else
+        Request.call(session, ["put", ref.id, Type.to_wire(type), 0], [data])
+      end
+
+    with {:ok, _, _} <- answer, do: {:ok, ref}
+  end
+
+  defp put_bulk(session, id, type, data) do
+    transfer = Session.next_id(session)
+    message = ["put", id, Type.to_wire(type), ["transfer", transfer]]
+
+    Bulk.sending(session, fn socket ->
+      Request.call(session, message, [], :infinity, fn -> Bulk.transfer(socket, transfer, data) end)
+    end)
+  end
+
+  @doc false
+  @spec session!(t) :: Session.t()
+  def session!(%Tensor{ref: ref} = tensor) do
+    if ref.node != node(), do: raise(remote(tensor))
+    session = Davit.Engine.session!(ref.engine)
+    fetch_ref!(tensor, session)
+    session
+  end
+
+  @doc false
+  # The tensor's id in this session. Raises where it lives in another.
+  @spec fetch_ref!(t, Session.t()) :: pos_integer
+  def fetch_ref!(%Tensor{ref: ref} = tensor, session) do
+    cond do
+      ref.node != node() or ref.engine != session.name -> raise remote(tensor)
+      ref.instance != session.instance -> raise lost(tensor)
+      true -> ref.id
+    end
+  end
+
+  defp remote(%Tensor{type: type, ref: ref}) do
+    %EngineError{
+      code: :remote_tensor,
+      message:
+        "tensor #{Type.format(type)} lives in #{inspect(ref.engine)} of node #{ref.node}; " <>
+          "send its values instead (Davit.Tensor.to_binary/1)"
+    }
+  end
+
+  defp lost(%Tensor{type: type, ref: ref}) do
+    %EngineError{
+      code: :engine_lost,
+      message:
+        "tensor #{Type.format(type)} lived in " <> Davit.Engine.obituary(ref.engine, ref.instance)
+    }
+  end
+
+  @doc false
+  # Keeps a term alive up to the place of this call: nothing is known of a function in another module.
+  @spec touch(term) :: :ok
+  def touch(_term), do: :ok
+
+  defimpl Inspect do
+    import Inspect.Algebra
+
+    def inspect(%{type: type, data: nil, ref: ref}, _) do
+      concat(["#Davit.Tensor<", Type.format(type), " in ", Kernel.inspect(ref.engine), ">"])
+    end
+
+    def inspect(%{type: {dtype, shape} = type, data: data}, options) do
+      limit = if options.limit == :infinity, do: Type.elements(shape), else: options.limit
+      count = min(limit, Type.elements(shape))
+      bytes = binary_part(data, 0, count * Type.item_bytes(dtype))
+      numbers = Elements.decode(bytes, {dtype, {count}})
+      rest = if count < Type.elements(shape), do: ", …", else: ""
+      text = Enum.map_join(numbers, ", ", &Kernel.inspect/1)
+      concat(["#Davit.Tensor<", Type.format(type), " ", text, rest, ">"])
+    end
+  end
+end

@@ -1,0 +1,30 @@
+defmodule Davit.Tensor.Ref do
+  @moduledoc """
+  Where in an engine a tensor is. Its token is what `Davit.Collector` watches; it must not be taken out.
+  """
+
+  @enforce_keys [:id, :token, :engine, :instance, :node]
+  defstruct [:id, :token, :engine, :instance, :node]
+
+  @type t :: %__MODULE__{
+          id: pos_integer,
+          token: binary,
+          engine: atom,
+          instance: pos_integer,
+          node: node
+        }
+
+  @doc false
+  @spec new(Davit.Engine.Session.t(), non_neg_integer) :: t
+  def new(session, bytes) do
+    {id, token} = Davit.Collector.mint(session, :tensor, bytes)
+
+    %__MODULE__{
+      id: id,
+      token: token,
+      engine: session.name,
+      instance: session.instance,
+      node: node()
+    }
+  end
+end
