@@ -1,0 +1,216 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { EventRecord } from "../../src/hooks/event.js";
+import { HookRouter } from "../../src/hooks/router.js";
+import type { Site } from "../../src/hooks/site.js";
+import type { NativeEngine, NativeSubscription } from "../../src/native.js";
+
+/** Writes down what the router asks of the native engine. */
+class Recorder {
+  #next = 1;
+  readonly watched = new Map<string, readonly number[]>();
+  readonly subscriptions = new Map<number, NativeSubscription>();
+  readonly channels = new Map<number, number>();
+  readonly credited: [channel: number, bytes: number][] = [];
+  readonly freed: number[] = [];
+  readonly refused: unknown[][] = [];
+
+  createChannel(bytes: number) {
+    this.channels.set(this.#next, bytes);
+    return this.#next++;
+  }
+  closeChannel(channel: number) {
+    this.channels.delete(channel);
+  }
+  credit(channel: number, bytes: number) {
+    this.credited.push([channel, bytes]);
+  }
+  createSubscription(subscription: NativeSubscription) {
+    this.subscriptions.set(this.#next, subscription);
+    return this.#next++;
+  }
+  closeSubscription(subscription: number) {
+    this.subscriptions.delete(subscription);
+  }
+  watch(program: number, site: number, subscriptions: readonly number[]) {
+    this.watched.set(`${program}/${site}`, subscriptions);
+  }
+  free(value: number) {
+    this.freed.push(value);
+  }
+  replyError(...args: unknown[]) {
+    this.refused.push(args);
+  }
+}
+
+const hook = (site: number, name: string, label?: string): Site => ({
+  site,
+  node: site,
+  function: "main",
+  kind: "hook",
+  name,
+  types: [],
+  ...(label === undefined ? {} : { label }),
+});
+const program = { id: 7, sites: [hook(1, "a", "layer.0"), hook(2, "b", "layer.1")] };
+
+let native: Recorder;
+let router: HookRouter;
+
+beforeEach(() => {
+  native = new Recorder();
+  router = new HookRouter(native as unknown as NativeEngine, 1000);
+});
+
+function event(subscription: number, rest: Partial<EventRecord> = {}): EventRecord {
+  return {
+    ...{ subscription, run: 1, program: 7, site: 1, seq: 0, path: [], dropped: 0, cost: 100 },
+    values: [],
+    ...rest,
+  };
+}
+
+const onlySubscription = () => [...native.subscriptions.keys()][0] as number;
+
+describe("the router", () => {
+  it("tells the native engine which nodes are watched, whichever comes first", () => {
+    router.subscribe({ label: "layer.*" }, {}, () => {});
+    router.addProgram(program);
+    const [first] = native.subscriptions.keys();
+    expect(native.watched).toEqual(
+      new Map([
+        ["7/1", [first]],
+        ["7/2", [first]],
+      ]),
+    );
+    router.subscribe({ name: "b" }, {}, () => {});
+    const [, second] = native.subscriptions.keys();
+    expect(native.watched.get("7/1")).toEqual([first]);
+    expect(native.watched.get("7/2")).toEqual([first, second]);
+  });
+
+  it("takes a subscription back from every node, and what still comes for it is not delivered", () => {
+    router.addProgram(program);
+    const seen: number[] = [];
+    const watch = router.subscribe("all", {}, ({ seq }) => seen.push(seq));
+    const id = onlySubscription();
+    router.onEvent(event(id, { seq: 0 }));
+    watch.close();
+    router.onEvent(event(id, { seq: 1 }));
+    expect(seen).toEqual([0]);
+    expect(native.watched.get("7/1")).toEqual([]);
+    expect(native.watched.get("7/2")).toEqual([]);
+    expect(native.subscriptions.size + native.channels.size).toBe(0);
+    watch.close();
+  });
+
+  it("hands a handler the site and what the engine says of the firing", () => {
+    router.addProgram(program);
+    const seen: unknown[] = [];
+    router.subscribe({ name: "b" }, {}, (one) => seen.push(one));
+    const values = [Uint8Array.of(1)];
+    router.onEvent(
+      event(onlySubscription(), { site: 2, seq: 5, path: [3, 17], dropped: 4, values }),
+    );
+    expect(seen).toEqual([
+      { site: program.sites[1], run: 1, program: 7, seq: 5, path: [3, 17], dropped: 4, values },
+    ]);
+  });
+
+  it("gives credit back when the handler's promise resolves, not before, and also when it rejects", async () => {
+    router.addProgram(program);
+    const releases: (() => void)[] = [];
+    router.subscribe("all", {}, () => new Promise<void>((resolve) => releases.push(resolve)));
+    const id = onlySubscription();
+    const { channel } = native.subscriptions.get(id) as NativeSubscription;
+    router.onEvent(event(id, { cost: 64 }));
+    router.onEvent(event(id, { cost: 65 }));
+    expect(native.credited).toEqual([]);
+    releases[1]?.();
+    await new Promise(setImmediate);
+    expect(native.credited).toEqual([[channel, 65]]);
+    releases[0]?.();
+    await new Promise(setImmediate);
+    expect(native.credited).toEqual([
+      [channel, 65],
+      [channel, 64],
+    ]);
+  });
+
+  it("reports a handler that throws as an uncaught exception, and delivers what follows", async () => {
+    router.addProgram(program);
+    const uncaught: unknown[] = [];
+    const others = process.listeners("uncaughtException");
+    process.removeAllListeners("uncaughtException");
+    process.once("uncaughtException", (error) => uncaught.push(error));
+    let count = 0;
+    router.subscribe("all", {}, () => {
+      count++;
+      if (count === 1) throw new Error("from a handler");
+    });
+    const id = onlySubscription();
+    router.onEvent(event(id));
+    router.onEvent(event(id));
+    await new Promise(setImmediate);
+    for (const listener of others) process.on("uncaughtException", listener);
+    expect(count).toBe(2);
+    expect(native.credited).toHaveLength(2);
+    expect(uncaught).toEqual([new Error("from a handler")]);
+  });
+
+  it("gives a run its own subscriptions, on one budget, only for what matches", () => {
+    router.addProgram(program);
+    const seen: [string, number][] = [];
+    const watch = router.subscribeRun(program, [
+      { match: { name: "nobody" }, handler: () => seen.push(["nobody", 0]) },
+      { match: { name: "b" }, policy: "latest", handler: ({ seq }) => seen.push(["b", seq]) },
+      { match: "all", handler: ({ seq }) => seen.push(["all", seq]) },
+    ]);
+    const [first, second] = [...native.subscriptions.keys()];
+    expect(native.channels.size).toBe(1);
+    expect(native.watched.size).toBe(0);
+    expect(watch.watches).toEqual([2, first, 1, second, 2, second]);
+    router.onEvent(event(first as number, { site: 2, seq: 1 }));
+    router.onEvent(event(second as number, { site: 1, seq: 2 }));
+    expect(seen).toEqual([
+      ["b", 1],
+      ["all", 2],
+    ]);
+    watch.close();
+    expect(native.subscriptions.size + native.channels.size).toBe(0);
+  });
+
+  it("makes nothing when one of a run's wishes is wrong", () => {
+    expect(() =>
+      router.subscribeRun(program, [
+        { match: "all", handler: () => {} },
+        { match: "all", policy: { rate: 0 }, handler: () => {} },
+      ]),
+    ).toThrow(expect.objectContaining({ code: "bad_policy" }));
+    expect(native.subscriptions.size + native.channels.size).toBe(0);
+  });
+
+  it("answers a call that nobody takes with an error, and frees its values", () => {
+    router.addProgram(program);
+    const call = { run: 3, program: 7, site: 1, seq: 0, call: 9, path: [], values: [11, 12] };
+    router.onCall(call);
+    expect(native.freed).toEqual([11, 12]);
+    expect(native.refused).toEqual([
+      [3, 9, "no_handler", 'the call "layer.0" has no handler in this run'],
+    ]);
+    const taken: unknown[] = [];
+    router.answerCalls(3, { onCall: (one, site) => taken.push([one, site]) });
+    router.onCall(call);
+    expect(taken).toEqual([[call, program.sites[0]]]);
+    router.endRun(3);
+    router.onCall(call);
+    expect(native.refused).toHaveLength(2);
+  });
+
+  it("calls gatherers once, at the end of the batch", () => {
+    const ends: string[] = [];
+    router.atBatchEnd({ endOfBatch: () => ends.push("a") });
+    router.onBatchEnd();
+    router.onBatchEnd();
+    expect(ends).toEqual(["a"]);
+  });
+});

@@ -1,0 +1,168 @@
+import { randomBytes } from "node:crypto";
+import { statSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { dirname } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { BulkListener } from "../../src/protocol/bulk.js";
+import type { ProtocolError } from "../../src/protocol/error.js";
+import { Transfers } from "../../src/protocol/transfers.js";
+
+let bulk: BulkListener;
+let transfers: Transfers;
+let token: Uint8Array;
+let client: Socket;
+
+beforeEach(async () => {
+  bulk = await BulkListener.open();
+  transfers = new Transfers();
+  token = bulk.admit(transfers);
+  client = await dial();
+});
+
+afterEach(() => {
+  client.destroy();
+  bulk.close();
+});
+
+function dial(): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(bulk.path, () => resolve(socket));
+    socket.once("error", reject);
+  });
+}
+
+function header(transfer: number, length: number): Buffer {
+  const bytes = Buffer.alloc(16);
+  bytes.writeBigUInt64BE(BigInt(transfer), 0);
+  bytes.writeBigUInt64BE(BigInt(length), 8);
+  return bytes;
+}
+
+/** Names a transfer; resolves with what came, or with the error. */
+function expectTransfer(transfer: number, length: number): Promise<Uint8Array | ProtocolError> {
+  const target = new Uint8Array(length);
+  return new Promise((resolve) => {
+    transfers.receive(transfer, target, (error) => resolve(error ?? target));
+  });
+}
+
+const closed = (socket: Socket) =>
+  new Promise<void>((resolve) => socket.once("close", () => resolve()));
+
+async function read(socket: Socket, length: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let count = 0;
+  while (count < length) {
+    const chunk: Buffer | null = socket.read();
+    if (chunk === null) await new Promise((resolve) => socket.once("readable", resolve));
+    else {
+      chunks.push(chunk);
+      count += chunk.length;
+    }
+  }
+  return Buffer.concat(chunks);
+}
+
+describe("the bulk socket", () => {
+  it("lies in a folder that only this user may enter", () => {
+    expect(statSync(dirname(bulk.path)).mode & 0o777).toBe(0o700);
+  });
+
+  it("brings bytes into the memory they are for, several transfers in one write", async () => {
+    const sizes = [3_000_000, 0, 1, 16, 100_000];
+    const data = sizes.map((size) => randomBytes(size));
+    const coming = data.map((bytes, index) => expectTransfer(index + 1, bytes.length));
+    client.write(
+      Buffer.concat([token, ...data.flatMap((bytes, i) => [header(i + 1, bytes.length), bytes])]),
+    );
+    for (const [index, one] of coming.entries()) {
+      expect(Buffer.compare((await one) as Uint8Array, data[index] as Buffer)).toBe(0);
+    }
+  });
+
+  it.each([0, 1, 5, 16, 17, 70_000])(
+    "keeps %i bytes that come before their transfer is named",
+    async (length) => {
+      const first = expectTransfer(1, 4);
+      const bytes = randomBytes(length);
+      client.write(
+        Buffer.concat([token, header(1, 4), Buffer.from("abcd"), header(2, length), bytes]),
+      );
+      client.write(Buffer.concat([header(3, 2), Buffer.from("xy")]));
+      await first;
+      // Let the header of the transfer that has no name yet arrive.
+      await new Promise(setImmediate);
+      const second = expectTransfer(2, length);
+      const third = expectTransfer(3, 2);
+      expect(Buffer.from((await second) as Uint8Array)).toEqual(bytes);
+      expect(Buffer.from((await third) as Uint8Array).toString()).toBe("xy");
+    },
+  );
+
+  it("sends, while it receives", async () => {
+    client.write(token);
+    const data = randomBytes(1_000_000);
+    const transfer = transfers.send(data);
+    const empty = transfers.send(new Uint8Array(0));
+    const coming = expectTransfer(9, 4);
+    client.write(Buffer.concat([header(9, 4), Buffer.from("abcd")]));
+    const got = await read(client, 16 + data.length + 16);
+    const expected = [header(transfer, data.length), data, header(empty, 0)];
+    expect(Buffer.compare(got, Buffer.concat(expected))).toBe(0);
+    expect(Buffer.from((await coming) as Uint8Array).toString()).toBe("abcd");
+  });
+
+  it("fails a transfer that breaks off, and goes on over a new connection", async () => {
+    const broken = expectTransfer(1, 1000);
+    const later = expectTransfer(2, 3);
+    client.write(Buffer.concat([token, header(1, 1000), Buffer.alloc(10)]));
+    client.end();
+    expect(await broken).toMatchObject({
+      code: "transfer_broken",
+      message: "the bulk connection closed after 10 of 1000 bytes of transfer 1",
+    });
+    const again = await dial();
+    again.write(Buffer.concat([token, header(2, 3), Buffer.from("abc")]));
+    expect(Buffer.from((await later) as Uint8Array).toString()).toBe("abc");
+    again.destroy();
+  });
+
+  it("fails a transfer of another length than its tensor's, and closes", async () => {
+    const coming = expectTransfer(1, 1000);
+    client.write(Buffer.concat([token, header(1, 999)]));
+    expect(await coming).toMatchObject({ code: "bad_length" });
+    await closed(client.resume());
+  });
+
+  it("lets a new connection replace the one before", async () => {
+    const first = expectTransfer(1, 1);
+    client.write(Buffer.concat([token, header(1, 1), Buffer.from("a")]));
+    await first;
+    const second = await dial();
+    second.write(token);
+    await closed(client.resume());
+    const transfer = transfers.send(Buffer.from("hello"));
+    expect(await read(second, 21)).toEqual(
+      Buffer.concat([header(transfer, 5), Buffer.from("hello")]),
+    );
+    second.destroy();
+  });
+
+  it("closes on a token it does not know, and on one it has dismissed", async () => {
+    client.write(randomBytes(16));
+    await closed(client.resume());
+    bulk.dismiss(token);
+    const second = await dial();
+    second.write(token);
+    await closed(second.resume());
+  });
+
+  it("fails what has not come when the session ends", async () => {
+    const coming = expectTransfer(1, 10);
+    client.write(token);
+    transfers.close();
+    expect(await coming).toMatchObject({ code: "session_closed" });
+    client.write(header(1, 10));
+    await closed(client.resume());
+  });
+});
