@@ -154,7 +154,7 @@ export const VECTOR_GRAPHS: Readonly<Record<string, Graph>> = {
         parameters: [f32],
         nodes: [
           { op: "while", inputs: [0], attributes: { predicate: 1, body: 2 }, outputs: 1 },
-          { op: "repeat", inputs: [1], attributes: { body: 3, count: 1000 }, outputs: 1 },
+          { op: "for", inputs: [1], attributes: { body: 3, count: 1000 }, outputs: 1 },
         ],
         results: [2],
       },

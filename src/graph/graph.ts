@@ -22,7 +22,7 @@ export interface GraphFunction {
 
 /** One operation. */
 export interface GraphNode {
-  /** A name of the op table, or one of the structural ops: `constant`, `custom_call`, `call`, `cond`, `switch`, `while`, `repeat`. */
+  /** A name of the op table, or one of the structural ops: `constant`, `custom_call`, `call`, `cond`, `switch`, `while`, `for`. */
   readonly op: string;
   /** The operands, by value number; -1 where an optional operand is absent. */
   readonly inputs: readonly number[];

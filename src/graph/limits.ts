@@ -4,6 +4,8 @@ export interface GraphLimits {
   readonly functions: number;
   /** Nodes of all functions together. Default 100,000: lanes have the stack for more than twice that. */
   readonly nodes: number;
+  /** Nodes when every use of a function counts its nodes anew, as calls do once inlined. Default 1,000,000. */
+  readonly expandedNodes: number;
   /** Values in one list: parameters, results, operands, outputs, attribute lists. Default 65,536. */
   readonly list: number;
   /** Bytes of all inline constants together. Default 64 MiB. */
@@ -20,6 +22,7 @@ export interface GraphLimits {
 export const DEFAULT_LIMITS: GraphLimits = {
   functions: 10_000,
   nodes: 100_000,
+  expandedNodes: 1_000_000,
   list: 65_536,
   constantBytes: 64 * 2 ** 20,
   rank: 32,

@@ -80,7 +80,8 @@ export const STRUCTURAL = {
     },
     outputs: "results",
   },
-  repeat: {
+  // MLX has an op `repeat` of another meaning.
+  for: {
     doc: "Repeats the body a number of times. The operands are the count, unless it is an attribute, then carries, then invariants.",
     operands: ["...operands"],
     attributes: {

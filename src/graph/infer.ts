@@ -1,0 +1,146 @@
+import { byteLength, formatType, type TensorType } from "../tensor/dtype.js";
+import { checkControlFlow, type Signature } from "./control-flow.js";
+import { GraphError, type GraphErrorDetails } from "./error.js";
+import type { Attributes, Graph, GraphFunction, GraphNode } from "./graph.js";
+import { DEFAULT_LIMITS, type GraphLimits } from "./limits.js";
+import { checkCall, type Device, isOp } from "./ops/index.js";
+import { findOp } from "./table.js";
+
+/** Asks for the types of an op's outputs; `NativeEngine.inferTypes` is one. Throws an error with a `code`. */
+export type InferTypes = (
+  op: string,
+  inputs: readonly (TensorType | null)[],
+  attributes: Attributes,
+) => readonly TensorType[];
+
+/** What inference needs to know besides the graph. */
+export interface InferOptions {
+  readonly inferTypes: InferTypes;
+  /** Whose dtype gaps hold. Default `cpu`. */
+  readonly device?: Device | undefined;
+  readonly limits?: GraphLimits | undefined;
+}
+
+/** The types of a function's values, by their numbers, and of its results. */
+export interface TypedFunction {
+  readonly values: readonly TensorType[];
+  readonly results: readonly TensorType[];
+}
+
+/** MLX counts sizes in 32 bits. */
+const MAX_SIZE = 2 ** 31 - 1;
+
+/**
+ * Finds the types of all values of a graph that `validateGraph` has passed; one entry per function.
+ * @throws GraphError that names op, label and operand types: `type_mismatch`, `dtype_unsupported`, `too_large`, `output_count`, or what a
+ * guard or the native engine gives.
+ */
+export function inferGraph(graph: Graph, options: InferOptions): TypedFunction[] {
+  const typed: TypedFunction[] = [];
+  const signature = (index: number): Signature => ({
+    parameters: (graph.functions[index] as GraphFunction).parameters,
+    results: (typed[index] as TypedFunction).results,
+  });
+  // A function refers only to later ones.
+  for (let index = graph.functions.length - 1; index >= 0; index--) {
+    const item = graph.functions[index] as GraphFunction;
+    const where = { function: item.name };
+    item.parameters.forEach((type, parameter) => {
+      checkSize(type, `parameter ${parameter}`, options, where);
+    });
+    const values = [...item.parameters];
+    item.nodes.forEach((node, position) => {
+      const inputs = node.inputs.map((value) => (value < 0 ? null : (values[value] as TensorType)));
+      for (const type of inferNode(node, inputs, signature, options, {
+        ...where,
+        node: position,
+      })) {
+        values.push(type);
+      }
+    });
+    typed[index] = { values, results: item.results.map((value) => values[value] as TensorType) };
+  }
+  return typed;
+}
+
+/** Finds the types of one node's outputs. `signature` gives those of the functions that it names. */
+export function inferNode(
+  node: Pick<GraphNode, "op" | "attributes" | "outputs" | "label">,
+  inputs: readonly (TensorType | null)[],
+  signature: (index: number) => Signature,
+  options: InferOptions,
+  where: GraphErrorDetails = {},
+): readonly TensorType[] {
+  const details = { ...where, op: node.op, label: node.label, inputs };
+  const types = isOp(node.op)
+    ? inferOp(node, inputs, options, details)
+    : inferStructural(node, inputs, signature, details);
+  if (types.length !== node.outputs) {
+    throw new GraphError("output_count", `${node.op} has ${node.outputs} outputs`, {
+      ...details,
+      expected: String(types.length),
+    });
+  }
+  for (const type of types) checkSize(type, "the result", options, details);
+  return types;
+}
+
+function inferOp(
+  node: Pick<GraphNode, "op" | "attributes" | "outputs">,
+  inputs: readonly (TensorType | null)[],
+  options: InferOptions,
+  details: GraphErrorDetails,
+): readonly TensorType[] {
+  const call = { op: node.op, inputs, attributes: node.attributes };
+  try {
+    checkCall(call, options.device);
+    const { outputs } = findOp(node.op);
+    const expected = typeof outputs === "function" ? outputs(call) : undefined;
+    if (expected !== undefined && expected !== node.outputs) {
+      throw new GraphError("output_count", `${node.op} has ${node.outputs} outputs`, {
+        expected: String(expected),
+      });
+    }
+    return options.inferTypes(node.op, inputs, node.attributes);
+  } catch (error) {
+    if (error instanceof GraphError) throw error.within(details);
+    if (error instanceof Error && typeof (error as { code?: unknown }).code === "string") {
+      const { code } = error as Error & { code: string };
+      throw new GraphError(code, error.message, { ...details, cause: error });
+    }
+    throw error;
+  }
+}
+
+function inferStructural(
+  node: Pick<GraphNode, "op" | "attributes">,
+  inputs: readonly (TensorType | null)[],
+  signature: (index: number) => Signature,
+  details: GraphErrorDetails,
+): readonly TensorType[] {
+  const { attributes } = node;
+  const operands = inputs as readonly TensorType[];
+  if (node.op === "constant") {
+    const { dtype, shape } = attributes as unknown as TensorType;
+    return [{ dtype, shape: shape.map(Number) }];
+  }
+  if (node.op === "custom_call") {
+    return attributes.target === "call" ? (attributes.results as readonly TensorType[]) : operands;
+  }
+  return checkControlFlow(node, operands, signature, details);
+}
+
+function checkSize(
+  type: TensorType,
+  what: string,
+  options: InferOptions,
+  details: GraphErrorDetails,
+): void {
+  const limit = (options.limits ?? DEFAULT_LIMITS).valueBytes;
+  const fits = type.shape.every((size) => size >= 0 && size <= MAX_SIZE);
+  if (fits && byteLength(type) <= limit) return;
+  throw new GraphError("too_large", `${what} would be ${formatType(type)}`, {
+    ...details,
+    expected: fits ? `at most ${limit} bytes` : `sizes up to ${MAX_SIZE}`,
+  });
+}

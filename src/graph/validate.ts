@@ -1,0 +1,288 @@
+import { byteLength, type Dtype, formatType } from "../tensor/dtype.js";
+import { checkAttributes, isSize, isTensorType, isText } from "./attributes.js";
+import { GraphError, type GraphErrorDetails } from "./error.js";
+import type { Graph, GraphFunction, GraphNode } from "./graph.js";
+import { DEFAULT_LIMITS, type GraphLimits } from "./limits.js";
+import type { OpSpec } from "./ops/spec.js";
+import { findOp, operandCounts, TABLE } from "./table.js";
+
+/** The attributes of an op that name functions, in order. */
+export function functionsOf(node: GraphNode, table = TABLE): number[] {
+  const spec = findOp(node.op, { label: node.label }, table);
+  return Object.entries(spec.attributes).flatMap(([name, { kind }]) => {
+    const value = node.attributes[name];
+    if (value === undefined || (kind !== "function" && kind !== "functions")) return [];
+    return (Array.isArray(value) ? value : [value]) as number[];
+  });
+}
+
+/**
+ * Checks that a graph from outside is well-formed: ops, operand counts, attributes, references, sizes.
+ * The types of values are the business of `inferGraph`, which expects a graph that passed here.
+ * @throws GraphError with a stable code that names function, node, op and label.
+ */
+export function validateGraph(graph: Graph, limits: GraphLimits = DEFAULT_LIMITS): void {
+  const { functions } = graph;
+  if (functions.length === 0) throw new GraphError("graph_invalid", "the graph has no functions");
+  checkLimit(functions.length, limits.functions, "the graph", "functions", {});
+  const nodes = functions.reduce((sum, item) => sum + item.nodes.length, 0);
+  checkLimit(nodes, limits.nodes, "the graph", "nodes", {});
+  const budget = { constantBytes: limits.constantBytes };
+  functions.forEach((_item, index) => {
+    validateFunction(graph, index, limits, budget);
+  });
+  checkLimit(expandedNodes(graph), limits.expandedNodes, "the graph", "nodes once inlined", {});
+}
+
+/** The nodes of the program when every use of a function counts anew: a few functions can make very many. */
+function expandedNodes(graph: Graph): number {
+  const sizes: number[] = [];
+  for (let index = graph.functions.length - 1; index >= 0; index--) {
+    const { nodes } = graph.functions[index] as GraphFunction;
+    sizes[index] = nodes.reduce(
+      (sum, node) =>
+        functionsOf(node).reduce((inner, callee) => inner + (sizes[callee] as number), sum + 1),
+      0,
+    );
+  }
+  return sizes[0] as number;
+}
+
+function validateFunction(
+  graph: Graph,
+  index: number,
+  limits: GraphLimits,
+  budget: { constantBytes: number },
+): void {
+  const item = graph.functions[index] as GraphFunction;
+  const where = { function: item.name };
+  checkText(item.name, "a function's name", limits, {});
+  checkLimit(item.parameters.length, limits.list, "the function", "parameters", where);
+  checkLimit(item.results.length, limits.list, "the function", "results", where);
+  item.parameters.forEach((type, parameter) => {
+    if (!isTensorType(type)) {
+      throw new GraphError("type_invalid", `parameter ${parameter} is not a tensor type`, where);
+    }
+    if (type.shape.length > limits.rank) {
+      throw new GraphError("limit_exceeded", `parameter ${parameter} is ${formatType(type)}`, {
+        ...where,
+        expected: `at most ${limits.rank} dimensions`,
+      });
+    }
+  });
+  let values = item.parameters.length;
+  item.nodes.forEach((node, position) => {
+    const details = { ...where, op: node.op, label: node.label, node: position };
+    validateNode(graph, index, node, values, limits, details);
+    if (node.op === "constant") checkConstant(node, limits, budget, details);
+    if (node.op === "custom_call") checkCustomCall(node, details);
+    values += node.outputs;
+  });
+  for (const result of item.results) checkReference(result, values, "result", where, false);
+}
+
+function validateNode(
+  graph: Graph,
+  functionIndex: number,
+  node: GraphNode,
+  values: number,
+  limits: GraphLimits,
+  details: GraphErrorDetails,
+): void {
+  checkText(node.op, "an op", limits, { ...details, op: undefined, label: undefined });
+  if (node.label !== undefined)
+    checkText(node.label, "a label", limits, { ...details, label: undefined });
+  const spec = findOp(node.op, details);
+  checkLimit(node.inputs.length, limits.list, "the node", "operands", details);
+  if (!isSize(node.outputs)) {
+    throw new GraphError("output_count", `the node has ${node.outputs} outputs`, details);
+  }
+  checkLimit(node.outputs, limits.list, "the node", "outputs", details);
+  checkOperands(spec, node, values, details);
+  checkAttributes(spec, node.attributes, details);
+  for (const value of Object.values(node.attributes)) {
+    if (Array.isArray(value)) {
+      checkLimit(value.length, limits.list, "an attribute", "items", details);
+      for (const item of value)
+        if (typeof item === "string") checkText(item, "an attribute", limits, details);
+    } else if (typeof value === "string") checkText(value, "an attribute", limits, details);
+  }
+  checkFunctions(graph, functionIndex, node, details);
+  checkOutputs(graph, spec, node, details);
+}
+
+function checkOperands(
+  spec: OpSpec,
+  node: GraphNode,
+  values: number,
+  details: GraphErrorDetails,
+): void {
+  const { min, max } = operandCounts(spec);
+  const count = node.inputs.length;
+  if (count < min || count > max) {
+    throw new GraphError("arity", `${node.op} has ${count} operands`, {
+      ...details,
+      expected: `${min === max ? min : max === Infinity ? `${min} or more` : `${min} to ${max}`} (${spec.operands.join(", ")})`,
+    });
+  }
+  node.inputs.forEach((value, index) => {
+    checkReference(value, values, `operand ${index}`, details, spec.operands[index]?.endsWith("?"));
+  });
+}
+
+function checkReference(
+  value: number,
+  values: number,
+  what: string,
+  details: GraphErrorDetails,
+  optional: boolean | undefined,
+): void {
+  if (value === -1 && optional === true) return;
+  if (isSize(value) && value < values) return;
+  throw new GraphError("value_unknown", `${what} refers to value ${value}`, {
+    ...details,
+    expected:
+      values === 0
+        ? "no reference: there is no value before it"
+        : `a value before it: 0 to ${values - 1}`,
+  });
+}
+
+function checkFunctions(
+  graph: Graph,
+  functionIndex: number,
+  node: GraphNode,
+  details: GraphErrorDetails,
+): void {
+  for (const callee of functionsOf(node)) {
+    if (callee >= graph.functions.length) {
+      throw new GraphError("function_unknown", `there is no function ${callee}`, {
+        ...details,
+        expected: `a function before ${graph.functions.length}`,
+      });
+    }
+    if (callee <= functionIndex) {
+      throw new GraphError(
+        "function_recursive",
+        `function ${functionIndex} refers to function ${callee}`,
+        { ...details, expected: "a function after it: there is no recursion" },
+      );
+    }
+  }
+}
+
+/** Checks the number of outputs where structure alone tells it; ops that compute it are checked with their types. */
+function checkOutputs(
+  graph: Graph,
+  spec: OpSpec,
+  node: GraphNode,
+  details: GraphErrorDetails,
+): void {
+  if (typeof spec.outputs === "function") return;
+  const expected = spec.outputs === "results" ? resultCount(graph, node) : (spec.outputs ?? 1);
+  if (node.outputs !== expected) {
+    throw new GraphError("output_count", `${node.op} has ${node.outputs} outputs`, {
+      ...details,
+      expected: String(expected),
+    });
+  }
+}
+
+function resultCount(graph: Graph, node: GraphNode): number {
+  if (node.op === "custom_call") {
+    return node.attributes.target === "call"
+      ? ((node.attributes.results as readonly unknown[] | undefined)?.length ?? 0)
+      : node.inputs.length;
+  }
+  // The predicate of a while comes first; the body says how many carries there are.
+  const callee = node.op === "while" ? (node.attributes.body as number) : functionsOf(node)[0];
+  if (callee === undefined) return 0;
+  return (graph.functions[callee] as GraphFunction).results.length;
+}
+
+function checkConstant(
+  node: GraphNode,
+  limits: GraphLimits,
+  budget: { constantBytes: number },
+  details: GraphErrorDetails,
+): void {
+  const { data, hash } = node.attributes as { data?: Uint8Array; hash?: Uint8Array };
+  const dtype = node.attributes.dtype as Dtype;
+  const shape = (node.attributes.shape as readonly (number | bigint)[]).map(Number);
+  const wrong: (message: string, expected: string) => never = (message, expected) => {
+    throw new GraphError("constant_invalid", message, { ...details, expected });
+  };
+  if (!shape.every(isSize)) wrong(`a constant has the shape [${shape.join(", ")}]`, "sizes from 0");
+  const type = { dtype, shape };
+  if (shape.length > limits.rank) {
+    wrong(`a constant has ${shape.length} dimensions`, `at most ${limits.rank}`);
+  }
+  if ((data === undefined) === (hash === undefined)) {
+    const has = data === undefined ? "neither data nor hash" : "both data and hash";
+    wrong(`a constant has ${has}`, "one of them");
+  }
+  if (hash !== undefined && hash.length !== 32) wrong(`a hash has ${hash.length} bytes`, "32");
+  if (data === undefined) return;
+  if (data.length !== byteLength(type)) {
+    wrong(`a constant ${formatType(type)} has ${data.length} bytes`, `${byteLength(type)}`);
+  }
+  if (dtype === "bool" && data.some((byte) => byte > 1)) {
+    wrong("a constant of bool has a byte other than 0 and 1", "0 or 1 for each element");
+  }
+  budget.constantBytes -= data.length;
+  if (budget.constantBytes < 0) {
+    throw new GraphError("limit_exceeded", "the inline constants are too large", {
+      ...details,
+      expected: `at most ${limits.constantBytes} bytes in all; give larger ones by hash`,
+    });
+  }
+}
+
+function checkCustomCall(node: GraphNode, details: GraphErrorDetails): void {
+  const { target, id, results, precision, limit } = node.attributes as {
+    target: string;
+    id: Uint8Array;
+    results?: unknown;
+    precision?: number;
+    limit?: number;
+  };
+  const wrong: (message: string, expected: string) => never = (message, expected) => {
+    throw new GraphError("custom_call_invalid", message, { ...details, expected });
+  };
+  if (id.length !== 16) wrong(`the id has ${id.length} bytes`, "16");
+  if (target === "call" && results === undefined) wrong("a call has no result types", "results");
+  if (target !== "call" && results !== undefined) wrong(`a ${target} has result types`, "none");
+  for (const [name, value] of Object.entries({ precision, limit })) {
+    if (value === undefined) continue;
+    if (target !== "print") wrong(`a ${target} has "${name}"`, "it on a print only");
+    if (!isSize(value)) wrong(`"${name}" is ${value}`, "0 or more");
+  }
+}
+
+function checkText(
+  text: unknown,
+  what: string,
+  limits: GraphLimits,
+  details: GraphErrorDetails,
+): void {
+  if (!isText(text)) {
+    throw new GraphError("graph_invalid", `${what} is not well-formed text`, details);
+  }
+  const bytes = Buffer.byteLength(text);
+  checkLimit(bytes, limits.textBytes, what, "bytes", details);
+}
+
+function checkLimit(
+  count: number,
+  limit: number,
+  what: string,
+  items: string,
+  details: GraphErrorDetails,
+): void {
+  if (count > limit) {
+    throw new GraphError("limit_exceeded", `${what} has ${count} ${items}`, {
+      ...details,
+      expected: `at most ${limit}`,
+    });
+  }
+}
