@@ -80,7 +80,9 @@ async function main() {
   await ensurePackages();
   await configure();
   const jobs = String(availableParallelism());
-  await run("building the addon for macOS", "cmake", ["--build", build, "--parallel", jobs], { env });
+  await run("building the addon for macOS", "cmake", ["--build", build, "--parallel", jobs], {
+    env,
+  });
   const addon = join(build, "Release", "davit.node");
   say(`${addon}: ${output("file", ["-b", addon])?.trim() ?? "built"}`);
 }

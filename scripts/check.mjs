@@ -1,8 +1,8 @@
 /** `npm run check`: formatting, lint and types of all three languages. */
 import { spawnSync } from "node:child_process";
 import { formatters } from "./setup/formatters.mjs";
-import { fail } from "./setup/report.mjs";
 import { ensurePackages } from "./setup/npm.mjs";
+import { fail } from "./setup/report.mjs";
 import { ensureClangFormat } from "./setup/tools.mjs";
 
 await ensurePackages().then(ensureClangFormat).catch(fail);
@@ -23,6 +23,8 @@ const failed = formatters()
   .map(({ name }) => name);
 
 if (failed.length > 0) {
-  process.stdout.write(`\ncheck failed: ${failed.join(", ")}. \`npm run format\` mends formatting.\n`);
+  process.stdout.write(
+    `\ncheck failed: ${failed.join(", ")}. \`npm run format\` mends formatting.\n`,
+  );
   process.exit(1);
 }

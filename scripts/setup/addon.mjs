@@ -22,7 +22,8 @@ export async function ensureAddon({ mlx, openblas }) {
   const sources = digest(configuration, fingerprint("native", "CMakeLists.txt"));
   if (isFresh(built, sources) && existsSync(inRoot("build", "Release", "davit.node"))) return;
 
-  if (!isFresh(configured, configuration)) rmSync(inRoot("build"), { recursive: true, force: true });
+  if (!isFresh(configured, configuration))
+    rmSync(inRoot("build"), { recursive: true, force: true });
   forget(built);
   const jobs = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / bytesPerJob)));
   const paths = [`--CDMLX_ROOT=${mlx}`, `--CDOPENBLAS_ROOT=${openblas}`];

@@ -11,9 +11,14 @@ export async function ensurePackages() {
   // npm_execpath is the npm that runs this script, where there is one.
   const script = process.env.npm_execpath;
   const [command, first] = script ? [process.execPath, [script]] : [which("npm") ?? "npm", []];
-  await run("installing npm packages", command, [...first, "ci", "--ignore-scripts", "--include=dev"], {
-    remedy:
-      "check that npm reaches its registry (`npm ping`; `npm config get registry`), then try again",
-  });
+  await run(
+    "installing npm packages",
+    command,
+    [...first, "ci", "--ignore-scripts", "--include=dev"],
+    {
+      remedy:
+        "check that npm reaches its registry (`npm ping`; `npm config get registry`), then try again",
+    },
+  );
   stamp(stampFile, value);
 }

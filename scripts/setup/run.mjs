@@ -1,7 +1,7 @@
 /** Child processes of set-up: quiet when they work, their last lines when they do not. */
 import { spawn, spawnSync } from "node:child_process";
-import { SetupError, say } from "./report.mjs";
 import { root } from "./paths.mjs";
+import { SetupError, say } from "./report.mjs";
 
 const heartbeat = 10_000;
 const keptStart = 2_000;
@@ -33,7 +33,12 @@ export async function run(what, command, args, { cwd = root, env = {}, remedy } 
   child.stdout.setEncoding("utf8").on("data", keep);
   child.stderr.setEncoding("utf8").on("data", keep);
   const timer = setInterval(() => {
-    const last = output.trimEnd().split(/[\r\n]/).at(-1)?.trim().slice(0, 100);
+    const last = output
+      .trimEnd()
+      .split(/[\r\n]/)
+      .at(-1)
+      ?.trim()
+      .slice(0, 100);
     say(`  ${seconds()}: ${last || "still working"}`);
   }, heartbeat);
   const ending = await new Promise((resolve) => {

@@ -63,7 +63,12 @@ const parts = [
     commands: ["elixir", "erl"],
     present: hasElixir,
     optional: true,
-    packages: { "apt-get": "elixir", dnf: "erlang elixir", pacman: "erlang elixir", brew: "elixir" },
+    packages: {
+      "apt-get": "elixir",
+      dnf: "erlang elixir",
+      pacman: "erlang elixir",
+      brew: "elixir",
+    },
   },
 ];
 

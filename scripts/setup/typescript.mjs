@@ -7,7 +7,13 @@ import { digest, fileDigest, fingerprint, isFresh, stamp } from "./stamp.mjs";
 export async function ensureTypeScript() {
   const stampFile = inRoot("dist", ".stamp");
   const value = digest(
-    fingerprint("src", "port/src", "port/tsconfig.json", "tsconfig.base.json", "tsconfig.build.json"),
+    fingerprint(
+      "src",
+      "port/src",
+      "port/tsconfig.json",
+      "tsconfig.base.json",
+      "tsconfig.build.json",
+    ),
     fileDigest(inRoot("package-lock.json")),
   );
   if (isFresh(stampFile, value) && existsSync(inRoot("port", "dist", "index.js"))) return;

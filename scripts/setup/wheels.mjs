@@ -57,19 +57,18 @@ async function obtain(pin, folder) {
     copyFileSync(source, file);
   } else {
     const requirement = `${pin.name}==${pin.version}`;
-    const target = pin.tag === "any" ? [] : ["--platform", pin.tag];
-    if (pin.python.startsWith("cp")) target.push("--python-version", pin.python.replace("cp3", "3."));
-    await run(
-      `downloading ${requirement}`,
-      pythonWithPip(),
-      ["-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check"]
-        .concat(["--progress-bar", "off", "--dest", folder], target, [requirement]),
-      {
-        remedy:
-          "check that pip reaches its index (`pip config list`), or put the wheels of " +
-          "scripts/setup/wheels.json in a folder and name it with DAVIT_WHEELS",
-      },
-    );
+    const options = ["--no-deps", "--only-binary", ":all:", "--dest", folder];
+    if (pin.tag !== "any") options.push("--platform", pin.tag);
+    if (isForPython(pin.name)) {
+      options.push("--python-version", pin.python.replace("cp3", "3."));
+    }
+    const quiet = ["--progress-bar", "off", "--disable-pip-version-check"];
+    const args = ["-m", "pip", "download", ...quiet, ...options, requirement];
+    await run(`downloading ${requirement}`, pythonWithPip(), args, {
+      remedy:
+        "check that pip reaches its index (`pip config list`), or put the wheels of " +
+        "scripts/setup/wheels.json in a folder and name it with DAVIT_WHEELS",
+    });
     if (!existsSync(file)) {
       throw new SetupError(`pip fetched another file than ${pin.file}`, "see `pip config list`");
     }
