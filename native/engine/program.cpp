@@ -53,7 +53,7 @@ void classify(Node& node) {
   } else if (node.op == "while") {
     node.kind = NodeKind::while_;
     sub_functions({"predicate", "body"});
-  } else if (node.op == "repeat") {
+  } else if (node.op == "for") {
     node.kind = NodeKind::repeat;
     sub_functions({"body"});
   } else {

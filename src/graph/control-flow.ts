@@ -28,8 +28,8 @@ export function checkControlFlow(
       return checkCallee("the function", callee("function"), operands, details).results;
     case "cond": {
       checkScalar("the predicate", operands[0], "bool", (type) => type.dtype === "bool", details);
-      const branches = { then: callee("then"), else: callee("else") };
-      return checkBranches(Object.entries(branches), operands.slice(1), details);
+      const branches = ["then", "else"].map((name) => [name, callee(name)] as const);
+      return checkBranches(branches, operands.slice(1), details);
     }
     case "switch": {
       checkScalar("the index", operands[0], "integer", (type) => INTEGER.test(type.dtype), details);

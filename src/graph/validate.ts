@@ -212,7 +212,8 @@ function checkConstant(
   const wrong: (message: string, expected: string) => never = (message, expected) => {
     throw new GraphError("constant_invalid", message, { ...details, expected });
   };
-  if (!shape.every(isSize)) wrong(`a constant has the shape [${shape.join(", ")}]`, "sizes from 0");
+  if (shape.some((size) => !isSize(size)))
+    wrong(`a constant has the shape [${shape.join(", ")}]`, "sizes from 0");
   const type = { dtype, shape };
   if (shape.length > limits.rank) {
     wrong(`a constant has ${shape.length} dimensions`, `at most ${limits.rank}`);

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noThenProperty: the name of an attribute
 import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.js";
 import { type InferTypes, inferGraph } from "../../src/graph/infer.js";

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noThenProperty: the name of an attribute
 import { describe, expect, it } from "vitest";
 import type { Attributes, Graph } from "../../src/graph/graph.js";
 import { DEFAULT_LIMITS, type GraphLimits } from "../../src/graph/limits.js";

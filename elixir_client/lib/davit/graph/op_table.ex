@@ -40,6 +40,16 @@ defmodule Davit.Graph.OpTable do
   @ops %{
     "abs" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
     "add" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "addmm" => %{
+      operands: ["c", "a", "b"],
+      min: 3,
+      max: 3,
+      outputs: 1,
+      attributes: %{
+        "alpha" => %{kind: :float, optional: true, values: nil},
+        "beta" => %{kind: :float, optional: true, values: nil}
+      }
+    },
     "all" => %{
       operands: ["a"],
       min: 1,
@@ -173,6 +183,13 @@ defmodule Davit.Graph.OpTable do
       outputs: 1,
       attributes: %{"M" => %{kind: :int, optional: false, values: nil}}
     },
+    "block_masked_mm" => %{
+      operands: ["a", "b", "mask_out?", "mask_lhs?", "mask_rhs?"],
+      min: 2,
+      max: 5,
+      outputs: 1,
+      attributes: %{"block_size" => %{kind: :int, optional: true, values: nil}}
+    },
     "broadcast_arrays" => %{
       operands: ["...arrays"],
       min: 0,
@@ -238,6 +255,105 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{"allow_col_major" => %{kind: :bool, optional: true, values: nil}}
+    },
+    "conv1d" => %{
+      operands: ["input", "weight"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{
+        "stride" => %{kind: :ints, optional: true, values: nil},
+        "padding" => %{kind: :ints, optional: true, values: nil},
+        "dilation" => %{kind: :ints, optional: true, values: nil},
+        "groups" => %{kind: :int, optional: true, values: nil}
+      }
+    },
+    "conv2d" => %{
+      operands: ["input", "weight"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{
+        "stride" => %{kind: :ints, optional: true, values: nil},
+        "padding" => %{kind: :ints, optional: true, values: nil},
+        "dilation" => %{kind: :ints, optional: true, values: nil},
+        "groups" => %{kind: :int, optional: true, values: nil}
+      }
+    },
+    "conv3d" => %{
+      operands: ["input", "weight"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{
+        "stride" => %{kind: :ints, optional: true, values: nil},
+        "padding" => %{kind: :ints, optional: true, values: nil},
+        "dilation" => %{kind: :ints, optional: true, values: nil},
+        "groups" => %{kind: :int, optional: true, values: nil}
+      }
+    },
+    "conv_general" => %{
+      operands: ["input", "weight"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{
+        "stride" => %{kind: :ints, optional: true, values: nil},
+        "padding_lo" => %{kind: :ints, optional: true, values: nil},
+        "padding_hi" => %{kind: :ints, optional: true, values: nil},
+        "kernel_dilation" => %{kind: :ints, optional: true, values: nil},
+        "input_dilation" => %{kind: :ints, optional: true, values: nil},
+        "groups" => %{kind: :int, optional: true, values: nil},
+        "flip" => %{kind: :bool, optional: true, values: nil}
+      }
+    },
+    "conv_transpose1d" => %{
+      operands: ["input", "weight"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{
+        "stride" => %{kind: :ints, optional: true, values: nil},
+        "padding" => %{kind: :ints, optional: true, values: nil},
+        "dilation" => %{kind: :ints, optional: true, values: nil},
+        "output_padding" => %{kind: :ints, optional: true, values: nil},
+        "groups" => %{kind: :int, optional: true, values: nil}
+      }
+    },
+    "conv_transpose2d" => %{
+      operands: ["input", "weight"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{
+        "stride" => %{kind: :ints, optional: true, values: nil},
+        "padding" => %{kind: :ints, optional: true, values: nil},
+        "dilation" => %{kind: :ints, optional: true, values: nil},
+        "output_padding" => %{kind: :ints, optional: true, values: nil},
+        "groups" => %{kind: :int, optional: true, values: nil}
+      }
+    },
+    "conv_transpose3d" => %{
+      operands: ["input", "weight"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{
+        "stride" => %{kind: :ints, optional: true, values: nil},
+        "padding" => %{kind: :ints, optional: true, values: nil},
+        "dilation" => %{kind: :ints, optional: true, values: nil},
+        "output_padding" => %{kind: :ints, optional: true, values: nil},
+        "groups" => %{kind: :int, optional: true, values: nil}
+      }
+    },
+    "convolve" => %{
+      operands: ["a", "v"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{
+        "mode" => %{kind: :string, optional: true, values: ["full", "valid", "same"]}
+      }
     },
     "cos" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
     "cosh" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
@@ -312,8 +428,66 @@ defmodule Davit.Graph.OpTable do
       }
     },
     "degrees" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "dequantize" => %{
+      operands: ["w", "scales", "biases?", "global_scale?"],
+      min: 2,
+      max: 4,
+      outputs: 1,
+      attributes: %{
+        "group_size" => %{kind: :int, optional: true, values: nil},
+        "bits" => %{kind: :int, optional: true, values: nil},
+        "mode" => %{
+          kind: :string,
+          optional: true,
+          values: ["affine", "mxfp4", "mxfp8", "nvfp4"]
+        },
+        "dtype" => %{kind: :dtype, optional: true, values: nil}
+      }
+    },
+    "diag" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{"k" => %{kind: :int, optional: true, values: nil}}
+    },
+    "diagonal" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{
+        "offset" => %{kind: :int, optional: true, values: nil},
+        "axis1" => %{kind: :int, optional: true, values: nil},
+        "axis2" => %{kind: :int, optional: true, values: nil}
+      }
+    },
     "divide" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
     "divmod" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 2, attributes: %{}},
+    "dynamic_slice" => %{
+      operands: ["a", "start"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{
+        "axes" => %{kind: :ints, optional: false, values: nil},
+        "slice_size" => %{kind: :ints, optional: false, values: nil}
+      }
+    },
+    "dynamic_slice_update" => %{
+      operands: ["src", "update", "start"],
+      min: 3,
+      max: 3,
+      outputs: 1,
+      attributes: %{"axes" => %{kind: :ints, optional: false, values: nil}}
+    },
+    "einsum" => %{
+      operands: ["...operands"],
+      min: 0,
+      max: nil,
+      outputs: 1,
+      attributes: %{"subscripts" => %{kind: :string, optional: false, values: nil}}
+    },
     "equal" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
     "erf" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
     "erfinv" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
@@ -338,6 +512,252 @@ defmodule Davit.Graph.OpTable do
         "dtype" => %{kind: :dtype, optional: true, values: nil}
       }
     },
+    "fast.cross_entropy" => %{
+      operands: ["logits", "targets"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
+    "fast.gated_delta_update" => %{
+      operands: ["q", "k", "v", "gates", "beta", "state?", "mask?"],
+      min: 5,
+      max: 7,
+      outputs: 2,
+      attributes: %{}
+    },
+    "fast.layer_norm" => %{
+      operands: ["x", "weight?", "bias?"],
+      min: 1,
+      max: 3,
+      outputs: 1,
+      attributes: %{"eps" => %{kind: :float, optional: false, values: nil}}
+    },
+    "fast.rms_norm" => %{
+      operands: ["x", "weight?"],
+      min: 1,
+      max: 2,
+      outputs: 1,
+      attributes: %{"eps" => %{kind: :float, optional: false, values: nil}}
+    },
+    "fast.rope" => %{
+      operands: ["a", "offset?", "freqs?"],
+      min: 1,
+      max: 3,
+      outputs: 1,
+      attributes: %{
+        "dims" => %{kind: :int, optional: false, values: nil},
+        "traditional" => %{kind: :bool, optional: false, values: nil},
+        "base" => %{kind: :float, optional: true, values: nil},
+        "scale" => %{kind: :float, optional: false, values: nil}
+      }
+    },
+    "fast.scaled_dot_product_attention" => %{
+      operands: ["q", "k", "v", "mask?", "sinks?"],
+      min: 3,
+      max: 5,
+      outputs: 1,
+      attributes: %{
+        "scale" => %{kind: :float, optional: false, values: nil},
+        "mask_mode" => %{kind: :string, optional: true, values: ["causal"]}
+      }
+    },
+    "fft.fft" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{
+        "n" => %{kind: :int, optional: true, values: nil},
+        "axis" => %{kind: :int, optional: true, values: nil},
+        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
+      }
+    },
+    "fft.fft2" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{
+        "s" => %{kind: :ints, optional: true, values: nil},
+        "axes" => %{kind: :ints, optional: true, values: nil},
+        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
+      }
+    },
+    "fft.fftfreq" => %{
+      operands: [],
+      min: 0,
+      max: 0,
+      outputs: 1,
+      attributes: %{
+        "n" => %{kind: :int, optional: false, values: nil},
+        "d" => %{kind: :float, optional: true, values: nil}
+      }
+    },
+    "fft.fftn" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{
+        "s" => %{kind: :ints, optional: true, values: nil},
+        "axes" => %{kind: :ints, optional: true, values: nil},
+        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
+      }
+    },
+    "fft.fftshift" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{"axes" => %{kind: :ints, optional: true, values: nil}}
+    },
+    "fft.ifft" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{
+        "n" => %{kind: :int, optional: true, values: nil},
+        "axis" => %{kind: :int, optional: true, values: nil},
+        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
+      }
+    },
+    "fft.ifft2" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{
+        "s" => %{kind: :ints, optional: true, values: nil},
+        "axes" => %{kind: :ints, optional: true, values: nil},
+        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
+      }
+    },
+    "fft.ifftn" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{
+        "s" => %{kind: :ints, optional: true, values: nil},
+        "axes" => %{kind: :ints, optional: true, values: nil},
+        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
+      }
+    },
+    "fft.ifftshift" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{"axes" => %{kind: :ints, optional: true, values: nil}}
+    },
+    "fft.irfft" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{
+        "n" => %{kind: :int, optional: true, values: nil},
+        "axis" => %{kind: :int, optional: true, values: nil},
+        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
+      }
+    },
+    "fft.irfft2" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{
+        "s" => %{kind: :ints, optional: true, values: nil},
+        "axes" => %{kind: :ints, optional: true, values: nil},
+        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
+      }
+    },
+    "fft.irfftn" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{
+        "s" => %{kind: :ints, optional: true, values: nil},
+        "axes" => %{kind: :ints, optional: true, values: nil},
+        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
+      }
+    },
+    "fft.istft" => %{
+      operands: ["stft_matrix", "window?"],
+      min: 1,
+      max: 2,
+      outputs: 1,
+      attributes: %{
+        "n_fft" => %{kind: :int, optional: true, values: nil},
+        "hop_length" => %{kind: :int, optional: true, values: nil},
+        "win_length" => %{kind: :int, optional: true, values: nil},
+        "center" => %{kind: :bool, optional: true, values: nil},
+        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]},
+        "onesided" => %{kind: :bool, optional: true, values: nil},
+        "length" => %{kind: :int, optional: true, values: nil}
+      }
+    },
+    "fft.rfft" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{
+        "n" => %{kind: :int, optional: true, values: nil},
+        "axis" => %{kind: :int, optional: true, values: nil},
+        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
+      }
+    },
+    "fft.rfft2" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{
+        "s" => %{kind: :ints, optional: true, values: nil},
+        "axes" => %{kind: :ints, optional: true, values: nil},
+        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
+      }
+    },
+    "fft.rfftfreq" => %{
+      operands: [],
+      min: 0,
+      max: 0,
+      outputs: 1,
+      attributes: %{
+        "n" => %{kind: :int, optional: false, values: nil},
+        "d" => %{kind: :float, optional: true, values: nil}
+      }
+    },
+    "fft.rfftn" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{
+        "s" => %{kind: :ints, optional: true, values: nil},
+        "axes" => %{kind: :ints, optional: true, values: nil},
+        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
+      }
+    },
+    "fft.stft" => %{
+      operands: ["x", "window?"],
+      min: 1,
+      max: 2,
+      outputs: 1,
+      attributes: %{
+        "n_fft" => %{kind: :int, optional: true, values: nil},
+        "hop_length" => %{kind: :int, optional: true, values: nil},
+        "win_length" => %{kind: :int, optional: true, values: nil},
+        "center" => %{kind: :bool, optional: true, values: nil},
+        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]},
+        "pad_mode" => %{kind: :string, optional: true, values: ["reflect", "constant", "edge"]},
+        "onesided" => %{kind: :bool, optional: true, values: nil}
+      }
+    },
     "flatten" => %{
       operands: ["a"],
       min: 1,
@@ -357,6 +777,23 @@ defmodule Davit.Graph.OpTable do
     },
     "floor" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
     "floor_divide" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "for" => %{
+      operands: ["...operands"],
+      min: 0,
+      max: nil,
+      outputs: :results,
+      attributes: %{
+        "body" => %{kind: :function, optional: false, values: nil},
+        "count" => %{kind: :int, optional: true, values: nil}
+      }
+    },
+    "from_fp8" => %{
+      operands: ["x"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{"dtype" => %{kind: :dtype, optional: true, values: nil}}
+    },
     "full" => %{
       operands: ["vals"],
       min: 1,
@@ -374,8 +811,49 @@ defmodule Davit.Graph.OpTable do
       outputs: 1,
       attributes: %{"dtype" => %{kind: :dtype, optional: true, values: nil}}
     },
+    "gather" => %{
+      operands: ["a", "...indices"],
+      min: 1,
+      max: nil,
+      outputs: 1,
+      attributes: %{
+        "axes" => %{kind: :ints, optional: false, values: nil},
+        "slice_sizes" => %{kind: :ints, optional: false, values: nil}
+      }
+    },
+    "gather_mm" => %{
+      operands: ["a", "b", "lhs_indices?", "rhs_indices?"],
+      min: 2,
+      max: 4,
+      outputs: 1,
+      attributes: %{"sorted_indices" => %{kind: :bool, optional: true, values: nil}}
+    },
+    "gather_qmm" => %{
+      operands: ["x", "w", "scales", "biases?", "lhs_indices?", "rhs_indices?"],
+      min: 3,
+      max: 6,
+      outputs: 1,
+      attributes: %{
+        "transpose" => %{kind: :bool, optional: true, values: nil},
+        "group_size" => %{kind: :int, optional: true, values: nil},
+        "bits" => %{kind: :int, optional: true, values: nil},
+        "mode" => %{
+          kind: :string,
+          optional: true,
+          values: ["affine", "mxfp4", "mxfp8", "nvfp4"]
+        },
+        "sorted_indices" => %{kind: :bool, optional: true, values: nil}
+      }
+    },
     "greater" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
     "greater_equal" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "hadamard_transform" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{"scale" => %{kind: :float, optional: true, values: nil}}
+    },
     "hamming" => %{
       operands: [],
       min: 0,
@@ -401,6 +879,7 @@ defmodule Davit.Graph.OpTable do
       }
     },
     "imag" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "inner" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
     "isclose" => %{
       operands: ["a", "b"],
       min: 2,
@@ -417,9 +896,88 @@ defmodule Davit.Graph.OpTable do
     "isnan" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
     "isneginf" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
     "isposinf" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "kron" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
     "left_shift" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
     "less" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
     "less_equal" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "linalg.cholesky" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{"upper" => %{kind: :bool, optional: true, values: nil}}
+    },
+    "linalg.cholesky_inv" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{"upper" => %{kind: :bool, optional: true, values: nil}}
+    },
+    "linalg.cross" => %{
+      operands: ["a", "b"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{"axis" => %{kind: :int, optional: true, values: nil}}
+    },
+    "linalg.det" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "linalg.eig" => %{operands: ["a"], min: 1, max: 1, outputs: 2, attributes: %{}},
+    "linalg.eigh" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 2,
+      attributes: %{"UPLO" => %{kind: :string, optional: true, values: ["L", "U"]}}
+    },
+    "linalg.eigvals" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "linalg.eigvalsh" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{"UPLO" => %{kind: :string, optional: true, values: ["L", "U"]}}
+    },
+    "linalg.inv" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "linalg.lu" => %{operands: ["a"], min: 1, max: 1, outputs: 3, attributes: %{}},
+    "linalg.lu_factor" => %{operands: ["a"], min: 1, max: 1, outputs: 2, attributes: %{}},
+    "linalg.norm" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{
+        "ord" => %{kind: :float, optional: true, values: nil},
+        "ord_name" => %{kind: :string, optional: true, values: ["fro", "nuc"]},
+        "axes" => %{kind: :ints, optional: true, values: nil},
+        "keepdims" => %{kind: :bool, optional: true, values: nil}
+      }
+    },
+    "linalg.pinv" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "linalg.qr" => %{operands: ["a"], min: 1, max: 1, outputs: 2, attributes: %{}},
+    "linalg.slogdet" => %{operands: ["a"], min: 1, max: 1, outputs: 2, attributes: %{}},
+    "linalg.solve" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "linalg.solve_triangular" => %{
+      operands: ["a", "b"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{"upper" => %{kind: :bool, optional: true, values: nil}}
+    },
+    "linalg.svd" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: :varies,
+      attributes: %{"compute_uv" => %{kind: :bool, optional: true, values: nil}}
+    },
+    "linalg.tri_inv" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{"upper" => %{kind: :bool, optional: true, values: nil}}
+    },
     "linspace" => %{
       operands: [],
       min: 0,
@@ -463,6 +1021,14 @@ defmodule Davit.Graph.OpTable do
         "keepdims" => %{kind: :bool, optional: true, values: nil}
       }
     },
+    "masked_scatter" => %{
+      operands: ["a", "mask", "src"],
+      min: 3,
+      max: 3,
+      outputs: 1,
+      attributes: %{}
+    },
+    "matmul" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
     "matrix_transpose" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
     "max" => %{
       operands: ["a"],
@@ -567,6 +1133,7 @@ defmodule Davit.Graph.OpTable do
       outputs: 1,
       attributes: %{"dtype" => %{kind: :dtype, optional: true, values: nil}}
     },
+    "outer" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
     "pad" => %{
       operands: ["a", "constant_values?"],
       min: 1,
@@ -601,6 +1168,44 @@ defmodule Davit.Graph.OpTable do
       attributes: %{
         "axes" => %{kind: :ints, optional: true, values: nil},
         "keepdims" => %{kind: :bool, optional: true, values: nil}
+      }
+    },
+    "put_along_axis" => %{
+      operands: ["a", "indices", "values"],
+      min: 3,
+      max: 3,
+      outputs: 1,
+      attributes: %{"axis" => %{kind: :int, optional: false, values: nil}}
+    },
+    "quantize" => %{
+      operands: ["w", "global_scale?"],
+      min: 1,
+      max: 2,
+      outputs: :varies,
+      attributes: %{
+        "group_size" => %{kind: :int, optional: true, values: nil},
+        "bits" => %{kind: :int, optional: true, values: nil},
+        "mode" => %{
+          kind: :string,
+          optional: true,
+          values: ["affine", "mxfp4", "mxfp8", "nvfp4"]
+        }
+      }
+    },
+    "quantized_matmul" => %{
+      operands: ["x", "w", "scales", "biases?"],
+      min: 3,
+      max: 4,
+      outputs: 1,
+      attributes: %{
+        "transpose" => %{kind: :bool, optional: true, values: nil},
+        "group_size" => %{kind: :int, optional: true, values: nil},
+        "bits" => %{kind: :int, optional: true, values: nil},
+        "mode" => %{
+          kind: :string,
+          optional: true,
+          values: ["affine", "mxfp4", "mxfp8", "nvfp4"]
+        }
       }
     },
     "radians" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
@@ -726,13 +1331,13 @@ defmodule Davit.Graph.OpTable do
     "reciprocal" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
     "remainder" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
     "repeat" => %{
-      operands: ["...operands"],
-      min: 0,
-      max: nil,
-      outputs: :results,
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
       attributes: %{
-        "body" => %{kind: :function, optional: false, values: nil},
-        "count" => %{kind: :int, optional: true, values: nil}
+        "repeats" => %{kind: :int, optional: false, values: nil},
+        "axis" => %{kind: :int, optional: true, values: nil}
       }
     },
     "reshape" => %{
@@ -761,6 +1366,48 @@ defmodule Davit.Graph.OpTable do
       attributes: %{"decimals" => %{kind: :int, optional: true, values: nil}}
     },
     "rsqrt" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "scatter" => %{
+      operands: ["a", "updates", "...indices"],
+      min: 2,
+      max: nil,
+      outputs: 1,
+      attributes: %{"axes" => %{kind: :ints, optional: false, values: nil}}
+    },
+    "scatter_add" => %{
+      operands: ["a", "updates", "...indices"],
+      min: 2,
+      max: nil,
+      outputs: 1,
+      attributes: %{"axes" => %{kind: :ints, optional: false, values: nil}}
+    },
+    "scatter_add_axis" => %{
+      operands: ["a", "indices", "values"],
+      min: 3,
+      max: 3,
+      outputs: 1,
+      attributes: %{"axis" => %{kind: :int, optional: false, values: nil}}
+    },
+    "scatter_max" => %{
+      operands: ["a", "updates", "...indices"],
+      min: 2,
+      max: nil,
+      outputs: 1,
+      attributes: %{"axes" => %{kind: :ints, optional: false, values: nil}}
+    },
+    "scatter_min" => %{
+      operands: ["a", "updates", "...indices"],
+      min: 2,
+      max: nil,
+      outputs: 1,
+      attributes: %{"axes" => %{kind: :ints, optional: false, values: nil}}
+    },
+    "scatter_prod" => %{
+      operands: ["a", "updates", "...indices"],
+      min: 2,
+      max: nil,
+      outputs: 1,
+      attributes: %{"axes" => %{kind: :ints, optional: false, values: nil}}
+    },
     "searchsorted" => %{
       operands: ["sorted_sequence", "values"],
       min: 2,
@@ -768,10 +1415,83 @@ defmodule Davit.Graph.OpTable do
       outputs: 1,
       attributes: %{"side" => %{kind: :string, optional: true, values: ["left", "right"]}}
     },
+    "segmented_mm" => %{
+      operands: ["a", "b", "segments"],
+      min: 3,
+      max: 3,
+      outputs: 1,
+      attributes: %{}
+    },
     "sigmoid" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
     "sign" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
     "sin" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
     "sinh" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "slice" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{
+        "start" => %{kind: :ints, optional: false, values: nil},
+        "stop" => %{kind: :ints, optional: false, values: nil},
+        "strides" => %{kind: :ints, optional: true, values: nil}
+      }
+    },
+    "slice_update" => %{
+      operands: ["src", "update"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{
+        "start" => %{kind: :ints, optional: false, values: nil},
+        "stop" => %{kind: :ints, optional: false, values: nil},
+        "strides" => %{kind: :ints, optional: true, values: nil}
+      }
+    },
+    "slice_update_add" => %{
+      operands: ["src", "update"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{
+        "start" => %{kind: :ints, optional: false, values: nil},
+        "stop" => %{kind: :ints, optional: false, values: nil},
+        "strides" => %{kind: :ints, optional: true, values: nil}
+      }
+    },
+    "slice_update_max" => %{
+      operands: ["src", "update"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{
+        "start" => %{kind: :ints, optional: false, values: nil},
+        "stop" => %{kind: :ints, optional: false, values: nil},
+        "strides" => %{kind: :ints, optional: true, values: nil}
+      }
+    },
+    "slice_update_min" => %{
+      operands: ["src", "update"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{
+        "start" => %{kind: :ints, optional: false, values: nil},
+        "stop" => %{kind: :ints, optional: false, values: nil},
+        "strides" => %{kind: :ints, optional: true, values: nil}
+      }
+    },
+    "slice_update_prod" => %{
+      operands: ["src", "update"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{
+        "start" => %{kind: :ints, optional: false, values: nil},
+        "stop" => %{kind: :ints, optional: false, values: nil},
+        "strides" => %{kind: :ints, optional: true, values: nil}
+      }
+    },
     "softmax" => %{
       operands: ["a"],
       min: 1,
@@ -856,8 +1576,33 @@ defmodule Davit.Graph.OpTable do
       outputs: :results,
       attributes: %{"branches" => %{kind: :functions, optional: false, values: nil}}
     },
+    "take" => %{
+      operands: ["a", "indices"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{"axis" => %{kind: :int, optional: true, values: nil}}
+    },
+    "take_along_axis" => %{
+      operands: ["a", "indices"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{"axis" => %{kind: :int, optional: false, values: nil}}
+    },
     "tan" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
     "tanh" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "tensordot" => %{
+      operands: ["a", "b"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{
+        "axes" => %{kind: :int, optional: true, values: nil},
+        "axes_a" => %{kind: :ints, optional: true, values: nil},
+        "axes_b" => %{kind: :ints, optional: true, values: nil}
+      }
+    },
     "tile" => %{
       operands: ["a"],
       min: 1,
@@ -865,6 +1610,7 @@ defmodule Davit.Graph.OpTable do
       outputs: 1,
       attributes: %{"reps" => %{kind: :ints, optional: false, values: nil}}
     },
+    "to_fp8" => %{operands: ["x"], min: 1, max: 1, outputs: 1, attributes: %{}},
     "topk" => %{
       operands: ["a"],
       min: 1,
@@ -873,6 +1619,18 @@ defmodule Davit.Graph.OpTable do
       attributes: %{
         "k" => %{kind: :int, optional: false, values: nil},
         "axis" => %{kind: :int, optional: true, values: nil}
+      }
+    },
+    "trace" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{
+        "offset" => %{kind: :int, optional: true, values: nil},
+        "axis1" => %{kind: :int, optional: true, values: nil},
+        "axis2" => %{kind: :int, optional: true, values: nil},
+        "dtype" => %{kind: :dtype, optional: true, values: nil}
       }
     },
     "transpose" => %{
@@ -948,6 +1706,13 @@ defmodule Davit.Graph.OpTable do
         "keepdims" => %{kind: :bool, optional: true, values: nil},
         "ddof" => %{kind: :int, optional: true, values: nil}
       }
+    },
+    "vecdot" => %{
+      operands: ["a", "b"],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{"axis" => %{kind: :int, optional: true, values: nil}}
     },
     "view" => %{
       operands: ["a"],
