@@ -135,14 +135,21 @@ Arrays clamp_all(const OpCall& call, size_t first, const std::vector<int>& axes,
   return indices;
 }
 
-mx::array gather(const OpCall& call) {
+// The attribute `axes`, counted from 0, as MLX wants them here.
+std::vector<int> normal_axes(const OpCall& call) {
   auto axes = call.integers("axes");
+  for (int& axis : axes) axis = normal_axis(axis, call[0]);
+  return axes;
+}
+
+mx::array gather(const OpCall& call) {
+  auto axes = normal_axes(call);
   auto sizes = call.shape("slice_sizes");
   return mx::gather(call[0], clamp_all(call, 1, axes, sizes, 0), axes, sizes, call.stream());
 }
 
 mx::array scatter(Scatter op, const OpCall& call) {
-  auto axes = call.integers("axes");
+  auto axes = normal_axes(call);
   const auto& updates = call[1].shape();
   auto indices = clamp_all(call, 2, axes, updates, updates.size() - call[0].ndim());
   return op(call[0], indices, call[1], axes, call.stream());

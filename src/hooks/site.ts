@@ -14,6 +14,8 @@ export interface Site {
   readonly id?: Uint8Array;
   readonly name?: string;
   readonly label?: string;
+  /** How a print is rendered, where it says so. */
+  readonly print?: { readonly precision?: number; readonly limit?: number };
   /** The types of its values. */
   readonly types: readonly TensorType[];
 }

@@ -1,0 +1,121 @@
+import type { CallRecord, EventRecord, HookValue } from "../hooks/event.js";
+import type { NativeBatch, RunId } from "../native.js";
+
+/** A run that is over; `code` is absent where it succeeded. */
+export interface FinishedRecord {
+  readonly run: RunId;
+  readonly code?: string;
+  readonly message?: string;
+  /** The site of the node at fault, -1 where none is known. */
+  readonly site: number;
+}
+
+/** Takes what a batch holds, in order. */
+export interface BatchSink {
+  onFinished(record: FinishedRecord): void;
+  onEvent(record: EventRecord): void;
+  onCall(record: CallRecord): void;
+  onBatchEnd(): void;
+}
+
+const FINISHED = 0;
+const EVENT = 1;
+
+const NO_PATH: readonly number[] = Object.freeze([]);
+
+/** Reads a batch of the native outbox; `native/engine/outbox.h` has the layout of its words. */
+export function readBatch(batch: NativeBatch, sink: BatchSink): void {
+  const reader = new BatchReader(batch);
+  while (!reader.atEnd()) {
+    const kind = reader.next();
+    if (kind === FINISHED) sink.onFinished(reader.finished());
+    else if (kind === EVENT) sink.onEvent(reader.event());
+    else sink.onCall(reader.call());
+  }
+  sink.onBatchEnd();
+}
+
+class BatchReader {
+  readonly #words: Float64Array;
+  readonly #batch: NativeBatch;
+  #at = 0;
+
+  constructor(batch: NativeBatch) {
+    this.#batch = batch;
+    this.#words = batch.words;
+  }
+
+  atEnd(): boolean {
+    return this.#at >= this.#words.length;
+  }
+
+  next(): number {
+    return this.#words[this.#at++] as number;
+  }
+
+  finished(): FinishedRecord {
+    const run = this.next();
+    const failed = this.next() === 1;
+    const code = this.next();
+    const message = this.next();
+    const site = this.next();
+    if (!failed) return { run, site };
+    const { texts } = this.#batch;
+    return { run, site, code: texts[code] as string, message: texts[message] as string };
+  }
+
+  event(): EventRecord {
+    const subscription = this.next();
+    const run = this.next();
+    const program = this.next();
+    const site = this.next();
+    const seq = this.next();
+    const dropped = this.next();
+    const cost = this.next();
+    const path = this.path();
+    const values: HookValue[] = new Array(this.next());
+    for (let i = 0; i < values.length; i++) values[i] = this.value();
+    return { subscription, run, program, site, seq, path, dropped, cost, values };
+  }
+
+  call(): CallRecord {
+    const run = this.next();
+    const program = this.next();
+    const site = this.next();
+    const seq = this.next();
+    const call = this.next();
+    const path = this.path();
+    const values = this.list(this.next());
+    return { run, program, site, seq, call, path, values };
+  }
+
+  path(): readonly number[] {
+    const length = this.next();
+    return length === 0 ? NO_PATH : this.list(length);
+  }
+
+  list(length: number): number[] {
+    const items: number[] = new Array(length);
+    for (let i = 0; i < length; i++) items[i] = this.next();
+    return items;
+  }
+
+  value(): HookValue {
+    const form = this.next();
+    if (form === 0) {
+      const offset = this.next();
+      return new Uint8Array(this.#batch.bytes, offset, this.next());
+    }
+    if (form === 1) return new Uint8Array(this.#batch.blobs[this.next()] as ArrayBuffer);
+    const [count, min, max, mean, std, nan, inf] = this.list(7) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+    return { count, min, max, mean, std, nan, inf, histogram: this.list(this.next()) };
+  }
+}

@@ -1,0 +1,267 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { Graph } from "../graph/graph.js";
+import { HookRouter } from "../hooks/router.js";
+import type { Site } from "../hooks/site.js";
+import {
+  type NativeEngine,
+  type NativeMemory,
+  native,
+  type QueueId,
+  type RunId,
+  type ValueId,
+} from "../native.js";
+import type { Dtype, TensorType } from "../tensor/dtype.js";
+import { type TensorLike, toBytes, typeOfValue } from "../tensor/values.js";
+import type { OperandTree } from "../trace/control.js";
+import { type FinishedRecord, readBatch } from "./batch.js";
+import { DavitError, guarded } from "./error.js";
+import { type Jitted, jit } from "./jit.js";
+import { type EngineOptions, type ResolvedOptions, resolveOptions } from "./options.js";
+import { loadProgram, type Program } from "./program.js";
+import type { CallHandler } from "./slots.js";
+import { Tensor } from "./tensor.js";
+
+/** How a run is started. */
+export interface RunOptions {
+  /** Runs of one queue happen in order. Default: the engine's own queue. */
+  readonly queue?: QueueId;
+  /** Subscriptions of this run alone, from {@link HookRouter.watchRun}. */
+  readonly watches?: readonly number[];
+  /** Called once when the run is over, with what made it fail; all its events came before. */
+  readonly onDone?: (error?: DavitError) => void;
+}
+
+/** A run under way. */
+export interface Run {
+  readonly id: RunId;
+  /** Native tensors, pending at first; later runs may take them at once. Whoever started the run frees them. */
+  readonly outputs: readonly ValueId[];
+  /** Ends the run at its next checkpoint; it fails with this code. Nothing happens where it is over. */
+  cancel(code?: string, message?: string): void;
+}
+
+interface UnderWay {
+  readonly program: Program;
+  readonly onDone: ((error?: DavitError) => void) | undefined;
+}
+
+let nextRun = 1;
+
+/** The queue of a handler under way. */
+const nestedQueue = new AsyncLocalStorage<{ readonly engine: Engine; readonly queue: QueueId }>();
+
+/**
+ * Runs programs on MLX, on threads of their own: everything here returns at once, and the event loop
+ * stays free. One engine serves any number of programs, runs and subscribers.
+ *
+ * @example
+ * ```ts
+ * const engine = Engine.create();
+ * const f = engine.jit((x) => mx.add(x, 1));
+ * console.log(await (await f([1, 2, 3])).toArray()); // [2, 3, 4]
+ * ```
+ */
+export class Engine {
+  readonly native: NativeEngine;
+  readonly options: ResolvedOptions;
+  readonly hooks: HookRouter;
+  readonly #runs = new Map<RunId, UnderWay>();
+  readonly #queue: QueueId;
+  #closed = false;
+
+  private constructor(options: ResolvedOptions) {
+    this.options = options;
+    this.native = guarded(
+      () => new (native().Engine)({ ...options, onBatch: (batch) => readBatch(batch, this.#sink) }),
+    );
+    this.hooks = new HookRouter(this.native, options.hookBytes);
+    this.#queue = this.native.createQueue();
+  }
+
+  /** Starts an engine. */
+  static create(options: EngineOptions = {}): Engine {
+    return new Engine(resolveOptions(options));
+  }
+
+  readonly #sink = {
+    onFinished: (record: FinishedRecord) => this.#finish(record),
+    onEvent: (record: Parameters<HookRouter["onEvent"]>[0]) => this.hooks.onEvent(record),
+    onCall: (record: Parameters<HookRouter["onCall"]>[0]) => this.hooks.onCall(record),
+    onBatchEnd: () => this.hooks.onBatchEnd(),
+  };
+
+  /**
+   * Takes a graph: validates it, finds the types of all its values, and names what can be watched.
+   * `constants` has the tensors of constants that the graph names by hash.
+   * @throws DavitError with a code of docs/errors, the op, its label and types.
+   */
+  load(graph: Graph, constants: ReadonlyMap<string, ValueId> = new Map()): Program {
+    this.#checkOpen();
+    return guarded(() => {
+      const program = loadProgram(graph, constants, this.native, this.options);
+      this.hooks.addProgram(program);
+      return program;
+    });
+  }
+
+  /** Forgets a program; runs under way go on. */
+  unload(program: Program): void {
+    this.native.unloadProgram(program.id);
+    this.hooks.removeProgram(program.id);
+  }
+
+  /**
+   * Starts a run on native tensors, one per parameter. They may be pending: the run waits for them.
+   * @throws DavitError `input_count`, `input_type`, `tensor_freed`, `tensor_unknown`
+   */
+  start(program: Program, inputs: readonly ValueId[], options: RunOptions = {}): Run {
+    this.#checkOpen();
+    const id = nextRun++;
+    const queue = options.queue ?? this.#defaultQueue();
+    const outputs = guarded(() => this.native.run(id, program.id, queue, inputs, options.watches));
+    if (this.#runs.size === 0) this.native.setAlive(true);
+    this.#runs.set(id, { program, onDone: options.onDone });
+    return {
+      id,
+      outputs,
+      cancel: (code = "cancelled", message = "the run was cancelled") =>
+        this.native.cancel(id, code, message),
+    };
+  }
+
+  /**
+   * Runs a program on tensors and gives its results as tensors, at once; each tells when it is ready.
+   * `signal` cancels the run.
+   */
+  run(
+    program: Program,
+    inputs: readonly Tensor[],
+    options: { queue?: QueueId; signal?: AbortSignal; watches?: readonly number[] } = {},
+  ): { readonly id: RunId; readonly outputs: Tensor[]; readonly done: Promise<void> } {
+    const { signal, ...rest } = options;
+    signal?.throwIfAborted();
+    let settle: (error?: DavitError) => void = () => {};
+    const done = new Promise<void>((resolve, reject) => {
+      settle = (error) => (error === undefined ? resolve() : reject(error));
+    });
+    const cancel = () => run.cancel("cancelled", `the run was cancelled: ${signal?.reason}`);
+    const run = this.start(
+      program,
+      inputs.map((tensor) => tensor.value),
+      {
+        ...rest,
+        onDone: (error) => {
+          signal?.removeEventListener("abort", cancel);
+          settle(error);
+        },
+      },
+    );
+    signal?.addEventListener("abort", cancel, { once: true });
+    const outputs = run.outputs.map(
+      (value, index) => new Tensor(this.native, value, program.outputs[index] as TensorType, done),
+    );
+    return { id: run.id, outputs, done };
+  }
+
+  /**
+   * Makes a function run on this engine: traced once for every combination of argument types, as
+   * `jax.jit` and `mx.compile` do. Arguments and results may be lists and objects of tensors.
+   */
+  jit<R extends OperandTree>(fn: (...args: never[]) => R): Jitted<R> {
+    return jit(this, fn);
+  }
+
+  /** Handles the calls of this name in all programs that this process runs. */
+  handle(name: string, handler: CallHandler): void {
+    this.#handlers.set(name, handler);
+  }
+
+  /** For runs of this process: the handler of a named call. */
+  handlerFor(site: Site): CallHandler | undefined {
+    return site.name === undefined ? undefined : this.#handlers.get(site.name);
+  }
+
+  /** Runs a handler: the runs that it starts do not queue behind the run that waits for it. */
+  async nested<T>(handler: () => T): Promise<Awaited<T>> {
+    const queue = this.native.createQueue();
+    try {
+      return await nestedQueue.run({ engine: this, queue }, handler);
+    } finally {
+      this.native.closeQueue(queue);
+    }
+  }
+
+  /** A tensor from a number, nested arrays or a typed array. The dtype follows MLX's rules where it is not given. */
+  tensor(value: TensorLike, dtype?: Dtype): Tensor {
+    this.#checkOpen();
+    const type = typeOfValue(value, dtype);
+    return guarded(
+      () => new Tensor(this.native, this.native.put(type, toBytes(value, type)), type),
+    );
+  }
+
+  /** A tensor from its bytes: row by row, little-endian. */
+  fromBytes(bytes: Uint8Array, type: TensorType): Tensor {
+    this.#checkOpen();
+    return guarded(() => new Tensor(this.native, this.native.put(type, bytes), type));
+  }
+
+  /** A tensor that is read from a file when it is first needed. */
+  fileTensor(path: string, offset: number, type: TensorType): Tensor {
+    this.#checkOpen();
+    return guarded(() => new Tensor(this.native, this.native.fileValue(path, offset, type), type));
+  }
+
+  createQueue(): QueueId {
+    this.#checkOpen();
+    return this.native.createQueue();
+  }
+
+  closeQueue(queue: QueueId): void {
+    this.native.closeQueue(queue);
+  }
+
+  /** Memory in bytes, and counts since the engine began. */
+  info(): { memory: NativeMemory; counters: Readonly<Record<string, number>> } {
+    return { memory: this.native.memory(), counters: this.native.counters() };
+  }
+
+  /** Cancels what is under way and takes nothing more; resolves when the last run is over. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const run of this.#runs.keys()) {
+      this.native.cancel(run, "engine_closed", "the engine was closed");
+    }
+    while (this.#runs.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  readonly #idle: (() => void)[] = [];
+  readonly #handlers = new Map<string, CallHandler>();
+
+  #defaultQueue(): QueueId {
+    const nested = nestedQueue.getStore();
+    return nested?.engine === this ? nested.queue : this.#queue;
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new DavitError("engine_closed", "the engine was closed");
+  }
+
+  #finish(record: FinishedRecord): void {
+    const run = this.#runs.get(record.run);
+    if (run === undefined) return;
+    this.#runs.delete(record.run);
+    if (this.#runs.size === 0) {
+      this.native.setAlive(false);
+      for (const resolve of this.#idle.splice(0)) resolve();
+    }
+    this.hooks.endRun(record.run);
+    if (run.onDone === undefined) return;
+    if (record.code === undefined) run.onDone();
+    else run.onDone(this.#failure(run.program, record));
+  }
+
+  #failure(program: Program, { code, message, site }: FinishedRecord): DavitError {
+    return new DavitError(code as string, message as string, program.describe(site));
+  }
+}

@@ -1,0 +1,123 @@
+import type { Delivery } from "../hooks/policy.js";
+import type { Watch } from "../hooks/router.js";
+import { isTypedArray, type TypedArray } from "../tensor/typed-array.js";
+import type { NestedArray } from "../tensor/values.js";
+import type { OperandLeaf, OperandTree } from "../trace/control.js";
+import { ofType, type TensorTypeLeaf, type TraceResult, trace } from "../trace/trace.js";
+import { flatten, isPlainObject, type Tree } from "../trace/tree.js";
+import type { Engine } from "./engine.js";
+import { DavitError, guarded } from "./error.js";
+import { type Firing, toFiring } from "./listen.js";
+import type { Program } from "./program.js";
+import { bindSlots } from "./slots.js";
+import { Tensor } from "./tensor.js";
+
+/** An argument: a tensor, what one can be made of, or a list or object of these. An array of numbers is one tensor. */
+export type Argument = Tensor | NestedArray | TypedArray | readonly Argument[] | ArgumentObject;
+
+/** Named arguments. */
+export interface ArgumentObject {
+  readonly [key: string]: Argument;
+}
+
+/** What a traced function gives: tensors where it gave traced values. */
+export type Result<T> = T extends OperandLeaf
+  ? Tensor
+  : T extends object
+    ? { -readonly [K in keyof T]: Result<T[K]> }
+    : Tensor;
+
+/** A function that runs on an engine; traced once for every combination of argument types. */
+export interface Jitted<R> {
+  (...args: Argument[]): Promise<Result<R>>;
+  /** As calling it, with a signal that cancels the run. */
+  with(options: { signal?: AbortSignal }, ...args: Argument[]): Promise<Result<R>>;
+  /** Calls a handler with every value of the hook of this name, in this function's runs and all others of the engine. */
+  on(name: string, handler: (firing: Firing) => unknown, options?: Delivery): Watch;
+  /** The program for arguments like these, traced if need be. */
+  program(...args: Argument[]): Program;
+  /** What tracing gave for arguments like these: the graph and the tensors it captured. */
+  trace(...args: Argument[]): TraceResult;
+}
+
+interface Entry {
+  readonly traced: TraceResult;
+  readonly program: Program;
+}
+
+/** See {@link Engine.jit}. */
+export function jit<R extends OperandTree>(engine: Engine, fn: (...args: never[]) => R): Jitted<R> {
+  const entries = new Map<string, Entry>();
+
+  const entryFor = (args: readonly Argument[]) => {
+    const made: Tensor[] = [];
+    const flat = flatten<Tensor>(args.map((arg) => toTensors(engine, arg, made)));
+    const types = flat.leaves.map(({ type }) => type);
+    const key = `${flat.structure}|${types.map(({ dtype, shape }) => `${dtype}[${shape}]`).join()}`;
+    let entry = entries.get(key);
+    if (entry === undefined) {
+      const trees = flat.rebuild(types.map(ofType)) as Tree<TensorTypeLeaf>[];
+      const traced = guarded(() => trace(fn as never, trees, fn.name || "main"));
+      const constants = new Map(
+        [...traced.captures].map(([name, captured]) => [name, captured.value]),
+      );
+      entry = { traced, program: engine.load(traced.graph, constants) };
+      entries.set(key, entry);
+    }
+    return { entry, inputs: flat.leaves, made };
+  };
+
+  const call = async (options: { signal?: AbortSignal }, args: Argument[]): Promise<unknown> => {
+    const { entry, inputs, made } = entryFor(args);
+    const bound = bindSlots(engine, entry.program, entry.traced.slots);
+    try {
+      const run = engine.run(entry.program, inputs, { ...options, watches: bound.watches });
+      bound.started(run.id);
+      for (const tensor of made) tensor.dispose();
+      await run.done.catch((error) => {
+        throw bound.failure() ?? error;
+      });
+      return entry.traced.results.rebuild(run.outputs);
+    } finally {
+      bound.close();
+    }
+  };
+
+  return Object.assign((...args: Argument[]) => call({}, args), {
+    with: (options: { signal?: AbortSignal }, ...args: Argument[]) => call(options, args),
+    on: (name: string, handler: (firing: Firing) => unknown, options: Delivery = {}) =>
+      guarded(() => engine.hooks.subscribe({ name }, options, (event) => handler(toFiring(event)))),
+    program: (...args: Argument[]) => entryFor(args).entry.program,
+    trace: (...args: Argument[]) => entryFor(args).entry.traced,
+  }) as unknown as Jitted<R>;
+}
+
+/** A tree of tensors from an argument; tensors that had to be made are noted. */
+function toTensors(engine: Engine, arg: Argument, made: Tensor[]): Tree<Tensor> {
+  if (arg instanceof Tensor) return arg;
+  if (isPlainObject(arg)) {
+    return Object.fromEntries(
+      Object.entries(arg).map(([key, item]) => [key, toTensors(engine, item as Argument, made)]),
+    );
+  }
+  if (Array.isArray(arg) && !isNumeric(arg)) {
+    return arg.map((item) => toTensors(engine, item as Argument, made));
+  }
+  if (!isTypedArray(arg) && !Array.isArray(arg) && !isScalar(arg)) {
+    throw new DavitError("argument_invalid", `an argument is ${String(arg)}`, {
+      expected: "a tensor, numbers, a typed array, or a list or object of these",
+    });
+  }
+  const tensor = engine.tensor(arg as NestedArray);
+  made.push(tensor);
+  return tensor;
+}
+
+function isScalar(value: unknown): boolean {
+  return typeof value === "number" || typeof value === "bigint" || typeof value === "boolean";
+}
+
+/** Tells nested arrays of numbers from lists of tensors. */
+function isNumeric(value: unknown): boolean {
+  return Array.isArray(value) ? value.every(isNumeric) : isScalar(value);
+}

@@ -1,0 +1,70 @@
+import { availableParallelism, totalmem } from "node:os";
+import { DEFAULT_LIMITS, type GraphLimits } from "../graph/limits.js";
+import { DEFAULT_HOOK_BYTES } from "../hooks/router.js";
+import { native } from "../native.js";
+import { DavitError } from "./error.js";
+
+/** How an engine works. Every field has a default. */
+export interface EngineOptions {
+  /** Threads that compute, each with streams and a compile cache of its own. Default: one a core. */
+  readonly lanes?: number;
+  /** Bytes of tensors and temporaries above which an allocation fails. Default: 80% of the machine's memory. */
+  readonly memoryLimit?: number;
+  /** Bytes of freed memory that are kept for reuse. Default: 1 GiB, at most an eighth of the machine's memory. */
+  readonly cacheLimit?: number;
+  /** Where programs run. Default: the GPU where MLX has one, else the CPU. */
+  readonly device?: "cpu" | "gpu";
+  /** Bytes of hook events in flight to one subscription. Default 8 MiB. */
+  readonly hookBytes?: number;
+  /** How large a graph may be. */
+  readonly graphLimits?: Partial<GraphLimits>;
+}
+
+/** An engine's options, all of them. */
+export type ResolvedOptions = Required<Omit<EngineOptions, "graphLimits">> & {
+  readonly graphLimits: GraphLimits;
+};
+
+const NAMES = new Set(["lanes", "memoryLimit", "cacheLimit", "device", "hookBytes", "graphLimits"]);
+
+/**
+ * Fills in defaults.
+ * @throws DavitError `bad_option` that names the option, its value and what was expected.
+ */
+export function resolveOptions(options: EngineOptions): ResolvedOptions {
+  for (const name of Object.keys(options)) {
+    if (!NAMES.has(name)) bad(name, "unknown", `one of ${[...NAMES].join(", ")}`);
+  }
+  const { devices } = native().versions();
+  const device = options.device ?? (devices.includes("gpu") ? "gpu" : "cpu");
+  if (!devices.includes(device)) bad("device", device, `one of ${devices.join(", ")}`);
+  return {
+    lanes: count("lanes", options.lanes ?? availableParallelism(), 1, 1024),
+    memoryLimit: count("memoryLimit", options.memoryLimit ?? Math.floor(totalmem() * 0.8), 1),
+    cacheLimit: count(
+      "cacheLimit",
+      options.cacheLimit ?? Math.min(2 ** 30, Math.floor(totalmem() / 8)),
+      0,
+    ),
+    device,
+    hookBytes: count("hookBytes", options.hookBytes ?? DEFAULT_HOOK_BYTES, 1),
+    graphLimits: { ...DEFAULT_LIMITS, ...options.graphLimits },
+  };
+}
+
+function count(name: string, value: number, min: number, max = Number.MAX_SAFE_INTEGER): number {
+  if (!Number.isInteger(value) || value < min || value > max) {
+    bad(name, value, `an integer from ${min} to ${max}`);
+  }
+  return value;
+}
+
+function bad(name: string, value: unknown, expected: string): never {
+  throw new DavitError(
+    "bad_option",
+    `engine option ${name} is ${String(value)}; expected ${expected}`,
+    {
+      expected,
+    },
+  );
+}

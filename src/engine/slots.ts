@@ -1,0 +1,164 @@
+import type { CallRecord, HookEvent } from "../hooks/event.js";
+import type { CallReceiver, RunWatch } from "../hooks/router.js";
+import type { Site } from "../hooks/site.js";
+import type { RunId, ValueId } from "../native.js";
+import type { TensorType } from "../tensor/dtype.js";
+import { formatTensor } from "../tensor/format.js";
+import type { TensorLike } from "../tensor/values.js";
+import type { Slot } from "../trace/builder.js";
+import type { Engine } from "./engine.js";
+import { DavitError, toDavitError } from "./error.js";
+import { type Firing, toFiring } from "./listen.js";
+import type { Program } from "./program.js";
+import { Tensor } from "./tensor.js";
+
+/** A function that a `call` of a program hands values to; what it returns flows on. */
+export type CallHandler = (
+  ...values: Tensor[]
+) => CallResult | readonly CallResult[] | Promise<CallResult | readonly CallResult[]>;
+
+/** A tensor, or what one of the declared type can be made of. */
+export type CallResult = Tensor | TensorLike;
+
+/** What a run of this process is bound to: its own functions and the console. */
+export interface Binding {
+  readonly watches: readonly number[];
+  started(run: RunId): void;
+  /** What a handler threw, which is why the run failed. */
+  failure(): unknown;
+  close(): void;
+}
+
+const hex = (id: Uint8Array) => Buffer.from(id).toString("hex");
+
+/** Binds a program's functions and prints for one run. */
+export function bindSlots(engine: Engine, program: Program, slots: readonly Slot[]): Binding {
+  let run: RunId | undefined;
+  let thrown: { error: unknown } | undefined;
+  const fail = (error: unknown) => {
+    thrown ??= { error };
+    if (run !== undefined) engine.native.cancel(run, "handler_failed", String(error));
+  };
+  const guarded = (handler: (firing: Firing) => unknown) => async (event: HookEvent) => {
+    try {
+      await handler(toFiring(event));
+    } catch (error) {
+      fail(error);
+    }
+  };
+  const requests = slots.map(({ id, handler }) => ({
+    match: { id } as const,
+    handler: guarded(handler as (firing: Firing) => unknown),
+  }));
+  const watch: RunWatch = engine.hooks.subscribeRun(program, [
+    ...requests,
+    { match: "prints", handler: printEvent },
+  ]);
+  const handlers = new Map(slots.map(({ id, handler }) => [hex(id), handler as CallHandler]));
+  const receiver: CallReceiver = {
+    onCall: (record, site) => {
+      const handler = handlers.get(hex(site.id as Uint8Array)) ?? engine.handlerFor(site);
+      void answer(engine, record, site, handler, (error) => {
+        thrown ??= { error };
+      });
+    },
+  };
+  return {
+    watches: watch.watches,
+    started: (id) => {
+      run = id;
+      engine.hooks.answerCalls(id, receiver);
+    },
+    failure: () => thrown?.error,
+    close: () => watch.close(),
+  };
+}
+
+/** Runs a handler on a call's values and sends what it returns, or its error, to the run. */
+async function answer(
+  engine: Engine,
+  record: CallRecord,
+  site: Site,
+  handler: CallHandler | undefined,
+  onError: (error: unknown) => void,
+): Promise<void> {
+  const { run, call } = record;
+  const values = record.values.map(
+    (value: ValueId) => new Tensor(engine.native, value, engine.native.typeOf(value)),
+  );
+  const made: Tensor[] = [];
+  try {
+    if (handler === undefined) {
+      throw new DavitError("no_handler", `nobody handles the call "${nameOf(site)}"`, {
+        label: site.label,
+        site: site.site,
+      });
+    }
+    const returned = await engine.nested(() => handler(...values));
+    const list = site.types.length === 1 && !isList(returned) ? [returned] : returned;
+    const results = toResults(engine, site, list as readonly CallResult[], made);
+    for (const result of results) await result.ready;
+    engine.native.reply(
+      run,
+      call,
+      results.map((result) => result.value),
+    );
+  } catch (error) {
+    onError(error);
+    const known = toDavitError(error);
+    const code = known instanceof DavitError ? known.code : "handler_failed";
+    engine.native.replyError(
+      run,
+      call,
+      code,
+      error instanceof Error ? error.message : String(error),
+    );
+  } finally {
+    for (const tensor of [...values, ...made]) tensor.dispose();
+  }
+}
+
+function isList(returned: unknown): boolean {
+  return Array.isArray(returned) && returned.some((item) => item instanceof Tensor);
+}
+
+function toResults(
+  engine: Engine,
+  site: Site,
+  returned: readonly CallResult[],
+  made: Tensor[],
+): Tensor[] {
+  const count = Array.isArray(returned) ? returned.length : 0;
+  if (count !== site.types.length) {
+    throw new DavitError(
+      "reply_mismatch",
+      `the handler of "${nameOf(site)}" returned ${count} values; the call declares ${site.types.length}`,
+      { label: site.label, site: site.site },
+    );
+  }
+  return returned.map((result, index) => {
+    if (result instanceof Tensor) return result;
+    const { dtype } = site.types[index] as TensorType;
+    const tensor = engine.tensor(result, dtype);
+    made.push(tensor);
+    return tensor;
+  });
+}
+
+function nameOf(site: Site): string {
+  return site.name ?? site.label ?? `site ${site.site}`;
+}
+
+function printEvent(event: HookEvent): void {
+  const { site } = event;
+  const { precision, limit } = site.print ?? {};
+  const options = {
+    ...(precision === undefined ? {} : { precision }),
+    ...(limit === undefined ? {} : { limit }),
+  };
+  const texts = event.values.map((value, index) =>
+    formatTensor(value as Uint8Array, site.types[index] as TensorType, options),
+  );
+  const name = site.name ?? site.label;
+  console.log(name === undefined ? texts.join("\n") : `${name}: ${texts.join("\n")}`);
+}

@@ -1,0 +1,104 @@
+import type { NativeEngine, ValueId } from "../native.js";
+import { type Dtype, formatType, type TensorType } from "../tensor/dtype.js";
+import { formatTensor } from "../tensor/format.js";
+import { fromBytes, type NestedArray, type TypedArray, typedArray } from "../tensor/values.js";
+import { DavitError, guarded } from "./error.js";
+
+interface Handle {
+  readonly native: NativeEngine;
+  readonly value: ValueId;
+}
+
+const forgotten = new FinalizationRegistry<Handle>(({ native, value }) => native.free(value));
+
+/**
+ * A tensor of an engine. Its memory is freed when nothing refers to it any more, at the end of the block
+ * that declares it with `using`, or by {@link Tensor.dispose}.
+ */
+export class Tensor implements Disposable {
+  readonly type: TensorType;
+  /** Resolves when the value is computed; rejects with what made its run fail. */
+  readonly ready: Promise<void>;
+  readonly #handle: Handle;
+  #freed = false;
+  #view: ArrayBuffer | undefined;
+
+  /** For the engine: takes over the name of a native tensor. */
+  constructor(native: NativeEngine, value: ValueId, type: TensorType, ready?: Promise<void>) {
+    this.type = type;
+    this.#handle = { native, value };
+    this.ready = ready ?? Promise.resolve();
+    // Who never looks at a failed run's tensor learns of the failure from the run.
+    this.ready.catch(() => {});
+    forgotten.register(this, this.#handle, this.#handle);
+  }
+
+  get dtype(): Dtype {
+    return this.type.dtype;
+  }
+
+  get shape(): readonly number[] {
+    return this.type.shape;
+  }
+
+  /**
+   * The native tensor's number.
+   * @throws DavitError `tensor_freed`
+   */
+  get value(): ValueId {
+    if (this.#freed) {
+      throw new DavitError("tensor_freed", `the tensor ${formatType(this.type)} was freed`);
+    }
+    return this.#handle.value;
+  }
+
+  /** The value's bytes: row by row, little-endian. Not a copy: do not write to them. */
+  async bytes(): Promise<Uint8Array> {
+    await this.ready;
+    return new Uint8Array(this.#read());
+  }
+
+  /**
+   * The value as a typed array over the engine's memory, without a copy where it has no gaps: bool as
+   * Uint8Array, float16 and bfloat16 as their bits in a Uint16Array, complex64 as pairs in a
+   * Float32Array. It keeps the memory alive, after the tensor was freed too. Other tensors may share
+   * the memory: do not write to it.
+   * @throws DavitError `tensor_pending` before {@link Tensor.ready} has resolved.
+   */
+  view(): TypedArray {
+    return typedArray(this.dtype, this.#read());
+  }
+
+  /** The value as numbers in nested arrays; a scalar as a number. 64-bit integers are bigints, complex numbers pairs. */
+  async toArray(): Promise<NestedArray> {
+    return fromBytes(await this.bytes(), this.type);
+  }
+
+  /** Prints the value as MLX does. */
+  async format(options?: { precision?: number; limit?: number }): Promise<string> {
+    return formatTensor(await this.bytes(), this.type, options);
+  }
+
+  /** Frees the tensor now; runs that were given it go on. */
+  dispose(): void {
+    if (this.#freed) return;
+    this.#freed = true;
+    this.#view = undefined;
+    forgotten.unregister(this.#handle);
+    this.#handle.native.free(this.#handle.value);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #read(): ArrayBuffer {
+    const { value } = this;
+    this.#view ??= guarded(() => this.#handle.native.read(value));
+    return this.#view;
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `Tensor ${formatType(this.type)}${this.#freed ? " (freed)" : ""}`;
+  }
+}

@@ -1,0 +1,18 @@
+export { Engine, type Run, type RunOptions } from "./engine/engine.js";
+export { DavitError } from "./engine/error.js";
+export type { Argument, Jitted, Result } from "./engine/jit.js";
+export type { Firing } from "./engine/listen.js";
+export type { EngineOptions } from "./engine/options.js";
+export type { Program } from "./engine/program.js";
+export type { CallHandler, CallResult } from "./engine/slots.js";
+export { Tensor } from "./engine/tensor.js";
+export { decodeGraph, encodeGraph, graphHash } from "./graph/canonical.js";
+export { GraphError } from "./graph/error.js";
+export type { Graph, GraphFunction, GraphNode } from "./graph/graph.js";
+export type { Summary } from "./hooks/event.js";
+export type { Match } from "./hooks/match.js";
+export type { Delivery, Policy, View } from "./hooks/policy.js";
+export type { Watch } from "./hooks/router.js";
+export type { Dtype, TensorType } from "./tensor/dtype.js";
+export type { NestedArray, TensorLike, TypedArray } from "./tensor/values.js";
+export * from "./trace/index.js";

@@ -1,0 +1,234 @@
+import { createHash } from "node:crypto";
+import { GraphError } from "../graph/error.js";
+import type { Attributes, Graph, GraphFunction, GraphNode } from "../graph/graph.js";
+import { checkCall } from "../graph/ops/index.js";
+import { native, type ValueId } from "../native.js";
+import { formatType, type TensorType } from "../tensor/dtype.js";
+import { type TensorLike, toBytes } from "../tensor/values.js";
+import { Traced } from "./traced.js";
+
+/** A tensor that exists already; used inside a traced function it becomes a constant of the program. */
+export interface Captured {
+  readonly type: TensorType;
+  readonly value: ValueId;
+}
+
+/** A function that a custom call of the program is bound to when it runs. */
+export interface Slot {
+  /** The custom call's id. */
+  readonly id: Uint8Array;
+  readonly handler: (...values: never[]) => unknown;
+}
+
+interface PendingNode {
+  readonly op: string;
+  readonly inputs: readonly (Traced | null)[];
+  readonly attributes: Attributes;
+  readonly outputs: readonly Traced[];
+  label: string | undefined;
+}
+
+/** One function while it is traced. */
+export class FunctionBuilder {
+  readonly parameters: Traced[] = [];
+  /** Values of the parent that this function uses, and what they are called here. */
+  readonly captures = new Map<Traced, Traced>();
+  readonly nodes: PendingNode[] = [];
+  readonly #constants = new Map<Captured, Traced>();
+
+  constructor(
+    readonly context: TraceContext,
+    readonly name: string,
+    readonly parent: FunctionBuilder | undefined,
+    /** Its number in the graph. A function begins before those that it calls, so theirs are higher. */
+    readonly index: number,
+  ) {}
+
+  parameter(type: TensorType): Traced {
+    const traced = new Traced(this, type);
+    this.parameters.push(traced);
+    return traced;
+  }
+
+  /** A value as this function sees it: its own, or one of an enclosing function, which becomes an operand. */
+  use(value: Traced): Traced {
+    if (value.builder === this) return value;
+    const known = this.captures.get(value);
+    if (known !== undefined) return known;
+    if (this.parent === undefined) {
+      throw new GraphError(
+        "value_escaped",
+        `a traced ${formatType(value.type)} is used outside the function that made it`,
+        { expected: "a value of this function or of one around it" },
+      );
+    }
+    const outer = this.parent.use(value);
+    const inner = this.captures.get(outer) ?? new Traced(this, value.type);
+    this.captures.set(outer, inner);
+    this.captures.set(value, inner);
+    return inner;
+  }
+
+  /** Values of the parent that become operands, in the order of their first use. */
+  capturedFromParent(): Traced[] {
+    return [...this.captures.keys()].filter((value) => value.builder === this.parent);
+  }
+
+  constant(value: TensorLike, type: TensorType): Traced {
+    const attributes = { dtype: type.dtype, shape: type.shape, data: toBytes(value, type) };
+    return this.add("constant", [], attributes, [type])[0] as Traced;
+  }
+
+  captured(tensor: Captured): Traced {
+    const known = this.#constants.get(tensor);
+    if (known !== undefined) return known;
+    const { dtype, shape } = tensor.type;
+    const hash = this.context.capture(tensor);
+    const made = this.add("constant", [], { dtype, shape, hash }, [tensor.type])[0] as Traced;
+    this.#constants.set(tensor, made);
+    return made;
+  }
+
+  /** An op of the table: its types are asked of MLX. */
+  call(op: string, inputs: readonly (Traced | null)[], attributes: Attributes): Traced[] {
+    const own = inputs.map((input) => (input === null ? null : this.use(input)));
+    const types = own.map((input) => input?.type ?? null);
+    const details = { op, label: this.context.labelFor(op), inputs: types };
+    checkCall({ op, inputs: types, attributes });
+    try {
+      return this.add(op, own, attributes, native().inferTypes(op, types, attributes));
+    } catch (error) {
+      if (error instanceof GraphError) throw error.within(details);
+      const { code = "mlx", message } = error as Error & { code?: string };
+      throw new GraphError(code === "mlx" ? "op_refused" : code, message, {
+        ...details,
+        cause: error,
+      });
+    }
+  }
+
+  /** A node whose types are known. */
+  add(
+    op: string,
+    inputs: readonly (Traced | null)[],
+    attributes: Attributes,
+    types: readonly TensorType[],
+  ): Traced[] {
+    const outputs = types.map((type) => new Traced(this, type));
+    const label = this.context.labelFor(op);
+    this.nodes.push({ op, inputs, attributes, outputs, label });
+    return outputs;
+  }
+
+  /** Names the node that made a value. */
+  labelMaker(value: Traced, label: string): void {
+    const maker = this.nodes.find((node) => node.outputs.includes(value));
+    if (maker !== undefined) maker.label = label;
+  }
+
+  /** The finished function. `captures` are the operands beyond its parameters, of the parent, in order. */
+  finish(results: readonly Traced[], captures: readonly Traced[] = []): GraphFunction {
+    const numbers = new Map<Traced, number>();
+    const number = (value: Traced) => numbers.set(value, numbers.size);
+    const captured = captures.map(
+      (outer) => this.captures.get(outer) ?? new Traced(this, outer.type),
+    );
+    const parameters = [...this.parameters, ...captured];
+    parameters.forEach(number);
+    const nodes = this.nodes.map((node): GraphNode => {
+      const inputs = node.inputs.map((input) =>
+        input === null ? -1 : (numbers.get(input) as number),
+      );
+      node.outputs.forEach(number);
+      const { op, attributes, label } = node;
+      const outputs = node.outputs.length;
+      return label === undefined
+        ? { op, inputs, attributes, outputs }
+        : { op, inputs, attributes, outputs, label };
+    });
+    return {
+      name: this.name,
+      parameters: parameters.map((parameter) => parameter.type),
+      nodes,
+      results: results.map((result) => numbers.get(result) as number),
+    };
+  }
+}
+
+/** A program while it is traced: its functions, labels, captured tensors and bound functions. */
+export class TraceContext {
+  /** The trace under way: tracing is synchronous, so there is one at a time, or one inside another. */
+  static current: TraceContext | undefined;
+
+  readonly functions: (GraphFunction | undefined)[] = [];
+  readonly captures = new Map<string, Captured>();
+  readonly slots: Slot[] = [];
+  readonly #hashes = new Map<Captured, Uint8Array>();
+  readonly #labels: string[] = [];
+  #builder: FunctionBuilder | undefined;
+
+  /** The function under way. */
+  get builder(): FunctionBuilder {
+    return this.#builder as FunctionBuilder;
+  }
+
+  /** Begins a function inside the one under way. */
+  begin(name: string): FunctionBuilder {
+    const parent = this.#builder;
+    const builder = new FunctionBuilder(this, name, parent, this.functions.length);
+    this.functions.push(undefined);
+    return builder;
+  }
+
+  /** Runs a part of the trace in a function. */
+  inside<T>(builder: FunctionBuilder, part: () => T): T {
+    const outer = this.#builder;
+    this.#builder = builder;
+    try {
+      return part();
+    } finally {
+      this.#builder = outer;
+    }
+  }
+
+  /** The path of a label scope. */
+  scoped<T>(label: string, part: (path: string) => T): T {
+    this.#labels.push(label);
+    try {
+      return part(this.#labels.join("."));
+    } finally {
+      this.#labels.pop();
+    }
+  }
+
+  labelFor(op: string): string | undefined {
+    return this.#labels.length === 0 ? undefined : `${this.#labels.join(".")}.${op}`;
+  }
+
+  /** The name of a captured tensor in the graph: a hash of its number here, since its bytes may not be computed yet. */
+  capture(tensor: Captured): Uint8Array {
+    const known = this.#hashes.get(tensor);
+    if (known !== undefined) return known;
+    const hash = createHash("sha256").update(`capture:${this.#hashes.size}`).digest();
+    this.#hashes.set(tensor, hash);
+    this.captures.set(hash.toString("hex"), tensor);
+    return hash;
+  }
+
+  graph(): Graph {
+    return { functions: this.functions as GraphFunction[] };
+  }
+}
+
+/**
+ * The trace under way.
+ * @throws GraphError `not_tracing`
+ */
+export function currentTrace(what: string): TraceContext {
+  if (TraceContext.current === undefined) {
+    throw new GraphError("not_tracing", `${what} was called outside a traced function`, {
+      expected: "a call inside the function given to engine.jit or trace",
+    });
+  }
+  return TraceContext.current;
+}

@@ -1,0 +1,147 @@
+import type { Attributes } from "../graph/graph.js";
+import { OPS, type OpName } from "../graph/ops/index.js";
+import type { AttributeKind, AttributeSpec, OpSpec } from "../graph/ops/spec.js";
+import type { Dtype, TensorType } from "../tensor/dtype.js";
+import { currentTrace } from "./builder.js";
+import { type Operand, operandType, toTraced } from "./operand.js";
+import type { Traced } from "./traced.js";
+import { isPlainObject } from "./tree.js";
+
+/** What each kind of attribute is in JavaScript. */
+interface KindType extends Record<AttributeKind, unknown> {
+  bool: boolean;
+  int: number | bigint;
+  ints: readonly (number | bigint)[];
+  float: number;
+  floats: readonly number[];
+  string: string;
+  strings: readonly string[];
+  dtype: Dtype;
+  bytes: Uint8Array;
+  function: number;
+  functions: readonly number[];
+  types: readonly TensorType[];
+}
+
+type AttributeType<S extends AttributeSpec> = S extends { readonly values: readonly (infer V)[] }
+  ? V
+  : KindType[S["kind"]];
+
+type OptionalNames<A extends OpSpec["attributes"]> = {
+  [K in keyof A]: A[K] extends { readonly optional: true } ? K : never;
+}[keyof A];
+
+type AttributesOf<A extends OpSpec["attributes"]> = {
+  readonly [K in Exclude<keyof A, OptionalNames<A>>]: AttributeType<A[K]>;
+} & { readonly [K in OptionalNames<A>]?: AttributeType<A[K]> };
+
+type AttributeArgument<A extends OpSpec["attributes"]> = keyof A extends never
+  ? []
+  : Exclude<keyof A, OptionalNames<A>> extends never
+    ? [attributes?: AttributesOf<A>]
+    : [attributes: AttributesOf<A>];
+
+type OperandArguments<Names extends readonly string[]> = Names extends readonly [
+  infer Head extends string,
+  ...infer Rest extends readonly string[],
+]
+  ? Head extends `...${string}`
+    ? [operands: readonly Operand[], ...OperandArguments<Rest>]
+    : Head extends `${string}?`
+      ? [operand: Operand | null, ...OperandArguments<Rest>]
+      : [operand: Operand, ...OperandArguments<Rest>]
+  : [];
+
+type Outputs<S extends OpSpec> = S extends { readonly outputs: infer N }
+  ? N extends 2
+    ? [Traced, Traced]
+    : N extends 3
+      ? [Traced, Traced, Traced]
+      : N extends 1
+        ? Traced
+        : Traced[]
+  : Traced;
+
+/** An op of the table as a function: its operands, then its attributes. An absent optional operand is null. */
+export type OpFunction<S extends OpSpec> = (
+  ...args: [...OperandArguments<S["operands"]>, ...AttributeArgument<S["attributes"]>]
+) => Outputs<S>;
+
+type Row<Name extends OpName> = (typeof OPS)[Name] extends infer S extends OpSpec ? S : never;
+
+type Plain = {
+  readonly [K in OpName as K extends `${string}.${string}` ? never : K]: OpFunction<Row<K>>;
+};
+
+type ModuleName = OpName extends infer K ? (K extends `${infer M}.${string}` ? M : never) : never;
+
+type Modules = {
+  readonly [M in ModuleName]: {
+    readonly [K in OpName as K extends `${M}.${infer Name}` ? Name : never]: OpFunction<Row<K>>;
+  };
+};
+
+/** Every op of the table by MLX's name, as a function for traced code: `mx.add(a, b)`, `mx.fast.rms_norm(…)`. */
+export type Mx = Plain & Modules;
+
+function makeFunction(op: string, spec: OpSpec) {
+  return (...args: unknown[]): Traced | Traced[] => {
+    const trace = currentTrace(`mx.${op}`);
+    const rest = [...args];
+    const attributes =
+      isPlainObject(rest.at(-1)) && !operandType(rest.at(-1) as Operand)
+        ? (rest.pop() as Attributes)
+        : {};
+    const names: string[] = [];
+    const operands: (Operand | null)[] = [];
+    spec.operands.forEach((name, index) => {
+      const variadic = name.startsWith("...");
+      const given = variadic
+        ? ((rest[index] ?? []) as Operand[])
+        : [(rest[index] ?? null) as Operand];
+      for (const operand of given) {
+        names.push(name.replace(/^\.\.\.|\?$/g, ""));
+        operands.push(operand);
+      }
+    });
+    if (rest.length > spec.operands.length) {
+      throw new TypeError(
+        `mx.${op} takes ${spec.operands.length} operands (${spec.operands.join(", ")}), not ${rest.length}`,
+      );
+    }
+    const missing = operands.findIndex(
+      (operand, index) => operand === null && !spec.operands[index]?.endsWith("?"),
+    );
+    if (missing >= 0) {
+      throw new TypeError(`mx.${op}: operand "${names[missing]}" is missing`);
+    }
+    while (operands.at(-1) === null) operands.pop();
+    const beside = operands.map(operandType).find((type) => type !== undefined)?.dtype;
+    const { builder } = trace;
+    const inputs = operands.map((operand, index) =>
+      operand === null ? null : toTraced(builder, operand, names[index] as string, beside),
+    );
+    const present = Object.fromEntries(
+      Object.entries(attributes).filter(([, value]) => value !== undefined),
+    );
+    const outputs = builder.call(op, inputs, present);
+    return spec.outputs === undefined || spec.outputs === 1 ? (outputs[0] as Traced) : outputs;
+  };
+}
+
+function makeFunctions(): Mx {
+  const functions: Record<string, unknown> = {};
+  for (const [op, spec] of Object.entries(OPS) as [string, OpSpec][]) {
+    const [first, second] = op.split(".") as [string, string | undefined];
+    if (second === undefined) {
+      functions[first] = makeFunction(op, spec);
+    } else {
+      functions[first] ??= {};
+      (functions[first] as Record<string, unknown>)[second] = makeFunction(op, spec);
+    }
+  }
+  return functions as Mx;
+}
+
+/** Tensor functions in MLX's names, for functions that are traced. */
+export const mx: Mx = makeFunctions();

@@ -1,0 +1,52 @@
+import type { ValueId } from "../native.js";
+import type { Dtype, TensorType } from "../tensor/dtype.js";
+import { type TensorLike, typeOfValue } from "../tensor/values.js";
+import type { Captured, FunctionBuilder } from "./builder.js";
+import { Traced } from "./traced.js";
+
+/** What an op takes: a traced value, a tensor, or something that a constant is made of. */
+export type Operand = Traced | Captured | TensorLike;
+
+/** Tells a tensor of an engine. */
+export function isCaptured(value: unknown): value is Captured {
+  const { type, value: id } = (value ?? {}) as { type?: TensorType; value?: ValueId };
+  return typeof id === "number" && typeof type?.dtype === "string";
+}
+
+/** The type of an operand that has one before it is used; undefined for what takes the type of others. */
+export function operandType(operand: Operand | null): TensorType | undefined {
+  if (operand instanceof Traced || isCaptured(operand)) return operand.type;
+  return undefined;
+}
+
+/** Operands that hold positions rather than values of the other operands' kind. */
+const POSITIONS = /^(indices|index|start|starts|lhs_indices|rhs_indices|offset)$/;
+
+/**
+ * Makes an operand a value of a function. Numbers are weakly typed, as Python scalars are in MLX: they take
+ * the dtype of the tensors beside them, if it can hold them.
+ */
+export function toTraced(
+  builder: FunctionBuilder,
+  operand: Operand,
+  name: string,
+  beside: Dtype | undefined,
+): Traced {
+  if (operand instanceof Traced) return builder.use(operand);
+  if (isCaptured(operand)) return builder.captured(operand);
+  const dtype = POSITIONS.test(name) ? "int32" : weakDtype(operand, beside);
+  return builder.constant(operand, typeOfValue(operand, dtype));
+}
+
+const INTEGER = /^u?int/;
+
+function weakDtype(value: TensorLike, beside: Dtype | undefined): Dtype | undefined {
+  if (typeof value === "number") {
+    if (beside === undefined) return undefined;
+    if (beside === "bool") return Number.isInteger(value) ? "int32" : "float32";
+    return INTEGER.test(beside) && !Number.isInteger(value) ? "float32" : beside;
+  }
+  if (typeof value === "bigint")
+    return beside === undefined || beside === "bool" ? undefined : beside;
+  return undefined;
+}

@@ -1,0 +1,58 @@
+import type { Graph } from "../graph/graph.js";
+import type { TensorType } from "../tensor/dtype.js";
+import { type Captured, type Slot, TraceContext } from "./builder.js";
+import type { OperandLeaf, OperandTree } from "./control.js";
+import { toTraced } from "./operand.js";
+import type { Traced } from "./traced.js";
+import { type Flat, flatten, type Tree } from "./tree.js";
+
+/** A function that was traced. */
+export interface TraceResult {
+  readonly graph: Graph;
+  /** Tensors that the function used; the graph names them by these hex strings, as hashes of constants. */
+  readonly captures: ReadonlyMap<string, Captured>;
+  /** Functions that hooks and calls of the graph are bound to. */
+  readonly slots: readonly Slot[];
+  /** How the graph's results make up what the function returned. */
+  readonly results: Flat<OperandLeaf>;
+}
+
+/**
+ * Runs a function once on values that stand for tensors of given types, and records what it does as a graph.
+ * `types` holds trees of types, one for each argument.
+ * @throws GraphError that names the op, its label and its operands' types, from the line that called it.
+ */
+export function trace<Args extends readonly Tree<Traced>[]>(
+  fn: (...args: Args) => OperandTree,
+  types: readonly Tree<TensorTypeLeaf>[],
+  name = fn.name === "" ? "main" : fn.name,
+): TraceResult {
+  const context = new TraceContext();
+  const outer = TraceContext.current;
+  TraceContext.current = context;
+  try {
+    const builder = context.begin(name);
+    return context.inside(builder, () => {
+      const args = types.map((tree) => {
+        const flat = flatten<TensorTypeLeaf>(tree);
+        return flat.rebuild(flat.leaves.map(({ type }) => builder.parameter(type)));
+      });
+      const results = flatten<OperandLeaf>(fn(...(args as unknown as Args)));
+      const traced = results.leaves.map((leaf) => toTraced(builder, leaf, "", undefined));
+      context.functions[builder.index] = builder.finish(traced);
+      return { graph: context.graph(), captures: context.captures, slots: context.slots, results };
+    });
+  } finally {
+    TraceContext.current = outer;
+  }
+}
+
+/** A leaf of an argument: a type, wrapped so that it is not taken for a part of the tree. */
+export class TensorTypeLeaf {
+  constructor(readonly type: TensorType) {}
+}
+
+/** An argument of a type. */
+export function ofType(type: TensorType): TensorTypeLeaf {
+  return new TensorTypeLeaf(type);
+}

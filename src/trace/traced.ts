@@ -1,0 +1,38 @@
+import { type Dtype, formatType, type TensorType } from "../tensor/dtype.js";
+import type { FunctionBuilder } from "./builder.js";
+
+/** A value of a function that is being traced: its type is known, its elements are not. */
+export class Traced {
+  readonly type: TensorType;
+
+  constructor(
+    /** The function that it belongs to. */
+    readonly builder: FunctionBuilder,
+    type: TensorType,
+  ) {
+    this.type = type;
+  }
+
+  get dtype(): Dtype {
+    return this.type.dtype;
+  }
+
+  get shape(): readonly number[] {
+    return this.type.shape;
+  }
+
+  get ndim(): number {
+    return this.type.shape.length;
+  }
+
+  /** Refuses arithmetic in JavaScript, which would give NaN: a traced value has no elements yet. */
+  [Symbol.toPrimitive](): never {
+    throw new TypeError(
+      `a traced ${formatType(this.type)} has no value yet; use the functions of mx, such as mx.add(a, b)`,
+    );
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `Traced ${formatType(this.type)}`;
+  }
+}
