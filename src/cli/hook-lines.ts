@@ -1,0 +1,34 @@
+import type { HookEvent, Summary } from "../hooks/event.js";
+import { formatType, type TensorType } from "../tensor/dtype.js";
+import { formatTensor } from "../tensor/format.js";
+
+/** Prints one firing: a line for every operand, with its summary or, below it, its values. */
+export function hookLines(event: HookEvent): string {
+  const { site, seq, path, dropped } = event;
+  const name = site.label ?? site.name ?? `${site.function}#${site.node}`;
+  const loop = path.length === 0 ? "" : ` [${path.join(", ")}]`;
+  const lost = dropped === 0 ? "" : ` (${dropped} left out)`;
+  return event.values
+    .map((value, index) => {
+      const type = site.types[index] as TensorType;
+      const head = `${name}${loop} #${seq} ${formatType(type)}${lost}`;
+      return value instanceof Uint8Array
+        ? `${head}\n${formatTensor(value, type)}`
+        : `${head}  ${summaryText(value)}`;
+    })
+    .join("\n");
+}
+
+function summaryText(summary: Summary): string {
+  const parts = (["min", "max", "mean", "std"] as const).map(
+    (key) => `${key} ${short(summary[key])}`,
+  );
+  for (const key of ["nan", "inf"] as const) {
+    if (summary[key] > 0) parts.push(`${key} ${summary[key]}`);
+  }
+  return parts.join("  ");
+}
+
+function short(value: number): string {
+  return Number.isFinite(value) ? String(Number(value.toPrecision(5))) : String(value);
+}

@@ -1,0 +1,119 @@
+import { once } from "node:events";
+import type { Engine } from "../engine/engine.js";
+import type { Tensor } from "../engine/tensor.js";
+import { type FileArray, writeTensors } from "../files/index.js";
+import type { HookEvent } from "../hooks/event.js";
+import type { WatchRequest } from "../hooks/router.js";
+import { formatType } from "../tensor/dtype.js";
+import { type Arguments, type Command, type ExitCode, single } from "./command.js";
+import { findConstants } from "./constants.js";
+import { ENGINE_HELP, ENGINE_OPTIONS, engineOptions } from "./engine-options.js";
+import { parametersOf, readGraph } from "./graph-file.js";
+import { hookLines } from "./hook-lines.js";
+import { type InputSource, resolveInputs } from "./inputs.js";
+
+/** `davit run`: one run of a graph file, on files, with its hooks on the terminal. */
+export const run: Command = {
+  summary: "run a graph on tensors from files and watch its hooks",
+  help: `Usage: davit run GRAPH [OPTIONS]
+
+Runs a graph file once. Inputs, constants and results are .npy, .npz or .safetensors files.
+
+  --input [N=]FILE[:TENSOR]   the value of parameter N, or of the next one; TENSOR names one in a
+                              .npz or .safetensors file. Repeat it for every parameter
+  --constants FILE            a .safetensors file with constants that the graph names by hash
+  --hook GLOB                 print a summary of every hook whose label matches, as it fires
+  --probe GLOB                the same for every node whose label matches
+  --values                    print the values instead of summaries
+  --out FILE                  write the results, named 0, 1, ...; without it they are printed
+${ENGINE_HELP}
+  --help                      this text
+
+Ctrl+C cancels the run. Exit codes: 0 done, 1 failed, 2 called wrongly.
+
+Example: davit run model.davit --input x.npy --hook 'encoder.*' --out y.npz`,
+  options: {
+    input: { type: "string", multiple: true },
+    constants: { type: "string", multiple: true },
+    hook: { type: "string", multiple: true },
+    probe: { type: "string", multiple: true },
+    values: { type: "boolean" },
+    out: { type: "string" },
+    ...ENGINE_OPTIONS,
+  },
+  positionals: ["GRAPH"],
+  run: runGraph,
+};
+
+async function runGraph(args: Arguments): Promise<ExitCode> {
+  const [path] = args.positionals as [string];
+  const graph = await readGraph(path);
+  const parameters = parametersOf(graph);
+  const sources = await resolveInputs(args.values.get("input") ?? [], parameters);
+  const constants = await findConstants(graph, args.values.get("constants") ?? []);
+  const options = engineOptions(args);
+  const engine = (await import("../engine/engine.js")).Engine.create(options);
+  const cancelled = new AbortController();
+  const cancel = () => cancelled.abort("Ctrl+C");
+  process.once("SIGINT", cancel);
+  try {
+    const bound = new Map([...constants].map(([hash, source]) => [hash, tensorOf(engine, source)]));
+    const program = engine.load(
+      graph,
+      new Map([...bound].map(([hash, tensor]) => [hash, tensor.value])),
+    );
+    const watch = engine.hooks.subscribeRun(
+      program,
+      wishes(args).map((wish) => ({ ...wish, handler: print })),
+    );
+    const inputs = sources.map((source) => tensorOf(engine, source));
+    const started = performance.now();
+    const { outputs, done } = engine.run(program, inputs, {
+      signal: cancelled.signal,
+      watches: watch.watches,
+    });
+    await done;
+    watch.close();
+    const took = (performance.now() - started).toFixed(1);
+    console.error(`${path}: ${outputs.length} results in ${took} ms`);
+    await deliver(outputs, single(args, "out"));
+  } finally {
+    process.off("SIGINT", cancel);
+    await engine.close();
+  }
+  return 0;
+}
+
+function tensorOf(engine: Engine, source: InputSource): Tensor {
+  return source.kind === "array"
+    ? engine.fromBytes(source.array.bytes, source.array.type)
+    : engine.fileTensor(source.path, source.range.offset, source.range.type);
+}
+
+/** What the command line wants to see of the run. */
+function wishes(args: Arguments): WatchRequest[] {
+  const view = args.flags.has("values") ? "full" : "summary";
+  return [
+    ...(args.values.get("hook") ?? []).map((label) => ({ match: { label }, view }) as const),
+    ...(args.values.get("probe") ?? []).map((probe) => ({ match: { probe }, view }) as const),
+  ];
+}
+
+/** Prints an event. While a slow reader of our output catches up, the event stays in flight, and the run waits. */
+function print(event: HookEvent): unknown {
+  return process.stdout.write(`${hookLines(event)}\n`) ? undefined : once(process.stdout, "drain");
+}
+
+async function deliver(outputs: readonly Tensor[], path: string | undefined): Promise<void> {
+  if (path === undefined) {
+    for (const [index, output] of outputs.entries()) {
+      console.log(`${index}: ${formatType(output.type)}\n${await output.format()}`);
+    }
+    return;
+  }
+  const arrays = new Map<string, FileArray>();
+  for (const [index, output] of outputs.entries()) {
+    arrays.set(String(index), { type: output.type, bytes: await output.bytes() });
+  }
+  await writeTensors(path, arrays);
+}
