@@ -6,6 +6,16 @@ export type { EngineOptions } from "./engine/options.js";
 export type { Program } from "./engine/program.js";
 export type { CallHandler, CallResult } from "./engine/slots.js";
 export { Tensor } from "./engine/tensor.js";
+export {
+  type FileArray,
+  FileError,
+  type FileRange,
+  openSafetensors,
+  readSafetensor,
+  readTensors,
+  type Safetensors,
+  writeTensors,
+} from "./files/index.js";
 export { decodeGraph, encodeGraph, graphHash } from "./graph/canonical.js";
 export { GraphError } from "./graph/error.js";
 export type { Graph, GraphFunction, GraphNode } from "./graph/graph.js";
