@@ -1,8 +1,15 @@
 import type { Dtype } from "../../tensor/dtype.js";
+import { CONVOLUTION } from "./convolution.js";
 import { CREATION } from "./creation.js";
 import { type Device, UNSUPPORTED } from "./dtypes.js";
 import { ELEMENTWISE } from "./elementwise.js";
+import { FAST } from "./fast.js";
+import { FFT } from "./fft.js";
 import { refuse } from "./guards.js";
+import { INDEXING } from "./indexing.js";
+import { LINALG } from "./linalg.js";
+import { MATMUL } from "./matmul.js";
+import { QUANTIZATION } from "./quantization.js";
 import { RANDOM } from "./random.js";
 import { REDUCTION } from "./reduction.js";
 import { SHAPE_OPS } from "./shape.js";
@@ -19,6 +26,13 @@ export const OPS = {
   ...SORTING,
   ...SHAPE_OPS,
   ...RANDOM,
+  ...MATMUL,
+  ...CONVOLUTION,
+  ...INDEXING,
+  ...FFT,
+  ...LINALG,
+  ...FAST,
+  ...QUANTIZATION,
 } as const;
 
 /** A name of the op table. */
