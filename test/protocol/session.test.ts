@@ -4,9 +4,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { Engine } from "../../src/engine/engine.js";
 import { FrameEncoder } from "../../src/protocol/frame.js";
 import { createHost, type Host } from "../../src/protocol/host.js";
-import { Session } from "../../src/protocol/session.js";
-import { f32, floats, TestClient } from "../support/client.js";
+import type { Session } from "../../src/protocol/session.js";
+import { f32, floats, type TestClient } from "../support/client.js";
 import { graph, increment } from "../support/graphs.js";
+import { openSession } from "../support/session.js";
 
 const F32x4 = ["float32", [4]];
 
@@ -30,24 +31,10 @@ beforeEach(async () => {
 
 afterEach(() => session.close());
 
-/** A session whose frames go straight to a client. */
 function open(limits: Partial<Host["limits"]> = {}): TestClient {
-  const made = new TestClient((payload) => session.receive(payload));
-  closed = new Promise((resolve) => {
-    session = new Session(
-      { ...host, limits: { ...host.limits, ...limits } },
-      {
-        write: (parts) => {
-          made.take(Buffer.concat(Array.isArray(parts) ? parts : [parts]));
-          return true;
-        },
-        pendingBytes: 0,
-        drain: async () => {},
-        close: async () => resolve(),
-      },
-    );
-  });
-  return made;
+  const opened = openSession(host, limits);
+  ({ session, closed } = opened);
+  return opened.client;
 }
 
 describe("hello", () => {

@@ -1,0 +1,357 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { Engine } from "../../src/engine/engine.js";
+import type { Graph } from "../../src/graph/graph.js";
+import { namedId } from "../../src/hooks/ids.js";
+import { createHost, type Host } from "../../src/protocol/host.js";
+import type { Session } from "../../src/protocol/session.js";
+import { f32, floats, type Message, type TestClient } from "../support/client.js";
+import { constant, customCall, graph, hooked } from "../support/graphs.js";
+import { openSession } from "../support/session.js";
+
+const F32x4 = ["float32", [4]];
+
+let engine: Engine;
+let host: Host;
+let client: TestClient;
+let session: Session;
+
+beforeAll(() => {
+  engine = Engine.create({ lanes: 2 });
+  host = createHost(engine);
+});
+
+afterAll(() => engine.close());
+
+beforeEach(async () => {
+  ({ client, session } = openSession(host));
+  await client.hello();
+});
+
+afterEach(() => session.close());
+
+/** Starts a run of program 1 on one vector. */
+function run(options: object = {}, ...values: number[]): number {
+  const x = values.length === 0 ? [1, 2, 3, 4] : values;
+  return client.send(
+    ["run", 1, 1, [["inline", ["float32", [x.length]], 0]], [null], options],
+    [f32(...x)],
+  );
+}
+
+/** The events of one stream so far, in order, each with its site. */
+function eventsOf(request: number, from = client): Record<string, unknown>[] {
+  const sites = new Map<number, Record<string, unknown>>();
+  const events: Record<string, unknown>[] = [];
+  for (const message of from.received) {
+    if (message.request !== request) continue;
+    if (message.type === "sites") for (const site of message.args[0]) sites.set(site.index, site);
+    if (message.type !== "events") continue;
+    for (const [index, subscription, of, seq, path, dropped, values] of message.args[0]) {
+      const site = sites.get(index);
+      expect(site).toBeDefined();
+      events.push({ site, subscription, run: of, seq, path, dropped, values, message });
+    }
+  }
+  return events;
+}
+
+const firstFloat = (event: Record<string, unknown> | undefined) =>
+  floats((event?.values as Uint8Array[] | undefined)?.[0])[0];
+
+describe("a standing subscription", () => {
+  it("declares a site once, and gets every event of it with all that is told", async () => {
+    await client.load(1, hooked());
+    const subscription = client.send(["subscribe", ["name", "sum"], "every", "full"]);
+    await client.answer(subscription);
+    const runs = [run(), run({}, 5, 6, 7, 8)];
+    for (const one of runs) await client.answer(one);
+    const events = eventsOf(subscription);
+    expect(events).toMatchObject([
+      { subscription: 0, run: runs[0], seq: 0, path: [], dropped: 0 },
+      { subscription: 0, run: runs[1], seq: 0, path: [], dropped: 0 },
+    ]);
+    expect(events.map(({ values }) => floats((values as Uint8Array[])[0]))).toEqual([
+      [2, 3, 4, 5],
+      [6, 7, 8, 9],
+    ]);
+    expect(events[0]?.site).toEqual({
+      ...{ index: 0, program: 1, site: 2, node: 2, function: "main", kind: "hook" },
+      ...{ id: namedId("sum"), name: "sum", label: "layer.0.sum", types: [F32x4] },
+    });
+    expect(client.received.filter(({ type }) => type === "sites")).toHaveLength(1);
+  });
+
+  it("gets all events of a run before the run's answer", async () => {
+    await client.load(1, hooked());
+    const subscription = client.send(["subscribe", ["all"]]);
+    const requests = Array.from({ length: 300 }, () => run());
+    await Promise.all(requests.map((one) => client.answer(one)));
+    const events = eventsOf(subscription);
+    expect(events).toHaveLength(300);
+    const places = new Map(client.received.map((message, place) => [message, place]));
+    for (const event of events) {
+      const answer = client.received.findIndex(
+        ({ request, type }) => request === event.run && type === "ok",
+      );
+      expect(places.get(event.message as Message)).toBeLessThan(answer);
+    }
+  });
+
+  it.each([
+    [["id", namedId("sum")], 1],
+    [["label", "layer.*.sum"], 1],
+    [["label", "layer.1.*"], 0],
+    [["name", "nobody"], 0],
+    [["probe", "layer.0.*"], 2],
+  ])("of %j fires %i times a run", async (match, count) => {
+    const subscription = client.send(["subscribe", match]);
+    await client.load(1, hooked());
+    await client.answer(run());
+    expect(eventsOf(subscription)).toHaveLength(count);
+  });
+
+  it("sees the runs of other sessions, without their numbers", async () => {
+    const other = openSession(host);
+    await other.client.hello();
+    const subscription = other.client.send(["subscribe", ["name", "sum"]]);
+    await client.load(1, hooked());
+    await client.answer(run());
+    const [event] = eventsOf(subscription, other.client);
+    expect(event).toMatchObject({ run: 0 });
+    expect(event?.site).not.toHaveProperty("program");
+    other.session.close();
+  });
+
+  it("gets nothing after it was taken back", async () => {
+    await client.load(1, hooked());
+    const subscription = client.send(["subscribe", ["all"]]);
+    await client.answer(run());
+    client.tell(["unsubscribe", subscription]);
+    await client.answer(run());
+    expect(eventsOf(subscription)).toHaveLength(1);
+  });
+
+  it("gets slices, summaries, and large values as attachments", async () => {
+    const length = 2000;
+    await client.load(1, hooked([length]));
+    const slice = client.send(["subscribe", ["all"], "every", ["slice", [1998], [10]]]);
+    const summary = client.send(["subscribe", ["all"], "every", ["summary", 2]]);
+    const full = client.send(["subscribe", ["all"], "every", "full"]);
+    const values = Array.from({ length }, (_, index) => index);
+    values[7] = Number.NaN;
+    await client.answer(run({}, ...values));
+    expect(eventsOf(slice).map(({ values }) => floats((values as Uint8Array[])[0]))).toEqual([
+      [1999, 2000],
+    ]);
+    const [{ values: summaries } = { values: [] }] = eventsOf(summary);
+    expect(summaries).toMatchObject([{ count: 2000, nan: 1, inf: 0, min: 1, max: 2000 }]);
+    expect((summaries as { histogram: number[] }[])[0]?.histogram).toEqual([999, 1000]);
+    const [event] = eventsOf(full) as [Record<string, unknown>];
+    expect(event.values).toEqual([["attachment", 0]]);
+    const { attachments } = event.message as Message;
+    expect(floats(attachments[0]).slice(0, 4)).toEqual([1, 2, 3, 4]);
+    expect(attachments[0]).toHaveLength(4 * length);
+  });
+
+  it.each([
+    ["an unknown match", ["subscribe", ["sometimes"]], "bad_message"],
+    ["a short id", ["subscribe", ["id", new Uint8Array(3)]], "bad_message"],
+    ["an unknown policy", ["subscribe", ["all"], "never"], "bad_message"],
+    ["a sample of none", ["subscribe", ["all"], ["sample", 0]], "bad_policy"],
+    ["a view of nothing", ["subscribe", ["all"], "every", "some"], "bad_message"],
+    ["a slice of text", ["subscribe", ["all"], "every", ["slice", "a", [1]]], "bad_view"],
+  ])("with %s is refused", async (_, message, code) => {
+    expect((await client.ask(message)).args[0].code).toBe(code);
+  });
+});
+
+describe("credit", () => {
+  it("holds a run up until it is given back", async () => {
+    const { client: slow, session: own } = openSession(host);
+    // Two events of 16 + 64 bytes fit.
+    await slow.hello({ hook_credit: 160 });
+    await slow.load(1, hooked());
+    const subscription = slow.send(["subscribe", ["all"]]);
+    const requests = Array.from({ length: 5 }, () =>
+      slow.send(["run", 1, 1, [["inline", F32x4, 0]], [null]], [f32(1, 2, 3, 4)]),
+    );
+    await slow.answer(requests[1] as number);
+    // A run of another queue that nobody watches shows that the engine goes on.
+    await client.load(1, graph([], [constant(1)], [0]));
+    await client.result(["run", 1, 1, [], [null]]);
+    expect(eventsOf(subscription, slow)).toHaveLength(2);
+    slow.tell(["consumed", 80], [], subscription);
+    await slow.answer(requests[2] as number);
+    slow.tell(["consumed", 240], [], subscription);
+    await slow.answer(requests[4] as number);
+    expect(eventsOf(subscription, slow)).toHaveLength(5);
+    own.close();
+  });
+
+  it("is no reason to wait for a subscription that is gone", async () => {
+    const { client: slow, session: own } = openSession(host);
+    await slow.hello({ hook_credit: 80 });
+    await slow.load(1, hooked());
+    const subscription = slow.send(["subscribe", ["all"]]);
+    const requests = Array.from({ length: 3 }, () =>
+      slow.send(["run", 1, 1, [["inline", F32x4, 0]], [null]], [f32(1, 2, 3, 4)]),
+    );
+    await slow.answer(requests[0] as number);
+    slow.tell(["unsubscribe", subscription]);
+    await slow.answer(requests[2] as number);
+    own.close();
+  });
+
+  it("drops and counts with a policy that may drop", async () => {
+    const { client: slow, session: own } = openSession(host);
+    await slow.hello({ hook_credit: 80 });
+    await slow.load(1, hooked());
+    const subscription = slow.send(["subscribe", ["all"], ["sample", 1]]);
+    const message = ["run", 1, 1, [["inline", F32x4, 0]], [null]];
+    for (let index = 0; index < 4; index++) await slow.result(message, [f32(1, 2, 3, 4)]);
+    slow.tell(["consumed", 80], [], subscription);
+    await slow.result(message, [f32(1, 2, 3, 4)]);
+    expect(eventsOf(subscription, slow).map(({ dropped }) => dropped)).toEqual([0, 3]);
+    own.close();
+  });
+});
+
+describe("a run's own hooks", () => {
+  it("are numbered, and reach only their run", async () => {
+    await client.load(1, hooked());
+    const plain = run();
+    const hooks = [
+      [["name", "nobody"]],
+      [["name", "sum"]],
+      [["probe", "*.add"], "every", ["slice", [0], [1]]],
+    ];
+    const watched = run({ hooks }, 5, 6, 7, 8);
+    await client.answer(plain);
+    await client.answer(watched);
+    expect(eventsOf(plain)).toEqual([]);
+    expect(eventsOf(watched)).toMatchObject([
+      { subscription: 2, run: watched, seq: 0 },
+      { subscription: 1, run: watched, seq: 1 },
+    ]);
+    expect(firstFloat(eventsOf(watched)[0])).toBe(6);
+  });
+
+  it("are gone after it: credit for them is ignored", async () => {
+    await client.load(1, hooked());
+    const watched = run({ hooks: [[["all"]]] });
+    await client.answer(watched);
+    client.tell(["consumed", 80], [], watched);
+    expect((await client.ask(["info"])).type).toBe("ok");
+  });
+
+  it("come with the run's prints, unless they are not wanted", async () => {
+    const type = { dtype: "float32" as const, shape: [4] };
+    await client.load(
+      1,
+      graph([type], [customCall("print", "p", [0]), customCall("hook", "h", [1])], [2]),
+    );
+    const both = run({ hooks: [[["name", "h"]]] });
+    const prints = run();
+    const silent = run({ print: false });
+    for (const one of [both, prints, silent]) await client.answer(one);
+    expect(eventsOf(both).map(({ subscription }) => subscription)).toEqual([-1, 0]);
+    expect(eventsOf(prints)).toMatchObject([{ subscription: -1, site: { kind: "print" } }]);
+    expect(eventsOf(silent)).toEqual([]);
+  });
+});
+
+describe("a call", () => {
+  const asking: Graph = graph(
+    [{ dtype: "float32", shape: [4] }],
+    [
+      constant(1),
+      { op: "add", inputs: [0, 1] },
+      {
+        op: "custom_call",
+        inputs: [2],
+        outputs: 1,
+        label: "ask",
+        attributes: {
+          target: "call",
+          id: namedId("ask"),
+          name: "ask",
+          results: [{ dtype: "float32", shape: [2] }],
+        } as never,
+      },
+      { op: "add", inputs: [3, 1] },
+    ],
+    [4],
+  );
+
+  const callOf = (request: number) =>
+    client.find((one) => one.request === request && one.type === "call");
+
+  beforeEach(() => client.load(1, asking));
+
+  it("waits for its reply, which flows on", async () => {
+    const request = run({ fetch: 100 });
+    const { args, attachments } = await callOf(request);
+    const [call, index, seq, path, values, results] = args;
+    expect({ index, path, values, results }).toEqual({
+      ...{ index: 0, path: [], values: [[F32x4, 0]], results: [["float32", [2]]] },
+    });
+    expect(typeof seq).toBe("number");
+    expect(floats(attachments[0])).toEqual([2, 3, 4, 5]);
+    client.tell(["reply", request, call, [["inline", ["float32", [2]], 0]]], [f32(10, 20)]);
+    expect(floats((await client.answer(request)).attachments[0])).toEqual([11, 21]);
+  });
+
+  it("takes what a run made meanwhile, by a handler that does not wait for it", async () => {
+    const request = run({ fetch: 100 });
+    const { args } = await callOf(request);
+    await client.load(
+      2,
+      graph([], [constant(7), { op: "stack", inputs: [0, 0], attributes: { axis: 0 } }], [1]),
+    );
+    client.send(["run", 1, 2, [], [50], { parent: request }]);
+    client.tell(["reply", request, args[0], [50]]);
+    client.tell(["free", [50]]);
+    expect(floats((await client.answer(request)).attachments[0])).toEqual([8, 8]);
+  });
+
+  it("fails the run when it is answered with an error, or with other types", async () => {
+    const first = run();
+    client.tell(["reply_error", first, (await callOf(first)).args[0], "raised", "oops"]);
+    expect((await client.answer(first)).args[0]).toMatchObject({ code: "raised", message: /oops/ });
+    const second = run();
+    const { args } = await callOf(second);
+    client.tell(["reply", second, args[0], [["inline", F32x4, 0]]], [f32(1, 2, 3, 4)]);
+    const { code, message } = (await client.answer(second)).args[0];
+    expect(code).toBe("reply_mismatch");
+    expect(message).toMatch(/"ask" was answered with \(float32\[4\]\); expected \(float32\[2\]\)/);
+  });
+
+  it("is answered once, and by its own session", async () => {
+    const request = run();
+    const { args } = await callOf(request);
+    const reply = ["reply", request, args[0], [["inline", ["float32", [2]], 0]]];
+    const other = openSession(host);
+    await other.client.hello();
+    other.client.tell(reply, [f32(1, 1)]);
+    const forged = await other.client.find(({ type }) => type === "error");
+    expect(forged.args[0].code).toBe("call_unknown");
+    other.session.close();
+    client.tell(reply, [f32(10, 20)]);
+    client.tell(reply, [f32(30, 40)]);
+    expect((await client.answer(request)).type).toBe("ok");
+    expect(client.received.filter(({ type }) => type === "error")).toMatchObject([
+      { request: 0, args: [{ code: "call_unknown" }] },
+    ]);
+  });
+
+  it("does not keep a run from being cancelled", async () => {
+    const request = run();
+    const { args } = await callOf(request);
+    client.tell(["cancel", request, "enough"]);
+    expect((await client.answer(request)).args[0]).toMatchObject({ code: "cancelled" });
+    client.tell(["reply", request, args[0], [["inline", ["float32", [2]], 0]]], [f32(1, 1)]);
+    expect(
+      (await client.find(({ type, request }) => type === "error" && request === 0)).args[0].code,
+    ).toBe("call_unknown");
+  });
+});
