@@ -1,0 +1,22 @@
+import { graphHash } from "./canonical.js";
+import { describeGraph } from "./describe.js";
+import type { Graph } from "./graph.js";
+import type { TypedFunction } from "./infer.js";
+
+/**
+ * A graph as plain data for `JSON.stringify`: `{hash, functions: [{name, parameters, nodes, results}]}`. Types are text;
+ * attributes are text as `printGraph` writes them, and functions are named by their index.
+ */
+export function graphToJson(graph: Graph, types?: readonly TypedFunction[]): object {
+  const functions = describeGraph(graph, types).map((item) => ({
+    name: item.name,
+    parameters: item.parameters,
+    nodes: item.nodes.map(({ index: _index, attributes, calls, ...node }) => ({
+      ...node,
+      attributes: Object.fromEntries(attributes),
+      functions: Object.fromEntries(calls),
+    })),
+    results: item.results,
+  }));
+  return { hash: graphHash(graph), functions };
+}
