@@ -7,7 +7,7 @@ import { delimiter, join } from "node:path";
 import { decode, encode } from "@msgpack/msgpack";
 import { Engine, encodeGraph, ofType, trace } from "davit-engine";
 import { openEmbedder } from "./embedder.js";
-import type { DemoResult } from "./result.js";
+import { count, type DemoResult } from "./result.js";
 
 /** Tells whether Elixir's mix is on the PATH. */
 export function hasElixir(): boolean {
@@ -50,13 +50,18 @@ export async function demoInElixir({ root, model, sentences, json }: Options): P
     const [code] = (await once(child, "exit")) as [number | null];
     if (code !== 0) throw new Error(`examples/minilm/demo.exs ended with exit code ${code}`);
     const { timings, events, embeddings } = decode(await readFile(answer)) as Answer;
-    return { host: "elixir", sentences, embeddings, events, timings };
+    const counted = { values: count(events.values), summaries: count(events.summaries) };
+    return { host: "elixir", sentences, embeddings, events: counted, timings };
   } finally {
     await rm(folder, { recursive: true });
   }
 }
 
-type Answer = Pick<DemoResult, "timings" | "events" | "embeddings">;
+/** What demo.exs writes. */
+interface Answer extends Pick<DemoResult, "timings" | "embeddings"> {
+  /** The layers that each subscriber saw, in order. */
+  readonly events: { readonly values: readonly string[]; readonly summaries: readonly string[] };
+}
 
 async function prepare(root: string, model: string, sentences: readonly string[]) {
   const engine = Engine.create({ lanes: 1 });
@@ -64,8 +69,8 @@ async function prepare(root: string, model: string, sentences: readonly string[]
     engine,
     model,
   );
-  const { count, length, ids, mask } = tokenizer.batch(sentences);
-  const shape = [count, length];
+  const { count: rows, length, ids, mask } = tokenizer.batch(sentences);
+  const shape = [rows, length];
   const inputs = [
     { type: { dtype: "int32", shape }, bytes: new Uint8Array(ids.buffer) },
     { type: { dtype: "float32", shape }, bytes: new Uint8Array(mask.buffer) },

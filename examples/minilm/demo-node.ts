@@ -1,6 +1,6 @@
 import { Engine, type Firing, type Summary, type TensorType, type View } from "davit-engine";
 import { openEmbedder } from "./embedder.js";
-import type { DemoResult } from "./result.js";
+import { count, type DemoResult } from "./result.js";
 
 interface Options {
   readonly model: string;
@@ -14,15 +14,15 @@ export async function demoInNode({ model, sentences, say }: Options): Promise<De
   const engine = Engine.create();
   const start = performance.now() - started;
   const { tokenizer, encoder, layers } = await openEmbedder(engine, model);
-  const { count, length, ids, mask } = tokenizer.batch(sentences);
-  const events = { values: [] as string[], summaries: [] as string[] };
+  const { count: rows, length, ids, mask } = tokenizer.batch(sentences);
+  const seen = { values: [] as string[], summaries: [] as string[] };
   const embed = engine.jit(encoder);
-  const watch = (who: keyof typeof events, view: View, text: (firing: Firing) => string) => {
+  const watch = (who: keyof typeof seen, view: View, text: (firing: Firing) => string) => {
     for (const layer of layers) {
       embed.on(
         layer,
         (firing) => {
-          events[who].push(layer);
+          seen[who].push(layer);
           say(`  ${who.padEnd(9)}  ${layer}  ${text(firing)}`);
         },
         { view },
@@ -31,7 +31,7 @@ export async function demoInNode({ model, sentences, say }: Options): Promise<De
   };
   watch("values", "full", valuesText);
   watch("summaries", "summary", summaryText);
-  const shape = [count, length];
+  const shape = [rows, length];
   const inputs = [
     engine.fromBytes(new Uint8Array(ids.buffer), { dtype: "int32", shape }),
     engine.fromBytes(new Uint8Array(mask.buffer), { dtype: "float32", shape }),
@@ -44,6 +44,7 @@ export async function demoInNode({ model, sentences, say }: Options): Promise<De
   await engine.close();
   say(`\nEmbedded in ${run.toFixed(0)} ms.\n`);
   similarities(sentences, embeddings, say);
+  const events = { values: count(seen.values), summaries: count(seen.summaries) };
   return { host: "node", sentences, embeddings, events, timings: { start, load: 0, run } };
 }
 

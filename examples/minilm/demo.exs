@@ -78,11 +78,11 @@ defmodule Demo do
     {name, layers}
   end
 
-  defp text(%Davit.Tensor{type: {dtype, shape} = type} = tensor) do
+  defp text(%Davit.Tensor{type: type} = tensor) do
     bytes = Davit.Tensor.to_binary(tensor)
-    size = div(byte_size(bytes), 1024)
-    <<a::float-little-32, b::float-little-32, c::float-little-32, d::float-little-32, _::binary>> = bytes
-    "#{Davit.Type.format({dtype, shape})}  #{size} KiB  #{Enum.map_join([a, b, c, d], " ", &fixed/1)} ..."
+    first = for <<x::float-little-32 <- binary_part(bytes, 0, 16)>>, do: fixed(x)
+    kib = round(byte_size(bytes) / 1024)
+    "#{Davit.Type.format(type)}  #{kib} KiB  #{Enum.join(first, " ")} ..."
   end
 
   defp text(%{min: min, max: max, mean: mean, std: std}) do

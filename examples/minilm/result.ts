@@ -5,8 +5,8 @@ export interface DemoResult {
   readonly sentences: readonly string[];
   /** One unit vector a sentence. */
   readonly embeddings: readonly (readonly number[])[];
-  /** The layers that each subscriber saw, in the order in which the events came. */
-  readonly events: { readonly values: readonly string[]; readonly summaries: readonly string[] };
+  /** For each subscriber the layers that it saw, in the order in which they came first, and how often. */
+  readonly events: Readonly<Record<"values" | "summaries", Readonly<Record<string, number>>>>;
   /** Milliseconds. */
   readonly timings: {
     /** Until the engine answered. */
@@ -16,4 +16,11 @@ export interface DemoResult {
     /** The run: reading the weights, compiling, computing. */
     readonly run: number;
   };
+}
+
+/** Counts names; keys are in the order of their first occurrence. */
+export function count(names: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1;
+  return counts;
 }
