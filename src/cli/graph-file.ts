@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { fromSystem } from "../files/error.js";
 import { decodeGraph } from "../graph/canonical.js";
+import { GraphError } from "../graph/error.js";
 import type { Graph } from "../graph/graph.js";
 import { UsageError } from "./command.js";
 
@@ -9,6 +10,9 @@ export async function readGraph(path: string): Promise<Graph> {
   try {
     return decodeGraph(await readFile(path));
   } catch (error) {
+    if (error instanceof GraphError) {
+      throw new GraphError(error.code, `${path}: ${error.reason}`, error.details);
+    }
     throw fromSystem(error, path);
   }
 }

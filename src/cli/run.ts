@@ -46,12 +46,12 @@ Example: davit run model.davit --input x.npy --hook 'encoder.*' --out y.npz`,
 };
 
 async function runGraph(args: Arguments): Promise<ExitCode> {
+  const options = engineOptions(args);
   const [path] = args.positionals as [string];
   const graph = await readGraph(path);
   const parameters = parametersOf(graph);
   const sources = await resolveInputs(args.values.get("input") ?? [], parameters);
   const constants = await findConstants(graph, args.values.get("constants") ?? []);
-  const options = engineOptions(args);
   const engine = (await import("../engine/engine.js")).Engine.create(options);
   const cancelled = new AbortController();
   const cancel = () => cancelled.abort("Ctrl+C");

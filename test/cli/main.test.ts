@@ -1,0 +1,166 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { main } from "../../src/cli/main.js";
+import { readTensors, writeTensors } from "../../src/files/index.js";
+import { encodeGraph, hashBytes } from "../../src/graph/canonical.js";
+import type { Graph } from "../../src/graph/graph.js";
+import { namedId } from "../../src/hooks/ids.js";
+import type { TensorType } from "../../src/tensor/dtype.js";
+
+const f32: TensorType = { dtype: "float32", shape: [2] };
+const floats = (...values: number[]) => ({
+  type: { dtype: "float32", shape: [values.length] } as const,
+  bytes: new Uint8Array(Float32Array.from(values).buffer),
+});
+
+const weights = floats(10, 20);
+/** `hook(x + weights) * 2`, with the weights beside the graph. */
+const graph: Graph = {
+  functions: [
+    {
+      name: "main",
+      parameters: [f32],
+      nodes: [
+        {
+          op: "constant",
+          inputs: [],
+          attributes: { ...f32, hash: Buffer.from(hashBytes(weights.bytes), "hex") },
+          outputs: 1,
+        },
+        { op: "add", inputs: [0, 1], attributes: {}, outputs: 1, label: "sum" },
+        {
+          op: "custom_call",
+          inputs: [2],
+          attributes: { target: "hook", id: namedId("seen"), name: "seen" },
+          outputs: 1,
+        },
+        { op: "add", inputs: [3, 3], attributes: {}, outputs: 1 },
+      ],
+      results: [4],
+    },
+  ],
+};
+
+let folder: string;
+let out: string;
+let err: string;
+const at = (name: string) => join(folder, name);
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "davit-cli-"));
+  await writeFile(at("g.davit"), encodeGraph(graph));
+  await writeFile(at("bad.davit"), "no graph");
+  await writeTensors(at("x.npy"), new Map([["value", floats(1, 2)]]));
+  await writeTensors(at("w.safetensors"), new Map([["w", weights]]));
+});
+afterAll(() => rm(folder, { recursive: true }));
+beforeEach(() => {
+  out = "";
+  err = "";
+  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+    out += text;
+    return true;
+  });
+  vi.spyOn(console, "log").mockImplementation((text) => {
+    out += `${text}\n`;
+  });
+  vi.spyOn(console, "error").mockImplementation((text) => {
+    err += `${text}\n`;
+  });
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe("davit", () => {
+  it("helps", async () => {
+    expect(await main(["--help"])).toBe(0);
+    for (const command of ["run", "inspect", "port", "serve", "demo"]) {
+      expect(out).toMatch(new RegExp(`^  ${command} +\\w`, "m"));
+      out = "";
+      expect(await main([command, "--help"])).toBe(0);
+      expect(out).toMatch(new RegExp(`^Usage: davit ${command}\\b`));
+      expect(out).toContain("--help");
+      await main(["--help"]);
+    }
+    expect(await main(["help", "run"])).toBe(0);
+    expect(err).toBe("");
+  });
+
+  it("tells its version", async () => {
+    expect(await main(["--version"])).toBe(0);
+    expect(out).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it.each([
+    [[], /Usage: davit COMMAND/],
+    [["isnpect"], /unknown command "isnpect"; did you mean inspect\?/],
+    [["constructor"], /unknown command "constructor"/],
+    [["inspect"], /GRAPH is missing\nTry "davit inspect --help"/],
+    [["inspect", "g", "--fromat", "dot"], /unknown option --fromat; did you mean --format\?/],
+    [
+      ["inspect", "g", "--format", "png"],
+      /--format is "png"; expected one of text, mermaid, dot, json/,
+    ],
+    [["run", "g", "--device", "tpu"], /--device is "tpu"/],
+  ])("%j is called wrongly", async (argv, message) => {
+    expect(await main(argv)).toBe(2);
+    expect(err).toMatch(message);
+    expect(out).toBe("");
+  });
+});
+
+describe("davit inspect", () => {
+  it.each([
+    ["text", /%2 = add %0, %1 : float32\[2\] {2}"sum"/],
+    ["mermaid", /^(flowchart|graph) /],
+    ["dot", /^digraph /],
+    ["json", /"op": "custom_call"/],
+  ])("prints %s", async (format, pattern) => {
+    expect(await main(["inspect", at("g.davit"), "--format", format])).toBe(0);
+    expect(out).toMatch(pattern);
+    expect(err).toBe("");
+  });
+
+  it("refuses what is no graph, with the file's name", async () => {
+    expect(await main(["inspect", at("bad.davit")])).toBe(1);
+    expect(err).toMatch(/bad\.davit: .*\[malformed_graph\]/);
+    expect(await main(["inspect", at("missing.davit")])).toBe(1);
+    expect(err).toMatch(/missing\.davit: there is no such file .*\[file_not_found\]/);
+  });
+});
+
+describe("davit run", () => {
+  const run = (...more: string[]) =>
+    main(["run", at("g.davit"), "--constants", at("w.safetensors"), ...more]);
+
+  it("prints hooks as they fire, then the results", async () => {
+    expect(await run("--input", at("x.npy"), "--hook", "*", "--values")).toBe(0);
+    expect(out).toBe(
+      "seen #0 float32[2]\narray([11, 22], dtype=float32)\n" +
+        "0: float32[2]\narray([22, 44], dtype=float32)\n",
+    );
+  });
+
+  it("prints summaries of hooks and probes", async () => {
+    expect(await run("--input", `0=${at("x.npy")}`, "--hook", "se?n", "--probe", "sum")).toBe(0);
+    expect(out).toMatch(/^sum #\d float32\[2\] {2}min 11 {2}max 22 {2}mean 16.5 {2}std 5.5$/m);
+    expect(out).toMatch(/^seen #\d float32\[2\] {2}min 11 {2}max 22 {2}mean 16.5 {2}std 5.5$/m);
+  });
+
+  it.each(["y.npy", "y.npz", "y.safetensors"])("writes %s", async (file) => {
+    expect(await run("--input", at("x.npy"), "--out", at(file))).toBe(0);
+    const [result] = (await readTensors(at(file))).values();
+    expect([...new Float32Array(Uint8Array.from(result?.bytes ?? []).buffer)]).toEqual([22, 44]);
+    expect(out).toBe("");
+  });
+
+  it("tells which input or constant is missing", async () => {
+    expect(await run()).toBe(2);
+    expect(err).toMatch(/parameter 0 has no value: --input 0=FILE with float32\[2\]/);
+    expect(await main(["run", at("g.davit"), "--input", at("x.npy")])).toBe(2);
+    expect(err).toMatch(/1 constants of the graph are in no file given with --constants/);
+  });
+});
