@@ -4,17 +4,25 @@ import { GraphError, type GraphErrorDetails } from "./error.js";
 import type { Graph, GraphFunction, GraphNode } from "./graph.js";
 import { DEFAULT_LIMITS, type GraphLimits } from "./limits.js";
 import type { OpSpec } from "./ops/spec.js";
-import { findOp, operandCounts, TABLE } from "./table.js";
+import { findOp, operandCounts } from "./table.js";
 
-/** The attributes of an op that name functions, in order. */
-export function functionsOf(node: GraphNode, table = TABLE): number[] {
-  const spec = findOp(node.op, { label: node.label }, table);
-  return Object.entries(spec.attributes).flatMap(([name, { kind }]) => {
-    const value = node.attributes[name];
-    if (value === undefined || (kind !== "function" && kind !== "functions")) return [];
-    return (Array.isArray(value) ? value : [value]) as number[];
-  });
+/** The names of each op's attributes that name functions; most have none. */
+const functionAttributes = new Map<string, readonly string[]>();
+
+/** The functions that a node calls, in the order of its row's attributes. */
+export function functionsOf(node: GraphNode): readonly number[] {
+  let names = functionAttributes.get(node.op);
+  if (names === undefined) {
+    const { attributes } = findOp(node.op, { label: node.label });
+    names = Object.keys(attributes).filter((name) => attributes[name]?.kind.startsWith("function"));
+    functionAttributes.set(node.op, names);
+  }
+  return names.length === 0
+    ? NO_FUNCTIONS
+    : names.flatMap((name) => (node.attributes[name] ?? []) as number | number[]);
 }
+
+const NO_FUNCTIONS: readonly number[] = [];
 
 /**
  * Checks that a graph from outside is well-formed: ops, operand counts, attributes, references, sizes.
