@@ -66,6 +66,15 @@ class Checkpoint : public mx::Primitive {
   void eval_gpu(const std::vector<mx::array>&, std::vector<mx::array>&) override {
     throw std::runtime_error("a checkpoint is evaluated on a CPU stream");
   }
+  std::vector<mx::array> vjp(const std::vector<mx::array>&,
+                             const std::vector<mx::array>& cotangents, const std::vector<int>&,
+                             const std::vector<mx::array>&) override {
+    return cotangents;
+  }
+  std::vector<mx::array> jvp(const std::vector<mx::array>&, const std::vector<mx::array>& tangents,
+                             const std::vector<int>&) override {
+    return tangents;
+  }
   const char* name() const override { return "DavitCheckpoint"; }
   bool is_equivalent(const Primitive&) const override { return false; }
   std::vector<mx::Shape> output_shapes(const std::vector<mx::array>& inputs) override {

@@ -3,6 +3,7 @@
 #include <mlx/backend/cpu/encoder.h>
 #include <mlx/primitives.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace davit {
@@ -91,6 +92,20 @@ class Hook : public mx::Primitive {
     return gradients;
   }
 
+  std::vector<mx::array> jvp(const std::vector<mx::array>& primals,
+                             const std::vector<mx::array>& tangents,
+                             const std::vector<int>& argnums) override {
+    std::vector<mx::array> outputs;
+    for (size_t i = 0; passes_values_ && i + 1 < primals.size(); ++i) {
+      auto at = std::find(argnums.begin(), argnums.end(), static_cast<int>(i));
+      outputs.push_back(at == argnums.end()
+                            ? mx::zeros_like(primals[i], stream())
+                            : tangents[static_cast<size_t>(at - argnums.begin())]);
+    }
+    outputs.push_back(mx::zeros({0}, mx::uint8, stream()));
+    return outputs;
+  }
+
   const char* name() const override { return "DavitHook"; }
   // Two hooks are never the same, or common subexpression elimination would merge them.
   bool is_equivalent(const Primitive&) const override { return false; }
@@ -131,6 +146,17 @@ Hooked hook(const std::vector<mx::array>& values, const mx::array& token, int si
   auto next = outputs.back();
   outputs.pop_back();
   return {std::move(outputs), std::move(next)};
+}
+
+std::vector<mx::array> watch_gradient(
+    const std::vector<mx::array>& values,
+    std::function<std::vector<mx::array>(std::vector<mx::array>)> seen) {
+  auto identity = [](const std::vector<mx::array>& inputs) { return inputs; };
+  auto watched = mx::custom_vjp(
+      identity, [seen = std::move(seen)](const std::vector<mx::array>&,
+                                         const std::vector<mx::array>& cotangents,
+                                         const std::vector<mx::array>&) { return seen(cotangents); });
+  return watched(values);
 }
 
 mx::array first_token() { return mx::array(std::initializer_list<int>{}, mx::uint8); }

@@ -89,7 +89,8 @@ Arrays lower(const Node& node, const std::vector<std::optional<mx::array>>& oper
   switch (node.kind) {
     case NodeKind::constant:
       return {constant(node)};
-    case NodeKind::hook: {
+    case NodeKind::hook:
+    case NodeKind::gradient_hook: {
       Arrays same;
       for (const auto& operand : operands) same.push_back(*operand);
       return same;
@@ -153,18 +154,39 @@ Lane::Variant& Lane::variant(const ProgramPtr& program, const Function& function
   }
   auto id = next_compile_id.fetch_add(1);
   // The first call traces; the time it takes is what a user sees as compiling.
-  std::function<Arrays(const Arrays&)> trace = [this, &function, &segment,
-                                                sites](const Arrays& inputs) {
+  auto order = std::make_shared<std::optional<std::vector<FiringSite>>>();
+  std::function<Arrays(const Arrays&)> trace = [this, &program = *program, &function, &segment,
+                                                sites, order](const Arrays& inputs) {
     auto begin = std::chrono::steady_clock::now();
-    auto outputs = build(function, segment, sites, inputs);
+    Build state{program, sites, std::nullopt, {}};
+    auto outputs = build(state, function, segment, inputs);
+    *order = std::move(state.order);
     auto took = std::chrono::steady_clock::now() - begin;
     counters_.compiled.fetch_add(1);
     counters_.compile_microseconds.fetch_add(
         std::chrono::duration_cast<std::chrono::microseconds>(took).count());
     return outputs;
   };
-  variants.push_back({sites, id, program, mx::detail::compile(std::move(trace), id), {}});
+  variants.push_back({sites, id, program, mx::detail::compile(std::move(trace), id), {}, order});
   return variants.back();
+}
+
+const std::vector<Lane::FiringSite>& Lane::firing_order(const ProgramPtr& program,
+                                                        const Function& function,
+                                                        const Segment& segment,
+                                                        const std::vector<int>& sites) {
+  Variant& known = variant(program, function, segment, sites);
+  if (!*known.order) {
+    // Tracing needs types only: nothing of this is ever evaluated.
+    Arrays placeholders;
+    for (int value : segment.inputs) {
+      const auto& type = function.type_of_value(value);
+      placeholders.push_back(mx::array(type.shape, type.dtype, nullptr, {}));
+    }
+    if (!sites.empty()) placeholders.push_back(mx::array({0}, mx::uint8, nullptr, {}));
+    known.function(placeholders);
+  }
+  return **known.order;
 }
 
 const Lane::Compiled& Lane::compiled(const ProgramPtr& program, const Function& function,
@@ -188,17 +210,21 @@ const std::vector<Segment>& Lane::pieces(const ProgramPtr& program, const Functi
   return pieces;
 }
 
-Arrays Lane::build(const Function& function, const Segment& segment,
-                   const std::vector<int>& sites, const Arrays& inputs) {
+Arrays Lane::build(Build& state, const Function& function, const Segment& segment,
+                   const Arrays& inputs) {
   std::unordered_map<int, mx::array> values;
   for (size_t i = 0; i < segment.inputs.size(); ++i) values.emplace(segment.inputs[i], inputs[i]);
-  std::optional<mx::array> token;
-  if (!sites.empty()) token = inputs.back();
+  if (!state.sites.empty()) state.token = inputs.back();
+  build_nodes(state, function, segment.first, segment.last, values);
+  Arrays results;
+  for (int output : segment.outputs) results.push_back(values.at(output));
+  if (state.token) results.push_back(*state.token);
+  return results;
+}
 
-  bool checkpoints = device_ == mx::Device::cpu;
-  int nodes_since = 0;
-  double work_since = 0;
-  for (int i = segment.first; i < segment.last; ++i) {
+void Lane::build_nodes(Build& state, const Function& function, int first, int last,
+                       std::unordered_map<int, mx::array>& values) {
+  for (int i = first; i < last; ++i) {
     const Node& node = function.nodes[static_cast<size_t>(i)];
     if (node.kind == NodeKind::bound_constant) continue;
     std::vector<std::optional<mx::array>> operands;
@@ -209,39 +235,95 @@ Arrays Lane::build(const Function& function, const Segment& segment,
         operands.emplace_back(values.at(input));
       }
     }
-    ++nodes_since;
-    work_since += work(node, function);
-    bool due = nodes_since > kCheckpointNodes || work_since > kCheckpointWork;
-    if (checkpoints && due && !operands.empty() && operands[0]) {
+    ++state.nodes_since;
+    state.work_since += work(node, function);
+    bool due = state.nodes_since > kCheckpointNodes || state.work_since > kCheckpointWork;
+    if (device_ == mx::Device::cpu && due && !operands.empty() && operands[0]) {
       operands[0] = checkpoint(*operands[0], gate_);
-      nodes_since = 0;
-      work_since = 0;
+      state.nodes_since = 0;
+      state.work_since = 0;
     }
     Arrays outputs;
     try {
-      outputs = lower(node, operands, *stream_);
+      outputs = build_node(state, node, operands);
     } catch (...) {
       auto failure = *current_failure();
-      failure.site = node.site;
+      if (failure.site < 0) failure.site = node.site;
       throw RunError(std::make_shared<Failure>(failure));
     }
-    if (std::binary_search(sites.begin(), sites.end(), node.site)) {
+    bool watched = std::binary_search(state.sites.begin(), state.sites.end(), node.site);
+    if (watched && node.kind != NodeKind::gradient_hook) {
       bool used = false;
       for (size_t k = 0; k < outputs.size(); ++k) {
         used = used || function.last_use[static_cast<size_t>(node.first_output) + k] >= 0;
       }
-      auto hooked = hook(outputs, *token, node.site, cursor_, used);
-      outputs = std::move(hooked.values);
-      token = std::move(hooked.token);
+      outputs = hooked(state, node.site, std::move(outputs), used);
     }
     for (size_t k = 0; k < outputs.size(); ++k) {
       values.insert_or_assign(node.first_output + static_cast<int>(k), outputs[k]);
     }
   }
-  Arrays results;
-  for (int output : segment.outputs) results.push_back(values.at(output));
-  if (token) results.push_back(*token);
-  return results;
+}
+
+Arrays Lane::hooked(Build& state, int site, Arrays values, bool used) {
+  FiringSite firing{site, {}};
+  for (const auto& value : values) firing.types.push_back(type_of(value));
+  state.order.push_back(std::move(firing));
+  auto hooked = hook(values, *state.token, site, cursor_, used);
+  state.token = std::move(hooked.token);
+  return std::move(hooked.values);
+}
+
+Arrays Lane::build_node(Build& state, const Node& node,
+                        const std::vector<std::optional<mx::array>>& operands) {
+  bool derivative = node.kind == NodeKind::vjp || node.kind == NodeKind::jvp;
+  bool watched = std::binary_search(state.sites.begin(), state.sites.end(), node.site);
+  if (!derivative && !(watched && node.kind == NodeKind::gradient_hook)) {
+    return lower(node, operands, *stream_);
+  }
+  Arrays given;
+  for (const auto& operand : operands) given.push_back(*operand);
+  if (derivative) return differentiate(state, node, given);
+  return watch_gradient(given, [this, &state, site = node.site](Arrays cotangents) {
+    return hooked(state, site, std::move(cotangents), true);
+  });
+}
+
+// Operands: the function's arguments, then a cotangent for each result (vjp) or a tangent for each
+// argument of `wrt` (jvp). Outputs: the results, then a gradient for each argument of `wrt` (vjp) or a
+// tangent for each result (jvp).
+Arrays Lane::differentiate(Build& state, const Node& node, const Arrays& operands) {
+  const Function& function = state.program.function(node.functions[0]);
+  size_t arguments = function.parameters.size();
+  std::vector<size_t> wrt;
+  auto it = node.attributes.find("wrt");
+  if (it != node.attributes.end()) {
+    for (double index : std::get<std::vector<double>>(it->second)) {
+      wrt.push_back(static_cast<size_t>(index));
+    }
+  } else {
+    for (size_t i = 0; i < arguments; ++i) wrt.push_back(i);
+  }
+  auto evaluate_function = [&](const Arrays& primals) {
+    std::unordered_map<int, mx::array> values;
+    for (size_t i = 0; i < arguments; ++i) values.emplace(static_cast<int>(i), operands[i]);
+    for (size_t i = 0; i < wrt.size(); ++i) {
+      values.insert_or_assign(static_cast<int>(wrt[i]), primals[i]);
+    }
+    build_nodes(state, function, 0, static_cast<int>(function.nodes.size()), values);
+    Arrays results;
+    for (int result : function.results) results.push_back(values.at(result));
+    return results;
+  };
+  Arrays primals;
+  for (size_t index : wrt) primals.push_back(operands[index]);
+  Arrays directions(operands.begin() + static_cast<std::ptrdiff_t>(arguments), operands.end());
+  auto [results, derivatives] = node.kind == NodeKind::vjp
+                                    ? mx::vjp(evaluate_function, primals, directions)
+                                    : mx::jvp(evaluate_function, primals, directions);
+  Arrays outputs = std::move(results);
+  outputs.insert(outputs.end(), derivatives.begin(), derivatives.end());
+  return outputs;
 }
 
 void Lane::erase(const Variant& variant) {

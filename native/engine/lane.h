@@ -8,6 +8,7 @@
 #include <functional>
 #include <mutex>
 #include <unordered_map>
+#include <memory>
 #include <vector>
 
 #include "engine/checkpoint.h"
@@ -39,6 +40,14 @@ class Lane {
   // and its last output.
   const Compiled& compiled(const ProgramPtr& program, const Function& function,
                            const Segment& segment, const std::vector<int>& sites);
+  // The hooks of a compiled segment in the order in which they fire.
+  struct FiringSite {
+    int site;
+    std::vector<TensorType> types;
+  };
+  const std::vector<FiringSite>& firing_order(const ProgramPtr& program, const Function& function,
+                                              const Segment& segment,
+                                              const std::vector<int>& sites);
   // The segment cut behind each of its watched nodes, for when one launch may emit too much.
   const std::vector<Segment>& pieces(const ProgramPtr& program, const Function& function,
                                      const Segment& segment, const std::vector<int>& sites);
@@ -60,14 +69,31 @@ class Lane {
     ProgramPtr program;  // what the function refers to
     Compiled function;
     std::vector<Segment> pieces;
+    std::shared_ptr<std::optional<std::vector<FiringSite>>> order;  // once it is traced
+  };
+
+  // What is known while a segment is traced.
+  struct Build {
+    const Program& program;
+    const std::vector<int>& sites;
+    std::optional<mx::array> token;
+    std::vector<FiringSite> order;
+    int nodes_since = 0;  // the last checkpoint
+    double work_since = 0;
   };
 
   Variant& variant(const ProgramPtr& program, const Function& function, const Segment& segment,
                    const std::vector<int>& sites);
   static void* main(void* lane);
   void loop();
-  Arrays build(const Function& function, const Segment& segment, const std::vector<int>& sites,
+  Arrays build(Build& build, const Function& function, const Segment& segment,
                const Arrays& inputs);
+  void build_nodes(Build& build, const Function& function, int first, int last,
+                   std::unordered_map<int, mx::array>& values);
+  Arrays build_node(Build& build, const Node& node,
+                    const std::vector<std::optional<mx::array>>& operands);
+  Arrays differentiate(Build& build, const Node& node, const Arrays& operands);
+  Arrays hooked(Build& build, int site, Arrays values, bool used);
   void erase(const Variant& variant);
 
   Counters& counters_;

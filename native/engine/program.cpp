@@ -40,7 +40,13 @@ void classify(Node& node) {
   if (node.op == "constant") {
     node.kind = node.bound ? NodeKind::bound_constant : NodeKind::constant;
   } else if (node.op == "custom_call") {
-    node.kind = text_attribute(node, "target") == "call" ? NodeKind::call : NodeKind::hook;
+    auto target = text_attribute(node, "target");
+    node.kind = target == "call"            ? NodeKind::call
+                : target == "hook_gradient" ? NodeKind::gradient_hook
+                                            : NodeKind::hook;
+  } else if (node.op == "vjp" || node.op == "jvp") {
+    node.kind = node.op == "vjp" ? NodeKind::vjp : NodeKind::jvp;
+    sub_functions({"function"});
   } else if (node.op == "call") {
     node.kind = NodeKind::function;
     sub_functions({"function"});
@@ -163,6 +169,8 @@ Segment Function::segment(int first, int last) const {
     const Node& node = nodes[static_cast<size_t>(i)];
     // A bound constant is a hidden input of every segment that uses it.
     if (node.kind == NodeKind::bound_constant) continue;
+    made.sites.push_back(node.site);
+    made.sites.insert(made.sites.end(), node.inner_sites.begin(), node.inner_sites.end());
     for (int input : node.inputs) {
       if (input >= 0 && !own.contains(input)) inputs.insert(input);
     }
@@ -173,6 +181,7 @@ Segment Function::segment(int first, int last) const {
     }
   }
   made.inputs.assign(inputs.begin(), inputs.end());
+  std::sort(made.sites.begin(), made.sites.end());
   return made;
 }
 
@@ -191,6 +200,9 @@ Program::Program(int64_t id, std::vector<Function> functions)
   }
   for (auto function = functions_.rbegin(); function != functions_.rend(); ++function) {
     inline_calls(*function, functions_);
+    for (Node& node : function->nodes) {
+      if (node.kind == NodeKind::vjp || node.kind == NodeKind::jvp) check_straight(node);
+    }
     function->prepare();
   }
   for (const Function& function : functions_) {
@@ -199,6 +211,19 @@ Program::Program(int64_t id, std::vector<Function> functions)
       iterations_.emplace(node.site, join(node));
       if (auto counter = recognize(node)) counters_.emplace(node.site, *counter);
     }
+  }
+}
+
+void Program::check_straight(Node& node) {
+  for (const Node& inner : function(node.functions[0]).nodes) {
+    if (inner.is_control() || inner.kind == NodeKind::bound_constant) {
+      throw OpError("not_differentiable",
+                    node.op + " of a function with " + inner.op +
+                        (inner.is_control() ? "" : " named by a hash, which has to be an operand"));
+    }
+    node.inner_sites.push_back(inner.site);
+    node.inner_sites.insert(node.inner_sites.end(), inner.inner_sites.begin(),
+                            inner.inner_sites.end());
   }
 }
 

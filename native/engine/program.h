@@ -22,6 +22,9 @@ enum class NodeKind {
   constant,
   bound_constant,
   hook,      // custom_call hook or print: its operands, told to who watches
+  gradient_hook,  // custom_call hook_gradient: its operands; who watches is told their cotangents
+  vjp,       // results and vector-Jacobian products of a straight sub-function
+  jvp,       // results and Jacobian-vector products of a straight sub-function
   call,      // custom_call call: waits for a reply
   function,  // a call of a sub-function
   cond,
@@ -40,6 +43,7 @@ struct Node {
   int first_output = 0;  // value number
   int site = 0;          // number of the node in the whole program
   std::vector<int> functions;  // sub-functions, by index
+  std::vector<int> inner_sites;  // sites of the function that is differentiated
   ValuePtr bound;        // of a bound constant
 
   bool is_control() const {
@@ -54,6 +58,7 @@ struct Segment {
   int last = 0;
   std::vector<int> inputs;   // values from before it
   std::vector<int> outputs;  // its values that are used after it
+  std::vector<int> sites;    // everything in it that may be watched, sorted
 };
 
 // A step is a segment or the index of a control node.
@@ -113,6 +118,8 @@ class Program {
   void watch(int site, std::vector<SubscriptionPtr> subscriptions);
 
  private:
+  // Notes the sites of a function that is differentiated; throws OpError where it has control flow.
+  void check_straight(Node& node);
   Function join(const Node& loop) const;
   std::optional<Counter> recognize(const Node& loop) const;
 

@@ -270,31 +270,34 @@ const Run::Watching& Run::watching(const Function& function, const Segment& segm
   if (cached.table == current) return cached;
 
   Watching made{current, {}, nullptr, {}};
-  auto plan = std::make_shared<FiringPlan>();
-  for (int i = segment.first; i < segment.last; ++i) {
-    const Node& node = function.nodes[static_cast<size_t>(i)];
-    auto it = current->sites.find(node.site);
-    if (it == current->sites.end() || node.kind == NodeKind::bound_constant) continue;
-    FiringPlan::Site site{node.site, node.outputs, {}};
-    for (const auto& subscription : it->second) {
-      if (!subscription->open()) continue;
-      site.subscriptions.push_back(subscription);
-      if (subscription->policy() != Policy::every) continue;
-      int64_t bytes = subscription->cost(node.outputs);
-      auto known = std::find_if(made.bytes.begin(), made.bytes.end(), [&](const auto& entry) {
-        return entry.first == subscription->channel();
-      });
-      if (known == made.bytes.end()) {
-        made.bytes.emplace_back(subscription->channel(), bytes);
-      } else {
-        known->second += bytes;
-      }
-    }
-    if (site.subscriptions.empty()) continue;
-    made.sites.push_back(node.site);
-    plan->sites.push_back(std::move(site));
+  auto watched = [&](int site) {
+    auto it = current->sites.find(site);
+    return it != current->sites.end() &&
+           std::any_of(it->second.begin(), it->second.end(),
+                       [](const auto& subscription) { return subscription->open(); });
+  };
+  for (int site : segment.sites) {
+    if (watched(site)) made.sites.push_back(site);
   }
-  std::sort(made.sites.begin(), made.sites.end());
+  made.sites.erase(std::unique(made.sites.begin(), made.sites.end()), made.sites.end());
+  auto plan = std::make_shared<FiringPlan>();
+  if (!made.sites.empty()) {
+    auto& lane = *queue_->lane;
+    for (const auto& firing : lane.firing_order(program_, function, segment, made.sites)) {
+      FiringPlan::Site site{firing.site, firing.types, {}};
+      for (const auto& subscription : current->sites.at(firing.site)) {
+        if (!subscription->open()) continue;
+        site.subscriptions.push_back(subscription);
+        if (subscription->policy() != Policy::every) continue;
+        auto known = std::find_if(made.bytes.begin(), made.bytes.end(), [&](const auto& entry) {
+          return entry.first == subscription->channel();
+        });
+        if (known == made.bytes.end()) known = made.bytes.insert(known, {subscription->channel(), 0});
+        known->second += subscription->cost(firing.types);
+      }
+      plan->sites.push_back(std::move(site));
+    }
+  }
   made.plan = std::move(plan);
   cached = std::move(made);
   return cached;
@@ -325,7 +328,7 @@ void Run::release(const Watching& watched, int64_t passes) {
 }
 
 void Run::expect(const Watching& watched, bool loops, int64_t first, int64_t passes) {
-  if (watched.sites.empty()) return;
+  if (watched.sites.empty() || watched.plan->sites.empty()) return;
   auto where = path();
   if (loops) where.push_back(first);
   queue_->lane->cursor().expect(
