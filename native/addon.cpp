@@ -8,6 +8,7 @@
 #include "blas/blas.h"
 #include "node/convert.h"
 #include "node/engine.h"
+#include "node/hang_up.h"
 #include "ops/infer.h"
 
 namespace davit::node {
@@ -118,10 +119,16 @@ Napi::Value eval_op(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value on_hang_up(const Napi::CallbackInfo& info) {
+  exit_on_hang_up(info[0].ToNumber().Int32Value(), info[1].ToNumber().Int32Value());
+  return info.Env().Undefined();
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("versions", Napi::Function::New(env, versions, "versions"));
   exports.Set("opNames", Napi::Function::New(env, op_names, "opNames"));
   exports.Set("inferTypes", Napi::Function::New(env, infer, "inferTypes"));
+  exports.Set("exitOnHangUp", Napi::Function::New(env, on_hang_up, "exitOnHangUp"));
   exports.Set("Engine", EngineObject::define(env));
   exports.Set("evalOp", Napi::Function::New(env, eval_op, "evalOp"));
   return exports;

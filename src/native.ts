@@ -159,8 +159,11 @@ export interface Native {
   ): { type: TensorType; bytes: Uint8Array }[];
   /** Names of all ops that the native table lowers. */
   opNames(): string[];
-  /** Sets the number of BLAS threads for every later call; 0 gives the choice back to the engine. */
-  setBlasThreads(threads: number): void;
+  /**
+   * Ends the process some milliseconds after the other end of a descriptor was closed, unless it ended before;
+   * also while this thread is busy.
+   */
+  exitOnHangUp(descriptor: number, milliseconds: number): void;
   Engine: new (options: NativeOptions) => NativeEngine;
 }
 

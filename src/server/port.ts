@@ -1,5 +1,6 @@
 import { Console } from "node:console";
 import type { Engine } from "../engine/engine.js";
+import { native } from "../native.js";
 import { BulkListener } from "../protocol/bulk.js";
 import { createHost } from "../protocol/host.js";
 import type { Limits } from "../protocol/limits.js";
@@ -13,8 +14,11 @@ export interface PortServerOptions {
   readonly output?: number;
 }
 
+/** How long after the client is gone the process may take to end by itself, in milliseconds. */
+const HANG_UP_GRACE = 800;
+
 /** How long the end waits for a client that does not read, in milliseconds. */
-const FLUSH_TIMEOUT = 1000;
+const FLUSH_TIMEOUT = 500;
 
 /**
  * Serves one client over an Erlang port until it closes it, and gives the status to exit with. The process
@@ -25,6 +29,7 @@ export async function servePort(engine: Engine, options: PortServerOptions = {})
   const bulk = await BulkListener.open();
   process.once("exit", () => bulk.close());
   const { input = 3, output = 4 } = options;
+  native().exitOnHangUp(input, HANG_UP_GRACE);
   const { session, ended, closed } = attach(createHost(engine, bulk, options.limits), {
     input,
     output,
