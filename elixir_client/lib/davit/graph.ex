@@ -1,6 +1,412 @@
 defmodule Davit.Graph do
-  defstruct constants: %{}
-  @type t :: %__MODULE__{}
-  def to_binary(_), do: ""
-  def hash(_), do: ""
+  @moduledoc """
+  Builds the graphs that an engine runs.
+
+      iex> alias Davit.Graph, as: G
+      iex> graph = G.build([{:float32, {16}}], fn x -> x |> G.add(1) |> G.hook("h") |> G.sum() end)
+      iex> for node <- hd(graph.functions).nodes, do: node.op
+      ["constant", "add", "custom_call", "sum"]
+
+  Every op of the table (docs/ops.md) is a function here: its operands, then its attributes as a keyword list,
+  with `.` in its name as `_` (`random.normal` is `random_normal`). An op with any number of operands takes a list. An
+  operand may be a number or a nested list, which becomes a constant of the dtype of the operand beside it.
+  Further options of each: `:label`, the name that errors and hooks show; `:outputs`, how many values
+  it gives, where attributes decide that and it cannot be told here.
+
+  A graph is built in the process that calls `build/3`; nodes stand in the order of the calls. So a hook on a
+  value that is not used any further is still there.
+
+  Functions that are given to `cond/3`, `switch/2`, `while/3` and `for_loop/3` may use values from around them. Those
+  need types that are known here; where one is not, state it with `typed/2`.
+  """
+
+  alias Davit.Graph.{Canonical, Check, Control, Infer, OpTable, Scope, Value}
+  alias Davit.Hooks.Id
+  alias Davit.{Tensor, Type}
+  alias Davit.Tensor.Elements
+
+  @inline_constant 1024
+  @constants {__MODULE__, :constants}
+
+  @enforce_keys [:functions]
+  defstruct [:functions, constants: %{}]
+
+  @typedoc "`constants` holds, by hash in hex, those constants that are too large to be part of the graph."
+  @type t :: %__MODULE__{functions: [map], constants: %{String.t() => {Type.t(), binary}}}
+  @type operand :: Value.t() | Elements.nested()
+  @type container :: Value.t() | tuple | [Value.t()]
+
+  @doc """
+  Builds a graph with parameters of the types. `fun` gets one value for each, and returns the results: a
+  value, or a tuple or list of them. Option: `:name`, default `"main"`.
+  """
+  @spec build([Type.t()], (... -> container), keyword) :: t
+  def build(types, fun, options \\ []) when is_list(types) and is_function(fun, length(types)) do
+    types = for {dtype, shape} <- types, do: Type.new!(dtype, shape)
+    outer = Process.put(@constants, %{})
+
+    try do
+      {_, scope, results} =
+        Control.build(Keyword.get(options, :name, "main"), types, &Kernel.apply(fun, &1))
+
+      functions = scope |> Scope.finish(results, []) |> Control.flatten()
+      %__MODULE__{functions: functions, constants: Process.get(@constants)}
+    after
+      if outer, do: Process.put(@constants, outer), else: Process.delete(@constants)
+    end
+  end
+
+  @doc "The graph's canonical bytes: the same for the same graph, in any language."
+  @spec to_binary(t) :: binary
+  def to_binary(%__MODULE__{functions: functions}),
+    do: Canonical.encode(functions, &OpTable.fetch/1)
+
+  @doc "The graph of canonical bytes. Raises `ArgumentError`. Its large constants are not part of the bytes."
+  @spec from_binary(binary) :: t
+  def from_binary(bytes), do: %__MODULE__{functions: Canonical.decode(bytes, &OpTable.fetch/1)}
+
+  @doc "The SHA-256 of a graph, or of canonical bytes, in hex: the program's name."
+  @spec hash(t | binary) :: String.t()
+  def hash(%__MODULE__{} = graph), do: graph |> to_binary() |> hash()
+
+  def hash(bytes) when is_binary(bytes),
+    do: :crypto.hash(:sha256, bytes) |> Base.encode16(case: :lower)
+
+  @doc """
+  Adds any op of the table by its name.
+
+      Davit.Graph.op("softmax", [x], axes: [-1])
+
+  Gives its output; a list of them where an op has several.
+  """
+  @spec op(String.t(), [operand | nil], keyword) :: Value.t() | [Value.t()]
+  def op(name, operands, options \\ []) do
+    row = Check.row!(name)
+    Check.operands!(name, row, operands)
+    {own, given} = Keyword.split(options, [:label, :outputs])
+    attributes = Check.attributes!(name, row, given)
+    operands = constants_beside(operands)
+    node = with_label(%{op: name, attributes: attributes}, own[:label])
+
+    case outputs(name, row, operands, attributes, own[:outputs]) do
+      1 when row.outputs == 1 -> hd(Scope.add(node, operands, [infer(name, operands, attributes)]))
+      count -> Scope.add(node, operands, List.duplicate(nil, count))
+    end
+  end
+
+  # A type that cannot be told is no error here: the engine says what is wrong with an op, if anything is.
+  defp infer(name, operands, attributes) do
+    Infer.type(name, Enum.map(operands, &(&1 && &1.type)), attributes)
+  rescue
+    ArgumentError -> nil
+  end
+
+  defp outputs(_name, %{outputs: count}, _, _, _) when is_integer(count), do: count
+  defp outputs(_name, _row, _, _, count) when is_integer(count) and count > 0, do: count
+
+  defp outputs(name, _, operands, _, _) when name in ["broadcast_arrays", "meshgrid"],
+    do: length(operands)
+
+  defp outputs("split", _, _, %{"indices" => indices}, _), do: length(indices) + 1
+  defp outputs("split", _, _, %{"sections" => count}, _), do: count
+
+  defp outputs("unique", _, _, attributes, _),
+    do:
+      1 +
+        Enum.count(attributes, fn {key, value} -> String.starts_with?(key, "return_") and value end)
+
+  defp outputs("unstack", _, [%{type: {_, shape}}], attributes, _)
+       when tuple_size(shape) > 0,
+       do: elem(shape, Integer.mod(attributes["axis"] || 0, tuple_size(shape)))
+
+  defp outputs(name, _, _, _, _),
+    do:
+      raise(
+        ArgumentError,
+        "how many values op #{name} gives is not known here; give the option :outputs"
+      )
+
+  defp with_label(node, nil), do: node
+
+  defp with_label(node, label) when is_binary(label) do
+    String.valid?(label) || raise ArgumentError, "a label is UTF-8, got #{inspect(label)}"
+    Map.put(node, :label, label)
+  end
+
+  defp constants_beside(operands) do
+    beside =
+      Enum.find_value(operands, fn operand ->
+        with %Value{type: {dtype, _}} <- operand, do: dtype, else: (_ -> nil)
+      end)
+
+    Enum.map(operands, fn
+      nil -> nil
+      %Value{} = value -> value
+      %Tensor{} = tensor -> constant(tensor)
+      number_or_list -> constant(number_or_list, dtype_for(number_or_list, beside))
+    end)
+  end
+
+  defp dtype_for(literal, beside) do
+    literals = List.flatten([literal])
+
+    cond do
+      Enum.any?(literals, &is_tuple/1) -> :complex64
+      Enum.all?(literals, &is_boolean/1) -> :bool
+      Enum.all?(literals, &is_integer/1) -> if beside in [nil, :bool], do: :int32, else: beside
+      beside in [:float16, :bfloat16, :float32, :float64, :complex64] -> beside
+      true -> :float32
+    end
+  end
+
+  @doc """
+  A constant: a number or nested list with a dtype, raw bytes with a type, or a `Davit.Tensor` at home.
+
+  Up to #{@inline_constant} bytes it is part of the graph. A larger one is named by its hash, and
+  sent beside the graph when that is loaded.
+  """
+  @spec constant(Elements.nested() | binary, Type.dtype() | Type.t()) :: Value.t()
+  def constant(bytes, {_, _} = type) when is_binary(bytes),
+    do: constant(Tensor.from_binary_at_home(bytes, type))
+
+  def constant(list, dtype) when is_atom(dtype) do
+    type = Type.new!(dtype, Elements.shape(list))
+    constant(%Tensor{type: type, data: Elements.encode(list, type)})
+  end
+
+  @spec constant(Tensor.t()) :: Value.t()
+  def constant(%Tensor{data: nil} = tensor) do
+    raise ArgumentError,
+          "#{inspect(tensor)} cannot be a constant: its values are in an engine; make it a parameter"
+  end
+
+  def constant(%Tensor{type: {dtype, shape} = type, data: bytes}) do
+    attributes = %{"dtype" => Atom.to_string(dtype), "shape" => Tuple.to_list(shape)}
+
+    attributes =
+      if byte_size(bytes) <= @inline_constant do
+        Map.put(attributes, "data", bytes)
+      else
+        hash = :crypto.hash(:sha256, bytes)
+        constants = Process.get(@constants, %{})
+
+        Process.put(
+          @constants,
+          Map.put(constants, Base.encode16(hash, case: :lower), {type, bytes})
+        )
+
+        Map.put(attributes, "hash", hash)
+      end
+
+    [value] = Scope.add(%{op: "constant", attributes: attributes}, [], [type])
+    value
+  end
+
+  @doc "The same value, whose type is stated to be this one. It is the engine that checks it."
+  @spec typed(Value.t(), Type.t()) :: Value.t()
+  def typed(%Value{} = value, {dtype, shape}), do: %{value | type: Type.new!(dtype, shape)}
+
+  @doc "Labels the node that made a value, such as `encoder.3.attention`."
+  @spec label(Value.t(), String.t()) :: Value.t()
+  def label(%Value{} = value, label) do
+    %{label: label} = with_label(%{}, label)
+    Scope.label(value, label)
+    value
+  end
+
+  @doc """
+  Streams a value, or a tuple or list of them, to whoever listens, under a name or an external
+  function such as `&Mod.fun/1`. Gives the same back. Option: `:label`.
+  """
+  @spec hook(container, String.t() | fun, keyword) :: container
+  def hook(container, name, options \\ []), do: custom_call("hook", container, name, options, %{})
+
+  @doc """
+  Prints a value, or a tuple or list of them, where the caller of the run prints. Gives the same back.
+  Options: `:label`, `:precision`, `:limit`.
+  """
+  @spec print(container, String.t(), keyword) :: container
+  def print(container, name \\ "print", options \\ []) do
+    shown =
+      for {key, value} <- Keyword.take(options, [:precision, :limit]),
+          into: %{},
+          do: {to_string(key), value}
+
+    custom_call("print", container, name, options, shown)
+  end
+
+  defp custom_call(target, container, name, options, attributes) do
+    values = Control.values(container)
+    attributes = Map.merge(attributes, target(target, name))
+    node = with_label(%{op: "custom_call", attributes: attributes}, options[:label])
+    node |> Scope.add(values, Enum.map(values, & &1.type)) |> Control.pack(container)
+  end
+
+  defp target(target, name) when is_binary(name),
+    do: %{"target" => target, "id" => Id.named(name), "name" => name}
+
+  defp target(target, function) when is_function(function) do
+    id =
+      Id.of(function) ||
+        raise ArgumentError,
+              "a hook is a name, or a function like &Mod.fun/1; bind it in Davit.run/3"
+
+    %{"target" => target, "id" => id, "name" => inspect(function)}
+  end
+
+  @doc """
+  Hands values to the handler of this name (option `:calls` of `Davit.run/3`), and waits for what it returns:
+  one value of the type, or a list of values where `results` is a list of types. Option: `:label`.
+  """
+  @spec call(container, String.t() | fun, Type.t() | [Type.t()], keyword) :: Value.t() | [Value.t()]
+  def call(container, name, results, options \\ []) do
+    types = for {dtype, shape} <- List.wrap(results), do: Type.new!(dtype, shape)
+    attributes = Map.put(target("call", name), "results", types)
+    node = with_label(%{op: "custom_call", attributes: attributes}, options[:label])
+    values = Scope.add(node, Control.values(container), types)
+    if is_list(results), do: values, else: hd(values)
+  end
+
+  @doc """
+  The results of `then` where the predicate, a bool scalar, is true, and those of `otherwise` where not. Only
+  that branch is computed. Both return the same number of values, of the same types.
+  """
+  @spec cond(Value.t(), (() -> container), (() -> container)) :: container
+  def cond(%Value{} = predicate, then, otherwise)
+      when is_function(then, 0) and is_function(otherwise, 0) do
+    branches = [{"then", branch("then", then)}, {"else", branch("else", otherwise)}]
+    branches("cond", branches, predicate)
+  end
+
+  @doc "The results of the branch that has the index's number, clamped to the first and the last."
+  @spec switch(Value.t(), [(() -> container)]) :: container
+  def switch(%Value{} = index, [_ | _] = functions) do
+    branches =
+      for {function, number} <- Enum.with_index(functions),
+          do: {{"branches", number}, branch("branch#{number}", function)}
+
+    branches("switch", branches, index)
+  end
+
+  defp branch(name, function), do: Control.build(name, [], fn [] -> function.() end)
+
+  defp branches(op, [{_, {container, _, _}} | rest] = branches, operand) do
+    values = Control.values(container)
+
+    for {_, {other, _, _}} <- rest, length(Control.values(other)) != length(values) do
+      raise ArgumentError,
+            "the branches of #{op} give #{length(values)} and #{length(Control.values(other))} values"
+    end
+
+    types = Enum.map(values, & &1.type)
+    op |> Control.node(%{}, branches, [operand], types) |> Control.pack(container)
+  end
+
+  @doc """
+  Repeats `body` while `predicate` gives true. Both get the carries, `initial` at first; the body returns
+  the next ones, as many and of the same types. Gives the last ones.
+  """
+  @spec while(container, (... -> Value.t()), (... -> container)) :: container
+  def while(initial, predicate, body) do
+    carries = Control.values(initial)
+    types = Control.types!(carries)
+    predicate = Control.build("predicate", types, &Kernel.apply(predicate, &1))
+    body = body!(Control.build("body", types, &Kernel.apply(body, &1)), carries)
+    functions = [{"predicate", predicate}, {"body", body}]
+    "while" |> Control.node(%{}, functions, carries, types) |> Control.pack(initial)
+  end
+
+  # The table's `repeat` is MLX's, which repeats elements.
+  @doc """
+  Repeats `body` so many times: an integer, or a value. It gets the iteration, an int32 from 0, and the
+  carries; it returns the next carries. Gives the last ones.
+  """
+  @spec for_loop(non_neg_integer | Value.t(), container, (... -> container)) :: container
+  def for_loop(count, initial, body) do
+    carries = Control.values(initial)
+    types = Control.types!(carries)
+    body = body!(Control.build("body", [{:int32, {}} | types], &Kernel.apply(body, &1)), carries)
+
+    {attributes, operands} =
+      case count do
+        %Value{} -> {%{}, [count | carries]}
+        count when is_integer(count) -> {%{"count" => count}, carries}
+      end
+
+    "for" |> Control.node(attributes, [{"body", body}], operands, types) |> Control.pack(initial)
+  end
+
+  defp body!({returned, _, results} = body, carries) do
+    if length(results) != length(carries) do
+      raise ArgumentError,
+            "a loop has #{length(carries)} carries, but its body returned #{length(Control.values(returned))}"
+    end
+
+    body
+  end
+
+  @doc "Calls a function that is part of the graph under this name; it gets the values and returns its results."
+  @spec call_function([Value.t()], String.t(), (... -> container)) :: container
+  def call_function(values, name, function) do
+    built = Control.build(name, Control.types!(values), &Kernel.apply(function, &1))
+    {container, _, _} = built
+    types = container |> Control.values() |> Enum.map(& &1.type)
+    "call" |> Control.node(%{}, [{"function", built}], values, types) |> Control.pack(container)
+  end
+
+  # Absent operands at the end are left out; one before a given one is nil.
+  defp given(names, operands) do
+    names
+    |> Enum.map(&operands[&1])
+    |> Enum.reverse()
+    |> Enum.drop_while(&is_nil/1)
+    |> Enum.reverse()
+  end
+
+  @structural ~w(constant custom_call call cond switch while for)
+
+  for {name, row} <- Enum.sort(OpTable.ops()), name not in @structural do
+    function = name |> String.replace(".", "_") |> String.to_atom()
+
+    attributes =
+      row.attributes
+      |> Enum.sort()
+      |> Enum.map(fn {key, a} -> if a.optional, do: "#{key}?", else: key end)
+
+    described =
+      if attributes == [], do: "no attributes", else: "attributes: " <> Enum.join(attributes, ", ")
+
+    given =
+      for operand <- row.operands,
+          do: operand |> String.trim_trailing("?") |> String.trim_leading(".")
+
+    returned = if row.outputs == 1, do: quote(do: Value.t()), else: quote(do: [Value.t()])
+
+    @doc "The op `#{name}`, with #{described}."
+    if row.max == nil do
+      @spec unquote(function)([operand], keyword) :: unquote(returned)
+      def unquote(function)(operands, options \\ []) when is_list(operands),
+        do: op(unquote(name), operands, options)
+    else
+      # Optional operands are left out by nil.
+      required = for operand <- given, do: Macro.var(String.to_atom(operand), __MODULE__)
+      {needed, optional} = Enum.split(required, row.min)
+      types = List.duplicate(quote(do: operand), length(needed))
+      operand_types = types ++ List.duplicate(quote(do: operand | nil), length(optional))
+
+      if optional == [] do
+        @spec unquote(function)(unquote_splicing(operand_types), keyword) :: unquote(returned)
+        def unquote(function)(unquote_splicing(required), options \\ []),
+          do: op(unquote(name), [unquote_splicing(required)], options)
+      else
+        # The optional operands are options of the same name.
+        names = for {operand, _, _} <- optional, do: operand
+        @spec unquote(function)(unquote_splicing(types), keyword) :: unquote(returned)
+        def unquote(function)(unquote_splicing(needed), options \\ []) do
+          {optional, options} = Keyword.split(options, unquote(names))
+          op(unquote(name), [unquote_splicing(needed)] ++ given(unquote(names), optional), options)
+        end
+      end
+    end
+  end
 end

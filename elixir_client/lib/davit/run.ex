@@ -9,6 +9,8 @@ defmodule Davit.Run do
 
   # How many runs are on their way at once where many are made.
   @window 512
+  # An engine's answer holds at least this much.
+  @answer_bytes 16 * 1024 * 1024
 
   @doc """
   Runs the program once for each list of inputs; gives the outputs of each, in order.
@@ -146,7 +148,7 @@ defmodule Davit.Run do
 
   defp send_run(%{session: session} = run, ref, inputs) do
     {operands, attachments, alive} = Inputs.to_wire(inputs, run.program.inputs, session)
-    outputs = Enum.map(run.program.outputs, &output(&1, run))
+    {outputs, _} = Enum.map_reduce(run.program.outputs, @answer_bytes, &output(&1, &2, run))
     ids = Enum.map(outputs, &(&1.ref && &1.ref.id))
     request = Session.next_id(session)
     Session.route(session, request, ref, :run)
@@ -166,11 +168,16 @@ defmodule Davit.Run do
     end
   end
 
-  # A small output comes with the answer and lives here alone; a larger one stays in the engine.
-  defp output(type, run) do
+  # A small output comes with the answer, as long as there is room, and lives here alone; a larger one stays in
+  # the engine.
+  defp output(type, room, run) do
     bytes = Davit.Type.byte_size(type)
-    home = bytes <= run.fetch and not run.keep
-    %Tensor{type: type, ref: if(home, do: nil, else: Tensor.Ref.new(run.session, bytes))}
+
+    if bytes <= run.fetch and bytes <= room and not run.keep do
+      {%Tensor{type: type}, room - bytes}
+    else
+      {%Tensor{type: type, ref: Tensor.Ref.new(run.session, bytes)}, room}
+    end
   end
 
   defp outputs([], _, _), do: []

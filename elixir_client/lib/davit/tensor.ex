@@ -32,7 +32,21 @@ defmodule Davit.Tensor do
   Options: `:engine`, its name; `:place`, `:engine` to send also a small tensor at once.
   """
   @spec from_binary(binary, Type.t(), keyword) :: t
-  def from_binary(bytes, {dtype, shape}, options \\ []) when is_binary(bytes) do
+  def from_binary(bytes, {_, _} = type, options \\ []) when is_binary(bytes) do
+    tensor = from_binary_at_home(bytes, type)
+
+    if byte_size(bytes) > @inline or options[:place] == :engine do
+      put(tensor, Davit.Engine.session!(options[:engine] || Davit.Engine))
+    else
+      tensor
+    end
+  end
+
+  @doc """
+  A tensor of raw values that stays at home, whatever its size, until a program needs it.
+  """
+  @spec from_binary_at_home(binary, Type.t()) :: t
+  def from_binary_at_home(bytes, {dtype, shape}) do
     type = Type.new!(dtype, shape)
 
     if byte_size(bytes) != Type.byte_size(type) do
@@ -40,13 +54,7 @@ defmodule Davit.Tensor do
             "#{Type.format(type)} has #{Type.byte_size(type)} bytes, got #{byte_size(bytes)}"
     end
 
-    tensor = %Tensor{type: type, data: bytes}
-
-    if byte_size(bytes) > @inline or options[:place] == :engine do
-      put(tensor, Davit.Engine.session!(options[:engine] || Davit.Engine))
-    else
-      tensor
-    end
+    %Tensor{type: type, data: bytes}
   end
 
   @doc """

@@ -104,10 +104,11 @@ defmodule Davit.Engine.Owner do
   def handle_info(_, state), do: {:noreply, state}
 
   @impl true
-  def handle_call({:await, true}, from, %{status: :down} = state), do: {:noreply, wait(from, state)}
-
-  def handle_call({:await, _}, from, %{status: :starting} = state),
-    do: {:noreply, wait(from, state)}
+  # Who is patient waits through failed starts.
+  def handle_call({:await, patient}, from, %{status: status} = state)
+      when status == :starting or (status == :down and patient) do
+    {:noreply, %{state | waiting: [{from, patient} | state.waiting]}}
+  end
 
   def handle_call({:await, _}, _from, %{status: :up} = state),
     do: {:reply, {:ok, state.session}, state}
@@ -117,8 +118,6 @@ defmodule Davit.Engine.Owner do
   def handle_call(:status, _from, state) do
     {:reply, {state.status, state.instance, state.error}, state}
   end
-
-  defp wait(from, state), do: %{state | waiting: [from | state.waiting]}
 
   @impl true
   def terminate(_reason, state), do: close(state.session.port)
@@ -193,7 +192,7 @@ defmodule Davit.Engine.Owner do
 
     Bulk.open(session, hello)
     :ets.insert(session.name, [{:hello, hello}, {:session, session}])
-    Enum.each(state.waiting, &GenServer.reply(&1, {:ok, session}))
+    Enum.each(state.waiting, fn {from, _} -> GenServer.reply(from, {:ok, session}) end)
     Enum.each(state.watchers, fn {_, pid} -> send(pid, {:davit_up, session}) end)
 
     Telemetry.execute([:engine, :up], %{duration: now() - state.opened_at}, %{
@@ -254,8 +253,9 @@ defmodule Davit.Engine.Owner do
     if delay == 0 do
       %{state | status: :starting}
     else
-      Enum.each(state.waiting, &GenServer.reply(&1, {:error, error}))
-      %{state | status: :down, waiting: []}
+      {patient, others} = Enum.split_with(state.waiting, &elem(&1, 1))
+      Enum.each(others, fn {from, _} -> GenServer.reply(from, {:error, error}) end)
+      %{state | status: :down, waiting: patient}
     end
   end
 

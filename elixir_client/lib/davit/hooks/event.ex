@@ -3,7 +3,8 @@ defmodule Davit.Hooks.Event do
   One firing of a hook.
 
     * `site`: where, a `Davit.Hooks.Site`; `name` and `label` are the site's;
-    * `values`: one item per operand: a `Davit.Tensor` at home, or for the view `summary` a map with
+    * `values`: one item per operand: a `Davit.Tensor` at home; `{:omitted, bytes}` for one that is longer
+      than a message may be, 32 MiB (take a slice or a summary of it); for the view `summary` a map with
       `:count`, `:min`, `:max`, `:mean`, `:std`, `:nan`, `:inf` and `:histogram`;
     * `seq`: how many times hooks of the run fired before; `path`: the iterations of the loops around it,
       the outermost first; `dropped`: how many firings the policy left out since the previous event;
@@ -25,6 +26,7 @@ defmodule Davit.Hooks.Event do
           inf: non_neg_integer,
           histogram: [non_neg_integer]
         }
+  @type value :: Tensor.t() | summary | {:omitted, pos_integer}
   @type t :: %__MODULE__{
           site: Site.t(),
           name: String.t() | nil,
@@ -33,7 +35,7 @@ defmodule Davit.Hooks.Event do
           seq: non_neg_integer,
           path: [non_neg_integer],
           dropped: non_neg_integer,
-          values: [Tensor.t() | summary]
+          values: [value]
         }
 
   @overhead 64
@@ -92,6 +94,9 @@ defmodule Davit.Hooks.Event do
     {tensor(bytes, type, view), byte_size(bytes)}
   end
 
+  # Longer than a frame may be: only its size came.
+  defp value(["omitted", size], _type, _, _), do: {{:omitted, size}, size}
+
   defp value(%{} = summary, _type, _, _) do
     summary = Map.new(@summary, &{&1, summary[Atom.to_string(&1)]})
     {summary, 8 * (7 + length(summary.histogram || []))}
@@ -122,7 +127,7 @@ defmodule Davit.Hooks.Event do
   defp next([first | rest], _), do: {first, rest}
 
   @doc "The only value of a hook that has one operand."
-  @spec value(t) :: Tensor.t() | summary
+  @spec value(t) :: value
   def value(%__MODULE__{values: [value]}), do: value
 
   def value(%__MODULE__{values: values} = event) do

@@ -1,0 +1,112 @@
+defmodule Davit.Graph.Control do
+  @moduledoc false
+  # Nodes that call functions of the graph. Each function is built when the node is, and is kept in the node's
+  # attributes until `flatten/1` numbers them all.
+
+  alias Davit.Graph.{Scope, Value}
+
+  @doc "A container's values: a single value, a tuple or a list."
+  @spec values(Value.t() | tuple | list) :: [Value.t()]
+  def values(%Value{} = value), do: [value]
+  def values(values) when is_tuple(values), do: values |> Tuple.to_list() |> values()
+
+  def values(values) when is_list(values) do
+    Enum.each(values, fn
+      %Value{} -> :ok
+      other -> raise ArgumentError, "expected a value of the graph, got #{inspect(other, limit: 5)}"
+    end)
+
+    values
+  end
+
+  def values(other) do
+    raise ArgumentError,
+          "expected a value of the graph, or a tuple or list of them, got #{inspect(other, limit: 5)}"
+  end
+
+  @doc "Values in the same container as before."
+  @spec pack([Value.t()], term) :: Value.t() | tuple | list
+  def pack([value], %Value{}), do: value
+  def pack(values, container) when is_tuple(container), do: List.to_tuple(values)
+  def pack(values, container) when is_list(container), do: values
+
+  @doc "The type of every value, which sub-functions need. Raises where one is not known here."
+  @spec types!([Value.t()]) :: [Davit.Type.t()]
+  def types!(values) do
+    for value <- values do
+      value.type ||
+        raise ArgumentError,
+              "the type of an operand of a sub-function is not known here; state it with Davit.Graph.typed/2"
+    end
+  end
+
+  @doc "Builds a function. Gives what `fun` returned, the scope and its results."
+  def build(name, types, fun) do
+    {returned, scope} = Scope.build(name, types, fun)
+    {results, scope} = returned |> values() |> Scope.resolve_results(scope)
+    {returned, scope, results}
+  end
+
+  @doc """
+  Adds a node that calls the functions, which get their operands and all that any of them captured. The
+  outputs have the types of the first function's results, or those given.
+  """
+  @spec node(String.t(), map, [{String.t(), tuple}], [Value.t()], [Davit.Type.t() | nil]) :: [
+          Value.t()
+        ]
+  def node(op, attributes, functions, operands, types) do
+    captures =
+      functions
+      |> Enum.flat_map(fn {_, {_, scope, _}} -> scope.captures end)
+      |> Enum.reduce([], fn value, seen ->
+        if Enum.any?(seen, &Scope.same?(&1, value)), do: seen, else: seen ++ [value]
+      end)
+
+    finished =
+      for {key, {_, scope, results}} <- functions, do: {key, Scope.finish(scope, results, captures)}
+
+    attributes = Enum.reduce(finished, attributes, &put/2)
+    Scope.add(%{op: op, attributes: attributes}, operands ++ captures, types)
+  end
+
+  # Several functions of one key make a list.
+  defp put({{key, _index}, function}, attributes),
+    do: Map.update(attributes, key, [function], &(&1 ++ [function]))
+
+  defp put({key, function}, attributes), do: Map.put(attributes, key, function)
+
+  @doc "The functions of a graph in order: each before those that it calls, and the first is the program."
+  @spec flatten(map) :: [map]
+  def flatten(main) do
+    {functions, _} = number(main, 0)
+    functions
+  end
+
+  # Gives the function and all below it, and the next free number.
+  defp number(function, index) do
+    {nodes, {below, next}} =
+      Enum.map_reduce(function.nodes, {[], index + 1}, fn node, state ->
+        {attributes, state} = Enum.map_reduce(node.attributes, state, &attribute/2)
+        {%{node | attributes: Map.new(attributes)}, state}
+      end)
+
+    {[%{function | nodes: nodes} | below], next}
+  end
+
+  defp attribute({key, %{nodes: _} = function}, {below, next}) do
+    {functions, after_it} = number(function, next)
+    {{key, next}, {below ++ functions, after_it}}
+  end
+
+  defp attribute({key, [%{nodes: _} | _] = functions}, state) do
+    {numbers, state} =
+      Enum.map_reduce(functions, state, fn function, state ->
+        {{_, number}, state} = attribute({key, function}, state)
+        {number, state}
+      end)
+
+    {{key, numbers}, state}
+  end
+
+  defp attribute(attribute, state), do: {attribute, state}
+end
