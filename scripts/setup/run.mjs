@@ -33,13 +33,9 @@ export async function run(what, command, args, { cwd = root, env = {}, remedy } 
   child.stdout.setEncoding("utf8").on("data", keep);
   child.stderr.setEncoding("utf8").on("data", keep);
   const timer = setInterval(() => {
-    const last = output
-      .trimEnd()
-      .split(/[\r\n]/)
-      .at(-1)
-      ?.trim()
-      .slice(0, 100);
-    say(`  ${seconds()}: ${last || "still working"}`);
+    const lines = output.split(/[\r\n]/).map((line) => line.trim());
+    const last = lines.findLast((line) => line !== "" && !line.startsWith("npm warn"));
+    say(`  ${seconds()}: ${last?.slice(0, 100) ?? "still working"}`);
   }, heartbeat);
   const ending = await new Promise((resolve) => {
     child.on("error", (error) => resolve(error.message));
