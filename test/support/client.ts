@@ -20,6 +20,7 @@ export class TestClient {
   readonly #send: (payload: Uint8Array) => void;
   #waiting: (() => void)[] = [];
   #next = 1;
+  #ended: string | undefined;
 
   constructor(send: (payload: Uint8Array) => void) {
     this.#send = send;
@@ -30,6 +31,12 @@ export class TestClient {
     const { request, header, attachments } = decodeFrame(Uint8Array.from(payload));
     const [type, ...args] = decode(header) as [string, ...unknown[]];
     this.received.push({ request, type, args, attachments: [...attachments] });
+    for (const check of this.#waiting.splice(0)) check();
+  }
+
+  /** Nothing more comes: whoever waits is told why. */
+  end(reason: string): void {
+    this.#ended = reason;
     for (const check of this.#waiting.splice(0)) check();
   }
 
@@ -55,6 +62,7 @@ export class TestClient {
     for (;;) {
       const found = this.received.find(fits);
       if (found !== undefined) return found;
+      if (this.#ended !== undefined) throw new Error(this.#ended);
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }
