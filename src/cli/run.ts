@@ -3,7 +3,7 @@ import type { Engine } from "../engine/engine.js";
 import type { Tensor } from "../engine/tensor.js";
 import { type FileArray, writeTensors } from "../files/index.js";
 import type { HookEvent } from "../hooks/event.js";
-import type { WatchRequest } from "../hooks/router.js";
+import type { Match } from "../hooks/match.js";
 import { formatType } from "../tensor/dtype.js";
 import { type Arguments, type Command, type ExitCode, single } from "./command.js";
 import { findConstants } from "./constants.js";
@@ -52,36 +52,48 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
   const parameters = parametersOf(graph);
   const sources = await resolveInputs(args.values.get("input") ?? [], parameters);
   const constants = await findConstants(graph, args.values.get("constants") ?? []);
-  const engine = (await import("../engine/engine.js")).Engine.create(options);
+  const [{ Engine: Engines }, { bindSlots }] = await Promise.all([
+    import("../engine/engine.js"),
+    import("../engine/slots.js"),
+  ]);
+  const engine = Engines.create(options);
   const cancelled = new AbortController();
   const cancel = () => cancelled.abort("Ctrl+C");
   process.once("SIGINT", cancel);
+  const progress = showProgress();
   try {
-    const bound = new Map([...constants].map(([hash, source]) => [hash, tensorOf(engine, source)]));
-    const program = engine.load(
-      graph,
-      new Map([...bound].map(([hash, tensor]) => [hash, tensor.value])),
+    const bound = [...constants].map(
+      ([hash, source]) => [hash, tensorOf(engine, source).value] as const,
     );
-    const watch = engine.hooks.subscribeRun(
-      program,
-      wishes(args).map((wish) => ({ ...wish, handler: print })),
-    );
+    const program = engine.load(graph, new Map(bound));
+    // Prints go to the console, as in engine.jit.
+    const prints = bindSlots(engine, program, []);
+    const watch = engine.hooks.subscribeRun(program, wishes(args));
     const inputs = sources.map((source) => tensorOf(engine, source));
-    const started = performance.now();
-    const { outputs, done } = engine.run(program, inputs, {
+    const { id, outputs, done } = engine.run(program, inputs, {
       signal: cancelled.signal,
-      watches: watch.watches,
+      watches: [...prints.watches, ...watch.watches],
     });
+    prints.started(id);
     await done;
-    watch.close();
-    const took = (performance.now() - started).toFixed(1);
-    console.error(`${path}: ${outputs.length} results in ${took} ms`);
+    console.error(`${path}: ${outputs.length} results in ${progress.elapsed()}`);
     await deliver(outputs, single(args, "out"));
   } finally {
+    progress.stop();
     process.off("SIGINT", cancel);
     await engine.close();
   }
   return 0;
+}
+
+/** Shows on a terminal that a long run is still under way. */
+function showProgress() {
+  const started = performance.now();
+  const elapsed = () => `${((performance.now() - started) / 1000).toFixed(2)} s`;
+  const timer = process.stderr.isTTY
+    ? setInterval(() => process.stderr.write(`\r${elapsed()} ...\r`), 1000)
+    : undefined;
+  return { elapsed, stop: () => clearInterval(timer) };
 }
 
 function tensorOf(engine: Engine, source: InputSource): Tensor {
@@ -91,12 +103,13 @@ function tensorOf(engine: Engine, source: InputSource): Tensor {
 }
 
 /** What the command line wants to see of the run. */
-function wishes(args: Arguments): WatchRequest[] {
+function wishes(args: Arguments) {
   const view = args.flags.has("values") ? "full" : "summary";
-  return [
-    ...(args.values.get("hook") ?? []).map((label) => ({ match: { label }, view }) as const),
-    ...(args.values.get("probe") ?? []).map((probe) => ({ match: { probe }, view }) as const),
+  const matches: Match[] = [
+    ...(args.values.get("hook") ?? []).map((label) => ({ label })),
+    ...(args.values.get("probe") ?? []).map((probe) => ({ probe })),
   ];
+  return matches.map((match) => ({ match, view, handler: print }) as const);
 }
 
 /** Prints an event. While a slow reader of our output catches up, the event stays in flight, and the run waits. */

@@ -43,6 +43,25 @@ const graph: Graph = {
   ],
 };
 
+/** Prints its input. */
+const printing: Graph = {
+  functions: [
+    {
+      name: "main",
+      parameters: [f32],
+      nodes: [
+        {
+          op: "custom_call",
+          inputs: [0],
+          attributes: { target: "print", id: namedId("x"), name: "x", precision: 2 },
+          outputs: 1,
+        },
+      ],
+      results: [0],
+    },
+  ],
+};
+
 let folder: string;
 let out: string;
 let err: string;
@@ -51,6 +70,7 @@ const at = (name: string) => join(folder, name);
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "davit-cli-"));
   await writeFile(at("g.davit"), encodeGraph(graph));
+  await writeFile(at("printing.davit"), encodeGraph(printing));
   await writeFile(at("bad.davit"), "no graph");
   await writeTensors(at("x.npy"), new Map([["value", floats(1, 2)]]));
   await writeTensors(at("w.safetensors"), new Map([["w", weights]]));
@@ -148,6 +168,12 @@ describe("davit run", () => {
     expect(await run("--input", `0=${at("x.npy")}`, "--hook", "se?n", "--probe", "sum")).toBe(0);
     expect(out).toMatch(/^sum #\d float32\[2\] {2}min 11 {2}max 22 {2}mean 16.5 {2}std 5.5$/m);
     expect(out).toMatch(/^seen #\d float32\[2\] {2}min 11 {2}max 22 {2}mean 16.5 {2}std 5.5$/m);
+  });
+
+  it("prints what the graph prints", async () => {
+    const args = ["--input", at("x.npy"), "--out", at("z.npy")];
+    expect(await main(["run", at("printing.davit"), ...args])).toBe(0);
+    expect(out).toBe("x: array([1, 2], dtype=float32)\n");
   });
 
   it.each(["y.npy", "y.npz", "y.safetensors"])("writes %s", async (file) => {
