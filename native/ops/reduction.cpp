@@ -1,4 +1,5 @@
 // Reductions over axes, and scans along one.
+#include <limits>
 #include <numeric>
 
 #include "ops/registry.h"
@@ -17,6 +18,8 @@ using Scan = mx::array (*)(const mx::array&, int, bool, bool, mx::StreamOrDevice
 struct ReductionRow {
   const char* name;
   Reduction op;
+  double
+      identity;  // the result over nothing; the table's guards leave open only where that is moot
 };
 
 struct ScanRow {
@@ -24,17 +27,19 @@ struct ScanRow {
   Scan op;
 };
 
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
 const ReductionRow kReductions[] = {
-    {"all", mx::all},
-    {"any", mx::any},
-    {"count_nonzero", mx::count_nonzero},
-    {"max", mx::max},
-    {"logsumexp", mx::logsumexp},
-    {"mean", mx::mean},
-    {"median", mx::median},
-    {"min", mx::min},
-    {"prod", mx::prod},
-    {"sum", mx::sum},
+    {"all", mx::all, 1},
+    {"any", mx::any, 0},
+    {"count_nonzero", mx::count_nonzero, 0},
+    {"logsumexp", mx::logsumexp, kNan},
+    {"max", mx::max, kNan},
+    {"mean", mx::mean, kNan},
+    {"median", mx::median, kNan},
+    {"min", mx::min, kNan},
+    {"prod", mx::prod, 1},
+    {"sum", mx::sum, 0},
 };
 
 const ScanRow kScans[] = {
@@ -43,11 +48,11 @@ const ScanRow kScans[] = {
     {"logcumsumexp", mx::logcumsumexp},
 };
 
-// What a reduction works on. MLX 0.32.4 never comes back from reducing an empty axis of a tensor
-// that does not lie row by row, so nothing is replaced by other nothing.
-mx::array operand(const OpCall& call) {
-  if (call[0].size() > 0) return call[0];
-  return mx::zeros(call[0].shape(), call[0].dtype(), call.stream());
+// The result of a reduction, unless there is nothing to reduce: MLX's kernels read past the end of
+// what they plan with then, and may never come back. What they would give is known beforehand.
+mx::array unless_empty(const OpCall& call, const mx::array& result, double identity) {
+  if (call[0].size() > 0) return result;
+  return mx::full(result.shape(), mx::array(identity, result.dtype()), call.stream());
 }
 
 // The attribute `axes`, or every axis where it is absent.
@@ -70,8 +75,9 @@ mx::array arg_reduction(const OpCall& call) {
 
 template <Deviation op>
 mx::array deviation(const OpCall& call) {
-  return op(operand(call), axes_or_all(call), call.flag("keepdims", false), call.integer("ddof", 0),
-            call.stream());
+  auto result = op(call[0], axes_or_all(call), call.flag("keepdims", false),
+                   call.integer("ddof", 0), call.stream());
+  return unless_empty(call, result, kNan);
 }
 
 // What a scan works on: the operand cast, and flat where `axis` is absent.
@@ -84,15 +90,16 @@ std::pair<mx::array, int> scanned(const OpCall& call) {
 Arrays minmax(const OpCall& call) {
   auto [low, high] =
       mx::minmax(call[0], axes_or_all(call), call.flag("keepdims", false), call.stream());
-  return {low, high};
+  return {unless_empty(call, low, kNan), unless_empty(call, high, kNan)};
 }
 
 }  // namespace
 
 void add_reduction_ops(OpTable& table) {
   for (const auto& row : kReductions) {
-    table.add1(row.name, [op = row.op](const OpCall& call) {
-      return op(operand(call), axes_or_all(call), call.flag("keepdims", false), call.stream());
+    table.add1(row.name, [row](const OpCall& call) {
+      auto result = row.op(call[0], axes_or_all(call), call.flag("keepdims", false), call.stream());
+      return unless_empty(call, result, row.identity);
     });
   }
   table.add1("var", deviation<mx::var>);

@@ -7,9 +7,12 @@ arguments. What differs from that is in the tables below.
 import base64
 import json
 import sys
+import warnings
 
 import mlx.core as mx
 import numpy as np
+
+import reference_special
 
 mx.set_default_device(mx.cpu)
 
@@ -90,8 +93,45 @@ def keyed(name):
     return call
 
 
+def nan_to_num(a, **attributes):
+    """Of float64 MLX has none; ours goes by NumPy."""
+    if a.dtype != mx.float64:
+        return mx.nan_to_num(a, **attributes)
+    return mx.array(np.nan_to_num(np.array(a), **attributes), dtype=mx.float64)
+
+
+def arg_reduction(function):
+    """Python cannot keep the dimensions of a scalar."""
+
+    def call(a, axis=None, keepdims=False):
+        return function(a, axis, keepdims and a.ndim > 0)
+
+    return call
+
+
+def reduction(name):
+    """MLX may never come back from reducing nothing; NumPy does."""
+    function = getattr(mx, name)
+
+    def call(a, axes=None, keepdims=False, **attributes):
+        result = function(a, axis=axes, keepdims=keepdims, **attributes)
+        if a.size > 0 or isinstance(result, tuple):
+            return result
+        axis = None if axes is None else tuple(axes)
+        with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+            value = getattr(np, name)(np.ones(a.shape), axis=axis, keepdims=keepdims)
+        return mx.array(value).astype(result.dtype)
+
+    return call
+
+
+REDUCTIONS = ("all", "any", "count_nonzero", "sum", "prod", "mean", "max", "min", "var", "std")
+
 SPECIAL = {
-    "nan_to_num": lambda a, **attributes: nan_to_num(a, **attributes),
+    **{name: reduction(name) for name in REDUCTIONS},
+    "argmax": arg_reduction(mx.argmax),
+    "argmin": arg_reduction(mx.argmin),
+    "nan_to_num": nan_to_num,
     "pad": pad,
     "split": split,
     "roll": roll,
@@ -99,7 +139,11 @@ SPECIAL = {
     "arange": lambda start, stop, step=1, dtype=None: mx.arange(
         start, stop, step, dtype=dtype
     ),
-    "full": lambda vals, shape, dtype=None: mx.full(shape, vals, dtype),
+    # mx.full ignores the dtype where the value is an array.
+    "full": lambda vals, shape, dtype=None: mx.full(
+        shape, vals if dtype is None else vals.astype(dtype)
+    ),
+    "transpose": mx.transpose,
     "matrix_transpose": lambda a: mx.swapaxes(a, -1, -2),
     "random.key": lambda seed: mx.random.key(seed),
     "random.split": lambda key, num=2: mx.random.split(key, num),
@@ -108,16 +152,11 @@ SPECIAL = {
 }
 
 
-def nan_to_num(a, **attributes):
-    """Of float64 MLX has none; ours goes by NumPy."""
-    if a.dtype != mx.float64:
-        return mx.nan_to_num(a, **attributes)
-    return mx.array(np.nan_to_num(np.array(a), **attributes), dtype=mx.float64)
-
-
 def find(op):
     if op in SPECIAL:
         return SPECIAL[op]
+    if op in reference_special.SPECIAL:
+        return reference_special.SPECIAL[op]
     scope, _, name = op.rpartition(".")
     if scope == "random":
         return keyed(name)
@@ -170,7 +209,7 @@ def run(request):
         names = [name for name in POSITIONAL[op] if name in attributes]
         result = function(*operands, *(attributes[name] for name in names))
     else:
-        if op not in SPECIAL:
+        if op not in SPECIAL and op not in reference_special.SPECIAL:
             attributes = {RENAMED.get(n, n): value for n, value in attributes.items()}
         result = function(*operands, **attributes)
     outputs = list(result) if isinstance(result, (list, tuple)) else [result]

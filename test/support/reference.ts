@@ -21,6 +21,7 @@ interface WireTensor {
 export class Reference {
   readonly #process: ChildProcess;
   readonly #waiting: ((line: string | Error) => void)[] = [];
+  #ended: Error | undefined;
 
   constructor() {
     const packages = repository(".deps/python-reference");
@@ -33,10 +34,12 @@ export class Reference {
         env: { ...process.env, PYTHONPATH: paths.filter((path) => path !== "").join(":") },
       },
     );
+    this.#process.stdin?.on("error", () => {}); // its end tells the rest
     createInterface({ input: this.#process.stdout as NodeJS.ReadableStream }).on("line", (line) =>
       this.#waiting.shift()?.(line),
     );
     const end = (error: Error) => {
+      this.#ended = error;
       for (const waiter of this.#waiting.splice(0)) waiter(error);
     };
     this.#process.on("error", end);
@@ -52,6 +55,7 @@ export class Reference {
     attributes: Attributes,
   ): Promise<Answer> {
     const wire = inputs.map((input) => input && toWire(input));
+    if (this.#ended !== undefined) throw this.#ended;
     const line = await new Promise<string | Error>((resolve) => {
       this.#waiting.push(resolve);
       const request = JSON.stringify({ op, inputs: wire, attributes }, wireNumber);

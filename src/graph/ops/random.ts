@@ -65,9 +65,9 @@ function multivariateNormalGuard(call: OpCall): void {
 function categoricalGuard(call: OpCall): void {
   shapeGuard(call);
   const logits = input(call, 1);
-  const axis = checkAxis(call, "axis", int(call, "axis", -1), logits.shape.length);
-  if (logits.shape[axis] === 0) {
-    refuse(call, "shape_invalid", `axis ${axis} of ${formatType(logits)} is empty`, "an element");
+  checkAxis(call, "axis", int(call, "axis", -1), logits.shape.length);
+  if (logits.shape.includes(0)) {
+    refuse(call, "shape_invalid", `${formatType(logits)} is empty`, "an element or more");
   }
   if (has(call, "shape") && has(call, "num_samples")) {
     refuse(call, "attribute_invalid", "both shape and num_samples are given", "one of them");

@@ -43,6 +43,13 @@ function nonEmptyAxesGuard(call: OpCall): void {
   }
 }
 
+function medianGuard(call: OpCall): void {
+  nonEmptyAxesGuard(call);
+  if (checkAxes(call, "axes", input(call, 0).shape.length).length === 0 && has(call, "axes")) {
+    refuse(call, "axis_invalid", "axes is empty", "one axis or more");
+  }
+}
+
 function nonEmptyGuard(call: OpCall): void {
   const type = input(call, 0);
   if (type.shape.includes(0)) {
@@ -114,7 +121,10 @@ export const REDUCTION = {
   mean: reduction("The mean; NaN over nothing."),
   max: nonEmpty("The greatest element; NaN where any is."),
   min: nonEmpty("The least element; NaN where any is."),
-  median: nonEmpty("The middle of the sorted elements, or the mean of the two in the middle."),
+  median: {
+    ...nonEmpty("The middle of the sorted elements, or the mean of the two in the middle."),
+    guard: medianGuard,
+  },
   minmax: { ...nonEmpty("The least and the greatest element."), outputs: 2 },
   logsumexp: {
     ...reduction("`log(sum(exp(a)))` without overflow."),

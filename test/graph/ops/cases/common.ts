@@ -34,11 +34,7 @@ export function unary(fill: Fill = "any", attributes: Attributes = {}): OpCases 
 }
 
 /** Two tensors: alike, broadcast both ways, a scalar, nothing, other dtypes, special values. */
-export function binary(
-  left: Fill = "any",
-  right: Fill = "any",
-  other: Dtype = "int32",
-): OpCases {
+export function binary(left: Fill = "any", right: Fill = "any", other: Dtype = "int32"): OpCases {
   return {
     calls: (dtype) => {
       const pairs: readonly (readonly [readonly number[], readonly number[]])[] = [
