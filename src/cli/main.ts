@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   inspect: async () => (await import("./inspect.js")).inspect,
   port: async () => (await import("./port.js")).port,
   serve: async () => (await import("./serve.js")).serve,
+  doctor: async () => (await import("./doctor.js")).doctorCommand,
   demo: async () => (await import("./demo.js")).demo,
 };
 

@@ -97,7 +97,7 @@ afterEach(() => {
 describe("davit", () => {
   it("helps", async () => {
     expect(await main(["--help"])).toBe(0);
-    for (const command of ["run", "inspect", "port", "serve", "demo"]) {
+    for (const command of ["run", "inspect", "port", "serve", "doctor", "demo"]) {
       expect(out).toMatch(new RegExp(`^  ${command} +\\w`, "m"));
       out = "";
       expect(await main([command, "--help"])).toBe(0);
