@@ -102,6 +102,15 @@ function advice(missing) {
   return lines.join("\n  ");
 }
 
+function checkNode() {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major > 22 || (major === 22 && minor >= 12) || (major === 20 && minor >= 19)) return;
+  throw new SetupError(
+    `Node ${process.versions.node} is too old; Davit needs 20.19 or later, or 22.12 or later`,
+    "install a newer Node and put it first in the PATH",
+  );
+}
+
 async function installWithApt(missing) {
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   const remedy = `run it by hand and see what it says:\n  ${advice(missing)}`;
@@ -123,6 +132,7 @@ function state() {
  * Without Elixir the engine still works from Node, so only tests insist on it.
  */
 export async function ensureSystem({ insistOnElixir }) {
+  checkNode();
   const stampFile = inDeps("system.stamp");
   if (isFresh(stampFile, state())) return;
   const absent = () => parts.filter((part) => !part.present());
