@@ -57,6 +57,8 @@ defmodule Davit.Collector.Nursery do
         counting(batch, Map.put(makers, pid, []), owner, free)
 
       {:flush, from} when batch == %{} ->
+        # What the owner took over is garbage here, and would count.
+        :erlang.garbage_collect()
         send(from, {from, :ok})
         counting(batch, makers, owner, free)
 

@@ -1,7 +1,7 @@
 defmodule Davit.Graph.Control do
   @moduledoc false
-  # Nodes that call functions of the graph. Each function is built when the node is, and is kept in the node's
-  # attributes until `flatten/1` numbers them all.
+  # Nodes that call functions of the graph. Each function is built when the node is, and is kept in the node
+  # until `flatten/1` numbers them all.
 
   alias Davit.Graph.{Scope, Value}
 
@@ -65,15 +65,8 @@ defmodule Davit.Graph.Control do
     finished =
       for {key, {_, scope, results}} <- functions, do: {key, Scope.finish(scope, results, captures)}
 
-    attributes = Enum.reduce(finished, attributes, &put/2)
-    Scope.add(%{op: op, attributes: attributes}, operands ++ captures, types)
+    Scope.add(%{op: op, attributes: attributes, functions: finished}, operands ++ captures, types)
   end
-
-  # Several functions of one key make a list.
-  defp put({{key, _index}, function}, attributes),
-    do: Map.update(attributes, key, [function], &(&1 ++ [function]))
-
-  defp put({key, function}, attributes), do: Map.put(attributes, key, function)
 
   @doc "The functions of a graph in order: each before those that it calls, and the first is the program."
   @spec flatten(map) :: [map]
@@ -84,29 +77,26 @@ defmodule Davit.Graph.Control do
 
   # Gives the function and all below it, and the next free number.
   defp number(function, index) do
-    {nodes, {below, next}} =
-      Enum.map_reduce(function.nodes, {[], index + 1}, fn node, state ->
-        {attributes, state} = Enum.map_reduce(node.attributes, state, &attribute/2)
-        {%{node | attributes: Map.new(attributes)}, state}
-      end)
-
+    {nodes, {below, next}} = Enum.map_reduce(function.nodes, {[], index + 1}, &called/2)
     {[%{function | nodes: nodes} | below], next}
   end
 
-  defp attribute({key, %{nodes: _} = function}, {below, next}) do
-    {functions, after_it} = number(function, next)
-    {{key, next}, {below ++ functions, after_it}}
-  end
-
-  defp attribute({key, [%{nodes: _} | _] = functions}, state) do
-    {numbers, state} =
-      Enum.map_reduce(functions, state, fn function, state ->
-        {{_, number}, state} = attribute({key, function}, state)
-        {number, state}
+  defp called(%{functions: functions} = node, state) do
+    {attributes, state} =
+      Enum.reduce(functions, {node.attributes, state}, fn {key, function},
+                                                          {attributes, {below, next}} ->
+        {functions, after_it} = number(function, next)
+        {put(attributes, key, next), {below ++ functions, after_it}}
       end)
 
-    {{key, numbers}, state}
+    {node |> Map.delete(:functions) |> Map.put(:attributes, attributes), state}
   end
 
-  defp attribute(attribute, state), do: {attribute, state}
+  defp called(node, state), do: {node, state}
+
+  # The functions of one key, numbered, make a list.
+  defp put(attributes, {key, _index}, number),
+    do: Map.update(attributes, key, [number], &(&1 ++ [number]))
+
+  defp put(attributes, key, number), do: Map.put(attributes, key, number)
 end
