@@ -1,7 +1,19 @@
+import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Engine, type Jitted, type Traced } from "davit-engine";
+import { promisify } from "node:util";
+import {
+  Engine,
+  encodeGraph,
+  exportGraph,
+  type Jitted,
+  readTensors,
+  type Traced,
+  writeTensors,
+} from "davit-engine";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Embedder, openEmbedder } from "../examples/minilm/embedder.js";
 import { cosine } from "./support/cosine.js";
@@ -63,6 +75,35 @@ describe("all-MiniLM-L6-v2", () => {
       expect(cosine(vector, reference.embeddings[row])).toBeGreaterThan(0.99999);
       expect(Math.hypot(...vector)).toBeCloseTo(1, 5);
     });
+  });
+
+  it("runs from the shell, with its weights found by their hashes", async () => {
+    const temporary = await mkdtemp(join(tmpdir(), "davit-minilm-"));
+    const at = (name: string) => join(temporary, name);
+    try {
+      const [row] = golden as [(typeof golden)[number]];
+      const { ids, mask, length } = embedder.tokenizer.batch([row.sentence]);
+      const inputs = [
+        { type: { dtype: "int32", shape: [1, length] }, bytes: new Uint8Array(ids.buffer) },
+        { type: { dtype: "float32", shape: [1, length] }, bytes: new Uint8Array(mask.buffer) },
+      ] as const;
+      const tensors = inputs.map(({ type, bytes }) => engine.fromBytes(bytes, type));
+      const { graph } = await exportGraph(encoder.trace(...tensors));
+      await writeFile(at("minilm.davit"), encodeGraph(graph));
+      await writeTensors(at("inputs.npz"), new Map(inputs.map((input, n) => [String(n), input])));
+      const { stdout } = await promisify(execFile)(process.execPath, [
+        ...[join(root, "dist", "cli", "main.js"), "run", at("minilm.davit")],
+        ...["--input", at("inputs.npz"), "--input", at("inputs.npz")],
+        ...["--constants", embedder.weightsPath, "--hook", "*", "--out", at("out.npy")],
+      ]);
+      const fired = stdout.trim().split("\n");
+      expect(fired.map((line) => line.split(" ")[0])).toEqual(embedder.layers);
+      const [output] = (await readTensors(at("out.npy"))).values();
+      const vector = [...new Float32Array(Uint8Array.from(output?.bytes ?? []).buffer)];
+      expect(cosine(vector, row.embedding)).toBeGreaterThan(0.99999);
+    } finally {
+      await rm(temporary, { recursive: true });
+    }
   });
 
   it("has a hook after every layer and labels on its parts", () => {

