@@ -204,7 +204,7 @@ export class SessionRuns {
     for (const output of open.outputs) tensors.settle(output, error);
     if (error !== undefined) {
       sender.error(open.request, error);
-      this.#unpin(open);
+      for (const output of open.outputs) tensors.unpin(output);
     } else if (open.fetch === 0 || sender.ready) {
       this.#answer(open);
     } else {
@@ -223,34 +223,38 @@ export class SessionRuns {
   }
 
   #answer(open: OpenRun): void {
+    const { sender } = this.#host;
+    try {
+      if (!sender.ended) this.#sendValues(open);
+    } catch (error) {
+      sender.error(open.request, error);
+    }
+    for (const output of open.outputs) this.#host.tensors.unpin(output);
+  }
+
+  #sendValues({ request, loaded, fetch, outputs }: OpenRun): void {
     const { engine, sender, limits } = this.#host;
     const values: (number | null)[] = [];
     const attachments: Uint8Array[] = [];
     let room = limits.maxFrameBytes / 2;
-    if (sender.ended) {
-      this.#unpin(open);
-      return;
-    }
-    try {
-      for (const { value, type } of open.outputs) {
-        const length = type === undefined ? 0 : byteLength(type);
-        if (open.fetch === 0 || length > open.fetch || length > room) {
-          values.push(null);
-          continue;
-        }
-        room -= length;
-        values.push(attachments.length);
-        attachments.push(new Uint8Array(engine.native.read(value)));
+    for (const { value, type } of outputs) {
+      const length =
+        fetch === 0 || type === undefined ? Number.POSITIVE_INFINITY : byteLength(type);
+      if (length > fetch || length > room) {
+        values.push(null);
+        continue;
       }
-      sender.ok(open.request, { outputs: open.loaded.outputTypes, values }, attachments);
-    } catch (error) {
-      sender.error(open.request, error);
+      room -= length;
+      values.push(attachments.length);
+      attachments.push(new Uint8Array(engine.native.read(value)));
     }
-    this.#unpin(open);
-  }
-
-  #unpin(open: OpenRun): void {
-    for (const output of open.outputs) this.#host.tensors.unpin(output);
+    const fetched = attachments.length;
+    // Mostly all outputs are fetched, or none.
+    if (fetched === 0 || values[fetched - 1] === fetched - 1) {
+      sender.sendEncoded(request, loaded.answer(fetched), attachments);
+    } else {
+      sender.ok(request, { outputs: loaded.outputTypes, values }, attachments);
+    }
   }
 
   /** The session ends: its runs are cancelled, and end without an answer. */

@@ -4,8 +4,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { Engine } from "../../src/engine/engine.js";
 import { FrameEncoder } from "../../src/protocol/frame.js";
 import { createHost, type Host } from "../../src/protocol/host.js";
-import type { Session } from "../../src/protocol/session.js";
-import { f32, floats, type TestClient } from "../support/client.js";
+import { Session } from "../../src/protocol/session.js";
+import { f32, floats, TestClient } from "../support/client.js";
 import { graph, increment } from "../support/graphs.js";
 import { openSession } from "../support/session.js";
 
@@ -387,6 +387,32 @@ describe("limits", () => {
       type: "bye",
       args: ["too_many_requests", expect.any(String)],
     });
+  });
+
+  it("end a session that asks for more while it does not read", async () => {
+    let pendingBytes = 0;
+    const types: unknown[] = [];
+    const one = new TestClient((payload) => slow.receive(payload));
+    const connection = {
+      write: (parts: Uint8Array | readonly Uint8Array[]) => {
+        one.take(Buffer.concat(parts instanceof Uint8Array ? [parts] : parts));
+        return true;
+      },
+      get pendingBytes() {
+        return pendingBytes;
+      },
+      drain: async () => {},
+      close: async () => void types.push("closed"),
+    };
+    const slow = new Session(host, connection);
+    await one.hello();
+    pendingBytes = host.limits.unreadBytes + 1;
+    one.send(["info"]);
+    expect(one.received.at(-1)).toMatchObject({
+      type: "bye",
+      args: ["reader_too_slow", expect.any(String)],
+    });
+    expect(types).toEqual(["closed"]);
   });
 
   it("bound queues", async () => {

@@ -1,0 +1,91 @@
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { Engine } from "../../src/engine/engine.js";
+import { writeSafetensors } from "../../src/files/safetensors.js";
+import { createHost, type Host } from "../../src/protocol/host.js";
+import type { Session } from "../../src/protocol/session.js";
+import { f32, floats, type TestClient } from "../support/client.js";
+import { increment } from "../support/graphs.js";
+import { openSession } from "../support/session.js";
+
+const F32x4 = ["float32", [4]];
+
+let engine: Engine;
+let host: Host;
+let client: TestClient;
+let session: Session;
+let folder: string;
+let path: string;
+
+beforeAll(async () => {
+  engine = Engine.create({ lanes: 1 });
+  host = createHost(engine);
+  folder = mkdtempSync(join(tmpdir(), "davit-test-"));
+  path = join(folder, "weights.safetensors");
+  const tensor = (...values: number[]) => ({
+    type: { dtype: "float32" as const, shape: [values.length] },
+    bytes: f32(...values),
+  });
+  await writeSafetensors(
+    path,
+    new Map([
+      ["a", tensor(1, 2, 3, 4)],
+      ["b", tensor(5, 6, 7, 8)],
+    ]),
+  );
+});
+
+afterAll(async () => {
+  await engine.close();
+  rmSync(folder, { recursive: true });
+});
+
+beforeEach(async () => {
+  ({ client, session } = openSession(host));
+  await client.hello();
+});
+
+afterEach(() => session.close());
+
+it("names tensors of a file, which runs and reads then use", async () => {
+  const opened = client.send(["open_file", path, { a: 1, b: 2 }]);
+  void client.load(1, increment());
+  const run = client.send(["run", 1, 1, [2], [null], { fetch: 16 }]);
+  const get = client.send(["get", 1]);
+  expect((await client.answer(opened)).args[0]).toEqual({ a: F32x4, b: F32x4 });
+  expect(floats((await client.answer(run)).attachments[0])).toEqual([6, 7, 8, 9]);
+  expect(floats((await client.answer(get)).attachments[0])).toEqual([1, 2, 3, 4]);
+});
+
+it.each([
+  ["that is not there", () => join(folder, "none"), { a: 1 }, "file_not_found"],
+  ["that is a folder", () => folder, { a: 1 }, "file_unreadable"],
+  ["without this tensor", () => path, { a: 1, c: 2 }, "file_not_found"],
+  [
+    "that is something else",
+    () => {
+      const other = join(folder, "other.safetensors");
+      writeFileSync(other, "this is not what the name says, not at all");
+      return other;
+    },
+    { a: 1 },
+    "file_malformed",
+  ],
+])("refuses a file %s, and what would use it fails alike", async (_, make, tensors, code) => {
+  const opened = client.send(["open_file", make(), tensors]);
+  const get = client.send(["get", 1]);
+  const error = (await client.answer(opened)).args[0];
+  expect(error).toMatchObject({ code });
+  expect((await client.answer(get)).args[0]).toEqual(error);
+});
+
+it("fails the run or read that first needs a tensor which the file has lost", async () => {
+  const short = join(folder, "short.safetensors");
+  const type = { dtype: "uint8" as const, shape: [100_000] };
+  await writeSafetensors(short, new Map([["x", { type, bytes: new Uint8Array(100_000) }]]));
+  await client.result(["open_file", short, { x: 1 }]);
+  truncateSync(short, 1000);
+  await expect(client.result(["get", 1])).rejects.toMatchObject({ code: "file_unreadable" });
+});

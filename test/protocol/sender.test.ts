@@ -1,0 +1,98 @@
+import { decode } from "@msgpack/msgpack";
+import { describe, expect, it } from "vitest";
+import { decodeFrame } from "../../src/protocol/frame.js";
+import { Sender } from "../../src/protocol/sender.js";
+
+/** A connection whose reader reads when it is told to. */
+class SlowConnection {
+  readonly frames: { request: number; header: unknown }[] = [];
+  pendingBytes = 0;
+  #draining: { resolve: () => void; reject: (error: Error) => void }[] = [];
+
+  write(parts: Uint8Array | readonly Uint8Array[]): boolean {
+    const payload = Buffer.concat(parts instanceof Uint8Array ? [parts] : parts);
+    const { request, header } = decodeFrame(payload);
+    this.frames.push({ request, header: decode(header) });
+    this.pendingBytes += payload.length;
+    return true;
+  }
+
+  drain(): Promise<void> {
+    return new Promise((resolve, reject) => this.#draining.push({ resolve, reject }));
+  }
+
+  async read(): Promise<void> {
+    this.pendingBytes = 0;
+    for (const { resolve } of this.#draining.splice(0)) resolve();
+    await new Promise(setImmediate);
+  }
+
+  async break(): Promise<void> {
+    for (const { reject } of this.#draining.splice(0)) reject(new Error("gone"));
+    await new Promise(setImmediate);
+  }
+
+  async close(): Promise<void> {}
+}
+
+describe("a sender", () => {
+  it("sends short answers at once, and values only while little is unread", async () => {
+    const connection = new SlowConnection();
+    const sender = new Sender(connection, 100);
+    expect(sender.ready).toBe(true);
+    sender.ok(1, null, [new Uint8Array(1000)]);
+    expect(sender.ready).toBe(false);
+    const order: string[] = [];
+    for (const name of ["a", "b", "c"]) {
+      sender.whenReady(() => {
+        order.push(name);
+        sender.ok(2, name, [new Uint8Array(1000)]);
+      });
+    }
+    sender.ok(3, "short");
+    expect(order).toEqual([]);
+    expect(connection.frames.map(({ request }) => request)).toEqual([1, 3]);
+    await connection.read();
+    expect(order).toEqual(["a"]);
+    await connection.read();
+    expect(order).toEqual(["a", "b"]);
+    // Nothing overtakes what waits.
+    connection.pendingBytes = 0;
+    expect(sender.ready).toBe(false);
+    await connection.read();
+    expect(order).toEqual(["a", "b", "c"]);
+    await connection.read();
+    expect(sender.ready).toBe(true);
+  });
+
+  it("calls what waits when it ends, so that nothing is held, and sends nothing more", async () => {
+    const connection = new SlowConnection();
+    const sender = new Sender(connection, 100);
+    sender.ok(1, null, [new Uint8Array(1000)]);
+    let called = 0;
+    sender.whenReady(() => {
+      called++;
+      sender.ok(2, null);
+    });
+    sender.end();
+    await connection.break();
+    expect(called).toBe(1);
+    expect(connection.frames).toHaveLength(1);
+    expect(sender.ended).toBe(true);
+  });
+
+  it("tells errors of all rooms with what they know", () => {
+    const connection = new SlowConnection();
+    const sender = new Sender(connection, 100);
+    const details = { code: "shape_mismatch", op: "add", label: "l", site: 3, expected: "x" };
+    const inputs = [{ dtype: "float32", shape: [2] }, null];
+    sender.error(1, Object.assign(new Error("no"), details, { inputs }));
+    sender.error(2, new TypeError("a fault"));
+    sender.error(3, "text");
+    expect(connection.frames.map(({ header }) => header)).toEqual([
+      ["error", { ...details, message: "no", inputs: [["float32", [2]], null] }],
+      ["error", { code: "internal", message: "a fault" }],
+      ["error", { code: "internal", message: "text" }],
+    ]);
+  });
+});
