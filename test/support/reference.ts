@@ -17,6 +17,16 @@ interface WireTensor {
   readonly data: string;
 }
 
+/** The Python that has MLX, and the environment in which it finds it. */
+export function pythonWithMlx(): { readonly command: string; readonly env: NodeJS.ProcessEnv } {
+  const packages = repository(".deps/python-reference");
+  const paths = [existsSync(packages) ? packages : "", process.env.PYTHONPATH ?? ""];
+  return {
+    command: process.env.DAVIT_PYTHON ?? "python3",
+    env: { ...process.env, PYTHONPATH: paths.filter((path) => path !== "").join(":") },
+  };
+}
+
 /** Python MLX in a process of its own, which answers the same calls. See reference.py. */
 export class Reference {
   readonly #process: ChildProcess;
@@ -24,16 +34,11 @@ export class Reference {
   #ended: Error | undefined;
 
   constructor() {
-    const packages = repository(".deps/python-reference");
-    const paths = [existsSync(packages) ? packages : "", process.env.PYTHONPATH ?? ""];
-    this.#process = spawn(
-      process.env.DAVIT_PYTHON ?? "python3",
-      [repository("test/support/reference.py")],
-      {
-        stdio: ["pipe", "pipe", "inherit"],
-        env: { ...process.env, PYTHONPATH: paths.filter((path) => path !== "").join(":") },
-      },
-    );
+    const { command, env } = pythonWithMlx();
+    this.#process = spawn(command, [repository("test/support/reference.py")], {
+      stdio: ["pipe", "pipe", "inherit"],
+      env,
+    });
     this.#process.stdin?.on("error", () => {}); // its end tells the rest
     createInterface({ input: this.#process.stdout as NodeJS.ReadableStream }).on("line", (line) =>
       this.#waiting.shift()?.(line),

@@ -82,9 +82,6 @@ function meshgridGuard(call: OpCall): void {
     if (type.shape.length > 1) {
       refuse(call, "shape_invalid", `operand ${index} has rank ${type.shape.length}`, "0 or 1");
     }
-    if (elementCount(type.shape) === 0) {
-      refuse(call, "shape_invalid", `operand ${index} is empty`, "one element or more");
-    }
     return elementCount(type.shape);
   });
   checkShape(call, "the grid", sizes);

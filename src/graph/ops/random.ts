@@ -56,7 +56,7 @@ function multivariateNormalGuard(call: OpCall): void {
   const [mean, covariance] = [input(call, 1), input(call, 2)];
   checkRank(call, mean, 1);
   checkRank(call, covariance, 2);
-  // LAPACK ends the process over an empty matrix.
+  // LAPACK's routines do not take an empty matrix.
   if (elementCount(covariance.shape) === 0) {
     refuse(call, "shape_invalid", `cov is ${formatType(covariance)}`, "an element or more");
   }

@@ -96,6 +96,7 @@ export const CREATION_CASES: CaseTable = {
         { inputs: vectors.slice(0, 2), attributes: { indexing: "xy", sparse: true } },
         { inputs: [filled(dtype, [3]), scalar(dtype, 1)] },
         { inputs: vectors.slice(0, 1) },
+        { inputs: [filled(dtype, [0]), filled(dtype, [3])] },
       ];
     },
   },
