@@ -178,13 +178,14 @@ defmodule Davit.Engine do
   end
 
   @doc false
-  @spec obituary(atom, pos_integer) :: String.t()
-  def obituary(name, instance) do
+  # How an engine ended: "exited with signal 9 at …".
+  @spec death(atom, pos_integer) :: String.t()
+  def death(name, instance) do
     case :ets.lookup(name, {:death, instance}) do
-      [{_, how}] -> "engine #{instance} #{how}"
-      [] -> "engine #{instance} is gone"
+      [{_, how}] -> how
+      [] -> "is gone"
     end
   rescue
-    ArgumentError -> "engine #{instance} was stopped"
+    ArgumentError -> "was stopped"
   end
 end

@@ -247,7 +247,8 @@ defmodule Davit.Tensor do
     %EngineError{
       code: :engine_lost,
       message:
-        "tensor #{Type.format(type)} lived in " <> Davit.Engine.obituary(ref.engine, ref.instance)
+        "tensor #{Type.format(type)} lived in engine #{ref.instance}, which " <>
+          Davit.Engine.death(ref.engine, ref.instance)
     }
   end
 

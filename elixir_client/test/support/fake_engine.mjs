@@ -39,6 +39,7 @@ const subscriptions = new Map();
 const waiting = new Map();
 const consumed = new Map();
 const transfers = new Map();
+const early = new Map();
 const token = randomBytes(16);
 let bulk;
 let transfer = 0;
@@ -76,7 +77,9 @@ createServer((socket) => {
   });
 }).listen(join(folder, "bulk"));
 
+// Bytes may be here before the message that names them.
 function arrived(n, bytes) {
+  if (!transfers.has(n)) return early.set(n, bytes);
   const { request, tensor, type } = transfers.get(n);
   tensors.set(tensor, { type, bytes });
   send(request, ["ok", null]);
@@ -148,7 +151,11 @@ const handlers = {
     send(request, ["ok", { hash: "00".repeat(32), inputs, outputs: inputs, sites: [] }]);
   },
   put(request, [tensor, type, source], attachments) {
-    if (Array.isArray(source)) return transfers.set(source[1], { request, tensor, type });
+    if (Array.isArray(source)) {
+      transfers.set(source[1], { request, tensor, type });
+      if (early.has(source[1])) arrived(source[1], early.get(source[1]));
+      return;
+    }
     tensors.set(tensor, { type, bytes: attachments[source] });
     send(request, ["ok", null]);
   },

@@ -228,7 +228,8 @@ defmodule Davit.Engine.Owner do
     down(%EngineError{code: :engine_down, message: obituary(state)}, %{state | hello: nil})
   end
 
-  defp obituary(state), do: Davit.Engine.obituary(state.session.name, state.instance)
+  defp obituary(state),
+    do: "engine #{state.instance} #{Davit.Engine.death(state.session.name, state.instance)}"
 
   defp down(error, state) do
     delay = Enum.at(@backoff, min(state.attempt, length(@backoff) - 1))

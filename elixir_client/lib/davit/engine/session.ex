@@ -100,7 +100,8 @@ defmodule Davit.Engine.Session do
   def lost(%__MODULE__{name: name, instance: instance}) do
     %EngineError{
       code: :engine_lost,
-      message: "the engine went away during the call: #{Davit.Engine.obituary(name, instance)}"
+      message:
+        "the engine went away during the call: engine #{instance} #{Davit.Engine.death(name, instance)}"
     }
   end
 end
