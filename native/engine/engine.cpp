@@ -21,27 +21,34 @@ auto& find(Map& map, int64_t id, const char* what) {
 
 // Settings of the whole process. The thread that first touches MLX's scheduler is its "main" thread
 // and can see other streams' errors in the middle of an evaluation; a thread that ends takes that role.
-void set_up_mlx(const EngineOptions& options) {
+// Gives whether CPU streams run inline.
+bool set_up_mlx(const EngineOptions& options) {
+  bool inline_streams = false;
   std::thread([&] {
     mx::set_default_device(options.device);
     mx::synchronize(mx::default_stream(mx::Device::cpu));
     if (options.memory_limit > 0) mx::set_memory_limit(options.memory_limit);
     interpose::limit_allocations(options.memory_limit);
-    if (options.device == mx::Device::cpu) interpose::run_streams_inline();
+    if (options.device == mx::Device::cpu) inline_streams = interpose::run_streams_inline();
     mx::set_cache_limit(options.cache_limit);
     // On the CPU of Linux fused kernels are built by a C++ compiler at run time, 300 ms and more each,
     // through files with predictable names.
     if (options.device == mx::Device::cpu) mx::set_compile_mode(mx::CompileMode::no_fuse);
   }).join();
+  return inline_streams;
 }
 
 }  // namespace
 
 Engine::Engine(EngineOptions options)
     : outbox_(options.wake), memory_limit_(options.memory_limit) {
-  set_up_mlx(options);
+  bool inline_streams = set_up_mlx(options);
   for (int i = 0; i < std::max(1, options.lanes); ++i) {
     lanes_.push_back(std::make_unique<Lane>(outbox_, counters_, options.device));
+  }
+  if (inline_streams) {
+    host_lane_ =
+        std::make_unique<Lane>(outbox_, counters_, options.device, Lane::Thread::callers);
   }
 }
 
@@ -56,6 +63,7 @@ void Engine::unload_program(int64_t program) {
   for (auto& lane : lanes_) {
     lane->post([lane = lane.get(), program] { lane->forget(program); });
   }
+  if (host_lane_) host_lane_->forget(program);
 }
 
 const ProgramPtr& Engine::program(int64_t id) const { return find(programs_, id, "program"); }
@@ -125,7 +133,7 @@ std::vector<int64_t> Engine::run(int64_t id, int64_t program_id, int64_t queue_i
   }
   auto run = std::make_shared<Run>(*this, id, program, queue, std::move(inputs),
                                    std::move(outputs), std::move(own));
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (!runs_.emplace(id, run).second) {
     throw OpError("run_exists", "run " + std::to_string(id) + " is under way");
   }
@@ -135,8 +143,22 @@ std::vector<int64_t> Engine::run(int64_t id, int64_t program_id, int64_t queue_i
     ++run->waiting_on;
   }
   queue->runs.push_back(run);
-  try_start(*queue);
+  if (!runs_here(*run, *program)) {
+    try_start(*queue);
+    return output_ids;
+  }
+  queue->busy = true;
+  run->started = true;
+  run->set_lane(*host_lane_);
+  lock.unlock();
+  run->advance();
   return output_ids;
+}
+
+bool Engine::runs_here(Run& run, const Program& program) const {
+  const Queue& queue = *run.queue();
+  return host_lane_ && program.is_small() && run.waiting_on == 0 && !queue.busy &&
+         queue.runs.size() == 1 && run.unwatched();
 }
 
 void Engine::try_start(Queue& queue) {

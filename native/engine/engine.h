@@ -74,6 +74,8 @@ class Engine {
 
  private:
   void try_start(Queue& queue);
+  // Whether a run is best done at once, on the host's thread.
+  bool runs_here(Run& run, const Program& program) const;
   void settled(Value& value);
   SubscriptionPtr subscription(int64_t id) const;
 
@@ -82,6 +84,7 @@ class Engine {
   ValueStore values_;
   size_t memory_limit_;
   std::vector<std::unique_ptr<Lane>> lanes_;
+  std::unique_ptr<Lane> host_lane_;  // null where streams have threads of their own
 
   std::mutex mutex_;  // guards queues' contents, waiters of tensors, and runs_
   std::unordered_map<int64_t, RunPtr> runs_;

@@ -100,8 +100,12 @@ Arrays lower(const Node& node, const std::vector<std::optional<mx::array>>& oper
   }
 }
 
-Lane::Lane(Outbox& outbox, Counters& counters, mx::Device device)
+Lane::Lane(Outbox& outbox, Counters& counters, mx::Device device, Thread where)
     : counters_(counters), device_(device), cursor_(outbox) {
+  if (where == Thread::callers) {
+    make_stream();
+    return;
+  }
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, kStackBytes);
@@ -119,9 +123,13 @@ void* Lane::main(void* lane) {
   return nullptr;
 }
 
-void Lane::loop() {
+void Lane::make_stream() {
   stream_ = mx::new_stream(device_);
   mx::set_default_stream(*stream_);
+}
+
+void Lane::loop() {
+  make_stream();
   for (;;) {
     std::function<void()> task;
     {

@@ -26,8 +26,11 @@ struct Counters {
 
 class Lane {
  public:
-  // Starts the thread; it never ends (MLX's stream threads do not either).
-  Lane(Outbox& outbox, Counters& counters, mx::Device device);
+  // Whose thread a lane works on: its own, which never ends (MLX's stream threads do not either), or that
+  // of who makes it, for small programs, where a change of threads would cost more than the work.
+  enum class Thread { own, callers };
+
+  Lane(Outbox& outbox, Counters& counters, mx::Device device, Thread thread = Thread::own);
   Lane(const Lane&) = delete;
 
   // Runs a task on the lane's thread, after those posted before.
@@ -85,6 +88,7 @@ class Lane {
   Variant& variant(const ProgramPtr& program, const Function& function, const Segment& segment,
                    const std::vector<int>& sites);
   static void* main(void* lane);
+  void make_stream();
   void loop();
   Arrays build(Build& build, const Function& function, const Segment& segment,
                const Arrays& inputs);

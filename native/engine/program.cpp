@@ -11,6 +11,34 @@ namespace {
 
 std::atomic<int64_t> next_segment{1};
 
+// What a small program has at most: a node costs about a microsecond, 4,096 elements as much again.
+constexpr size_t kSmallNodes = 16;
+constexpr size_t kSmallElements = 4096;
+
+// Ops whose work does not follow from the size of what they give.
+bool is_elementary(const Node& node) {
+  if (node.kind == NodeKind::constant || node.kind == NodeKind::hook) return true;
+  if (node.kind != NodeKind::op) return false;
+  for (std::string_view part : {"linalg", "conv", "fft", "einsum", "tensordot", "quantize"}) {
+    if (node.op.find(part) != std::string::npos) return false;
+  }
+  return true;
+}
+
+bool is_small_function(const Function& function) {
+  if (function.nodes.size() > kSmallNodes) return false;
+  size_t elements = 0;
+  auto add = [&](const TensorType& type) {
+    elements += byte_size(type) / mx::size_of(type.dtype);
+  };
+  for (const auto& parameter : function.parameters) add(parameter);
+  for (const Node& node : function.nodes) {
+    if (!is_elementary(node)) return false;
+    for (const auto& output : node.outputs) add(output);
+  }
+  return elements <= kSmallElements;
+}
+
 std::vector<int> function_attribute(const Node& node, std::string_view name) {
   auto it = node.attributes.find(name);
   if (it == node.attributes.end()) {
@@ -205,6 +233,7 @@ Program::Program(int64_t id, std::vector<Function> functions)
     }
     function->prepare();
   }
+  small_ = is_small_function(functions_.front());
   for (const Function& function : functions_) {
     for (const Node& node : function.nodes) {
       if (node.kind != NodeKind::while_) continue;

@@ -114,6 +114,9 @@ class Program {
   // The counter of a `while`, where one was recognised.
   const Counter* counter_of(const Node& loop) const;
 
+  // Whether a run takes a few microseconds at most: no control flow, few nodes, few elements.
+  bool is_small() const { return small_; }
+
   WatchTablePtr watches() const;
   void watch(int site, std::vector<SubscriptionPtr> subscriptions);
 
@@ -124,6 +127,7 @@ class Program {
   std::optional<Counter> recognize(const Node& loop) const;
 
   const int64_t id_;
+  bool small_ = false;
   std::vector<Function> functions_;
   std::map<int, Function> iterations_;  // by the loop's site
   std::map<int, Counter> counters_;     // likewise

@@ -54,7 +54,8 @@ Run::Run(Engine& engine, int64_t id, ProgramPtr program, std::shared_ptr<Queue> 
       queue_(std::move(queue)),
       inputs_(std::move(inputs)),
       outputs_(std::move(outputs)),
-      own_watches_(std::move(watches)) {}
+      own_watches_(std::move(watches)),
+      lane_(queue_->lane) {}
 
 void Run::advance() {
   if (ended_) return;
@@ -113,7 +114,7 @@ void Run::end(FailurePtr failure) {
 }
 
 void Run::resume() {
-  queue_->lane->post([run = shared_from_this()] { run->advance(); });
+  lane_->post([run = shared_from_this()] { run->advance(); });
 }
 
 bool Run::step(Frame& frame) {
@@ -156,7 +157,7 @@ bool Run::launch(Frame& frame, const Segment& segment) {
   }
   // One launch may emit more than the credit there is: the segment is cut behind its hooks.
   const auto& pieces =
-      queue_->lane->pieces(program_, *frame.function, segment, watched.sites);
+      lane_->pieces(program_, *frame.function, segment, watched.sites);
   while (frame.piece < pieces.size()) {
     const Segment& piece = pieces[frame.piece];
     cancel_.check();
@@ -171,7 +172,7 @@ bool Run::launch(Frame& frame, const Segment& segment) {
 bool Run::launch_whole(Frame& frame, const Segment& segment, const Watching& watched) {
   if (!reserve(watched, 1)) return false;
   const Function& function = *frame.function;
-  Lane& lane = *queue_->lane;
+  Lane& lane = *lane_;
   Arrays outputs;
   try {
     Arrays inputs;
@@ -234,8 +235,8 @@ int Run::locate(const Frame& frame, const Segment& segment) {
       operands.emplace_back(it->second);
     }
     try {
-      auto outputs = lower(node, operands, queue_->lane->stream());
-      queue_->lane->evaluate(outputs, cancel_);
+      auto outputs = lower(node, operands, lane_->stream());
+      lane_->evaluate(outputs, cancel_);
       for (size_t k = 0; k < outputs.size(); ++k) {
         values.emplace(node.first_output + static_cast<int>(k), outputs[k]);
       }
@@ -282,7 +283,7 @@ const Run::Watching& Run::watching(const Function& function, const Segment& segm
   made.sites.erase(std::unique(made.sites.begin(), made.sites.end()), made.sites.end());
   auto plan = std::make_shared<FiringPlan>();
   if (!made.sites.empty()) {
-    auto& lane = *queue_->lane;
+    auto& lane = *lane_;
     for (const auto& firing : lane.firing_order(program_, function, segment, made.sites)) {
       FiringPlan::Site site{firing.site, firing.types, {}};
       for (const auto& subscription : current->sites.at(firing.site)) {
@@ -331,7 +332,7 @@ void Run::expect(const Watching& watched, bool loops, int64_t first, int64_t pas
   if (watched.sites.empty() || watched.plan->sites.empty()) return;
   auto where = path();
   if (loops) where.push_back(first);
-  queue_->lane->cursor().expect(
+  lane_->cursor().expect(
       {id_, program_->id(), watched.plan, std::move(where), loops, passes, seq_, 0});
 }
 
@@ -494,7 +495,7 @@ bool Run::counted(Frame& frame, const Node& node) {
 // Launches some iterations of a straight body with one evaluation at their end.
 bool Run::pass_batch(Loop& loop, const Segment* segment) {
   const Function& body = *loop.body;
-  Lane& lane = *queue_->lane;
+  Lane& lane = *lane_;
   static const Segment kNothing{};
   const Watching& watched = watching(body, segment != nullptr ? *segment : kNothing);
   int64_t passes = std::min({loop.batch, loop.trips - loop.iteration,

@@ -36,6 +36,11 @@ class Run : public std::enable_shared_from_this<Run> {
   const std::shared_ptr<Queue>& queue() const { return queue_; }
   CancelFlag& cancel_flag() { return cancel_; }
 
+  // Whether nobody watches it.
+  bool unwatched() { return table()->sites.empty(); }
+  // Before it is advanced: where it runs, if not on its queue's lane.
+  void set_lane(Lane& lane) { lane_ = &lane; }
+
   // On the lane: goes on until the run is finished (the engine is told) or has to wait.
   void advance();
   // From any thread: advances the run if it waits.
@@ -118,6 +123,7 @@ class Run : public std::enable_shared_from_this<Run> {
   std::vector<ValuePtr> outputs_;
   const std::vector<RunWatch> own_watches_;
   CancelFlag cancel_;
+  Lane* lane_;
 
   // The lane's.
   std::vector<std::unique_ptr<Frame>> frames_;

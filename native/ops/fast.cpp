@@ -18,7 +18,7 @@ mx::array attention(const OpCall& call) {
   auto out = mx::fast::scaled_dot_product_attention(
       call[0], call[1], call[2], static_cast<float>(call.number("scale")),
       call.text("mask_mode", ""), call.optional(3), call.optional(4), false, call.stream());
-  return out.size() == 0 ? zeros_for(out, call.stream()) : out;
+  return unless_empty(out, call.stream());
 }
 
 // Class indices are clamped: MLX reads the logits there unchecked.
@@ -30,24 +30,32 @@ mx::array cross_entropy(const OpCall& call) {
   return mx::fast::cross_entropy(logits, targets, s);
 }
 
+Arrays gated_delta_update(const OpCall& call) {
+  auto s = call.stream();
+  auto out = mx::fast::gated_delta_update(call[0], call[1], call[2], call[3], call[4],
+                                          call.optional(5), call.optional(6), s);
+  if (call[0].size() > 0 && call[2].size() > 0) return out;
+  return {zeros_for(out[0], s), zeros_for(out[1], s)};
+}
+
 }  // namespace
 
 void add_fast_ops(OpTable& table) {
   table.add1("fast.rms_norm", [](const OpCall& call) {
-    return mx::fast::rms_norm(call[0], call.optional(1), static_cast<float>(call.number("eps")),
-                              call.stream());
+    auto eps = static_cast<float>(call.number("eps"));
+    return unless_empty(mx::fast::rms_norm(call[0], call.optional(1), eps, call.stream()),
+                        call.stream());
   });
   table.add1("fast.layer_norm", [](const OpCall& call) {
-    return mx::fast::layer_norm(call[0], call.optional(1), call.optional(2),
-                                static_cast<float>(call.number("eps")), call.stream());
+    auto eps = static_cast<float>(call.number("eps"));
+    auto s = call.stream();
+    return unless_empty(mx::fast::layer_norm(call[0], call.optional(1), call.optional(2), eps, s),
+                        s);
   });
   table.add1("fast.rope", rope);
   table.add1("fast.scaled_dot_product_attention", attention);
   table.add1("fast.cross_entropy", cross_entropy);
-  table.add("fast.gated_delta_update", [](const OpCall& call) {
-    return mx::fast::gated_delta_update(call[0], call[1], call[2], call[3], call[4],
-                                        call.optional(5), call.optional(6), call.stream());
-  });
+  table.add("fast.gated_delta_update", gated_delta_update);
 }
 
 }  // namespace davit

@@ -62,7 +62,7 @@ mx::array transform(const OpCall& call, const TransformRow& row, const std::vect
   }
   auto in = pads ? mx::pad(a, axes, none, missing, mx::array(0, a.dtype()), "constant", s) : a;
   auto out = row.op(in, sizes, axes, norm(call), s);
-  return out.size() == 0 ? zeros_for(out, s) : out;
+  return unless_empty(out, s);
 }
 
 std::optional<mx::Shape> sizes_attribute(const OpCall& call) {

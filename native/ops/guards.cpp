@@ -74,4 +74,8 @@ mx::array zeros_for(const mx::array& result, mx::Stream s) {
   return mx::zeros(result.shape(), result.dtype(), s);
 }
 
+mx::array unless_empty(const mx::array& result, mx::Stream s) {
+  return result.size() == 0 ? zeros_for(result, s) : result;
+}
+
 }  // namespace davit

@@ -1,6 +1,6 @@
 // Linear algebra. What LAPACK computes runs on the CPU stream: a GPU has no kernel for it.
 #include <cmath>
-#include <numeric>
+#include <limits>
 
 #include "ops/guards.h"
 
@@ -48,11 +48,6 @@ const PairRow kPairs[] = {
     {"linalg.slogdet", la::slogdet},
 };
 
-// MLX's kernels divide by the size of a matrix: an empty result needs none.
-mx::array unless_empty(const mx::array& out, mx::Stream s) {
-  return out.size() == 0 ? zeros_for(out, s) : out;
-}
-
 // Row i of the factored matrix is row i of the tensor where there is nothing to pivot.
 mx::array no_pivots(const mx::array& rows, mx::Stream s) {
   auto order = mx::arange(0, rows.shape(-1), 1, s);
@@ -73,7 +68,7 @@ Arrays lu_factor(const OpCall& call) {
   return {zeros_for(lu, s), zeros_for(pivots, s)};
 }
 
-mx::array norm(const OpCall& call) {
+mx::array norm_of_any(const OpCall& call) {
   std::optional<std::vector<int>> axes;
   if (call.has("axes")) axes = call.integers("axes");
   bool keepdims = call.flag("keepdims", false);
@@ -88,6 +83,16 @@ mx::array norm(const OpCall& call) {
   double ord = call.number("ord");
   auto s = matrix && std::abs(ord) == 2 ? call.cpu_stream() : call.stream();
   return la::norm(call[0], ord, axes, keepdims, s);
+}
+
+// Of nothing it is 0, or what 0 to a negative power is.
+mx::array norm(const OpCall& call) {
+  auto out = norm_of_any(call);
+  if (call[0].size() > 0) return out;
+  bool matrix = call.has("axes") ? call.integers("axes").size() == 2 : call[0].ndim() == 2;
+  bool inverse = !matrix && call.number("ord", 0) < 0;
+  auto value = mx::array(inverse ? std::numeric_limits<double>::infinity() : 0.0, out.dtype());
+  return mx::full(out.shape(), value, call.stream());
 }
 
 // Batches are broadcast here: MLX does it for the triangular product, but not for the permutation.

@@ -1,4 +1,6 @@
 // Products of matrices and their relatives.
+#include <algorithm>
+
 #include "ops/guards.h"
 
 namespace davit {
@@ -32,6 +34,15 @@ mx::array tensordot(const OpCall& call) {
   return mx::tensordot(call[0], call[1], call.integer("axes", 2), call.stream());
 }
 
+// MLX's sums over nothing may not end.
+mx::array einsum(const OpCall& call) {
+  auto operands = call.all();
+  auto out = mx::einsum(call.text("subscripts"), operands, call.stream());
+  bool nothing = std::any_of(operands.begin(), operands.end(),
+                             [](const auto& operand) { return operand.size() == 0; });
+  return nothing ? zeros_for(out, call.stream()) : out;
+}
+
 mx::array block_masked_mm(const OpCall& call) {
   return mx::block_masked_mm(call[0], call[1], call.integer("block_size", 64), call.optional(2),
                              call.optional(3), call.optional(4), call.stream());
@@ -41,7 +52,7 @@ mx::array gather_mm(const OpCall& call) {
   auto out = mx::gather_mm(call[0], call[1], matrix_indices(call, 2, call[0]),
                            matrix_indices(call, 3, call[1]), call.flag("sorted_indices", false),
                            call.stream());
-  return out.size() == 0 ? zeros_for(out, call.stream()) : out;
+  return unless_empty(out, call.stream());
 }
 
 mx::array segmented_mm(const OpCall& call) {
@@ -65,13 +76,12 @@ void add_matmul_ops(OpTable& table) {
                [op = row.op](const OpCall& call) { return op(call[0], call[1], call.stream()); });
   }
   table.add1("vecdot", [](const OpCall& call) {
-    return mx::vecdot(call[0], call[1], call.integer("axis", -1), call.stream());
+    auto out = mx::vecdot(call[0], call[1], call.integer("axis", -1), call.stream());
+    return call[0].size() == 0 || call[1].size() == 0 ? zeros_for(out, call.stream()) : out;
   });
   table.add1("addmm", addmm);
   table.add1("tensordot", tensordot);
-  table.add1("einsum", [](const OpCall& call) {
-    return mx::einsum(call.text("subscripts"), call.all(), call.stream());
-  });
+  table.add1("einsum", einsum);
   table.add1("block_masked_mm", block_masked_mm);
   table.add1("gather_mm", gather_mm);
   table.add1("segmented_mm", segmented_mm);

@@ -29,11 +29,6 @@ mx::array dequantize(const OpCall& call) {
                         scheme.mode, call.optional(3), dtype, call.stream());
 }
 
-// MLX's kernel divides by the number of rows and columns, and takes no sum over nothing.
-mx::array unless_empty(const mx::array& out, const mx::array& x, mx::Stream s) {
-  return out.size() == 0 || x.size() == 0 ? zeros_for(out, s) : out;
-}
-
 mx::array quantized_matmul(const OpCall& call) {
   Scheme scheme(call);
   auto s = call.stream();
@@ -48,16 +43,17 @@ mx::array quantized_matmul(const OpCall& call) {
   }
   auto out = mx::quantized_matmul(x, call[1], scales, biases, call.flag("transpose", true),
                                   scheme.group_size, scheme.bits, scheme.mode, s);
-  return unless_empty(out, x, s);
+  return x.size() == 0 ? zeros_for(out, s) : unless_empty(out, s);
 }
 
 mx::array gather_qmm(const OpCall& call) {
   Scheme scheme(call);
+  auto s = call.stream();
   auto out = mx::gather_qmm(
       call[0], call[1], call[2], call.optional(3), matrix_indices(call, 4, call[0]),
       matrix_indices(call, 5, call[1]), call.flag("transpose", true), scheme.group_size,
-      scheme.bits, scheme.mode, std::nullopt, call.flag("sorted_indices", false), call.stream());
-  return unless_empty(out, call[0], call.stream());
+      scheme.bits, scheme.mode, std::nullopt, call.flag("sorted_indices", false), s);
+  return call[0].size() == 0 ? zeros_for(out, s) : unless_empty(out, s);
 }
 
 }  // namespace
