@@ -7,6 +7,15 @@ import { ensureClangFormat } from "./setup/tools.mjs";
 
 await ensurePackages().then(ensureClangFormat).catch(fail);
 
+const shownLines = 60;
+
+function shorten(text) {
+  const lines = text.split("\n");
+  const rest = lines.length - shownLines;
+  if (rest <= 0) return text;
+  return [...lines.slice(0, shownLines), `... and ${rest} more lines`].join("\n");
+}
+
 const failed = formatters()
   .filter(({ name, check }) => {
     const { command, args, cwd, env } = check;
@@ -14,10 +23,14 @@ const failed = formatters()
       cwd,
       env: { ...process.env, ...env },
       encoding: "utf8",
+      maxBuffer: 2 ** 28,
     });
     const good = result.status === 0;
     process.stdout.write(`check ${name}: ${good ? "ok" : "FAILED"}\n`);
-    if (!good) process.stdout.write(`${result.stdout ?? ""}${result.stderr ?? result.error}\n`);
+    if (!good) {
+      const said = result.error?.message ?? `${result.stdout}${result.stderr}`;
+      process.stdout.write(`${shorten(said)}\n`);
+    }
     return !good;
   })
   .map(({ name }) => name);
