@@ -15,6 +15,7 @@ import {
   unsigned,
 } from "./checks.js";
 import { describe, ProtocolError } from "./error.js";
+import { parseHook } from "./hook-messages.js";
 
 /** A tensor that came with a message. */
 export interface Inline {
@@ -228,7 +229,7 @@ function run(
   const { fetch, timeout, hooks, print, parent } = options(given, "run", RUN_OPTIONS);
   if (isGiven(fetch)) message.fetch = unsigned(fetch, "run's fetch");
   if (isGiven(timeout)) message.timeout = positive(timeout, "run's timeout", MAX_TIMEOUT);
-  if (isGiven(hooks)) message.hooks = list(hooks, "run's hooks").map(hook);
+  if (isGiven(hooks)) message.hooks = list(hooks, "run's hooks").map(parseHook);
   if (isGiven(print)) {
     if (typeof print !== "boolean") throw badMessage("run's print", print, "true or false");
     message.print = print;
@@ -254,7 +255,7 @@ function cancel([id, reason]: readonly unknown[]): Message {
 }
 
 function subscribe([match, policy, view]: readonly unknown[]): Subscribe {
-  return { type: "subscribe", ...hook([match, policy, view]) };
+  return { type: "subscribe", ...parseHook([match, policy, view]) };
 }
 
 function reply([id, call, values]: readonly unknown[], attachments: readonly Uint8Array[]): Reply {
@@ -309,54 +310,6 @@ function outputIds(value: unknown): readonly (number | null)[] {
 
 function idList(value: unknown, what: string): readonly number[] {
   return list(value, what).map((id) => unsigned(id, `an item of ${what}`));
-}
-
-/** `[match, policy, view]`; what each may hold is checked where subscriptions are made. */
-function hook(value: unknown): { match: Match; policy: Policy; view: View } {
-  const [match, policy, view] = list(value, "a hook") as unknown[];
-  return { match: matchOf(match), policy: policyOf(policy), view: viewOf(view) };
-}
-
-function matchOf(value: unknown): Match {
-  const [kind, argument] = list(value, "a match");
-  switch (kind) {
-    case "all":
-      return "all";
-    case "id":
-      if (argument instanceof Uint8Array && argument.length === 16) return { id: argument.slice() };
-      break;
-    case "name":
-      return { name: text(argument, "a match's name") };
-    case "label":
-      return { label: text(argument, "a match's glob") };
-    case "probe":
-      return { probe: text(argument, "a match's glob") };
-  }
-  const expected = '["id", 16 bytes], ["name", name], ["label", glob], ["probe", glob] or ["all"]';
-  throw badMessage("a match", value, expected);
-}
-
-function policyOf(value: unknown): Policy {
-  if (value === undefined || value === null || value === "every") return "every";
-  if (value === "latest") return "latest";
-  if (Array.isArray(value) && value.length === 2) {
-    if (value[0] === "sample") return { sample: value[1] as number };
-    if (value[0] === "rate") return { rate: value[1] as number };
-  }
-  throw badMessage("a policy", value, '"every", "latest", ["sample", n] or ["rate", hz]');
-}
-
-function viewOf(value: unknown): View {
-  if (value === undefined || value === null || value === "full") return "full";
-  if (Array.isArray(value)) {
-    if (value.length === 3 && value[0] === "slice") {
-      return { slice: { start: value[1] as number[], size: value[2] as number[] } };
-    }
-    if (value.length === 2 && value[0] === "summary") {
-      return { summary: { bins: value[1] as number } };
-    }
-  }
-  throw badMessage("a view", value, '"full", ["slice", starts, sizes] or ["summary", bins]');
 }
 
 function isGiven(value: unknown): boolean {

@@ -1,0 +1,51 @@
+import type { Match } from "../hooks/match.js";
+import type { Policy, View } from "../hooks/policy.js";
+import { badMessage, list, text } from "./checks.js";
+
+/** `[match, policy, view]`; what each may hold is checked where subscriptions are made. */
+export function parseHook(value: unknown): { match: Match; policy: Policy; view: View } {
+  const [match, policy, view] = list(value, "a hook") as unknown[];
+  return { match: matchOf(match), policy: policyOf(policy), view: viewOf(view) };
+}
+
+function matchOf(value: unknown): Match {
+  const [kind, argument] = list(value, "a match");
+  switch (kind) {
+    case "all":
+      return "all";
+    case "id":
+      if (argument instanceof Uint8Array && argument.length === 16) return { id: argument.slice() };
+      break;
+    case "name":
+      return { name: text(argument, "a match's name") };
+    case "label":
+      return { label: text(argument, "a match's glob") };
+    case "probe":
+      return { probe: text(argument, "a match's glob") };
+  }
+  const expected = '["id", 16 bytes], ["name", name], ["label", glob], ["probe", glob] or ["all"]';
+  throw badMessage("a match", value, expected);
+}
+
+function policyOf(value: unknown): Policy {
+  if (value === undefined || value === null || value === "every") return "every";
+  if (value === "latest") return "latest";
+  if (Array.isArray(value) && value.length === 2) {
+    if (value[0] === "sample") return { sample: value[1] as number };
+    if (value[0] === "rate") return { rate: value[1] as number };
+  }
+  throw badMessage("a policy", value, '"every", "latest", ["sample", n] or ["rate", hz]');
+}
+
+function viewOf(value: unknown): View {
+  if (value === undefined || value === null || value === "full") return "full";
+  if (Array.isArray(value)) {
+    if (value.length === 3 && value[0] === "slice") {
+      return { slice: { start: value[1] as number[], size: value[2] as number[] } };
+    }
+    if (value.length === 2 && value[0] === "summary") {
+      return { summary: { bins: value[1] as number } };
+    }
+  }
+  throw badMessage("a view", value, '"full", ["slice", starts, sizes] or ["summary", bins]');
+}
