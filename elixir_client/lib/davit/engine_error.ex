@@ -2,8 +2,8 @@ defmodule Davit.EngineError do
   @moduledoc """
   Something the engine, or the way to it, refused.
 
-  `code` is stable. Those of the engine are strings of the protocol made atoms where this client knows
-  them, such as `:shape_mismatch`; these come from the client:
+  `code` is stable. Codes of the engine, such as `:out_of_memory`, are in docs/protocol.md; one that this client
+  does not know stays a string. These come from the client:
 
   | code | meaning |
   |---|---|
@@ -27,6 +27,23 @@ defmodule Davit.EngineError do
           inputs: [Davit.Type.t()] | nil,
           expected: term
         }
+
+  # Atoms are never made from bytes that came over the wire.
+  @codes ~w(
+    argument_invalid arity attribute_invalid attribute_missing attribute_unknown bad_frame bad_length bad_match
+    bad_message bad_policy bad_view branches_missing bytes_mismatch call_unknown cancelled constant_invalid
+    constant_missing custom_call_invalid device_unavailable dtype_unsupported engine_closed external_memory
+    file_dtype file_malformed file_not_found file_truncated file_unreadable frame_too_large function_unknown
+    graph_invalid hello_expected hello_twice input_count input_type internal label_invalid lane_failed
+    limit_exceeded malformed_graph mlx no_handler not_allocated not_differentiable op_unknown out_of_memory
+    output_count policy_invalid program_exists program_unknown protocol_version reader_too_slow reply_mismatch
+    request_exists run_exists server_closed session_closed shape_invalid shape_mismatch state_lost tensor_exists
+    tensor_freed tensor_pending tensor_unknown terminated timeout too_large too_many_programs too_many_queues
+    too_many_requests too_many_subscriptions too_many_tensors transfer_broken transfer_exists truncated
+    type_invalid type_mismatch types_differ unknown_message unknown_op unsupported_version value_invalid
+    value_unknown view_invalid
+  )a
+  @names Map.new(@codes, &{Atom.to_string(&1), &1})
 
   defexception [:code, :message, :op, :label, :site, :inputs, :expected]
 
@@ -68,18 +85,13 @@ defmodule Davit.EngineError do
     %__MODULE__{code: :protocol, message: "the engine answered with #{inspect(other, limit: 5)}"}
   end
 
-  # Never an atom made from bytes that came over the wire.
-  defp code(code) when is_binary(code) do
-    String.to_existing_atom(code)
-  rescue
-    ArgumentError -> code
-  end
-
+  defp code(code) when is_binary(code), do: Map.get(@names, code) || :binary.copy(code)
   defp code(_), do: :protocol
 
   defp text(text) when is_binary(text), do: :binary.copy(text)
   defp text(_), do: nil
 
+  # An absent operand has no type.
   defp inputs(types) when is_list(types), do: Enum.flat_map(types, &Davit.Type.list_from_wire/1)
   defp inputs(_), do: nil
 end

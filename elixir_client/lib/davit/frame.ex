@@ -13,31 +13,27 @@ defmodule Davit.Frame do
   @type attachments :: tuple
 
   @doc "Builds a payload. `header` is msgpack; the attachments are not copied."
-  @spec encode(non_neg_integer, iodata, [iodata]) :: iodata
+  @spec encode(non_neg_integer, binary, [binary]) :: iodata
   def encode(request, header, attachments \\ [])
 
   def encode(request, header, []) do
-    [<<request::64, IO.iodata_length(header)::32, 0::32>>, header]
+    [<<request::64, byte_size(header)::32, 0::32>>, header]
   end
 
   def encode(request, header, attachments) do
-    sizes = Enum.map(attachments, &IO.iodata_length/1)
-    header_bytes = IO.iodata_length(header)
-    count = length(sizes)
-    position = 16 + 4 * count + header_bytes
-
-    [
-      <<request::64, header_bytes::32, count::32>>,
-      Enum.map(sizes, &<<&1::32>>),
-      header | pad(attachments, sizes, position)
-    ]
+    count = length(attachments)
+    sizes = for bytes <- attachments, into: <<>>, do: <<byte_size(bytes)::32>>
+    preface = <<request::64, byte_size(header)::32, count::32>>
+    [preface, sizes, header | pad(attachments, 16 + 4 * count + byte_size(header))]
   end
 
-  defp pad([], [], _position), do: []
+  defp pad([], _position), do: []
 
-  defp pad([bytes | attachments], [size | sizes], position) do
-    gap = gap(position)
-    [<<0::size(gap)-unit(8)>>, bytes | pad(attachments, sizes, position + gap + size)]
+  defp pad([bytes | attachments], position) do
+    case gap(position) do
+      0 -> [bytes | pad(attachments, position + byte_size(bytes))]
+      gap -> [<<0::size(gap)-unit(8)>>, bytes | pad(attachments, position + gap + byte_size(bytes))]
+    end
   end
 
   defp gap(position), do: rem(8 - rem(position, 8), 8)

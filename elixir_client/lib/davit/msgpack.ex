@@ -15,7 +15,7 @@ defmodule Davit.Msgpack do
   Decoding gives the same terms back; a str stays a binary and a bin stays `{:bin, binary}`, both without
   a copy. Extension types are refused.
 
-      iex> Davit.Msgpack.encode(%{"b" => [1, -1], "a" => {:bin, <<0>>}}) |> IO.iodata_to_binary()
+      iex> Davit.Msgpack.encode(%{"b" => [1, -1], "a" => {:bin, <<0>>}})
       <<0x82, 0xA1, ?a, 0xC4, 1, 0, 0xA1, ?b, 0x92, 1, 0xFF>>
 
       iex> Davit.Msgpack.decode(<<0x92, 0xC0, 0xA2, "ok">>)
@@ -24,8 +24,6 @@ defmodule Davit.Msgpack do
       iex> Davit.Msgpack.decode(<<0x92, 0xC0>>)
       {:error, {:truncated, 2}}
   """
-
-  import Bitwise
 
   @max_depth 128
 
@@ -48,73 +46,94 @@ defmodule Davit.Msgpack do
           | {:not_a_string_key, term}
 
   @doc "Encodes a term. Raises `ArgumentError` for one that msgpack cannot hold."
-  @spec encode(value) :: iodata
-  def encode(nil), do: <<0xC0>>
-  def encode(false), do: <<0xC2>>
-  def encode(true), do: <<0xC3>>
-  def encode(n) when is_integer(n), do: integer(n)
-  def encode(bytes) when is_binary(bytes), do: string(bytes)
-  def encode(list) when is_list(list), do: [array_header(length(list)) | Enum.map(list, &encode/1)]
-  def encode({:bin, bytes}), do: bin(bytes)
-  def encode(number) when is_float(number), do: <<0xCB, number::float-64>>
-  def encode(:nan), do: <<0xCB, 0x7FF8_0000_0000_0000::64>>
-  def encode(:infinity), do: <<0xCB, 0x7FF0_0000_0000_0000::64>>
-  def encode(:neg_infinity), do: <<0xCB, 0xFFF0_0000_0000_0000::64>>
-  def encode(atom) when is_atom(atom), do: string(Atom.to_string(atom))
-  def encode(map) when is_map(map) and not is_struct(map), do: map(Map.to_list(map))
+  @spec encode(value) :: binary
+  def encode(value), do: put(value, <<>>)
 
-  def encode(other) do
+  # One growing binary: the VM appends to it in place.
+  defp put(n, acc) when is_integer(n), do: integer(n, acc)
+  defp put(bytes, acc) when is_binary(bytes), do: string(bytes, acc)
+  defp put([], acc), do: <<acc::binary, 0x90>>
+  defp put(list, acc) when is_list(list), do: items(list, array(length(list), acc))
+  defp put(nil, acc), do: <<acc::binary, 0xC0>>
+  defp put({:bin, bytes}, acc), do: bin(bytes, acc)
+  defp put(map, acc) when is_map(map) and not is_struct(map), do: map(map, acc)
+  defp put(x, acc) when is_float(x), do: <<acc::binary, 0xCB, x::float-64>>
+  defp put(false, acc), do: <<acc::binary, 0xC2>>
+  defp put(true, acc), do: <<acc::binary, 0xC3>>
+  defp put(:nan, acc), do: <<acc::binary, 0xCB, 0x7FF8_0000_0000_0000::64>>
+  defp put(:infinity, acc), do: <<acc::binary, 0xCB, 0x7FF0_0000_0000_0000::64>>
+  defp put(:neg_infinity, acc), do: <<acc::binary, 0xCB, 0xFFF0_0000_0000_0000::64>>
+  defp put(atom, acc) when is_atom(atom), do: string(Atom.to_string(atom), acc)
+
+  defp put(other, _acc) do
     raise ArgumentError, "msgpack cannot hold #{inspect(other, limit: 5)}"
   end
 
-  defp integer(n) when n >= 0 and n < 0x80, do: <<n>>
-  defp integer(n) when n < 0 and n >= -0x20, do: <<n::8>>
-  defp integer(n) when n >= 0 and n <= 0xFF, do: <<0xCC, n>>
-  defp integer(n) when n >= 0 and n <= 0xFFFF, do: <<0xCD, n::16>>
-  defp integer(n) when n >= 0 and n <= 0xFFFF_FFFF, do: <<0xCE, n::32>>
-  defp integer(n) when n >= 0 and n <= 0xFFFF_FFFF_FFFF_FFFF, do: <<0xCF, n::64>>
-  defp integer(n) when n < 0 and n >= -0x80, do: <<0xD0, n::8>>
-  defp integer(n) when n < 0 and n >= -0x8000, do: <<0xD1, n::16>>
-  defp integer(n) when n < 0 and n >= -0x8000_0000, do: <<0xD2, n::32>>
-  defp integer(n) when n < 0 and n >= -0x8000_0000_0000_0000, do: <<0xD3, n::64>>
+  defp items([], acc), do: acc
+  defp items([item | items], acc), do: items(items, put(item, acc))
 
-  defp integer(n) do
-    raise ArgumentError, "msgpack integers have 64 bits at most, got #{n}"
+  defp integer(n, acc) when n >= 0 do
+    cond do
+      n < 0x80 -> <<acc::binary, n>>
+      n <= 0xFF -> <<acc::binary, 0xCC, n>>
+      n <= 0xFFFF -> <<acc::binary, 0xCD, n::16>>
+      n <= 0xFFFF_FFFF -> <<acc::binary, 0xCE, n::32>>
+      n <= 0xFFFF_FFFF_FFFF_FFFF -> <<acc::binary, 0xCF, n::64>>
+      true -> too_wide(n)
+    end
   end
 
-  defp string(bytes) do
+  defp integer(n, acc) do
+    cond do
+      n >= -0x20 -> <<acc::binary, n>>
+      n >= -0x80 -> <<acc::binary, 0xD0, n>>
+      n >= -0x8000 -> <<acc::binary, 0xD1, n::16>>
+      n >= -0x8000_0000 -> <<acc::binary, 0xD2, n::32>>
+      n >= -0x8000_0000_0000_0000 -> <<acc::binary, 0xD3, n::64>>
+      true -> too_wide(n)
+    end
+  end
+
+  defp too_wide(n), do: raise(ArgumentError, "msgpack integers have 64 bits at most, got #{n}")
+
+  defp string(bytes, acc) do
     case byte_size(bytes) do
-      size when size < 32 -> <<0xA0 ||| size, bytes::binary>>
-      size when size <= 0xFF -> [<<0xD9, size>>, bytes]
-      size when size <= 0xFFFF -> [<<0xDA, size::16>>, bytes]
-      size -> [<<0xDB, size::32>>, bytes]
+      size when size < 32 -> <<acc::binary, 0b101::3, size::5, bytes::binary>>
+      size when size <= 0xFF -> <<acc::binary, 0xD9, size, bytes::binary>>
+      size when size <= 0xFFFF -> <<acc::binary, 0xDA, size::16, bytes::binary>>
+      size -> <<acc::binary, 0xDB, size::32, bytes::binary>>
     end
   end
 
-  defp bin(bytes) do
-    case IO.iodata_length(bytes) do
-      size when size <= 0xFF -> [<<0xC4, size>>, bytes]
-      size when size <= 0xFFFF -> [<<0xC5, size::16>>, bytes]
-      size -> [<<0xC6, size::32>>, bytes]
+  defp bin(bytes, acc) when is_binary(bytes) do
+    case byte_size(bytes) do
+      size when size <= 0xFF -> <<acc::binary, 0xC4, size, bytes::binary>>
+      size when size <= 0xFFFF -> <<acc::binary, 0xC5, size::16, bytes::binary>>
+      size -> <<acc::binary, 0xC6, size::32, bytes::binary>>
     end
   end
 
-  defp array_header(size) when size < 16, do: <<0x90 ||| size>>
-  defp array_header(size) when size <= 0xFFFF, do: <<0xDC, size::16>>
-  defp array_header(size), do: <<0xDD, size::32>>
+  defp bin(bytes, acc), do: bin(IO.iodata_to_binary(bytes), acc)
 
-  defp map(pairs) do
-    pairs = pairs |> Enum.map(fn {key, value} -> {key(key), value} end) |> List.keysort(0)
+  defp array(size, acc) when size < 16, do: <<acc::binary, 0b1001::4, size::4>>
+  defp array(size, acc) when size <= 0xFFFF, do: <<acc::binary, 0xDC, size::16>>
+  defp array(size, acc), do: <<acc::binary, 0xDD, size::32>>
 
-    header =
-      case length(pairs) do
-        size when size < 16 -> <<0x80 ||| size>>
-        size when size <= 0xFFFF -> <<0xDE, size::16>>
-        size -> <<0xDF, size::32>>
+  defp map(map, acc) do
+    pairs = for {key, value} <- map, do: {key(key), value}
+
+    acc =
+      case map_size(map) do
+        size when size < 16 -> <<acc::binary, 0b1000::4, size::4>>
+        size when size <= 0xFFFF -> <<acc::binary, 0xDE, size::16>>
+        size -> <<acc::binary, 0xDF, size::32>>
       end
 
-    [header | Enum.map(pairs, fn {key, value} -> [string(key) | encode(value)] end)]
+    pairs(:lists.keysort(1, pairs), acc)
   end
+
+  defp pairs([], acc), do: acc
+  defp pairs([{key, value} | pairs], acc), do: pairs(pairs, put(value, string(key, acc)))
 
   defp key(key) when is_binary(key), do: key
   defp key(key) when is_atom(key), do: Atom.to_string(key)

@@ -75,7 +75,7 @@ defmodule Davit.Graph.CanonicalTest do
   defp float(_), do: :nan
 
   test "refuses bytes that are no graph, or not canonical" do
-    encode = &IO.iodata_to_binary(Davit.Msgpack.encode(&1))
+    encode = &Davit.Msgpack.encode(&1)
     empty = %{davit: 1, functions: []}
 
     for {bytes, message} <- [

@@ -10,9 +10,7 @@ defmodule Davit.Graph.Canonical do
   @doc "The canonical bytes. `fetch` gives an op's row of the table."
   @spec encode(functions, (String.t() -> {:ok, map} | :error)) :: binary
   def encode(functions, fetch) do
-    %{davit: 1, functions: Enum.map(functions, &function(&1, fetch))}
-    |> Msgpack.encode()
-    |> IO.iodata_to_binary()
+    Msgpack.encode(%{davit: 1, functions: Enum.map(functions, &function(&1, fetch))})
   end
 
   defp function(function, fetch) do
