@@ -1,52 +1,89 @@
-import { createRequire } from "node:module";
-import type { Attributes } from "../../src/graph/graph.js";
-import { checkCall, opSpec } from "../../src/graph/ops/index.js";
+import { Engine } from "../../src/engine/engine.js";
+import type { Attributes, GraphNode } from "../../src/graph/graph.js";
+import { opSpec } from "../../src/graph/ops/index.js";
 import { native } from "../../src/native.js";
 import type { TensorType } from "../../src/tensor/dtype.js";
 import type { TestTensor } from "./data.js";
-
-/** What the addon offers for testing single ops. */
-interface OpEvaluator {
-  evalOp(
-    op: string,
-    inputs: readonly (TestTensor | null)[],
-    attributes: Attributes,
-    strided: boolean,
-  ): TestTensor[];
-  inferTypes(
-    op: string,
-    inputs: readonly (TensorType | null)[],
-    attributes: Attributes,
-  ): TensorType[];
-}
 
 /** How a call is run. */
 export interface RunOptions {
   /** Whether the operands lie column by column in memory. */
   readonly strided?: boolean;
-  /** Whether dtypes that the table says do not work are tried all the same. */
-  readonly unsupported?: boolean;
 }
 
-const evaluator = (): OpEvaluator => {
-  const path = process.env.DAVIT_TEST_ADDON;
-  return (path === undefined
-    ? native()
-    : createRequire(import.meta.url)(path)) as unknown as OpEvaluator;
-};
+let started: Engine | undefined;
 
-/** Runs one op of the table as a program would: checks, then MLX. */
+/** The engine that all calls of a test file run on. */
+function engine(): Engine {
+  started ??= Engine.create({ lanes: 1 });
+  return started;
+}
+
+/** Runs a program of one op on an engine. */
 export async function runOp(
   op: string,
   inputs: readonly (TestTensor | null)[],
   attributes: Attributes = {},
   options: RunOptions = {},
 ): Promise<TestTensor[]> {
-  const types = inputs.map((input) => input?.type ?? null);
-  const call = { op, inputs: types, attributes };
-  if (options.unsupported === true) opSpec(op)?.guard?.(call);
-  else checkCall(call);
-  return evaluator().evalOp(op, inputs, attributes, options.strided === true);
+  const present = inputs.filter((input) => input !== null);
+  const nodes: GraphNode[] = [];
+  let values = present.length;
+  const add = (node: Pick<GraphNode, "op" | "inputs" | "attributes">, outputs = 1): number => {
+    nodes.push({ ...node, outputs });
+    values += outputs;
+    return values - outputs;
+  };
+  const strided = (value: number): number => {
+    const transposed = add({ op: "transpose", inputs: [value], attributes: {} });
+    const columns = add({ op: "contiguous", inputs: [transposed], attributes: {} });
+    return add({ op: "transpose", inputs: [columns], attributes: {} });
+  };
+  const operands = present.map((_, value) => (options.strided === true ? strided(value) : value));
+  const call = inputs.map((input) => (input === null ? -1 : (operands.shift() as number)));
+
+  const outputs = outputCount(op, inputs, attributes);
+  const first = add({ op, inputs: call, attributes }, outputs);
+  const program = engine().load({
+    functions: [
+      {
+        name: op,
+        parameters: present.map((input) => input.type),
+        nodes,
+        results: Array.from({ length: outputs }, (_, index) => first + index),
+      },
+    ],
+  });
+  try {
+    const tensors = present.map((input) => engine().fromBytes(input.bytes, input.type));
+    const run = engine().run(program, tensors);
+    await run.done;
+    const results = run.outputs.map(async (output) => ({
+      type: output.type,
+      // A copy: the tensor is freed.
+      bytes: Uint8Array.from(await output.bytes()),
+    }));
+    const copied = await Promise.all(results);
+    for (const tensor of [...tensors, ...run.outputs]) tensor.dispose();
+    return copied;
+  } finally {
+    engine().unload(program);
+  }
+}
+
+function outputCount(
+  op: string,
+  inputs: readonly (TestTensor | null)[],
+  attributes: Attributes,
+): number {
+  const outputs = opSpec(op)?.outputs;
+  if (typeof outputs !== "function") return typeof outputs === "number" ? outputs : 1;
+  // Not to be known where the call is one that the table refuses.
+  try {
+    return outputs({ op, inputs: inputs.map((input) => input?.type ?? null), attributes });
+  } catch {
+    return 1;
+  }
 }
 
 /** The types that a call's outputs have, found without computing them. */
@@ -55,14 +92,11 @@ export function inferTypes(
   inputs: readonly (TestTensor | null)[],
   attributes: Attributes = {},
 ): TensorType[] {
-  return evaluator().inferTypes(
-    op,
-    inputs.map((input) => input?.type ?? null),
-    attributes,
-  );
+  const types = inputs.map((input) => input?.type ?? null);
+  return native().inferTypes(op, types, attributes);
 }
 
 /** Names of the ops that the addon lowers. */
 export function nativeOpNames(): string[] {
-  return (evaluator() as unknown as { opNames(): string[] }).opNames();
+  return native().opNames();
 }
