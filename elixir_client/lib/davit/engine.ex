@@ -18,8 +18,9 @@ defmodule Davit.Engine do
       back, default 1,000.
 
   When the engine exits, each call that waits gets one `Davit.EngineError`, and it is started again: at once,
-  then after 100 ms, and up to every 30 s, without end. It never takes its supervisor down. While it starts,
-  calls wait; between two failed starts they raise `:engine_down` at once, and `await/2` waits.
+  then after 100 ms, and up to every 30 s while it does not get as far as to answer anything, without end. It never
+  takes its supervisor down. While it starts, calls wait; between two failed starts they raise `:engine_down`
+  at once, and `await/2` waits.
   """
 
   use Supervisor
@@ -108,6 +109,13 @@ defmodule Davit.Engine do
       {:error, error} -> raise error
     end
   end
+
+  @doc """
+  Makes the processes that made tensors lately collect their garbage, and frees what they had forgotten. It
+  happens by itself where an allocation fails.
+  """
+  @spec reclaim(atom) :: :ok
+  def reclaim(engine \\ @default), do: Davit.Collector.reclaim(session!(engine))
 
   @doc "Stops an engine that was started by name or on demand. Its calls end with an error."
   @spec stop(atom) :: :ok

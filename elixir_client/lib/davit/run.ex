@@ -59,8 +59,21 @@ defmodule Davit.Run do
       deadline: if(timeout == :infinity, do: :infinity, else: now() + timeout)
     }
 
-    execute(run, inputs)
+    try do
+      execute(run, inputs)
+    rescue
+      error in EngineError ->
+        if error.code == :out_of_memory and silent?(program) do
+          Davit.Collector.reclaim(session)
+          execute(run, inputs)
+        else
+          reraise error, __STACKTRACE__
+        end
+    end
   end
+
+  # Nobody can have seen anything of its runs, so that making one again is no second time.
+  defp silent?(program), do: Enum.all?(program.sites, &(&1.kind == :node))
 
   defp wire_options(session, options, handlers) do
     fetch = Keyword.get(options, :fetch, 4096)

@@ -10,7 +10,8 @@ defmodule Davit.Engine.Owner do
   alias Davit.Engine.{Bulk, Command, Session, Writer}
 
   @backoff [0, 100, 300, 1_000, 3_000, 10_000, 30_000]
-  # An engine that lived this long begins the back-off anew.
+  # An engine that lived this long begins the back-off anew. One that answered anything at all comes back within
+  # the first two steps: it can run, and something that it was asked to do ended it.
   @stable 10_000
   @hello_timeout 30_000
 
@@ -23,6 +24,7 @@ defmodule Davit.Engine.Owner do
     :error,
     :bye,
     status: :starting,
+    served: false,
     attempt: 0,
     instance: 0,
     waiting: [],
@@ -53,7 +55,7 @@ defmodule Davit.Engine.Owner do
     case :ets.lookup(state.session.routes, request) do
       [{_, to, _, _}] ->
         send(to, {to, frame})
-        {:noreply, state}
+        {:noreply, served(state)}
 
       [] ->
         {:noreply, unrouted(request, frame, state)}
@@ -179,7 +181,10 @@ defmodule Davit.Engine.Owner do
     state
   end
 
-  defp unrouted(_request, _frame, state), do: state
+  defp unrouted(_request, _frame, state), do: served(state)
+
+  defp served(%{served: true} = state), do: state
+  defp served(state), do: %{state | served: true}
 
   defp up(hello, state) do
     session = %{
@@ -223,8 +228,15 @@ defmodule Davit.Engine.Owner do
     end
 
     lived = if state.opened_at, do: now() - state.opened_at, else: 0
-    was_up = state.status == :up
-    state = if was_up and lived >= ms(@stable), do: %{state | attempt: 0}, else: state
+
+    attempt =
+      cond do
+        lived >= ms(@stable) -> 0
+        state.served -> min(state.attempt, 1)
+        true -> state.attempt
+      end
+
+    state = %{state | attempt: attempt}
     down(%EngineError{code: :engine_down, message: obituary(state)}, %{state | hello: nil})
   end
 
@@ -250,9 +262,9 @@ defmodule Davit.Engine.Owner do
         session: %{state.session | port: nil}
     }
 
-    # The first restart comes at once: whoever waits gets the next engine. After that they are told.
-    if delay == 0 do
-      %{state | status: :starting}
+    # Where the next engine is to be expected soon, whoever waits gets that one. Otherwise they are told.
+    if delay == 0 or state.served do
+      %{state | status: :starting, served: false}
     else
       {patient, others} = Enum.split_with(state.waiting, &elem(&1, 1))
       Enum.each(others, fn {from, _} -> GenServer.reply(from, {:error, error}) end)
