@@ -24,6 +24,8 @@ export interface NativeNode {
   readonly inputs: readonly number[];
   readonly attributes: Attributes;
   readonly outputs: readonly TensorType[];
+  /** Whether its values may be watched by its site. */
+  readonly watchable: boolean;
 }
 
 /** A function as the addon takes it. */

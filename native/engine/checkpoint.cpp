@@ -32,9 +32,8 @@ void CheckpointGate::begin(const CancelFlag* cancel) {
 void CheckpointGate::arrive() {
   std::unique_lock lock(mutex_);
   ++arrived_;
-  moved_.wait(lock, [&] {
-    return arrived_ - passed_ <= 2 || (cancel_ != nullptr && cancel_->is_set());
-  });
+  moved_.wait(lock,
+              [&] { return arrived_ - passed_ <= 2 || (cancel_ != nullptr && cancel_->is_set()); });
   if (cancel_ != nullptr) cancel_->check();
 }
 

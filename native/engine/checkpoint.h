@@ -27,8 +27,9 @@ class CancelFlag {
   FailurePtr cause_;
 };
 
-// Lets a lane run at most two checkpoints ahead of its stream, and stops it when its run is cancelled.
-// MLX launches far ahead of what is computed; without the brake a cancel would wait for all of it.
+// Lets a lane run at most two checkpoints ahead of its stream, and stops it when its run is
+// cancelled. MLX launches far ahead of what is computed; without the brake a cancel would wait for
+// all of it.
 class CheckpointGate {
  public:
   void begin(const CancelFlag* cancel);

@@ -1,6 +1,10 @@
 #include "engine/engine.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #include "interpose/interpose.h"
@@ -20,8 +24,8 @@ auto& find(Map& map, int64_t id, const char* what) {
 }
 
 // Settings of the whole process. The thread that first touches MLX's scheduler is its "main" thread
-// and can see other streams' errors in the middle of an evaluation; a thread that ends takes that role.
-// Gives whether CPU streams run inline.
+// and can see other streams' errors in the middle of an evaluation; a thread that ends takes that
+// role. Gives whether CPU streams run inline.
 bool set_up_mlx(const EngineOptions& options) {
   bool inline_streams = false;
   std::thread([&] {
@@ -31,24 +35,40 @@ bool set_up_mlx(const EngineOptions& options) {
     interpose::limit_allocations(options.memory_limit);
     if (options.device == mx::Device::cpu) inline_streams = interpose::run_streams_inline();
     mx::set_cache_limit(options.cache_limit);
-    // On the CPU of Linux fused kernels are built by a C++ compiler at run time, 300 ms and more each,
-    // through files with predictable names.
+    // On the CPU of Linux fused kernels are built by a C++ compiler at run time, 300 ms and more
+    // each, through files with predictable names.
     if (options.device == mx::Device::cpu) mx::set_compile_mode(mx::CompileMode::no_fuse);
   }).join();
   return inline_streams;
 }
 
+// Lanes never end, so a process that has them must not destroy what they use: OpenBLAS waits for
+// its threads and MLX's allocator goes while they compute. Registered after both, this runs before
+// their destructors.
+void end_at_once() {
+#ifdef __linux__
+  static std::once_flag once;
+  std::call_once(once, [] {
+    ::on_exit(
+        [](int status, void*) {
+          std::fflush(nullptr);
+          ::_exit(status);
+        },
+        nullptr);
+  });
+#endif
+}
+
 }  // namespace
 
-Engine::Engine(EngineOptions options)
-    : outbox_(options.wake), memory_limit_(options.memory_limit) {
+Engine::Engine(EngineOptions options) : outbox_(options.wake), memory_limit_(options.memory_limit) {
   bool inline_streams = set_up_mlx(options);
+  end_at_once();
   for (int i = 0; i < std::max(1, options.lanes); ++i) {
     lanes_.push_back(std::make_unique<Lane>(outbox_, counters_, options.device));
   }
   if (inline_streams) {
-    host_lane_ =
-        std::make_unique<Lane>(outbox_, counters_, options.device, Lane::Thread::callers);
+    host_lane_ = std::make_unique<Lane>(outbox_, counters_, options.device, Lane::Thread::callers);
   }
 }
 
@@ -59,7 +79,10 @@ int64_t Engine::load_program(std::vector<Function> functions) {
 }
 
 void Engine::unload_program(int64_t program) {
-  if (programs_.erase(program) == 0) return;
+  auto it = programs_.find(program);
+  if (it == programs_.end()) return;
+  it->second->set_unloaded();
+  programs_.erase(it);
   for (auto& lane : lanes_) {
     lane->post([lane = lane.get(), program] { lane->forget(program); });
   }
@@ -107,6 +130,12 @@ std::vector<int64_t> Engine::run(int64_t id, int64_t program_id, int64_t queue_i
   const auto& program = find(programs_, program_id, "program");
   const auto& queue = find(queues_, queue_id, "queue");
   const Function& entry = program->entry();
+  {
+    std::lock_guard lock(mutex_);
+    if (runs_.contains(id)) {
+      throw OpError("run_exists", "run " + std::to_string(id) + " is under way");
+    }
+  }
   if (input_ids.size() != entry.parameters.size()) {
     throw OpError("input_count", "the program takes " + std::to_string(entry.parameters.size()) +
                                      " inputs, not " + std::to_string(input_ids.size()));
@@ -131,17 +160,17 @@ std::vector<int64_t> Engine::run(int64_t id, int64_t program_id, int64_t queue_i
     outputs.push_back(std::make_shared<Value>(entry.type_of_value(result)));
     output_ids.push_back(values_.add(outputs.back()));
   }
-  auto run = std::make_shared<Run>(*this, id, program, queue, std::move(inputs),
-                                   std::move(outputs), std::move(own));
+  auto run = std::make_shared<Run>(*this, id, program, queue, std::move(inputs), std::move(outputs),
+                                   std::move(own));
   std::unique_lock lock(mutex_);
-  if (!runs_.emplace(id, run).second) {
-    throw OpError("run_exists", "run " + std::to_string(id) + " is under way");
-  }
-  for (const auto& input : run->inputs()) {
-    if (!input->pending()) continue;
-    input->waiters.push_back(run);
+  runs_.emplace(id, run);
+  auto wait_for = [&](const ValuePtr& value) {
+    if (!value->pending()) return;
+    value->waiters.push_back(run);
     ++run->waiting_on;
-  }
+  };
+  for (const auto& input : run->inputs()) wait_for(input);
+  for (const auto& constant : program->bound_values()) wait_for(constant);
   queue->runs.push_back(run);
   if (!runs_here(*run, *program)) {
     try_start(*queue);
@@ -213,6 +242,9 @@ void Engine::cancel(int64_t id, std::string code, std::string message) {
       runs.erase(std::find(runs.begin(), runs.end(), run));
       runs_.erase(it);
       for (const auto& input : run->inputs()) std::erase(input->waiters, run);
+      for (const auto& constant : run->program()->bound_values()) {
+        std::erase(constant->waiters, run);
+      }
       for (const auto& output : run->outputs()) {
         output->fail(failure);
         settled(*output);

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "interpose/interpose.h"
+
 namespace davit {
 
 namespace mx = mlx::core;
@@ -16,6 +18,8 @@ void HookCursor::expect(Launch launch) {
 }
 
 void HookCursor::fire(int site, const std::vector<mx::array>& values) {
+  // What comes after a failure was never computed.
+  if (interpose::streams_failed()) return;
   // Only the stream thread removes launches while one is being evaluated, so the reference stays
   // valid while the lane appends.
   std::unique_lock lock(mutex_);
@@ -98,9 +102,8 @@ class Hook : public mx::Primitive {
     std::vector<mx::array> outputs;
     for (size_t i = 0; passes_values_ && i + 1 < primals.size(); ++i) {
       auto at = std::find(argnums.begin(), argnums.end(), static_cast<int>(i));
-      outputs.push_back(at == argnums.end()
-                            ? mx::zeros_like(primals[i], stream())
-                            : tangents[static_cast<size_t>(at - argnums.begin())]);
+      outputs.push_back(at == argnums.end() ? mx::zeros_like(primals[i], stream())
+                                            : tangents[static_cast<size_t>(at - argnums.begin())]);
     }
     outputs.push_back(mx::zeros({0}, mx::uint8, stream()));
     return outputs;
@@ -153,9 +156,9 @@ std::vector<mx::array> watch_gradient(
     std::function<std::vector<mx::array>(std::vector<mx::array>)> seen) {
   auto identity = [](const std::vector<mx::array>& inputs) { return inputs; };
   auto watched = mx::custom_vjp(
-      identity, [seen = std::move(seen)](const std::vector<mx::array>&,
-                                         const std::vector<mx::array>& cotangents,
-                                         const std::vector<mx::array>&) { return seen(cotangents); });
+      identity, [seen = std::move(seen)](
+                    const std::vector<mx::array>&, const std::vector<mx::array>& cotangents,
+                    const std::vector<mx::array>&) { return seen(cotangents); });
   return watched(values);
 }
 

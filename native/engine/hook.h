@@ -61,8 +61,8 @@ struct Hooked {
 Hooked hook(const std::vector<mlx::core::array>& values, const mlx::core::array& token, int site,
             HookCursor& cursor, bool passes_values);
 
-// The values themselves; when they are differentiated, `seen` is given their cotangents, and what it
-// returns flows on. It is called while the derivative is built.
+// The values themselves; when they are differentiated, `seen` is given their cotangents, and what
+// it returns flows on. It is called while the derivative is built.
 std::vector<mlx::core::array> watch_gradient(
     const std::vector<mlx::core::array>& values,
     std::function<std::vector<mlx::core::array>(std::vector<mlx::core::array>)> seen);

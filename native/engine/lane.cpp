@@ -114,7 +114,8 @@ Lane::Lane(Outbox& outbox, Counters& counters, mx::Device device, Thread where)
   int error = pthread_create(&thread, &attributes, &Lane::main, this);
   pthread_attr_destroy(&attributes);
   if (error != 0) {
-    throw RunError("lane_failed", std::string("a lane's thread does not start: ") + strerror(error));
+    throw RunError("lane_failed",
+                   std::string("a lane's thread does not start: ") + strerror(error));
   }
 }
 
@@ -157,8 +158,9 @@ Lane::Variant& Lane::variant(const ProgramPtr& program, const Function& function
     if (variant.sites == sites) return variant;
   }
   if (variants.size() >= kVariants) {
-    erase(variants.front());
+    auto oldest = std::move(variants.front());
     variants.erase(variants.begin());
+    erase(oldest);
   }
   auto id = next_compile_id.fetch_add(1);
   // The first call traces; the time it takes is what a user sees as compiling.
@@ -175,7 +177,8 @@ Lane::Variant& Lane::variant(const ProgramPtr& program, const Function& function
         std::chrono::duration_cast<std::chrono::microseconds>(took).count());
     return outputs;
   };
-  variants.push_back({sites, id, program, mx::detail::compile(std::move(trace), id), {}, order});
+  variants.push_back(
+      {sites, id, program, mx::detail::compile(std::move(trace), id), nullptr, order});
   return variants.back();
 }
 
@@ -202,16 +205,19 @@ const Lane::Compiled& Lane::compiled(const ProgramPtr& program, const Function& 
   return variant(program, function, segment, sites).function;
 }
 
-const std::vector<Segment>& Lane::pieces(const ProgramPtr& program, const Function& function,
-                                         const Segment& segment, const std::vector<int>& sites) {
+std::shared_ptr<const std::vector<Segment>> Lane::pieces(const ProgramPtr& program,
+                                                         const Function& function,
+                                                         const Segment& segment,
+                                                         const std::vector<int>& sites) {
   auto& pieces = variant(program, function, segment, sites).pieces;
-  if (pieces.empty()) {
+  if (!pieces) {
+    pieces = std::make_shared<std::vector<Segment>>();
     int first = segment.first;
     for (int i = segment.first; i < segment.last; ++i) {
       int site = function.nodes[static_cast<size_t>(i)].site;
       bool cut = i + 1 == segment.last || std::binary_search(sites.begin(), sites.end(), site);
       if (!cut) continue;
-      pieces.push_back(function.segment(first, i + 1));
+      pieces->push_back(function.segment(first, i + 1));
       first = i + 1;
     }
   }
@@ -298,8 +304,8 @@ Arrays Lane::build_node(Build& state, const Node& node,
 }
 
 // Operands: the function's arguments, then a cotangent for each result (vjp) or a tangent for each
-// argument of `wrt` (jvp). Outputs: the results, then a gradient for each argument of `wrt` (vjp) or a
-// tangent for each result (jvp).
+// argument of `wrt` (jvp). Outputs: the results, then a gradient for each argument of `wrt` (vjp)
+// or a tangent for each result (jvp).
 Arrays Lane::differentiate(Build& state, const Node& node, const Arrays& operands) {
   const Function& function = state.program.function(node.functions[0]);
   size_t arguments = function.parameters.size();
@@ -336,13 +342,21 @@ Arrays Lane::differentiate(Build& state, const Node& node, const Arrays& operand
 
 void Lane::erase(const Variant& variant) {
   mx::detail::compile_erase(mx::detail::compile_cache(), variant.compile_id);
+  if (!variant.pieces) return;
+  for (const Segment& piece : *variant.pieces) {
+    auto of_piece = variants_.extract(piece.id);
+    if (!of_piece) continue;
+    for (const auto& each : of_piece.mapped()) erase(each);
+  }
 }
 
 void Lane::forget(int64_t program) {
   std::erase_if(variants_, [&](auto& entry) {
     auto& variants = entry.second;
-    if (variants.empty() || variants.front().program->id() != program) return variants.empty();
-    for (const auto& variant : variants) erase(variant);
+    if (!variants.empty() && variants.front().program->id() != program) return false;
+    for (const auto& variant : variants) {
+      mx::detail::compile_erase(mx::detail::compile_cache(), variant.compile_id);
+    }
     return true;
   });
 }

@@ -6,9 +6,9 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <unordered_map>
-#include <memory>
 #include <vector>
 
 #include "engine/checkpoint.h"
@@ -26,8 +26,9 @@ struct Counters {
 
 class Lane {
  public:
-  // Whose thread a lane works on: its own, which never ends (MLX's stream threads do not either), or that
-  // of who makes it, for small programs, where a change of threads would cost more than the work.
+  // Whose thread a lane works on: its own, which never ends (MLX's stream threads do not either),
+  // or that of who makes it, for small programs, where a change of threads would cost more than the
+  // work.
   enum class Thread { own, callers };
 
   Lane(Outbox& outbox, Counters& counters, mx::Device device, Thread thread = Thread::own);
@@ -39,8 +40,8 @@ class Lane {
   // What follows is for tasks on the lane's thread.
 
   using Compiled = std::function<Arrays(const Arrays&)>;
-  // A segment compiled with hooks at some of its sites (sorted). With hooks, a token is its last input
-  // and its last output.
+  // A segment compiled with hooks at some of its sites (sorted). With hooks, a token is its last
+  // input and its last output.
   const Compiled& compiled(const ProgramPtr& program, const Function& function,
                            const Segment& segment, const std::vector<int>& sites);
   // The hooks of a compiled segment in the order in which they fire.
@@ -52,8 +53,10 @@ class Lane {
                                               const Segment& segment,
                                               const std::vector<int>& sites);
   // The segment cut behind each of its watched nodes, for when one launch may emit too much.
-  const std::vector<Segment>& pieces(const ProgramPtr& program, const Function& function,
-                                     const Segment& segment, const std::vector<int>& sites);
+  std::shared_ptr<const std::vector<Segment>> pieces(const ProgramPtr& program,
+                                                     const Function& function,
+                                                     const Segment& segment,
+                                                     const std::vector<int>& sites);
   // Forgets what was compiled for a program.
   void forget(int64_t program);
 
@@ -71,7 +74,7 @@ class Lane {
     std::uintptr_t compile_id;
     ProgramPtr program;  // what the function refers to
     Compiled function;
-    std::vector<Segment> pieces;
+    std::shared_ptr<std::vector<Segment>> pieces;
     std::shared_ptr<std::optional<std::vector<FiringSite>>> order;  // once it is traced
   };
 

@@ -57,8 +57,8 @@ class Outbox {
   // `failure` is null where the run succeeded.
   void finished(int64_t run, const Failure* failure);
   void event(const EventHead& head, const LoopPath& path, std::vector<EventValue> values);
-  void call(int64_t run, int64_t program, int site, int64_t seq, int64_t call,
-            const LoopPath& path, std::span<const int64_t> values);
+  void call(int64_t run, int64_t program, int site, int64_t seq, int64_t call, const LoopPath& path,
+            std::span<const int64_t> values);
 
   // Everything since the last call.
   Batch take();

@@ -28,9 +28,7 @@ bool is_elementary(const Node& node) {
 bool is_small_function(const Function& function) {
   if (function.nodes.size() > kSmallNodes) return false;
   size_t elements = 0;
-  auto add = [&](const TensorType& type) {
-    elements += byte_size(type) / mx::size_of(type.dtype);
-  };
+  auto add = [&](const TensorType& type) { elements += byte_size(type) / mx::size_of(type.dtype); };
   for (const auto& parameter : function.parameters) add(parameter);
   for (const Node& node : function.nodes) {
     if (!is_elementary(node)) return false;
@@ -42,8 +40,7 @@ bool is_small_function(const Function& function) {
 std::vector<int> function_attribute(const Node& node, std::string_view name) {
   auto it = node.attributes.find(name);
   if (it == node.attributes.end()) {
-    throw OpError("attribute_missing",
-                  node.op + " has no attribute \"" + std::string(name) + "\"");
+    throw OpError("attribute_missing", node.op + " has no attribute \"" + std::string(name) + "\"");
   }
   if (auto* index = std::get_if<double>(&it->second)) return {static_cast<int>(*index)};
   if (auto* list = std::get_if<std::vector<double>>(&it->second)) {
@@ -110,8 +107,8 @@ void append_nodes(Function& target, int& next_value, const Function& source,
   }
 }
 
-// Puts the nodes of called functions in the place of the calls. Functions refer only to later ones, so
-// `functions` after this one are already free of calls. What is copied keeps its sites.
+// Puts the nodes of called functions in the place of the calls. Functions refer only to later ones,
+// so `functions` after this one are already free of calls. What is copied keeps its sites.
 void inline_calls(Function& caller, const std::vector<Function>& functions) {
   auto is_call = [](const Node& node) { return node.kind == NodeKind::function; };
   if (std::none_of(caller.nodes.begin(), caller.nodes.end(), is_call)) return;
@@ -140,13 +137,54 @@ void inline_calls(Function& caller, const std::vector<Function>& functions) {
   caller = std::move(flat);
 }
 
+// Control nodes, calls and bound constants are no part of a segment, so what watches them is put
+// behind them: an identity with their site. Watched by nobody it costs nothing.
+void put_watches_behind(Function& function) {
+  auto needs = [](const Node& node) {
+    return node.watchable && !node.outputs.empty() &&
+           (node.is_control() || node.kind == NodeKind::bound_constant);
+  };
+  if (std::none_of(function.nodes.begin(), function.nodes.end(), needs)) return;
+  std::vector<int> values;
+  int next = static_cast<int>(function.parameters.size());
+  for (int i = 0; i < next; ++i) values.push_back(i);
+  std::vector<Node> nodes;
+  for (Node& node : function.nodes) {
+    bool watched = needs(node);
+    for (int& input : node.inputs) {
+      if (input >= 0) input = values[static_cast<size_t>(input)];
+    }
+    int first = next;
+    next += static_cast<int>(node.outputs.size());
+    Node behind;
+    if (watched) {
+      behind.kind = NodeKind::hook;
+      behind.op = node.op;
+      behind.outputs = node.outputs;
+      behind.site = node.site;
+      for (int value = first; value < next; ++value) behind.inputs.push_back(value);
+      first = next;
+      next += static_cast<int>(node.outputs.size());
+    }
+    for (int value = first; value < next; ++value) values.push_back(value);
+    nodes.push_back(std::move(node));
+    if (watched) nodes.push_back(std::move(behind));
+  }
+  for (int& result : function.results) result = values[static_cast<size_t>(result)];
+  function.nodes = std::move(nodes);
+}
+
 }  // namespace
+
+int64_t integer_attribute(const Node& node, std::string_view name) {
+  std::vector<std::optional<mx::array>> none;
+  return OpCall(none, node.attributes, mx::Stream(0, mx::Device::cpu)).long_integer(name);
+}
 
 const TensorType& Function::type_of_value(int value) const {
   if (static_cast<size_t>(value) < parameters.size()) return parameters[static_cast<size_t>(value)];
-  auto after = std::upper_bound(nodes.begin(), nodes.end(), value, [](int v, const Node& node) {
-    return v < node.first_output;
-  });
+  auto after = std::upper_bound(nodes.begin(), nodes.end(), value,
+                                [](int v, const Node& node) { return v < node.first_output; });
   const Node& node = *std::prev(after);
   return node.outputs[static_cast<size_t>(value - node.first_output)];
 }
@@ -227,6 +265,7 @@ Program::Program(int64_t id, std::vector<Function> functions)
     }
   }
   for (auto function = functions_.rbegin(); function != functions_.rend(); ++function) {
+    put_watches_behind(*function);
     inline_calls(*function, functions_);
     for (Node& node : function->nodes) {
       if (node.kind == NodeKind::vjp || node.kind == NodeKind::jvp) check_straight(node);
@@ -310,11 +349,17 @@ std::optional<int64_t> integer_constant(const Function& function, int value) {
 
 }  // namespace
 
-int64_t Counter::trips(int64_t initial, int64_t bound_value) const {
-  int64_t distance = step > 0 ? bound_value - initial : initial - bound_value;
-  int64_t stride = step > 0 ? step : -step;
+std::optional<int64_t> Counter::trips(int64_t initial, int64_t bound_value, int bits) const {
+  using Wide = __int128;
+  Wide distance = step > 0 ? Wide{bound_value} - initial : Wide{initial} - bound_value;
   if (inclusive) ++distance;
-  return distance <= 0 ? 0 : (distance + stride - 1) / stride;
+  if (distance <= 0) return 0;
+  Wide stride = step > 0 ? Wide{step} : -Wide{step};
+  Wide count = (distance + stride - 1) / stride;
+  Wide last = initial + count * step;
+  Wide most = (Wide{1} << (bits - 1)) - 1;
+  if (last > most || last < -most - 1 || count > INT64_MAX) return std::nullopt;
+  return static_cast<int64_t>(count);
 }
 
 std::optional<Counter> Program::recognize(const Node& loop) const {
@@ -322,6 +367,10 @@ std::optional<Counter> Program::recognize(const Node& loop) const {
   const Function& body = function(loop.functions[1]);
   const Node* test = maker(predicate, predicate.results.front());
   if (test == nullptr || test->inputs.size() != 2) return std::nullopt;
+  // The predicate is not computed where its outcome is known, so it must do nothing else.
+  for (const Node& node : predicate.nodes) {
+    if (node.kind != NodeKind::op && node.kind != NodeKind::constant) return std::nullopt;
+  }
 
   bool upwards = test->op == "less" || test->op == "less_equal";
   bool downwards = test->op == "greater" || test->op == "greater_equal";
@@ -341,7 +390,8 @@ std::optional<Counter> Program::recognize(const Node& loop) const {
   if (bound >= carries && bound < operands) {
     if (!(predicate.parameters[static_cast<size_t>(bound)] == type)) return std::nullopt;
     counter.bound_operand = static_cast<size_t>(bound);
-  } else if (auto value = integer_constant(predicate, bound)) {
+  } else if (auto value = integer_constant(predicate, bound);
+             value && predicate.type_of_value(bound) == type) {
     counter.bound = *value;
   } else {
     return std::nullopt;
@@ -362,8 +412,16 @@ const Counter* Program::counter_of(const Node& loop) const {
   return it == counters_.end() ? nullptr : &it->second;
 }
 
-const Function& Program::iteration_of(const Node& loop) const {
-  return iterations_.at(loop.site);
+const Function& Program::iteration_of(const Node& loop) const { return iterations_.at(loop.site); }
+
+std::vector<ValuePtr> Program::bound_values() const {
+  std::vector<ValuePtr> values;
+  for (const Function& function : functions_) {
+    for (int index : function.bound) {
+      values.push_back(function.nodes[static_cast<size_t>(index)].bound);
+    }
+  }
+  return values;
 }
 
 WatchTablePtr Program::watches() const {

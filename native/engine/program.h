@@ -2,6 +2,7 @@
 // driven between them.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -21,12 +22,12 @@ enum class NodeKind {
   op,
   constant,
   bound_constant,
-  hook,      // custom_call hook or print: its operands, told to who watches
+  hook,           // custom_call hook or print: its operands, told to who watches
   gradient_hook,  // custom_call hook_gradient: its operands; who watches is told their cotangents
-  vjp,       // results and vector-Jacobian products of a straight sub-function
-  jvp,       // results and Jacobian-vector products of a straight sub-function
-  call,      // custom_call call: waits for a reply
-  function,  // a call of a sub-function
+  vjp,            // results and vector-Jacobian products of a straight sub-function
+  jvp,            // results and Jacobian-vector products of a straight sub-function
+  call,           // custom_call call: waits for a reply
+  function,       // a call of a sub-function
   cond,
   switch_,
   while_,
@@ -40,15 +41,14 @@ struct Node {
   std::vector<int> inputs;  // value numbers, -1 where an optional operand is absent
   Attributes attributes;
   std::vector<TensorType> outputs;
-  int first_output = 0;  // value number
-  int site = 0;          // number of the node in the whole program
-  std::vector<int> functions;  // sub-functions, by index
+  int first_output = 0;          // value number
+  bool watchable = false;        // whether somebody may ask for its values by its site
+  int site = 0;                  // number of the node in the whole program
+  std::vector<int> functions;    // sub-functions, by index
   std::vector<int> inner_sites;  // sites of the function that is differentiated
-  ValuePtr bound;        // of a bound constant
+  ValuePtr bound;                // of a bound constant
 
-  bool is_control() const {
-    return kind >= NodeKind::call;
-  }
+  bool is_control() const { return kind >= NodeKind::call; }
 };
 
 // A straight run of nodes [first, last) that is compiled as one function.
@@ -95,9 +95,13 @@ struct Counter {
   int64_t step = 0;
   bool inclusive = false;  // <= (or >=) rather than < (or >)
 
-  // How often the body runs from an initial value.
-  int64_t trips(int64_t initial, int64_t bound_value) const;
+  // How often the body runs from an initial value of so many bits; nothing where the counter would
+  // wrap.
+  std::optional<int64_t> trips(int64_t initial, int64_t bound_value, int bits) const;
 };
+
+// An integer attribute, whichever way it came; throws OpError.
+int64_t integer_attribute(const Node& node, std::string_view name);
 
 class Program {
  public:
@@ -117,6 +121,13 @@ class Program {
   // Whether a run takes a few microseconds at most: no control flow, few nodes, few elements.
   bool is_small() const { return small_; }
 
+  // Tensors that its constants are bound to.
+  std::vector<ValuePtr> bound_values() const;
+
+  // Set when it is unloaded; runs under way go on.
+  bool unloaded() const { return unloaded_.load(); }
+  void set_unloaded() { unloaded_.store(true); }
+
   WatchTablePtr watches() const;
   void watch(int site, std::vector<SubscriptionPtr> subscriptions);
 
@@ -128,6 +139,7 @@ class Program {
 
   const int64_t id_;
   bool small_ = false;
+  std::atomic<bool> unloaded_{false};
   std::vector<Function> functions_;
   std::map<int, Function> iterations_;  // by the loop's site
   std::map<int, Counter> counters_;     // likewise

@@ -10,10 +10,19 @@ namespace davit {
 
 namespace {
 
-// The most iterations of a counted loop in one launch, and the time a launch aims at: short enough to
-// see a cancel and to let hooks out, long enough to hide what a launch costs.
+// The most iterations of a counted loop in one launch, and the time a launch aims at: short enough
+// to see a cancel and to let hooks out, long enough to hide what a launch costs.
 constexpr int64_t kLargestBatch = 256;
 constexpr std::chrono::milliseconds kBatchTime{5};
+
+// An input's value. Where it failed, the node at fault is one of another program.
+const mx::array& input_array(Value& input) {
+  try {
+    return input.array();
+  } catch (const RunError& error) {
+    throw RunError(error.failure()->code, error.failure()->message);
+  }
+}
 
 bool truth(mx::array array) { return array.item<bool>(); }
 
@@ -28,7 +37,7 @@ int64_t integer(mx::array array) {
     case mx::Dtype::Val::uint32:
       return array.item<uint32_t>();
     case mx::Dtype::Val::uint64:
-      return static_cast<int64_t>(array.item<uint64_t>());
+      return static_cast<int64_t>(std::min<uint64_t>(array.item<uint64_t>(), INT64_MAX));
     case mx::Dtype::Val::int8:
       return array.item<int8_t>();
     case mx::Dtype::Val::int16:
@@ -38,16 +47,15 @@ int64_t integer(mx::array array) {
     case mx::Dtype::Val::int64:
       return array.item<int64_t>();
     default:
-      throw RunError("dtype_unsupported", "an integer scalar was expected, not " +
-                                              to_string(type_of(array)));
+      throw RunError("dtype_unsupported",
+                     "an integer scalar was expected, not " + to_string(type_of(array)));
   }
 }
 
 }  // namespace
 
 Run::Run(Engine& engine, int64_t id, ProgramPtr program, std::shared_ptr<Queue> queue,
-         std::vector<ValuePtr> inputs, std::vector<ValuePtr> outputs,
-         std::vector<RunWatch> watches)
+         std::vector<ValuePtr> inputs, std::vector<ValuePtr> outputs, std::vector<RunWatch> watches)
     : engine_(engine),
       id_(id),
       program_(std::move(program)),
@@ -65,7 +73,7 @@ void Run::advance() {
       begun_ = true;
       Arrays arguments;
       arguments.reserve(inputs_.size());
-      for (const auto& input : inputs_) arguments.push_back(input->array());
+      for (const auto& input : inputs_) arguments.push_back(input_array(*input));
       push(program_->entry(), std::move(arguments), std::nullopt,
            [this](Arrays results) { results_ = std::move(results); });
     }
@@ -104,13 +112,12 @@ void Run::end(FailurePtr failure) {
   }
   results_.reset();
   // A kept latest value of this run goes out before its result.
-  if (auto watched = table(); !watched->sites.empty()) {
-    for (const auto& [_, subscriptions] : watched->sites) {
-      for (const auto& subscription : subscriptions) subscription->flush(engine_.outbox(), id_);
-    }
-  }
+  for (const auto& subscription : latest_) subscription->flush(engine_.outbox(), id_);
+  latest_.clear();
   engine_.finished(shared_from_this(), results, std::move(failure));
   watching_.clear();
+  // What this run compiled after its program was unloaded is nobody's.
+  if (program_->unloaded()) lane_->forget(program_->id());
 }
 
 void Run::resume() {
@@ -149,21 +156,23 @@ LoopPath Run::path() const {
 // --- segments -----------------------------------------------------------------------------------
 
 bool Run::launch(Frame& frame, const Segment& segment) {
-  const Watching& watched = watching(*frame.function, segment);
-  if (watched.sites.size() < 2 || watched.largest_share() > 0) {
-    if (!launch_whole(frame, segment, watched)) return false;
-    ++frame.step;
-    return true;
+  if (!frame.pieces) {
+    const Watching& watched = watching(*frame.function, segment);
+    if (watched.sites.size() < 2 || watched.largest_share() > 0) {
+      if (!launch_whole(frame, segment, watched)) return false;
+      ++frame.step;
+      return true;
+    }
+    // One launch may emit more than the credit there is: the segment is cut behind its hooks.
+    frame.pieces = lane_->pieces(program_, *frame.function, segment, watched.sites);
   }
-  // One launch may emit more than the credit there is: the segment is cut behind its hooks.
-  const auto& pieces =
-      lane_->pieces(program_, *frame.function, segment, watched.sites);
-  while (frame.piece < pieces.size()) {
-    const Segment& piece = pieces[frame.piece];
+  while (frame.piece < frame.pieces->size()) {
+    const Segment& piece = (*frame.pieces)[frame.piece];
     cancel_.check();
     if (!launch_whole(frame, piece, watching(*frame.function, piece))) return false;
     ++frame.piece;
   }
+  frame.pieces.reset();
   frame.piece = 0;
   ++frame.step;
   return true;
@@ -204,8 +213,8 @@ bool Run::launch_whole(Frame& frame, const Segment& segment, const Watching& wat
   return true;
 }
 
-// Finds the node at which an evaluation failed by evaluating node by node; -1 where the operands of the
-// segment are no longer there.
+// Finds the node at which an evaluation failed by evaluating node by node; -1 where the operands of
+// the segment are no longer there.
 int Run::locate(const Frame& frame, const Segment& segment) {
   if (&frame != frames_.front().get()) return -1;
   const Function& function = *frame.function;
@@ -268,7 +277,7 @@ const Run::Watching& Run::watching(const Function& function, const Segment& segm
   auto current = table();
   if (current->sites.empty()) return kNobody;
   auto& cached = watching_[segment.id];
-  if (cached.table == current) return cached;
+  if (cached.table == current && cached.all_open()) return cached;
 
   Watching made{current, {}, nullptr, {}};
   auto watched = [&](int site) {
@@ -289,19 +298,32 @@ const Run::Watching& Run::watching(const Function& function, const Segment& segm
       for (const auto& subscription : current->sites.at(firing.site)) {
         if (!subscription->open()) continue;
         site.subscriptions.push_back(subscription);
+        if (subscription->policy() == Policy::latest) latest_.insert(subscription);
         if (subscription->policy() != Policy::every) continue;
         auto known = std::find_if(made.bytes.begin(), made.bytes.end(), [&](const auto& entry) {
           return entry.first == subscription->channel();
         });
-        if (known == made.bytes.end()) known = made.bytes.insert(known, {subscription->channel(), 0});
+        if (known == made.bytes.end())
+          known = made.bytes.insert(known, {subscription->channel(), 0});
         known->second += subscription->cost(firing.types);
       }
       plan->sites.push_back(std::move(site));
     }
   }
+  // All runs take channels in one order, so that none waits for what another holds.
+  std::sort(made.bytes.begin(), made.bytes.end());
   made.plan = std::move(plan);
   cached = std::move(made);
   return cached;
+}
+
+bool Run::Watching::all_open() const {
+  for (const auto& site : plan->sites) {
+    for (const auto& subscription : site.subscriptions) {
+      if (!subscription->open()) return false;
+    }
+  }
+  return true;
 }
 
 int64_t Run::Watching::largest_share() const {
@@ -351,12 +373,7 @@ void Run::finish_node(Frame& frame, const Node& node, Arrays outputs) {
   for (size_t i = 0; i < outputs.size(); ++i) {
     frame.values[static_cast<size_t>(node.first_output) + i] = std::move(outputs[i]);
   }
-  int index = std::get<int>(frame.function->steps[frame.step]);
-  for (int input : node.inputs) {
-    if (input >= 0 && frame.function->last_use[static_cast<size_t>(input)] <= index) {
-      frame.values[static_cast<size_t>(input)].reset();
-    }
-  }
+  release_operands(frame, node);
   ++frame.step;
 }
 
@@ -369,7 +386,7 @@ bool Run::control(Frame& frame, const Node& node) {
       branch(frame, node);
       return true;
     case NodeKind::while_:
-      if (frame.loop || program_->counter_of(node) != nullptr) return counted(frame, node);
+      if (frame.loop || begin_counted_while(frame, node)) return counted(frame, node);
       begin_while(frame, node);
       return true;
     case NodeKind::repeat:
@@ -389,8 +406,8 @@ void Run::branch(Frame& frame, const Node& node) {
     auto last = static_cast<int64_t>(node.functions.size()) - 1;
     chosen = static_cast<size_t>(std::clamp<int64_t>(integer(selector), 0, last));
   }
-  push(program_->function(node.functions[chosen]),
-       operands(frame, node, 1, node.inputs.size()), std::nullopt,
+  push(program_->function(node.functions[chosen]), operands(frame, node, 1, node.inputs.size()),
+       std::nullopt,
        [this, &frame, &node](Arrays results) { finish_node(frame, node, std::move(results)); });
 }
 
@@ -427,43 +444,60 @@ void Run::iterate(const std::shared_ptr<Loop>& loop, Frame& parent) {
   });
 }
 
-// A loop whose number of iterations is known: straight bodies are launched in batches, others pass by
-// pass.
+// Begins a `while` whose number of iterations can be told now; false where it has to be driven:
+// nothing is recognised, the counter would wrap around, or somebody watches the predicate.
+bool Run::begin_counted_while(Frame& frame, const Node& node) {
+  const Counter* counter = program_->counter_of(node);
+  if (counter == nullptr) return false;
+  auto watched = table();
+  for (const Node& tested : program_->function(node.functions[0]).nodes) {
+    if (watched->sites.contains(tested.site)) return false;
+  }
+  auto value = [&](size_t operand) {
+    return integer(*frame.values[static_cast<size_t>(node.inputs[operand])]);
+  };
+  int64_t bound = counter->bound_operand ? value(*counter->bound_operand) : counter->bound;
+  int bits = 8 * static_cast<int>(mx::size_of(node.outputs[counter->carry].dtype));
+  auto trips = counter->trips(value(counter->carry), bound, bits);
+  if (!trips) return false;
+  begin_loop(frame, node, program_->function(node.functions[1]), *trips, 0);
+  return true;
+}
+
+// Puts a counted loop into a frame. Its carries begin at operand `first`.
+void Run::begin_loop(Frame& frame, const Node& node, const Function& body, int64_t trips,
+                     size_t first) {
+  auto loop = std::make_shared<Loop>();
+  loop->node = &node;
+  loop->body = &body;
+  loop->trips = trips;
+  size_t invariants = first + node.outputs.size();
+  loop->carries = operands(frame, node, first, invariants);
+  loop->invariants = operands(frame, node, invariants, node.inputs.size());
+  release_operands(frame, node);
+  frame.loop = std::move(loop);
+}
+
+// Gives up operands of the current node that are not used after it, so that MLX may reuse their
+// memory.
+void Run::release_operands(Frame& frame, const Node& node) {
+  int index = std::get<int>(frame.function->steps[frame.step]);
+  for (int input : node.inputs) {
+    if (input >= 0 && frame.function->last_use[static_cast<size_t>(input)] <= index) {
+      frame.values[static_cast<size_t>(input)].reset();
+    }
+  }
+}
+
+// A loop whose number of iterations is known: straight bodies are launched in batches, others pass
+// by pass.
 bool Run::counted(Frame& frame, const Node& node) {
   if (!frame.loop) {
-    auto loop = std::make_shared<Loop>();
-    size_t first = 0;
-    if (node.kind == NodeKind::repeat) {
-      loop->indexed = true;
-      loop->body = &program_->function(node.functions[0]);
-      auto it = node.attributes.find("count");
-      if (it != node.attributes.end()) {
-        loop->trips = static_cast<int64_t>(std::get<double>(it->second));
-      } else {
-        loop->trips = integer(*frame.values[static_cast<size_t>(node.inputs[0])]);
-        first = 1;
-      }
-    } else {
-      const Counter& counter = *program_->counter_of(node);
-      loop->body = &program_->function(node.functions[1]);
-      auto value = [&](size_t operand) {
-        return integer(*frame.values[static_cast<size_t>(node.inputs[operand])]);
-      };
-      int64_t bound = counter.bound_operand ? value(*counter.bound_operand) : counter.bound;
-      loop->trips = counter.trips(value(counter.carry), bound);
-    }
-    loop->node = &node;
-    size_t invariants = first + node.outputs.size();
-    loop->carries = operands(frame, node, first, invariants);
-    loop->invariants = operands(frame, node, invariants, node.inputs.size());
-    // The frame's own references would keep MLX from reusing the first carries' memory.
-    int index = std::get<int>(frame.function->steps[frame.step]);
-    for (int input : node.inputs) {
-      if (input >= 0 && frame.function->last_use[static_cast<size_t>(input)] <= index) {
-        frame.values[static_cast<size_t>(input)].reset();
-      }
-    }
-    frame.loop = std::move(loop);
+    bool given = node.attributes.contains("count");
+    int64_t trips = given ? integer_attribute(node, "count")
+                          : integer(*frame.values[static_cast<size_t>(node.inputs[0])]);
+    begin_loop(frame, node, program_->function(node.functions[0]), trips, given ? 0 : 1);
+    frame.loop->indexed = true;
   }
   Loop& loop = *frame.loop;
   const auto& steps = loop.body->steps;
@@ -479,11 +513,10 @@ bool Run::counted(Frame& frame, const Node& node) {
     for (auto& carry : loop.carries) arguments.push_back(std::move(carry));
     loop.carries.clear();
     arguments.insert(arguments.end(), loop.invariants.begin(), loop.invariants.end());
-    push(*loop.body, std::move(arguments), loop.iteration,
-         [state = frame.loop](Arrays results) {
-           state->carries = std::move(results);
-           ++state->iteration;
-         });
+    push(*loop.body, std::move(arguments), loop.iteration, [state = frame.loop](Arrays results) {
+      state->carries = std::move(results);
+      ++state->iteration;
+    });
     return true;
   }
   auto outputs = std::move(loop.carries);
@@ -498,8 +531,8 @@ bool Run::pass_batch(Loop& loop, const Segment* segment) {
   Lane& lane = *lane_;
   static const Segment kNothing{};
   const Watching& watched = watching(body, segment != nullptr ? *segment : kNothing);
-  int64_t passes = std::min({loop.batch, loop.trips - loop.iteration,
-                             std::max<int64_t>(1, watched.largest_share())});
+  int64_t passes = std::min(
+      {loop.batch, loop.trips - loop.iteration, std::max<int64_t>(1, watched.largest_share())});
   if (!reserve(watched, passes)) return false;
 
   auto begin = std::chrono::steady_clock::now();
@@ -547,8 +580,8 @@ bool Run::pass_batch(Loop& loop, const Segment* segment) {
   loop.carries = std::move(carries);
   loop.iteration += passes;
   bool quick = std::chrono::steady_clock::now() - begin < kBatchTime;
-  loop.batch = quick ? std::min(kLargestBatch, loop.batch * 2)
-                     : std::max<int64_t>(1, loop.batch / 2);
+  loop.batch =
+      quick ? std::min(kLargestBatch, loop.batch * 2) : std::max<int64_t>(1, loop.batch / 2);
   return true;
 }
 
@@ -576,8 +609,8 @@ bool Run::call(Frame& frame, const Node& node) {
       value->set(operand);
       ids.push_back(engine_.values().add(std::move(value)));
     }
-    engine_.outbox().call(id_, program_->id(), node.site, seq_->fetch_add(1), awaited_call_,
-                          path(), ids);
+    engine_.outbox().call(id_, program_->id(), node.site, seq_->fetch_add(1), awaited_call_, path(),
+                          ids);
     return false;
   }
   if (auto* failure = std::get_if<FailurePtr>(&*reply)) {
@@ -588,8 +621,8 @@ bool Run::call(Frame& frame, const Node& node) {
   auto& values = std::get<Arrays>(*reply);
   if (values.size() != node.outputs.size()) {
     throw RunError("reply_mismatch",
-                   "the reply has " + std::to_string(values.size()) + " tensors; the call declares " +
-                       std::to_string(node.outputs.size()),
+                   "the reply has " + std::to_string(values.size()) +
+                       " tensors; the call declares " + std::to_string(node.outputs.size()),
                    node.site);
   }
   for (size_t i = 0; i < values.size(); ++i) {

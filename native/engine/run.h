@@ -1,5 +1,5 @@
-// One run of a program: a stack of frames that its lane advances, and that can be put aside while the
-// run waits for a reply or for hook credit.
+// One run of a program: a stack of frames that its lane advances, and that can be put aside while
+// the run waits for a reply or for hook credit.
 #pragma once
 
 #include <atomic>
@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -32,6 +33,7 @@ class Run : public std::enable_shared_from_this<Run> {
 
   int64_t id() const { return id_; }
   const std::vector<ValuePtr>& inputs() const { return inputs_; }
+  const ProgramPtr& program() const { return program_; }
   const std::vector<ValuePtr>& outputs() const { return outputs_; }
   const std::shared_ptr<Queue>& queue() const { return queue_; }
   CancelFlag& cancel_flag() { return cancel_; }
@@ -66,7 +68,7 @@ class Run : public std::enable_shared_from_this<Run> {
     Arrays carries;
     Arrays invariants;
     int64_t iteration = 0;
-    int64_t trips = 0;   // of a counted loop
+    int64_t trips = 0;     // of a counted loop
     bool indexed = false;  // the body's first parameter is the iteration
     int64_t batch = 1;
   };
@@ -75,6 +77,9 @@ class Run : public std::enable_shared_from_this<Run> {
     const Function* function;
     std::vector<std::optional<mx::array>> values;
     size_t step = 0;
+    // Where the current step is cut: the pieces, which stay the same while the run waits between
+    // them.
+    std::shared_ptr<const std::vector<Segment>> pieces;
     size_t piece = 0;
     std::optional<int64_t> iteration;  // where the frame is a pass of a loop
     std::shared_ptr<Loop> loop;        // where the current step is a counted loop
@@ -87,6 +92,7 @@ class Run : public std::enable_shared_from_this<Run> {
     std::vector<int> sites;
     std::shared_ptr<const FiringPlan> plan;
     std::vector<std::pair<std::shared_ptr<Channel>, int64_t>> bytes;  // of policy `every`
+    bool all_open() const;
     int64_t largest_share() const;  // of passes that fit the tightest budget; 0 if not even one
   };
 
@@ -98,6 +104,10 @@ class Run : public std::enable_shared_from_this<Run> {
   void branch(Frame& frame, const Node& node);
   void begin_while(Frame& frame, const Node& node);
   void iterate(const std::shared_ptr<Loop>& loop, Frame& parent);
+  bool begin_counted_while(Frame& frame, const Node& node);
+  void begin_loop(Frame& frame, const Node& node, const Function& body, int64_t trips,
+                  size_t first);
+  void release_operands(Frame& frame, const Node& node);
   bool counted(Frame& frame, const Node& node);
   bool pass_batch(Loop& loop, const Segment* segment);
 
@@ -130,11 +140,11 @@ class Run : public std::enable_shared_from_this<Run> {
   std::optional<Arrays> results_;
   bool begun_ = false;
   bool ended_ = false;
-  bool advancing_ = false;
   std::shared_ptr<std::atomic<int64_t>> seq_ = std::make_shared<std::atomic<int64_t>>(0);
   WatchTablePtr base_table_;
   WatchTablePtr merged_table_;
   std::unordered_map<int64_t, Watching> watching_;  // by segment
+  std::set<SubscriptionPtr> latest_;                // those with policy `latest` that saw this run
 
   std::mutex reply_mutex_;
   int64_t awaited_call_ = 0;

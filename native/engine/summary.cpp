@@ -1,5 +1,6 @@
 #include "engine/summary.h"
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <limits>
@@ -52,12 +53,14 @@ Summary summarize_elements(const T* data, size_t count, int bins) {
   summary.std = finite > 0 ? std::sqrt(squares / static_cast<double>(finite)) : kNone;
   summary.histogram.assign(static_cast<size_t>(bins), 0);
   if (bins == 0 || finite == 0) return summary;
-  double scale = high > low ? bins / (high - low) : 0;
+  // Halved, so that a range from -1e308 to 1e308 does not overflow.
+  double half_range = high / 2 - low / 2;
   for (size_t i = 0; i < count; ++i) {
     double x = magnitude(data[i]);
     if (!std::isfinite(x)) continue;
-    auto bin = static_cast<int64_t>((x - low) * scale);
-    ++summary.histogram[static_cast<size_t>(std::min<int64_t>(bin, bins - 1))];
+    double part = half_range > 0 ? (x / 2 - low / 2) / half_range : 0;
+    auto bin = static_cast<int64_t>(part * bins);
+    ++summary.histogram[static_cast<size_t>(std::clamp<int64_t>(bin, 0, bins - 1))];
   }
   return summary;
 }

@@ -49,12 +49,14 @@ void Channel::release(int64_t bytes) {
   for (auto& resume : woken) resume();
 }
 
+void Channel::wake() { release(0); }
+
 void Channel::close() {
   {
     std::lock_guard lock(mutex_);
     closed_ = true;
   }
-  release(0);
+  wake();
 }
 
 bool Channel::idle() const {
@@ -121,9 +123,7 @@ int64_t Subscription::cost(const std::vector<TensorType>& types) const {
 }
 
 Subscription::Event Subscription::make_event(const Firing& firing, int64_t cost) const {
-  Event event{{id_, firing.run, firing.program, firing.site, firing.seq, 0, cost},
-              firing.path,
-              {}};
+  Event event{{id_, firing.run, firing.program, firing.site, firing.seq, 0, cost}, firing.path, {}};
   event.values.reserve(firing.values.size());
   for (const auto& array : firing.values) event.values.push_back(view_value(view_, array));
   return event;
@@ -197,9 +197,13 @@ void Subscription::flush(Outbox& outbox, int64_t only_run) {
 }
 
 void Subscription::close() {
-  std::lock_guard lock(mutex_);
-  open_.store(false, std::memory_order_release);
-  latest_.reset();
+  {
+    std::lock_guard lock(mutex_);
+    open_.store(false, std::memory_order_release);
+    latest_.reset();
+  }
+  // A run may be waiting for credit to emit what nobody wants any more.
+  channel_->wake();
 }
 
 }  // namespace davit

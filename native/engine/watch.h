@@ -32,6 +32,8 @@ class Channel {
   void force(int64_t bytes);
   // Gives bytes back.
   void release(int64_t bytes);
+  // Lets those who wait try again.
+  void wake();
   // Nobody waits for a closed channel, and everything fits.
   void close();
   bool idle() const;

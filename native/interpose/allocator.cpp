@@ -17,7 +17,8 @@ namespace {
 std::atomic<size_t> limit{0};
 std::atomic<bool> probed{false};
 
-// An allocation this large is tried out first, so that a failure leaves MLX's accounts as they were.
+// An allocation this large is tried out first, so that a failure leaves MLX's accounts as they
+// were.
 constexpr size_t kTryBytes = 16 << 20;
 
 mlx::core::allocator::Allocator& underlying() {

@@ -1,20 +1,26 @@
 // Functions of libmlx that the addon puts its own in front of, on Linux.
 //
 // A library's calls of its own exported functions go through its procedure linkage table, and the
-// addon, first in its lookup scope, may define them too (native/blas does the same for BLAS). Where a
-// build of MLX does not allow it, nothing changes: the probe finds out, and MLX works as it always does.
+// addon, first in its lookup scope, may define them too (native/blas does the same for BLAS). Where
+// a build of MLX does not allow it, nothing changes: the probe finds out, and MLX works as it
+// always does.
 #pragma once
 
 #include <cstddef>
 
 namespace davit::interpose {
 
-// Tasks of CPU streams run at once on the thread that dispatches them, instead of on a thread of each
-// stream: two thread switches less for every evaluation. Only for engines whose arrays all live on the
-// CPU, where the order of dispatch is the order of execution anyway. Returns whether it took effect.
+// Tasks of CPU streams run at once on the thread that dispatches them, instead of on a thread of
+// each stream: two thread switches less for every evaluation. Only for engines whose arrays all
+// live on the CPU, where the order of dispatch is the order of execution anyway. Returns whether it
+// took effect.
 bool run_streams_inline();
 
-// Throws what a task of this thread's inline streams threw since the last call; for after an evaluation.
+// Whether a task of this thread's inline streams threw, and nobody has asked yet.
+bool streams_failed();
+
+// Throws what a task of this thread's inline streams threw since the last call; for after an
+// evaluation.
 void check_streams();
 
 // Allocations that fail, or would go beyond the limit, throw; MLX alone returns null and crashes.

@@ -8,7 +8,8 @@
 
 namespace davit::interpose {
 
-// Looks a mangled name up in libmlx itself; ends the process where it is missing, since it was linked.
+// Looks a mangled name up in libmlx itself; ends the process where it is missing, since it was
+// linked.
 template <typename Function>
 Function original(const char* name) {
   Dl_info library{};

@@ -26,14 +26,13 @@ std::optional<std::string>& thread_error() {
 }
 
 bool inlined(mlx::core::Stream stream) {
-  return inline_streams.load(std::memory_order_relaxed) &&
-         stream.device == mlx::core::Device::cpu;
+  return inline_streams.load(std::memory_order_relaxed) && stream.device == mlx::core::Device::cpu;
 }
 
 }  // namespace
 
-// The same contracts as MLX's own (mlx/scheduler.h), without the threads. An error does not travel in
-// events: check_streams() gives it to the thread that evaluates.
+// The same contracts as MLX's own (mlx/scheduler.h), without the threads. An error does not travel
+// in events: check_streams() gives it to the thread that evaluates.
 namespace mlx::core::scheduler {
 
 void Scheduler::enqueue(Stream s, std::function<void()> task) {
@@ -102,6 +101,8 @@ bool run_streams_inline() {
   return works;
 }
 
+bool streams_failed() { return thread_error().has_value(); }
+
 void check_streams() {
   auto error = std::exchange(thread_error(), std::nullopt);
   if (error) throw std::runtime_error(*error);
@@ -113,6 +114,7 @@ void check_streams() {
 
 namespace davit::interpose {
 bool run_streams_inline() { return false; }
+bool streams_failed() { return false; }
 void check_streams() {}
 }  // namespace davit::interpose
 

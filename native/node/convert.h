@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/failure.h"
 #include "ops/registry.h"
 #include "tensor_type.h"
 
@@ -37,10 +38,9 @@ auto guarded(Napi::Env env, Function&& function) -> decltype(function()) {
     return function();
   } catch (const Napi::Error&) {
     throw;
-  } catch (const OpError& error) {
-    throw make_error(env, error.code(), error.what());
-  } catch (const std::exception& error) {
-    throw make_error(env, "mlx", error.what());
+  } catch (const std::exception&) {
+    auto failure = current_failure();
+    throw make_error(env, failure->code, failure->message);
   }
 }
 

@@ -1,9 +1,10 @@
 #include "node/engine.h"
 
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 
 #include "node/convert.h"
 
@@ -18,7 +19,8 @@ int64_t id_of(const Napi::Value& value) { return value.ToNumber().Int64Value(); 
 
 std::string text_of(const Napi::Value& value) { return value.ToString().Utf8Value(); }
 
-// An ArrayBuffer over memory that `owner` keeps alive; a copy where the runtime allows no foreign memory.
+// An ArrayBuffer over memory that `owner` keeps alive; a copy where the runtime allows no foreign
+// memory.
 template <typename Owner>
 Napi::ArrayBuffer over(Napi::Env env, void* data, size_t bytes, Owner owner) {
   if (bytes >= kCopyBytes) {
@@ -28,6 +30,7 @@ Napi::ArrayBuffer over(Napi::Env env, void* data, size_t bytes, Owner owner) {
         env, data, bytes, [](napi_env, void*, void* hint) { delete static_cast<Owner*>(hint); },
         kept, &buffer);
     if (status == napi_ok) return Napi::ArrayBuffer(env, buffer);
+    owner = std::move(*kept);
     delete kept;
   }
   auto buffer = Napi::ArrayBuffer::New(env, bytes);
@@ -44,6 +47,7 @@ Node to_node(Engine& engine, const Napi::Object& object) {
   auto attributes = object.Get("attributes").As<Napi::Object>();
   node.attributes = to_attributes(attributes);
   node.outputs = to_types(object.Get("outputs"));
+  node.watchable = object.Get("watchable").ToBoolean();
   auto value = node.attributes.find("value");
   if (node.op == "constant" && value != node.attributes.end()) {
     node.bound = engine.values().get(static_cast<int64_t>(std::get<double>(value->second)));
@@ -79,9 +83,9 @@ mx::array read_file(const std::string& path, int64_t offset, const TensorType& t
       ssize_t count = ::pread(file, out, left, offset);
       if (count < 0 && errno == EINTR) continue;
       if (count <= 0) {
-        throw RunError("file_unreadable",
-                       path + ": " + (count < 0 ? std::strerror(errno)
-                                                : "ends before the tensor does"));
+        throw RunError(
+            "file_unreadable",
+            path + ": " + (count < 0 ? std::strerror(errno) : "ends before the tensor does"));
       }
       out += count;
       offset += count;
@@ -160,14 +164,24 @@ Napi::Function EngineObject::define(Napi::Env env) {
                      });
 }
 
-EngineObject::EngineObject(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<EngineObject>(info) {
+EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineObject>(info) {
   auto env = info.Env();
   guarded(env, [&] {
     auto object = info[0].As<Napi::Object>();
     auto on_batch = object.Get("onBatch").As<Napi::Function>();
-    wake_ = Napi::ThreadSafeFunction::New(env, on_batch, "davit", 0, 1);
-    wake_.Unref(env);
+    host_ = std::make_shared<Host>();
+    host_->wake = Napi::ThreadSafeFunction::New(env, on_batch, "davit", 0, 1);
+    host_->wake.Unref(env);
+    // Lanes outlive what their host makes of them: neither this object is collected, nor does a
+    // lane call into an environment that is gone.
+    Ref();
+    env.AddCleanupHook(
+        [](std::shared_ptr<Host>* host) {
+          std::lock_guard lock((*host)->mutex);
+          (*host)->gone = true;
+          delete host;
+        },
+        new std::shared_ptr<Host>(host_));
     EngineOptions options;
     options.lanes = static_cast<int>(id_of(object.Get("lanes")));
     options.memory_limit = static_cast<size_t>(id_of(object.Get("memoryLimit")));
@@ -176,16 +190,21 @@ EngineObject::EngineObject(const Napi::CallbackInfo& info)
     if (!mx::is_available(options.device)) {
       throw OpError("device_unavailable", "this build of MLX finds no GPU");
     }
-    options.wake = [wake = wake_, this] {
-      wake.NonBlockingCall([this](Napi::Env host, Napi::Function callback) {
-        deliver(host, callback);
+    options.wake = [host = host_, this] {
+      std::lock_guard lock(host->mutex);
+      if (host->gone) return;
+      host->wake.NonBlockingCall([this](Napi::Env to, Napi::Function callback) {
+        if (static_cast<napi_env>(to) == nullptr) return;
+        try {
+          deliver(to, callback);
+        } catch (const Napi::Error&) {
+          // The environment is being ended, and allows no more calls.
+        }
       });
     };
     engine_ = new Engine(std::move(options));
   });
 }
-
-void EngineObject::Finalize(Napi::Env env) { wake_.Release(); }
 
 void EngineObject::deliver(Napi::Env env, Napi::Function on_batch) {
   Batch batch = engine_->outbox().take();
@@ -202,14 +221,15 @@ void EngineObject::deliver(Napi::Env env, Napi::Function on_batch) {
     blobs.Set(i, over(env, data, bytes, std::move(blob)));
   }
   auto object = Napi::Object::New(env);
-  object.Set("words",
-             Napi::Float64Array::New(env, batch.words.size(), words_buffer, 0));
+  object.Set("words", Napi::Float64Array::New(env, batch.words.size(), words_buffer, 0));
   auto* bytes = batch.bytes.data();
   size_t byte_count = batch.bytes.size();
   object.Set("bytes", over(env, bytes, byte_count, std::move(batch.bytes)));
   object.Set("blobs", blobs);
   object.Set("texts", texts);
-  on_batch.Call({object});
+  // What it throws, or the environment's end, is for the caller, a thread-safe function, to handle.
+  napi_value argument = object;
+  napi_call_function(env, env.Undefined(), on_batch, 1, &argument, nullptr);
 }
 
 void EngineObject::check_size(const TensorType& type) const {
@@ -277,14 +297,12 @@ Napi::Value EngineObject::allocate(const Napi::CallbackInfo& info) {
     // Always over the engine's memory, however small: it is going to be written.
     auto* kept = new mx::array(array);
     napi_value buffer = nullptr;
-    auto status = bytes == 0
-                      ? napi_invalid_arg
-                      : napi_create_external_arraybuffer(
-                            env, data, bytes,
-                            [](napi_env, void*, void* hint) {
-                              delete static_cast<mx::array*>(hint);
-                            },
-                            kept, &buffer);
+    auto status =
+        bytes == 0 ? napi_invalid_arg
+                   : napi_create_external_arraybuffer(
+                         env, data, bytes,
+                         [](napi_env, void*, void* hint) { delete static_cast<mx::array*>(hint); },
+                         kept, &buffer);
     if (status != napi_ok) {
       delete kept;
       if (bytes > 0) {
@@ -351,8 +369,14 @@ Napi::Value EngineObject::read(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value EngineObject::free(const Napi::CallbackInfo& info) {
-  filling_.erase(id_of(info[0]));
-  engine_->values().remove(id_of(info[0]));
+  auto id = id_of(info[0]);
+  if (filling_.erase(id) > 0) {
+    // Runs that wait for it would wait for ever.
+    engine_->settle(*engine_->values().get(id),
+                    std::make_shared<Failure>(
+                        Failure{"tensor_freed", "the tensor was freed before it was filled"}));
+  }
+  engine_->values().remove(id);
   return info.Env().Undefined();
 }
 
@@ -363,8 +387,8 @@ Napi::Value EngineObject::file_value(const Napi::CallbackInfo& info) {
     auto offset = id_of(info[1]);
     auto type = to_type(info[2]);
     check_size(type);
-    auto value =
-        std::make_shared<davit::Value>(type, [path, offset, type] { return read_file(path, offset, type); });
+    auto value = std::make_shared<davit::Value>(
+        type, [path, offset, type] { return read_file(path, offset, type); });
     return Napi::Number::New(env, static_cast<double>(engine_->values().add(std::move(value))));
   });
 }
@@ -420,10 +444,10 @@ Napi::Value EngineObject::create_subscription(const Napi::CallbackInfo& info) {
   auto env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
     auto object = info[0].As<Napi::Object>();
-    auto id = engine_->create_subscription(
-        id_of(object.Get("channel")), to_policy(text_of(object.Get("policy"))),
-        object.Get("interval").ToNumber().DoubleValue(),
-        to_view(object.Get("view").As<Napi::Object>()));
+    auto id = engine_->create_subscription(id_of(object.Get("channel")),
+                                           to_policy(text_of(object.Get("policy"))),
+                                           object.Get("interval").ToNumber().DoubleValue(),
+                                           to_view(object.Get("view").As<Napi::Object>()));
     return Napi::Number::New(env, static_cast<double>(id));
   });
 }
@@ -463,9 +487,9 @@ Napi::Value EngineObject::counters(const Napi::CallbackInfo& info) {
 Napi::Value EngineObject::set_alive(const Napi::CallbackInfo& info) {
   auto env = info.Env();
   if (info[0].ToBoolean()) {
-    wake_.Ref(env);
+    host_->wake.Ref(env);
   } else {
-    wake_.Unref(env);
+    host_->wake.Unref(env);
   }
   return env.Undefined();
 }

@@ -13,7 +13,6 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit EngineObject(const Napi::CallbackInfo& info);
-  void Finalize(Napi::Env env) override;
 
  private:
   Napi::Value load_program(const Napi::CallbackInfo& info);
@@ -50,7 +49,13 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
 
   // Lanes never end, so neither does what they refer to.
   Engine* engine_;
-  Napi::ThreadSafeFunction wake_;
+  // The JavaScript side, as lanes see it.
+  struct Host {
+    std::mutex mutex;
+    bool gone = false;
+    Napi::ThreadSafeFunction wake;
+  };
+  std::shared_ptr<Host> host_;
   std::unordered_map<int64_t, mx::array> filling_;  // allocated and not yet published
 };
 

@@ -1,4 +1,5 @@
-// Types of an op's outputs, asked of MLX itself by building the op on placeholders. Computes nothing.
+// Types of an op's outputs, asked of MLX itself by building the op on placeholders. Computes
+// nothing.
 #pragma once
 
 #include <optional>

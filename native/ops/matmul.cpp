@@ -58,7 +58,9 @@ mx::array gather_mm(const OpCall& call) {
 mx::array segmented_mm(const OpCall& call) {
   auto s = call.stream();
   auto segments = clamp_unwrapped(call[2], call[0].shape(-1), 0, s);
-  auto out = mx::segmented_mm(call[0], call[1], segments, s);
+  // Of half-precision operands that lie column by column MLX takes the wrong segment.
+  auto a = mx::contiguous(call[0], false, s), b = mx::contiguous(call[1], false, s);
+  auto out = mx::segmented_mm(a, b, segments, s);
   return out.size() == 0 || call[0].size() == 0 ? zeros_for(out, s) : out;
 }
 

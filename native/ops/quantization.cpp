@@ -49,10 +49,10 @@ mx::array quantized_matmul(const OpCall& call) {
 mx::array gather_qmm(const OpCall& call) {
   Scheme scheme(call);
   auto s = call.stream();
-  auto out = mx::gather_qmm(
-      call[0], call[1], call[2], call.optional(3), matrix_indices(call, 4, call[0]),
-      matrix_indices(call, 5, call[1]), call.flag("transpose", true), scheme.group_size,
-      scheme.bits, scheme.mode, std::nullopt, call.flag("sorted_indices", false), s);
+  auto out = mx::gather_qmm(call[0], call[1], call[2], call.optional(3),
+                            matrix_indices(call, 4, call[0]), matrix_indices(call, 5, call[1]),
+                            call.flag("transpose", true), scheme.group_size, scheme.bits,
+                            scheme.mode, std::nullopt, call.flag("sorted_indices", false), s);
   return call[0].size() == 0 ? zeros_for(out, s) : unless_empty(out, s);
 }
 

@@ -11,8 +11,7 @@ namespace davit {
 namespace {
 
 [[noreturn]] void wrong_kind(std::string_view name, const char* expected) {
-  throw OpError("attribute_invalid",
-                "attribute \"" + std::string(name) + "\" is not " + expected);
+  throw OpError("attribute_invalid", "attribute \"" + std::string(name) + "\" is not " + expected);
 }
 
 int64_t as_integer(double value, std::string_view name) {
@@ -69,7 +68,9 @@ const Attribute* OpCall::find(std::string_view name) const {
   return &it->second;
 }
 
-bool OpCall::has(std::string_view name) const { return attributes_.find(name) != attributes_.end(); }
+bool OpCall::has(std::string_view name) const {
+  return attributes_.find(name) != attributes_.end();
+}
 
 bool OpCall::flag(std::string_view name) const {
   const auto& attribute = required(find(name), name);
@@ -79,6 +80,10 @@ bool OpCall::flag(std::string_view name) const {
 
 bool OpCall::flag(std::string_view name, bool fallback) const {
   return has(name) ? flag(name) : fallback;
+}
+
+int64_t OpCall::long_integer(std::string_view name) const {
+  return as_integer(required(find(name), name), name);
 }
 
 int OpCall::integer(std::string_view name) const {
@@ -105,6 +110,7 @@ double OpCall::number(std::string_view name) const {
   const auto& attribute = required(find(name), name);
   if (auto* value = std::get_if<double>(&attribute)) return *value;
   if (auto* value = std::get_if<int64_t>(&attribute)) return static_cast<double>(*value);
+  if (auto* value = std::get_if<uint64_t>(&attribute)) return static_cast<double>(*value);
   wrong_kind(name, "a number");
 }
 
@@ -182,9 +188,8 @@ void OpTable::add(std::string name, Lowering lowering) {
 }
 
 void OpTable::add1(std::string name, std::function<mx::array(const OpCall&)> lowering) {
-  add(std::move(name), [lowering = std::move(lowering)](const OpCall& call) {
-    return Arrays{lowering(call)};
-  });
+  add(std::move(name),
+      [lowering = std::move(lowering)](const OpCall& call) { return Arrays{lowering(call)}; });
 }
 
 const Lowering* OpTable::find(std::string_view name) const {

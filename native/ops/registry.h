@@ -24,7 +24,8 @@ using Attribute = std::variant<bool, double, int64_t, uint64_t, std::string, std
                                std::vector<std::string>, std::vector<uint8_t>>;
 using Attributes = std::map<std::string, Attribute, std::less<>>;
 
-// An error with a stable code, thrown by lowering and turned into a typed error at the addon's boundary.
+// An error with a stable code, thrown by lowering and turned into a typed error at the addon's
+// boundary.
 class OpError : public std::runtime_error {
  public:
   OpError(std::string code, const std::string& message)
@@ -54,6 +55,7 @@ class OpCall {
   bool flag(std::string_view name, bool fallback) const;
   bool flag(std::string_view name) const;
   int integer(std::string_view name) const;
+  int64_t long_integer(std::string_view name) const;
   int integer(std::string_view name, int fallback) const;
   std::optional<int> optional_integer(std::string_view name) const;
   uint64_t unsigned_integer(std::string_view name) const;

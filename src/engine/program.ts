@@ -110,7 +110,7 @@ function siteOf(placed: PlacedNode, site: number): Site | undefined {
   const { attributes, label } = node;
   const custom = node.op === "custom_call";
   if (!custom && (label === undefined || node.outputs === 0)) return undefined;
-  const kind = custom ? (attributes.target as "hook" | "print" | "call") : "node";
+  const kind = custom ? (attributes.target as Exclude<Site["kind"], "node">) : "node";
   return {
     site,
     node: index,
@@ -148,6 +148,7 @@ function lower(
         inputs: node.inputs,
         attributes: bind(node, constants, engine),
         outputs,
+        watchable: node.label !== undefined,
       };
     });
     return { parameters: item.parameters, nodes, results: item.results };
