@@ -126,6 +126,9 @@ void add_reduction_ops(OpTable& table) {
     return mx::cumprod(a, axis, call.flag("reverse", false), call.flag("inclusive", true),
                        std::nullopt, call.stream());
   });
+  table.add1("diff", [](const OpCall& call) {
+    return mx::diff(call[0], call.integer("n", 1), call.integer("axis", -1), call.stream());
+  });
 }
 
 }  // namespace davit

@@ -83,6 +83,14 @@ function argGuard(call: OpCall): void {
   nonEmptyGuard(call);
 }
 
+/** Every difference takes a few nodes. */
+const MAX_DIFFERENCES = 1024;
+
+function diffGuard(call: OpCall): void {
+  checkAxis(call, "axis", int(call, "axis", -1), input(call, 0).shape.length);
+  checkRange(call, "n", int(call, "n", 1), 0, MAX_DIFFERENCES);
+}
+
 const reduction = <const D extends string>(doc: D) =>
   ({
     doc,
@@ -152,4 +160,13 @@ export const REDUCTION = {
   cummax: scan("The greatest of all elements up to each."),
   cummin: scan("The least of all elements up to each."),
   logcumsumexp: scan("`log(sum(exp(a)))` of all elements up to each."),
+  diff: {
+    doc: "Each element's difference from the one before it.",
+    operands: ["a"],
+    attributes: {
+      n: { kind: "int", optional: true, doc: "How often this is done; 1." },
+      axis: { kind: "int", optional: true, doc: "The axis; the last." },
+    },
+    guard: diffGuard,
+  },
 } as const satisfies OpFamily;

@@ -59,6 +59,9 @@ const REFUSED: readonly (readonly [string, readonly (TensorType | null)[], Attri
     ["cumsum", [float(2)], { axis: -2 }, "axis_invalid"],
     ["cummax", [float(2 ** 16, 2 ** 16)], {}, "too_large"],
 
+    ["diff", [float(3)], { n: -1 }, "attribute_invalid"],
+    ["diff", [float()], {}, "axis_invalid"],
+
     ["sort", [float()], {}, "axis_invalid"],
     ["argsort", [float(2)], { axis: 1 }, "axis_invalid"],
     ["partition", [float(3)], { kth: 3 }, "attribute_invalid"],

@@ -97,4 +97,8 @@ export const REDUCTION_CASES: CaseTable = {
   cummax: scan(),
   cummin: scan(),
   logcumsumexp: scan("small"),
+  diff: together(
+    grid([[3, 4, 5]], [{}, { axis: 0 }, { n: 2, axis: 1 }, { n: 0 }, { n: 5 }, { n: 7 }]),
+    grid([[0], [2, 0], [1]], [{}]),
+  ),
 };
