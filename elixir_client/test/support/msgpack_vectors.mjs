@@ -1,5 +1,5 @@
 // Writes test/vectors/msgpack.exs: values with the bytes that @msgpack/msgpack makes of them.
-//   node test/support/msgpack_vectors.mjs > test/vectors/msgpack.exs
+//   node test/support/msgpack_vectors.mjs > test/vectors/msgpack.exs && mix format
 import { encode } from "@msgpack/msgpack";
 
 const repeated = (item, count) => Array.from({ length: count }, () => item);
