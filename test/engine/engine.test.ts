@@ -1,0 +1,212 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { DavitError, Engine, mx, type Program, type Traced, whileLoop } from "../../src/index.js";
+import type { TensorType } from "../../src/tensor/dtype.js";
+
+const vector: TensorType = { dtype: "float32", shape: [4] };
+let engine: Engine;
+
+beforeAll(() => {
+  engine = Engine.create({ lanes: 2, memoryLimit: 2 ** 30 });
+});
+afterAll(() => engine.close());
+
+const floats = (...values: number[]) => engine.tensor(values);
+
+/** A program that never ends by itself. */
+function endless(): Program {
+  return engine
+    .jit((x: Traced) =>
+      whileLoop(
+        x,
+        (value) => mx.greater(mx.max(value), 0),
+        (value) => mx.add(value, 1),
+      ),
+    )
+    .program([1, 2, 3, 4]);
+}
+
+/** A program that takes seconds in one segment. */
+function long(): { program: Program; input: () => ReturnType<Engine["tensor"]> } {
+  const size = 1500;
+  const program = engine
+    .jit((x: Traced) => {
+      let y = x;
+      for (let i = 0; i < 60; i++) y = mx.matmul(y, x);
+      return y;
+    })
+    .program(
+      engine.fromBytes(new Uint8Array(size * size * 4), { dtype: "float32", shape: [size, size] }),
+    );
+  return {
+    program,
+    input: () =>
+      engine.fromBytes(new Uint8Array(size * size * 4), { dtype: "float32", shape: [size, size] }),
+  };
+}
+
+describe("Engine", () => {
+  it("runs what depends on what is still under way, in one burst", async () => {
+    const { program } = { program: engine.jit((x: Traced) => mx.add(x, 1)).program([1, 2, 3, 4]) };
+    let value = floats(0, 0, 0, 0);
+    for (let i = 0; i < 100; i++) value = engine.run(program, [value]).outputs[0] as typeof value;
+    expect(await value.toArray()).toEqual([100, 100, 100, 100]);
+  });
+
+  it("gives data across queues in the order of the data", async () => {
+    const program = engine.jit((x: Traced) => mx.multiply(x, 2)).program([1, 2, 3, 4]);
+    const queues = Array.from({ length: 8 }, () => engine.createQueue());
+    let value = floats(1, 1, 1, 1);
+    for (let i = 0; i < 20; i++) {
+      const queue = queues[i % queues.length] as number;
+      value = engine.run(program, [value], { queue }).outputs[0] as typeof value;
+    }
+    expect(await value.toArray()).toEqual(Array(4).fill(2 ** 20));
+    for (const queue of queues) engine.closeQueue(queue);
+  });
+
+  it("cancels a loop, a long segment, and what has not begun", async () => {
+    const queue = engine.createQueue();
+    const loop = engine.run(endless(), [floats(1, 2, 3, 4)], { queue });
+    const { program, input } = long();
+    const behind = engine.run(program, [input()], { queue });
+    engine.native.cancel(behind.id, "cancelled", "by the test");
+    await expect(behind.done).rejects.toMatchObject({ code: "cancelled" });
+    engine.native.cancel(loop.id, "timeout", "by the test");
+    await expect(loop.done).rejects.toMatchObject({ code: "timeout" });
+    const segment = engine.run(program, [input()], { queue });
+    setImmediate(() => engine.native.cancel(segment.id, "cancelled", "by the test"));
+    await expect(segment.done).rejects.toMatchObject({ code: "cancelled" });
+    engine.closeQueue(queue);
+  });
+
+  it("takes an AbortSignal", async () => {
+    const abort = new AbortController();
+    const f = engine.jit((x: Traced) =>
+      whileLoop(
+        x,
+        (value) => mx.greater(mx.max(value), 0),
+        (value) => mx.add(value, 1),
+      ),
+    );
+    const result = f.with({ signal: abort.signal }, [1, 2]);
+    abort.abort(new Error("enough"));
+    await expect(result).rejects.toThrow(/enough/);
+  });
+
+  it("keeps the event loop free while a program runs", async () => {
+    const { program, input } = long();
+    const run = engine.run(program, [input()]);
+    let turns = 0;
+    let over = false;
+    void run.done.catch(() => {}).finally(() => (over = true));
+    await new Promise<void>((resolve) => {
+      const turn = () => (++turns === 200 ? resolve() : setImmediate(turn));
+      turn();
+    });
+    expect(over).toBe(false);
+    engine.native.cancel(run.id, "cancelled", "enough");
+    await expect(run.done).rejects.toThrow(DavitError);
+  });
+
+  it("names op, label and operands of what fails while it runs, and fails what depends on it", async () => {
+    const { label } = await import("../../src/index.js");
+    const inverse = engine.jit((x: Traced) =>
+      label("solver", () => mx.linalg.inv(mx.multiply(x, 0))),
+    );
+    const program = inverse.program([
+      [1, 2],
+      [3, 4],
+    ]);
+    const first = engine.run(program, [
+      engine.tensor([
+        [1, 2],
+        [3, 4],
+      ]),
+    ]);
+    const second = engine.run(program, [first.outputs[0] as never]);
+    await expect(first.done).rejects.toMatchObject({ op: "linalg.inv", label: "solver" });
+    await expect(first.done).rejects.toThrow(/float32\[2, 2\]/);
+    await expect(second.done).rejects.toThrow(/LU|singular/i);
+    expect(await (await engine.jit((x: Traced) => mx.add(x, 1))([1])).toArray()).toEqual([2]);
+  });
+
+  it("refuses memory beyond the limit, and goes on", async () => {
+    const square = engine.jit((x: Traced, y: Traced) => mx.sum(mx.add(x, y)));
+    const column = engine.fromBytes(new Uint8Array(4 * 20_000), {
+      dtype: "float32",
+      shape: [20_000, 1],
+    });
+    const row = engine.fromBytes(new Uint8Array(4 * 20_000), {
+      dtype: "float32",
+      shape: [1, 20_000],
+    });
+    await expect(square(column, row)).rejects.toMatchObject({ code: "too_large" });
+    const sums = engine.jit((x: Traced) => {
+      const parts = Array.from({ length: 20 }, (_, i) =>
+        mx.broadcast_to(mx.add(x, i), { shape: [20_000_000] }),
+      );
+      return mx.concatenate(parts);
+    });
+    await expect(sums([1])).rejects.toMatchObject({ code: /too_large|out_of_memory/ });
+    expect(await (await engine.jit((x: Traced) => mx.add(x, 1))([1])).toArray()).toEqual([2]);
+  });
+
+  it("refuses inputs that do not fit, by number and type", () => {
+    const program = engine.jit((x: Traced) => mx.add(x, 1)).program([1, 2, 3, 4]);
+    expect(() => engine.run(program, [])).toThrow(/takes 1 inputs, not 0/);
+    expect(() => engine.run(program, [engine.tensor([1, 2])])).toThrow(
+      /input 0 is float32\[2\]; the program takes float32\[4\]/,
+    );
+    const freed = floats(1, 2, 3, 4);
+    freed.dispose();
+    expect(() => engine.run(program, [freed])).toThrow(/freed/);
+  });
+
+  it("refuses options that it does not know, with the value and what was expected", () => {
+    expect(() => Engine.create({ lanes: 0 })).toThrow(/lanes is 0; expected an integer from 1/);
+    expect(() => Engine.create({ laens: 2 } as never)).toThrow(/laens is unknown/);
+    expect(() => Engine.create({ device: "tpu" as never })).toThrow(/device is tpu/);
+  });
+
+  it("compiles a program once, and forgets it when it is unloaded", async () => {
+    const f = engine.jit((x: Traced) => mx.subtract(x, 3));
+    await f([1, 2, 3]);
+    const before = engine.info().counters.compiled as number;
+    for (let i = 0; i < 10; i++) await f([1, 2, 3]);
+    expect(engine.info().counters.compiled).toBe(before);
+    const program = f.program([1, 2, 3]);
+    engine.unload(program);
+    expect(() => engine.run(program, [engine.tensor([1, 2, 3])])).toThrow(/does not exist/);
+  });
+
+  it("frees what nobody names any more", async () => {
+    const tensors = () => engine.info().counters.tensors as number;
+    const before = tensors();
+    {
+      using one = engine.fromBytes(new Uint8Array(16), vector);
+      expect(one.shape).toEqual([4]);
+      expect(tensors()).toBe(before + 1);
+    }
+    expect(tensors()).toBe(before);
+    const two = floats(1);
+    two.dispose();
+    two.dispose();
+    await expect(two.bytes()).rejects.toMatchObject({ code: "tensor_freed" });
+    expect(tensors()).toBe(before);
+  });
+
+  it("ends what is under way when it is closed", async () => {
+    const other = Engine.create({ lanes: 1 });
+    const f = other.jit((x: Traced) =>
+      whileLoop(
+        x,
+        (value) => mx.greater(mx.max(value), 0),
+        (value) => mx.add(value, 1),
+      ),
+    );
+    const result = expect(f([1])).rejects.toMatchObject({ code: "engine_closed" });
+    await other.close();
+    await result;
+    expect(() => other.tensor(1)).toThrow(/closed/);
+  });
+});

@@ -1,0 +1,246 @@
+import { afterAll, describe, expect, it } from "vitest";
+import {
+  call,
+  cond,
+  Engine,
+  type Firing,
+  hook,
+  mx,
+  print,
+  repeat,
+  type Summary,
+  type Traced,
+  whileLoop,
+} from "../../src/index.js";
+
+const engine = Engine.create({ lanes: 2, hookBytes: 4096 });
+afterAll(() => engine.close());
+
+const first = (firing: Firing) => (firing.value as Float32Array)[0] as number;
+
+describe("hooks in loops and branches", () => {
+  it("fire once an iteration, in order, with their path, before the result", async () => {
+    const f = engine.jit((x: Traced) =>
+      repeat(3, x, (outer) =>
+        repeat(4, outer, (inner, i) =>
+          hook(mx.add(inner, mx.astype(i, { dtype: "float32" })), "inner"),
+        ),
+      ),
+    );
+    const seen: Firing[] = [];
+    const watch = f.on("inner", (firing) => seen.push(firing));
+    const result = await f([0]);
+    expect(await result.toArray()).toEqual([18]);
+    expect(seen.map((firing) => firing.seq)).toEqual(Array.from({ length: 12 }, (_, i) => i));
+    expect(seen.map((firing) => firing.path)).toEqual(
+      Array.from({ length: 12 }, (_, i) => [Math.floor(i / 4), i % 4]),
+    );
+    watch.close();
+    await f([0]);
+    expect(seen).toHaveLength(12);
+  });
+
+  it("fire in loops that depend on data, thousands of times, though only a few fit the credit", async () => {
+    const f = engine.jit((x: Traced) =>
+      whileLoop(
+        x,
+        (value) => mx.less(mx.max(value), 3000),
+        (value) => hook(mx.add(value, 1), "step"),
+      ),
+    );
+    const seen: number[] = [];
+    const watch = f.on("step", (firing) => seen.push(first(firing)));
+    await f([0]);
+    expect(seen).toEqual(Array.from({ length: 3000 }, (_, i) => i + 1));
+    watch.close();
+  });
+
+  it("wait for a handler that takes its time, with bounded memory in flight", async () => {
+    const f = engine.jit((x: Traced) => repeat(500, x, (value) => hook(mx.add(value, 1), "slow")));
+    let open = 0;
+    let most = 0;
+    const watch = f.on("slow", async () => {
+      most = Math.max(most, ++open);
+      await new Promise((resolve) => setImmediate(resolve));
+      open--;
+    });
+    await f(new Float32Array(64));
+    // 4,096 bytes of credit, 256 + 64 an event.
+    expect(most).toBeLessThanOrEqual(12);
+    watch.close();
+  });
+
+  it("are silent in the branch that is not taken", async () => {
+    const f = engine.jit((x: Traced) =>
+      cond(
+        mx.greater(mx.sum(x), 0),
+        () => hook(mx.multiply(x, 2), "positive"),
+        () => hook(mx.multiply(x, 3), "negative"),
+      ),
+    );
+    const seen: string[] = [];
+    const watches = ["positive", "negative"].map((name) => f.on(name, () => seen.push(name)));
+    expect(await (await f([1])).toArray()).toEqual([2]);
+    expect(await (await f([-1])).toArray()).toEqual([-3]);
+    expect(seen).toEqual(["positive", "negative"]);
+    for (const watch of watches) watch.close();
+  });
+
+  it("fire when their value goes nowhere, and tell two of one name apart", async () => {
+    const f = engine.jit((x: Traced) => {
+      hook(mx.add(x, 10), "twin");
+      hook([mx.add(x, 20), mx.sum(x)], "twin");
+      return x;
+    });
+    const seen: Firing[] = [];
+    const watch = f.on("twin", (firing) => seen.push(firing));
+    await f([1, 2]);
+    expect(
+      seen.map((firing) => firing.values.map((value) => [...(value as Float32Array)])),
+    ).toEqual([[[11, 12]], [[21, 22], [3]]]);
+    expect(new Set(seen.map((firing) => firing.site)).size).toBe(2);
+    watch.close();
+  });
+});
+
+describe("policies and views", () => {
+  const counting = () =>
+    engine.jit((x: Traced) => repeat(1000, x, (value) => hook(mx.add(value, 1), "count")));
+
+  it("sample: every n-th, the rest counted", async () => {
+    const f = counting();
+    const seen: Firing[] = [];
+    const watch = f.on("count", (firing) => seen.push(firing), { policy: { sample: 100 } });
+    await f([0]);
+    expect(seen.map(first)).toEqual(Array.from({ length: 10 }, (_, i) => i * 100 + 1));
+    expect(seen.slice(1).every((firing) => firing.dropped === 99)).toBe(true);
+    watch.close();
+  });
+
+  it("latest: the newest when the reader is ready, the last one always", async () => {
+    const f = counting();
+    const seen: Firing[] = [];
+    const watch = f.on(
+      "count",
+      async (firing) => {
+        seen.push(firing);
+        await new Promise((resolve) => setImmediate(resolve));
+      },
+      { policy: "latest" },
+    );
+    await f([0]);
+    expect(first(seen.at(-1) as Firing)).toBe(1000);
+    const told = seen.length + seen.reduce((sum, firing) => sum + firing.dropped, 0);
+    expect(told).toBe(1000);
+    watch.close();
+  });
+
+  it("summary and slice", async () => {
+    const f = engine.jit((x: Traced) => hook(x, "viewed"));
+    const summaries: Summary[] = [];
+    const slices: number[][] = [];
+    const watches = [
+      f.on("viewed", (firing) => summaries.push(firing.value as Summary), {
+        view: { summary: { bins: 2 } },
+      }),
+      f.on("viewed", (firing) => slices.push([...(firing.value as Float32Array)]), {
+        view: { slice: { start: [1], size: [2] } },
+      }),
+    ];
+    await f([1, 2, Number.NaN, 4, Number.POSITIVE_INFINITY]);
+    expect(summaries[0]).toMatchObject({ count: 5, min: 1, max: 4, nan: 1, inf: 1 });
+    expect(summaries[0]?.mean).toBeCloseTo(7 / 3);
+    expect(summaries[0]?.histogram).toEqual([2, 1]);
+    expect(slices).toEqual([[2, Number.NaN]]);
+    for (const watch of watches) watch.close();
+  });
+
+  it("refuse what they do not know", () => {
+    const f = counting();
+    expect(() => f.on("count", () => {}, { policy: { sample: 0 } })).toThrow(/sample/);
+    expect(() => f.on("count", () => {}, { view: "half" as never })).toThrow(/view/);
+  });
+});
+
+describe("attaching and detaching while a program runs", () => {
+  it("takes effect in the loop under way", async () => {
+    const abort = new AbortController();
+    const f = engine.jit((x: Traced) =>
+      whileLoop(
+        x,
+        (value) => mx.greater(mx.max(value), 0),
+        (value) => hook(mx.add(value, 1), "live"),
+      ),
+    );
+    const run = f.with({ signal: abort.signal }, [1]);
+    const ended = expect(run).rejects.toMatchObject({ code: "cancelled" });
+    const seen: number[] = [];
+    await new Promise<void>((resolve) => {
+      const watch = f.on("live", (firing) => {
+        seen.push(first(firing));
+        if (seen.length === 50) {
+          watch.close();
+          resolve();
+        }
+      });
+    });
+    expect(seen).toHaveLength(50);
+    abort.abort();
+    await ended;
+    expect(seen).toHaveLength(50);
+  });
+});
+
+describe("calls", () => {
+  const scalar = [{ dtype: "float32", shape: [] }] as const;
+
+  it("work in loops, with handlers that run programs on the same engine", async () => {
+    const double = engine.jit((x: Traced) => mx.multiply(x, 2));
+    const f = engine.jit((x: Traced) =>
+      repeat(5, x, (value) => call(async (v) => double(v as never), value, scalar)[0] as Traced),
+    );
+    expect(await (await f(1)).toArray()).toBe(32);
+  });
+
+  it("fail with what the handler threw", async () => {
+    const broken = new RangeError("not today");
+    const f = engine.jit(
+      (x: Traced) =>
+        call(
+          () => {
+            throw broken;
+          },
+          x,
+          scalar,
+        )[0] as Traced,
+    );
+    await expect(f(1)).rejects.toBe(broken);
+  });
+
+  it("name both types where the reply does not fit", async () => {
+    const f = engine.jit((x: Traced) => call(() => engine.tensor([1, 2]), x, scalar)[0] as Traced);
+    await expect(f(1)).rejects.toThrow(/float32\[2\].*float32\[\]/s);
+  });
+
+  it("say so where nobody handles them", async () => {
+    const f = engine.jit((x: Traced) => call("nobody", x, scalar)[0] as Traced);
+    await expect(f(1)).rejects.toThrow(/nobody handles the call "nobody"/);
+    engine.handle("nobody", (value) => value);
+    expect(await (await f(1)).toArray()).toBe(1);
+  });
+});
+
+describe("print", () => {
+  it("goes to the console, with name and limits", async () => {
+    const lines: string[] = [];
+    const { log } = console;
+    console.log = (line: string) => lines.push(line);
+    try {
+      await engine.jit((x: Traced) => print(x, { name: "x", limit: 3 }))(new Float32Array(20));
+    } finally {
+      console.log = log;
+    }
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(/^x: .*0.*\.\.\./s);
+  });
+});
