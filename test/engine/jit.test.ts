@@ -29,7 +29,7 @@ describe("jit", () => {
     f.on("doubled", (event) => seen.push(event));
     const { y } = await f([1, 2, 3]);
     expect(seen).toHaveLength(1);
-    expect([...(seen[0]?.value as Float32Array)]).toEqual([2, 4, 6]);
+    expect(seen[0]?.value).toEqual(new Float32Array([2, 4, 6]));
     expect(await y.toArray()).toBe(12);
   });
 
