@@ -1,6 +1,6 @@
 import { formatType, sameType, type TensorType } from "../tensor/dtype.js";
 import { formatTypes, GraphError, type GraphErrorDetails } from "./error.js";
-import type { GraphNode } from "./graph.js";
+import type { Attributes, GraphNode } from "./graph.js";
 
 /** The types that a function takes and gives. */
 export interface Signature {
@@ -26,6 +26,9 @@ export function checkControlFlow(
   switch (node.op) {
     case "call":
       return checkCallee("the function", callee("function"), operands, details).results;
+    case "vjp":
+    case "jvp":
+      return checkDerivative(node, callee("function"), operands, details);
     case "cond": {
       checkScalar("the predicate", operands[0], "bool", (type) => type.dtype === "bool", details);
       const branches = ["then", "else"].map((name) => [name, callee(name)] as const);
@@ -64,6 +67,52 @@ export function checkControlFlow(
     default:
       throw new GraphError("unknown_op", `there is no op "${node.op}"`, details);
   }
+}
+
+/** The arguments that a `vjp` or `jvp` differentiates by. */
+export function wrtOf(attributes: Attributes, parameters: number): readonly number[] {
+  const wrt = attributes.wrt as readonly (number | bigint)[] | undefined;
+  return wrt?.map(Number) ?? Array.from({ length: parameters }, (_, index) => index);
+}
+
+function checkDerivative(
+  node: Pick<GraphNode, "op" | "attributes">,
+  { parameters, results }: Signature,
+  operands: readonly TensorType[],
+  details: GraphErrorDetails,
+): readonly TensorType[] {
+  const wrt = wrtOf(node.attributes, parameters.length);
+  wrt.forEach((index, position) => {
+    if (index >= 0 && index < parameters.length && wrt.indexOf(index) === position) return;
+    throw new GraphError("attribute_invalid", `"wrt" is [${wrt.join(", ")}]`, {
+      ...details,
+      expected: `different numbers below ${parameters.length}, the number of arguments`,
+    });
+  });
+  const by = wrt.map((index) => parameters[index] as TensorType);
+  wrt.forEach((index, position) => {
+    checkDifferentiable(`argument ${index}`, by[position] as TensorType, details);
+  });
+  results.forEach((type, index) => {
+    checkDifferentiable(`result ${index}`, type, details);
+  });
+  const [name, directions] = node.op === "vjp" ? ["cotangents", results] : ["tangents", by];
+  checkTypes("the arguments", operands.slice(0, parameters.length), parameters, details);
+  checkTypes(`the ${name}`, operands.slice(parameters.length), directions, details);
+  return [...results, ...(node.op === "vjp" ? by : results)];
+}
+
+/** Tells whether values of a type have derivatives. */
+export function isDifferentiable(type: TensorType): boolean {
+  return /float|complex/.test(type.dtype);
+}
+
+function checkDifferentiable(what: string, type: TensorType, details: GraphErrorDetails): void {
+  if (isDifferentiable(type)) return;
+  throw new GraphError("not_differentiable", `${what} is ${formatType(type)}`, {
+    ...details,
+    expected: "a floating or complex type",
+  });
 }
 
 function checkCallee(

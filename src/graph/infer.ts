@@ -63,9 +63,12 @@ export function inferGraph(graph: Graph, options: InferOptions): TypedFunction[]
   return typed;
 }
 
+/** What of a node tells its outputs' types; `outputs`, where it is given, has to be their number. */
+type InferredNode = Pick<GraphNode, "op" | "attributes" | "label"> & { readonly outputs?: number };
+
 /** Finds the types of one node's outputs. `signature` gives those of the functions that it names. */
 export function inferNode(
-  node: Pick<GraphNode, "op" | "attributes" | "outputs" | "label">,
+  node: InferredNode,
   inputs: readonly (TensorType | null)[],
   signature: (index: number) => Signature,
   options: InferOptions,
@@ -75,7 +78,7 @@ export function inferNode(
   const types = isOp(node.op)
     ? inferOp(node, inputs, options, details)
     : inferStructural(node, inputs, signature, details);
-  if (types.length !== node.outputs) {
+  if (node.outputs !== undefined && types.length !== node.outputs) {
     throw new GraphError("output_count", `${node.op} has ${node.outputs} outputs`, {
       ...details,
       expected: String(types.length),
@@ -86,7 +89,7 @@ export function inferNode(
 }
 
 function inferOp(
-  node: Pick<GraphNode, "op" | "attributes" | "outputs">,
+  node: InferredNode,
   inputs: readonly (TensorType | null)[],
   options: InferOptions,
   details: GraphErrorDetails,
@@ -96,7 +99,7 @@ function inferOp(
     checkCall(call, options.device);
     const { outputs } = findOp(node.op);
     const expected = typeof outputs === "function" ? outputs(call) : undefined;
-    if (expected !== undefined && expected !== node.outputs) {
+    if (expected !== undefined && expected !== (node.outputs ?? expected)) {
       throw new GraphError("output_count", `${node.op} has ${node.outputs} outputs`, {
         expected: String(expected),
       });

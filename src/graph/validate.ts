@@ -1,28 +1,12 @@
 import { byteLength, type Dtype, formatType } from "../tensor/dtype.js";
 import { checkAttributes, isSize, isTensorType, isText } from "./attributes.js";
+import { functionsOf } from "./callees.js";
+import { wrtOf } from "./control-flow.js";
 import { GraphError, type GraphErrorDetails } from "./error.js";
 import type { Graph, GraphFunction, GraphNode } from "./graph.js";
 import { DEFAULT_LIMITS, type GraphLimits } from "./limits.js";
 import type { OpSpec } from "./ops/spec.js";
 import { findOp, operandCounts } from "./table.js";
-
-/** The names of each op's attributes that name functions; most have none. */
-const functionAttributes = new Map<string, readonly string[]>();
-
-/** The functions that a node calls, in the order of its row's attributes. */
-export function functionsOf(node: GraphNode): readonly number[] {
-  let names = functionAttributes.get(node.op);
-  if (names === undefined) {
-    const { attributes } = findOp(node.op, { label: node.label });
-    names = Object.keys(attributes).filter((name) => attributes[name]?.kind.startsWith("function"));
-    functionAttributes.set(node.op, names);
-  }
-  return names.length === 0
-    ? NO_FUNCTIONS
-    : names.flatMap((name) => (node.attributes[name] ?? []) as number | number[]);
-}
-
-const NO_FUNCTIONS: readonly number[] = [];
 
 /**
  * Checks that a graph from outside is well-formed: ops, operand counts, attributes, references, sizes.
@@ -205,7 +189,9 @@ function resultCount(graph: Graph, node: GraphNode): number {
   // The predicate of a while comes first; the body says how many carries there are.
   const callee = node.op === "while" ? (node.attributes.body as number) : functionsOf(node)[0];
   if (callee === undefined) return 0;
-  return (graph.functions[callee] as GraphFunction).results.length;
+  const { parameters, results } = graph.functions[callee] as GraphFunction;
+  if (node.op === "vjp") return results.length + wrtOf(node.attributes, parameters.length).length;
+  return node.op === "jvp" ? 2 * results.length : results.length;
 }
 
 function checkConstant(

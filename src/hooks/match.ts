@@ -57,7 +57,7 @@ export function siteTest(match: Match): SiteTest {
 }
 
 function isHook(site: Site): boolean {
-  return site.kind === "hook" || site.kind === "print";
+  return site.kind !== "call" && site.kind !== "node";
 }
 
 function glob(pattern: unknown, match: Match): (text: string) => boolean {

@@ -1,7 +1,7 @@
 import type { ProgramId } from "../native.js";
 import type { TensorType } from "../tensor/dtype.js";
 
-/** A node of a program that can be watched: a hook, a print, a call, or any node with a label. */
+/** A node of a program that can be watched: a hook, a hook of gradients, a print, a call, or any node with a label. */
 export interface Site {
   /** The node's number in program order, counted over all functions. */
   readonly site: number;
@@ -9,7 +9,7 @@ export interface Site {
   readonly node: number;
   /** The function's name. */
   readonly function: string;
-  readonly kind: "hook" | "print" | "call" | "node";
+  readonly kind: "hook" | "hook_gradient" | "print" | "call" | "node";
   /** 16 bytes; only a plain node has none. */
   readonly id?: Uint8Array;
   readonly name?: string;

@@ -1,7 +1,10 @@
 import { createHash } from "node:crypto";
+import { checkAttributes } from "../graph/attributes.js";
 import { GraphError } from "../graph/error.js";
-import type { Attributes, Graph, GraphFunction, GraphNode } from "../graph/graph.js";
-import { checkCall } from "../graph/ops/index.js";
+import { FunctionTable, type TypedBody } from "../graph/function-table.js";
+import type { Attributes, Graph, GraphNode } from "../graph/graph.js";
+import { type InferOptions, inferNode } from "../graph/infer.js";
+import { OPS, type OpName } from "../graph/ops/index.js";
 import { native, type ValueId } from "../native.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
 import { type TensorLike, toBytes } from "../tensor/values.js";
@@ -28,6 +31,17 @@ interface PendingNode {
   label: string | undefined;
 }
 
+/** Nodes that are no step of a program: nobody would watch them. */
+const UNLABELLED: ReadonlySet<string> = new Set(["constant", "call"]);
+
+const INFERENCE: InferOptions = {
+  inferTypes: (op, inputs, attributes) => native().inferTypes(op, inputs, attributes),
+};
+
+function noFunctions(): never {
+  throw new Error("an op of the table names no function");
+}
+
 /** One function while it is traced. */
 export class FunctionBuilder {
   readonly parameters: Traced[] = [];
@@ -40,7 +54,7 @@ export class FunctionBuilder {
     readonly context: TraceContext,
     readonly name: string,
     readonly parent: FunctionBuilder | undefined,
-    /** Its number in the graph. A function begins before those that it calls, so theirs are higher. */
+    /** Its number in the table. */
     readonly index: number,
   ) {}
 
@@ -79,7 +93,9 @@ export class FunctionBuilder {
     return this.add("constant", [], attributes, [type])[0] as Traced;
   }
 
+  /** A tensor that exists: a constant of the program's first function, which functions inside get as an operand. */
   captured(tensor: Captured): Traced {
+    if (this.parent !== undefined) return this.use(this.parent.captured(tensor));
     const known = this.#constants.get(tensor);
     if (known !== undefined) return known;
     const { dtype, shape } = tensor.type;
@@ -90,21 +106,13 @@ export class FunctionBuilder {
   }
 
   /** An op of the table: its types are asked of MLX. */
-  call(op: string, inputs: readonly (Traced | null)[], attributes: Attributes): Traced[] {
+  call(op: OpName, inputs: readonly (Traced | null)[], attributes: Attributes): Traced[] {
     const own = inputs.map((input) => (input === null ? null : this.use(input)));
     const types = own.map((input) => input?.type ?? null);
-    const details = { op, label: this.context.labelFor(op), inputs: types };
-    checkCall({ op, inputs: types, attributes });
-    try {
-      return this.add(op, own, attributes, native().inferTypes(op, types, attributes));
-    } catch (error) {
-      if (error instanceof GraphError) throw error.within(details);
-      const { code = "mlx", message } = error as Error & { code?: string };
-      throw new GraphError(code === "mlx" ? "op_refused" : code, message, {
-        ...details,
-        cause: error,
-      });
-    }
+    const label = this.context.labelFor(op);
+    checkAttributes(OPS[op], attributes, { op, label, inputs: types });
+    const node = { op, attributes, ...(label === undefined ? {} : { label }) };
+    return this.add(op, own, attributes, inferNode(node, types, noFunctions, INFERENCE));
   }
 
   /** A node whose types are known. */
@@ -115,19 +123,19 @@ export class FunctionBuilder {
     types: readonly TensorType[],
   ): Traced[] {
     const outputs = types.map((type) => new Traced(this, type));
-    const label = this.context.labelFor(op);
+    const label = UNLABELLED.has(op) ? undefined : this.context.labelFor(op);
     this.nodes.push({ op, inputs, attributes, outputs, label });
     return outputs;
   }
 
   /** Names the node that made a value. */
   labelMaker(value: Traced, label: string): void {
-    const maker = this.nodes.find((node) => node.outputs.includes(value));
+    const maker = this.nodes.findLast((node) => node.outputs.includes(value));
     if (maker !== undefined) maker.label = label;
   }
 
   /** The finished function. `captures` are the operands beyond its parameters, of the parent, in order. */
-  finish(results: readonly Traced[], captures: readonly Traced[] = []): GraphFunction {
+  finish(results: readonly Traced[], captures: readonly Traced[] = []): TypedBody {
     const numbers = new Map<Traced, number>();
     const number = (value: Traced) => numbers.set(value, numbers.size);
     const captured = captures.map(
@@ -149,6 +157,7 @@ export class FunctionBuilder {
     return {
       name: this.name,
       parameters: parameters.map((parameter) => parameter.type),
+      values: [...numbers.keys()].map((value) => value.type),
       nodes,
       results: results.map((result) => numbers.get(result) as number),
     };
@@ -160,7 +169,7 @@ export class TraceContext {
   /** The trace under way: tracing is synchronous, so there is one at a time, or one inside another. */
   static current: TraceContext | undefined;
 
-  readonly functions: (GraphFunction | undefined)[] = [];
+  readonly functions = new FunctionTable();
   readonly captures = new Map<string, Captured>();
   readonly slots: Slot[] = [];
   readonly #hashes = new Map<Captured, Uint8Array>();
@@ -175,9 +184,7 @@ export class TraceContext {
   /** Begins a function inside the one under way. */
   begin(name: string): FunctionBuilder {
     const parent = this.#builder;
-    const builder = new FunctionBuilder(this, name, parent, this.functions.length);
-    this.functions.push(undefined);
-    return builder;
+    return new FunctionBuilder(this, name, parent, this.functions.reserve());
   }
 
   /** Runs a part of the trace in a function. */
@@ -216,7 +223,7 @@ export class TraceContext {
   }
 
   graph(): Graph {
-    return { functions: this.functions as GraphFunction[] };
+    return this.functions.graph();
   }
 }
 

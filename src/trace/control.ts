@@ -12,14 +12,15 @@ export type OperandLeaf = Traced | Captured | Scalar | TypedArray;
 /** A tree of traced values, tensors and constants. */
 export type OperandTree = Tree<OperandLeaf>;
 
-interface SubFunction {
+/** A function that was traced inside another. */
+export interface SubFunction {
   readonly builder: FunctionBuilder;
   readonly results: readonly Traced[];
   readonly tree: Flat<OperandLeaf>;
 }
 
 /** Traces a sub-function on parameters of given types. */
-function subFunction(
+export function subFunction(
   trace: TraceContext,
   name: string,
   types: readonly TensorType[],
@@ -34,17 +35,23 @@ function subFunction(
 }
 
 /** What several sub-functions use of the function around them: they all get it, in one order. */
-function sharedCaptures(functions: readonly SubFunction[]): Traced[] {
+export function sharedCaptures(functions: readonly SubFunction[]): Traced[] {
   return [...new Set(functions.flatMap(({ builder }) => builder.capturedFromParent()))];
 }
 
-function finish(trace: TraceContext, functions: readonly SubFunction[], captures: Traced[]): void {
+/** Puts sub-functions into the graph. */
+export function finish(
+  trace: TraceContext,
+  functions: readonly SubFunction[],
+  captures: Traced[],
+): void {
   for (const { builder, results } of functions) {
-    trace.functions[builder.index] = builder.finish(results, captures);
+    trace.functions.set(builder.index, builder.finish(results, captures));
   }
 }
 
-function checkSame(
+/** Refuses values of other types, or in trees of another structure, than what is wanted. */
+export function checkSame(
   what: string,
   given: readonly Traced[],
   wanted: readonly TensorType[],
@@ -120,11 +127,13 @@ function branches(
 }
 
 /** A tree of the same shape with traced leaves. */
-export type TracedTree<T> = T extends OperandLeaf
-  ? Traced
-  : T extends object
-    ? { -readonly [K in keyof T]: TracedTree<T[K]> }
-    : Traced;
+export type TracedTree<T> = OperandTree extends T
+  ? Tree<Traced>
+  : T extends OperandLeaf
+    ? Traced
+    : T extends object
+      ? { -readonly [K in keyof T]: TracedTree<T[K]> }
+      : Traced;
 
 function carriesOf(builder: FunctionBuilder, initial: OperandTree) {
   const tree = flatten<OperandLeaf>(initial);

@@ -18,7 +18,7 @@ function receiver(trace: TraceContext, to: string | Handler): { id: Uint8Array; 
 }
 
 function passThrough<Values extends OperandTree>(
-  target: "hook" | "print",
+  target: "hook" | "hook_gradient" | "print",
   values: Values,
   attributes: Record<string, unknown>,
 ): TracedTree<Values> {
@@ -40,6 +40,17 @@ export function hook<Values extends OperandTree>(
   to: string | Handler,
 ): TracedTree<Values> {
   return passThrough("hook", values, { ...receiver(currentTrace("hook"), to) });
+}
+
+/**
+ * Hooks the gradient of a value: returns the value, and whenever the program computes a gradient with respect to it,
+ * those who subscribed to the name get that. In a loop gradients come from the last iteration to the first.
+ */
+export function hookGradient<Values extends OperandTree>(
+  values: Values,
+  to: string | Handler,
+): TracedTree<Values> {
+  return passThrough("hook_gradient", values, { ...receiver(currentTrace("hookGradient"), to) });
 }
 
 /** How a value is printed. */

@@ -84,7 +84,7 @@ type Modules = {
 /** Every op of the table by MLX's name, as a function for traced code: `mx.add(a, b)`, `mx.fast.rms_norm(…)`. */
 export type Mx = Plain & Modules;
 
-function makeFunction(op: string, spec: OpSpec) {
+function makeFunction(op: OpName, spec: OpSpec) {
   return (...args: unknown[]): Traced | Traced[] => {
     const trace = currentTrace(`mx.${op}`);
     const rest = [...args];
@@ -131,7 +131,7 @@ function makeFunction(op: string, spec: OpSpec) {
 
 function makeFunctions(): Mx {
   const functions: Record<string, unknown> = {};
-  for (const [op, spec] of Object.entries(OPS) as [string, OpSpec][]) {
+  for (const [op, spec] of Object.entries(OPS) as [OpName, OpSpec][]) {
     const [first, second] = op.split(".") as [string, string | undefined];
     if (second === undefined) {
       functions[first] = makeFunction(op, spec);

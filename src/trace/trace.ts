@@ -39,7 +39,7 @@ export function trace<Args extends readonly Tree<Traced>[]>(
       });
       const results = flatten<OperandLeaf>(fn(...(args as unknown as Args)));
       const traced = results.leaves.map((leaf) => toTraced(builder, leaf, "", undefined));
-      context.functions[builder.index] = builder.finish(traced);
+      context.functions.set(builder.index, builder.finish(traced));
       return { graph: context.graph(), captures: context.captures, slots: context.slots, results };
     });
   } finally {

@@ -1,5 +1,16 @@
 import type { OpFamily } from "./spec.js";
 
+const DIFFERENTIATED = {
+  kind: "function",
+  doc: "The function; its results are floating or complex.",
+} as const;
+
+const WRT = {
+  kind: "ints",
+  optional: true,
+  doc: "The arguments to differentiate by, which are floating or complex. Default all.",
+} as const;
+
 /** Constants, hooks and control flow. Their sub-functions are closed: they see only their parameters. */
 export const STRUCTURAL = {
   constant: {
@@ -21,13 +32,13 @@ export const STRUCTURAL = {
     },
   },
   custom_call: {
-    doc: "Hands values to the host: streams them (`hook`), prints them (`print`), or waits for a reply (`call`).",
+    doc: "Hands values to the host: streams them (`hook`) or their gradients (`hook_gradient`), prints them (`print`), or waits for a reply (`call`).",
     operands: ["...operands"],
     attributes: {
       target: {
         kind: "string",
-        values: ["hook", "print", "call"],
-        doc: "`hook` and `print` return their operands; `call` returns what the handler replies.",
+        values: ["hook", "print", "call", "hook_gradient"],
+        doc: "`hook` and `print` return their operands; `hook_gradient` too, and streams the cotangents when it is differentiated; `call` returns what the handler replies.",
       },
       id: { kind: "bytes", doc: "16 bytes that name the receiver; see docs/hooks.md." },
       name: { kind: "string", optional: true, doc: "The name that people use." },
@@ -45,6 +56,18 @@ export const STRUCTURAL = {
     doc: "Calls a function of the graph.",
     operands: ["...operands"],
     attributes: { function: { kind: "function", doc: "The function." } },
+    outputs: "results",
+  },
+  vjp: {
+    doc: "Calls a straight function (no control flow, no constant named by a hash) and computes vector-Jacobian products. The operands are its arguments, then a cotangent for each result; the outputs its results, then a gradient for each argument of `wrt`.",
+    operands: ["...operands"],
+    attributes: { function: DIFFERENTIATED, wrt: WRT },
+    outputs: "results",
+  },
+  jvp: {
+    doc: "Calls a straight function and computes Jacobian-vector products. The operands are its arguments, then a tangent for each argument of `wrt`; the outputs its results, then a tangent for each result.",
+    operands: ["...operands"],
+    attributes: { function: DIFFERENTIATED, wrt: WRT },
     outputs: "results",
   },
   cond: {

@@ -419,7 +419,11 @@ defmodule Davit.Graph.OpTable do
       max: nil,
       outputs: :results,
       attributes: %{
-        "target" => %{kind: :string, optional: false, values: ["hook", "print", "call"]},
+        "target" => %{
+          kind: :string,
+          optional: false,
+          values: ["hook", "print", "call", "hook_gradient"]
+        },
         "id" => %{kind: :bytes, optional: false, values: nil},
         "name" => %{kind: :string, optional: true, values: nil},
         "results" => %{kind: :types, optional: true, values: nil},
@@ -460,6 +464,16 @@ defmodule Davit.Graph.OpTable do
         "offset" => %{kind: :int, optional: true, values: nil},
         "axis1" => %{kind: :int, optional: true, values: nil},
         "axis2" => %{kind: :int, optional: true, values: nil}
+      }
+    },
+    "diff" => %{
+      operands: ["a"],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{
+        "n" => %{kind: :int, optional: true, values: nil},
+        "axis" => %{kind: :int, optional: true, values: nil}
       }
     },
     "divide" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
@@ -896,6 +910,16 @@ defmodule Davit.Graph.OpTable do
     "isnan" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
     "isneginf" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
     "isposinf" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "jvp" => %{
+      operands: ["...operands"],
+      min: 0,
+      max: nil,
+      outputs: :results,
+      attributes: %{
+        "function" => %{kind: :function, optional: false, values: nil},
+        "wrt" => %{kind: :ints, optional: true, values: nil}
+      }
+    },
     "kron" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
     "left_shift" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
     "less" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
@@ -1720,6 +1744,16 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{"dtype" => %{kind: :dtype, optional: false, values: nil}}
+    },
+    "vjp" => %{
+      operands: ["...operands"],
+      min: 0,
+      max: nil,
+      outputs: :results,
+      attributes: %{
+        "function" => %{kind: :function, optional: false, values: nil},
+        "wrt" => %{kind: :ints, optional: true, values: nil}
+      }
     },
     "where" => %{operands: ["condition", "x", "y"], min: 3, max: 3, outputs: 1, attributes: %{}},
     "while" => %{
