@@ -6,7 +6,10 @@ arguments. What differs from that is in the tables below.
 
 import base64
 import json
+import os
+import queue
 import sys
+import threading
 import warnings
 
 import mlx.core as mx
@@ -218,9 +221,17 @@ def run(request):
 
 
 def main():
-    for line in sys.stdin:
+    requests = queue.SimpleQueue()
+
+    def read():
+        for line in sys.stdin:
+            requests.put(line)
+        os._exit(0)  # also where MLX does not come back from a call
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
         try:
-            answer = {"outputs": run(json.loads(line, object_hook=from_json))}
+            answer = {"outputs": run(json.loads(requests.get(), object_hook=from_json))}
         except Exception as error:  # whatever MLX refuses is an answer too
             answer = {"error": f"{type(error).__name__}: {error}"}
         sys.stdout.write(json.dumps(answer) + "\n")
