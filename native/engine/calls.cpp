@@ -1,0 +1,75 @@
+// Calls: a run hands values to its host and waits for the reply.
+#include "engine/engine.h"
+#include "engine/run.h"
+
+namespace davit {
+
+bool Run::call(Frame& frame, const Node& node) {
+  std::optional<std::variant<Arrays, FailurePtr>> reply;
+  {
+    std::lock_guard lock(reply_mutex_);
+    if (awaited_call_ == 0) {
+      awaited_call_ = engine_.next_call();
+      reply_.reset();
+    } else if (!reply_) {
+      return false;  // woken for another reason
+    } else {
+      reply = std::move(reply_);
+      reply_.reset();
+      awaited_call_ = 0;
+    }
+  }
+  if (!reply) {
+    std::vector<int64_t> ids;
+    for (const auto& operand : operands(frame, node, 0, node.inputs.size())) {
+      auto value = std::make_shared<Value>(type_of(operand));
+      value->set(operand);
+      ids.push_back(engine_.values().add(std::move(value)));
+    }
+    engine_.outbox().call(id_, program_->id(), node.site, seq_->fetch_add(1), awaited_call_, path(),
+                          ids);
+    return false;
+  }
+  if (auto* failure = std::get_if<FailurePtr>(&*reply)) {
+    auto located = **failure;
+    if (located.site < 0) located.site = node.site;
+    throw RunError(std::make_shared<Failure>(located));
+  }
+  auto& values = std::get<Arrays>(*reply);
+  if (values.size() != node.outputs.size()) {
+    throw RunError("reply_mismatch",
+                   "the reply has " + std::to_string(values.size()) +
+                       " tensors; the call declares " + std::to_string(node.outputs.size()),
+                   node.site);
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (type_of(values[i]) == node.outputs[i]) continue;
+    throw RunError("reply_mismatch",
+                   "tensor " + std::to_string(i) + " of the reply is " +
+                       to_string(type_of(values[i])) + "; the call declares " +
+                       to_string(node.outputs[i]),
+                   node.site);
+  }
+  finish_node(frame, node, std::move(values));
+  return true;
+}
+
+void Run::reply(int64_t call, Arrays values) {
+  {
+    std::lock_guard lock(reply_mutex_);
+    if (call != awaited_call_ || reply_) return;
+    reply_.emplace(std::move(values));
+  }
+  resume();
+}
+
+void Run::reply_error(int64_t call, FailurePtr failure) {
+  {
+    std::lock_guard lock(reply_mutex_);
+    if (call != awaited_call_ || reply_) return;
+    reply_.emplace(std::move(failure));
+  }
+  resume();
+}
+
+}  // namespace davit
