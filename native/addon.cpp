@@ -2,9 +2,6 @@
 #include <mlx/mlx.h>
 #include <napi.h>
 
-#include <cstring>
-#include <thread>
-
 #include "blas/blas.h"
 #include "node/convert.h"
 #include "node/engine.h"
@@ -59,66 +56,6 @@ Napi::Value infer(const Napi::CallbackInfo& info) {
   });
 }
 
-// Evaluates one op at once, for tests of the op table alone.
-Napi::Value eval_op(const Napi::CallbackInfo& info) {
-  auto env = info.Env();
-  return guarded(env, [&]() -> Napi::Value {
-    auto op = info[0].ToString().Utf8Value();
-    auto attributes = to_attributes(info[2]);
-    std::vector<std::optional<std::pair<TensorType, std::span<const uint8_t>>>> inputs;
-    auto list = info[1].As<Napi::Array>();
-    for (uint32_t i = 0; i < list.Length(); ++i) {
-      Napi::Value item = list.Get(i);
-      if (item.IsNull()) {
-        inputs.emplace_back();
-      } else {
-        auto object = item.As<Napi::Object>();
-        inputs.emplace_back(std::pair{to_type(object.Get("type")), to_bytes(object.Get("bytes"))});
-      }
-    }
-    std::exception_ptr failure;
-    std::vector<std::pair<TensorType, std::vector<uint8_t>>> results;
-    std::thread thread([&] {
-      try {
-        auto stream = mx::default_stream(mx::Device::cpu);
-        std::vector<std::optional<mx::array>> arrays;
-        for (auto& input : inputs) {
-          if (!input) {
-            arrays.emplace_back();
-            continue;
-          }
-          auto& [type, bytes] = *input;
-          mx::array array(mx::allocator::malloc(bytes.size()), type.shape, type.dtype);
-          std::memcpy(array.data<uint8_t>(), bytes.data(), bytes.size());
-          arrays.emplace_back(std::move(array));
-        }
-        const Lowering* lowering = op_table().find(op);
-        if (lowering == nullptr) throw OpError("op_unknown", "unknown op \"" + op + "\"");
-        auto outputs = (*lowering)(OpCall(arrays, attributes, stream));
-        for (auto& output : outputs) output = mx::contiguous(output, false, stream);
-        mx::eval(outputs);
-        for (auto& output : outputs) {
-          auto* data = output.data<uint8_t>();
-          results.emplace_back(type_of(output), std::vector<uint8_t>(data, data + output.nbytes()));
-        }
-      } catch (...) {
-        failure = std::current_exception();
-      }
-    });
-    thread.join();
-    if (failure) std::rethrow_exception(failure);
-    auto outputs = Napi::Array::New(env, results.size());
-    for (uint32_t i = 0; i < results.size(); ++i) {
-      auto& [type, bytes] = results[i];
-      auto output = Napi::Object::New(env);
-      output.Set("type", from_type(env, type));
-      output.Set("bytes", Napi::Buffer<uint8_t>::Copy(env, bytes.data(), bytes.size()));
-      outputs.Set(i, output);
-    }
-    return outputs;
-  });
-}
-
 Napi::Value on_hang_up(const Napi::CallbackInfo& info) {
   exit_on_hang_up(info[0].ToNumber().Int32Value(), info[1].ToNumber().Int32Value());
   return info.Env().Undefined();
@@ -130,7 +67,6 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("inferTypes", Napi::Function::New(env, infer, "inferTypes"));
   exports.Set("exitOnHangUp", Napi::Function::New(env, on_hang_up, "exitOnHangUp"));
   exports.Set("Engine", EngineObject::define(env));
-  exports.Set("evalOp", Napi::Function::New(env, eval_op, "evalOp"));
   return exports;
 }
 

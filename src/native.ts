@@ -153,12 +153,6 @@ export interface Native {
     inputs: readonly (TensorType | null)[],
     attributes: Attributes,
   ): TensorType[];
-  /** Evaluates one op at once on the calling thread's behalf; only for tests of the op table. */
-  evalOp(
-    op: string,
-    inputs: readonly ({ type: TensorType; bytes: Uint8Array } | null)[],
-    attributes: Attributes,
-  ): { type: TensorType; bytes: Uint8Array }[];
   /** Names of all ops that the native table lowers. */
   opNames(): string[];
   /**

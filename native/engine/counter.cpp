@@ -36,7 +36,7 @@ std::optional<int64_t> integer_constant(const Function& function, int value) {
 }  // namespace
 
 std::optional<int64_t> Counter::trips(int64_t initial, int64_t bound_value, int bits) const {
-  using Wide = __int128;
+  __extension__ using Wide = __int128;
   Wide distance = step > 0 ? Wide{bound_value} - initial : Wide{initial} - bound_value;
   if (inclusive) ++distance;
   if (distance <= 0) return 0;
