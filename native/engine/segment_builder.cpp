@@ -1,7 +1,11 @@
 // Builds the MLX graph of a segment; runs once per variant, while it is traced.
+#include <mlx/primitives.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <set>
+#include <string_view>
 
 #include "engine/lane.h"
 
@@ -170,7 +174,16 @@ Arrays Lane::differentiate(Build& state, const Node& node, const Arrays& operand
     }
     build_nodes(state, function, 0, static_cast<int>(function.nodes.size()), values);
     Arrays results;
-    for (int result : function.results) results.push_back(values.at(result));
+    std::set<std::uintptr_t> seen;
+    for (int result : function.results) {
+      mx::array value = values.at(result);
+      // mx::vjp counts no cotangent for a result of stop_gradient, and one for an array that is a
+      // result twice: such results become arrays of their own, in the same memory.
+      bool stopped =
+          value.has_primitive() && std::string_view(value.primitive().name()) == "StopGradient";
+      if (!seen.insert(value.id()).second || stopped) value = mx::contiguous(value);
+      results.push_back(value);
+    }
     return results;
   };
   Arrays primals;
