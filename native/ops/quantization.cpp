@@ -56,6 +56,20 @@ mx::array gather_qmm(const OpCall& call) {
   return call[0].size() == 0 ? zeros_for(out, s) : unless_empty(out, s);
 }
 
+// MLX converts float64 bytes as if they were float32.
+mx::array to_fp8(const OpCall& call) {
+  auto s = call.stream();
+  return mx::to_fp8(call[0].dtype() == mx::float64 ? mx::astype(call[0], mx::float32, s) : call[0],
+                    s);
+}
+
+mx::array from_fp8(const OpCall& call) {
+  auto s = call.stream();
+  auto dtype = call.dtype("dtype", mx::bfloat16);
+  if (dtype != mx::float64) return mx::from_fp8(call[0], dtype, s);
+  return mx::astype(mx::from_fp8(call[0], mx::float32, s), dtype, s);
+}
+
 }  // namespace
 
 void add_quantization_ops(OpTable& table) {
@@ -63,10 +77,8 @@ void add_quantization_ops(OpTable& table) {
   table.add1("dequantize", dequantize);
   table.add1("quantized_matmul", quantized_matmul);
   table.add1("gather_qmm", gather_qmm);
-  table.add1("to_fp8", [](const OpCall& call) { return mx::to_fp8(call[0], call.stream()); });
-  table.add1("from_fp8", [](const OpCall& call) {
-    return mx::from_fp8(call[0], call.dtype("dtype", mx::bfloat16), call.stream());
-  });
+  table.add1("to_fp8", to_fp8);
+  table.add1("from_fp8", from_fp8);
 }
 
 }  // namespace davit

@@ -51,7 +51,26 @@ export function einsumGuard(call: OpCall): void {
       `at most ${LETTERS}`,
     );
   }
-  if (right !== undefined) checkResult(call, parseTerm(call, right), sizes);
+  const result = right === undefined ? undefined : parseTerm(call, right);
+  if (result !== undefined) checkResult(call, result, sizes);
+  checkContraction(call, terms, result);
+}
+
+/** MLX multiplies matrices of floats alone: a sum over a subscript of two operands is such a product. */
+function checkContraction(call: OpCall, terms: readonly Term[], result: Term | undefined): void {
+  const types = call.inputs.map((_, index) => input(call, index).dtype);
+  if (!types.every((dtype) => /^(u?int|bool)/.test(dtype)) || terms.length < 2) return;
+  const letters = terms.flatMap((term) => [...new Set(term.letters)]);
+  const shared = new Set(letters.filter((letter, index) => letters.indexOf(letter) !== index));
+  const summed = [...shared].find((letter) => result?.letters.includes(letter) !== true);
+  if (summed !== undefined) {
+    refuse(
+      call,
+      "dtype_unsupported",
+      `subscript "${summed}" is summed over integers`,
+      "floats, or a product of one operand at a time",
+    );
+  }
 }
 
 /** Checks a term against its operand; returns how many axes the ellipsis stands for. */

@@ -65,6 +65,9 @@ function solveGuard(call: OpCall): void {
 
 /** MLX lays axes counted from the front on top of each other, whatever the ranks. */
 function crossGuard(call: OpCall): void {
+  if (input(call, 0).dtype === "bool" && input(call, 1).dtype === "bool") {
+    refuse(call, "dtype_unsupported", "linalg.cross does not work on bool", "numbers");
+  }
   const fromEnd = [input(call, 0), input(call, 1)].map(({ shape }) => {
     const axis = checkAxis(call, "axis", int(call, "axis", -1), shape.length);
     if (shape[axis] !== 2 && shape[axis] !== 3) {

@@ -44,6 +44,14 @@ function tensordotGuard(call: OpCall): void {
   }
 }
 
+function vecdotGuard(call: OpCall): void {
+  const [a, b] = [input(call, 0), input(call, 1)];
+  checkAxis(call, "axis", int(call, "axis", -1), a.shape.length);
+  if (a.shape.length !== b.shape.length) {
+    refuse(call, "shape_invalid", `${formatType(a)} and ${formatType(b)}`, "as many axes");
+  }
+}
+
 /** MLX has float64 kernels for neither of these, and says so only when it computes. */
 function noFloat64(call: OpCall): void {
   for (const type of [input(call, 0), input(call, 1)]) {
@@ -135,10 +143,7 @@ export const MATMUL = {
     doc: "The sum of products along an axis, of the first operand's conjugates.",
     operands: ["a", "b"],
     attributes: { axis: { kind: "int", optional: true, doc: "The axis; the last one." } },
-    guard: (call) => {
-      checkAxis(call, "axis", int(call, "axis", -1), input(call, 0).shape.length);
-      checkAxis(call, "axis", int(call, "axis", -1), input(call, 1).shape.length);
-    },
+    guard: vecdotGuard,
   },
   tensordot: {
     doc: "The sum of products over several axes of both.",
