@@ -8,6 +8,6 @@ await setUp("bench").catch(fail);
 const tsc = inRoot("node_modules", "typescript", "bin", "tsc");
 foreground(process.execPath, [tsc, "-p", inRoot("bench", "tsconfig.json")]);
 const arguments_ = process.argv.slice(2);
-foreground(process.execPath, [inRoot("build", "bench", "main.js"), ...arguments_], {
+foreground(process.execPath, [inRoot("build", "bench", "bench", "main.js"), ...arguments_], {
   cwd: process.cwd(),
 });

@@ -87,4 +87,5 @@ def main():
     json.dump({"ids": ids, "embeddings": [[float(f"{x:.7g}") for x in row] for row in embeddings]}, sys.stdout)
 
 
-main()
+if __name__ == "__main__":
+    main()

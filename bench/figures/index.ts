@@ -1,0 +1,15 @@
+import type { Figures } from "../figure.js";
+import { bulkFigures } from "./bulk.js";
+import { computeFigures } from "./compute.js";
+import { hookFigures } from "./hooks.js";
+import { loopFigures } from "./loops.js";
+import { roundtripFigures } from "./roundtrip.js";
+
+/** All figures, in the order of the table. */
+export const figures: Figures = {
+  ...roundtripFigures,
+  ...bulkFigures,
+  ...hookFigures,
+  ...loopFigures,
+  ...computeFigures,
+};

@@ -1,0 +1,44 @@
+import { atMost, type Figure, type Figures } from "../figure.js";
+import { interleave, overRounds } from "../rounds.js";
+import { median } from "../stats.js";
+
+const ITERATIONS = 10_000;
+const CALLS = 300;
+
+const loop = (about: string, bound: number, name: "whileDynamic" | "whileCounted") =>
+  ({
+    about,
+    unit: "us",
+    target: atMost("value", bound),
+    measure: async (tools) => {
+      const node = tools.worker("node");
+      const rounds = await interleave(7, { loop: () => node.measure(name, ITERATIONS) });
+      return { value: median(rounds.loop) };
+    },
+  }) satisfies Figure;
+
+export const loopFigures: Figures = {
+  "while.dynamic": loop(
+    "an iteration of x + 1, 10,000 of them, whose values tell when it ends; in process",
+    15,
+    "whileDynamic",
+  ),
+  "while.counted": loop("the same with a known number of iterations", 5, "whileCounted"),
+  "call.loop": {
+    about: "a call in a loop, answered by Elixir; beside the echo port",
+    unit: "us",
+    target: atMost("ratio", 4),
+    measure: async (tools) => {
+      const elixir = tools.worker("elixir");
+      const rounds = await interleave(10, {
+        call: () => elixir.measure("callLoop", CALLS),
+        echo: () => elixir.measure("echo", CALLS),
+      });
+      return {
+        value: median(rounds.call),
+        floor: median(rounds.echo),
+        ratio: overRounds(rounds, ({ call, echo }) => call / echo),
+      };
+    },
+  },
+};

@@ -1,0 +1,65 @@
+/** `npm run bench`: see `--help`, and docs/performance.md. */
+import { availableParallelism, cpus } from "node:os";
+import { parseWish, UsageError } from "./arguments.js";
+import { Unavailable } from "./figure.js";
+import { figures } from "./figures/index.js";
+import { type Entry, entry, heading, line } from "./report.js";
+import { Tools } from "./tools.js";
+
+const HELP = `Usage: npm run bench [-- [--json] [NAME...]]
+
+Measures how fast this checkout is on this machine. Each figure is a median, taken in turn with what
+it is compared with. Without names all are measured, which takes about two minutes.
+
+  --json     print one JSON object as the last line
+  --help     this text
+
+Figures:
+${Object.entries(figures)
+  .map(([name, { about, unit }]) => `  ${name.padEnd(18)}${about} (${unit})`)
+  .join("\n")}
+
+docs/performance.md says how they are taken and what they mean.`;
+
+async function measure(tools: Tools, name: string): Promise<Entry> {
+  const figure = figures[name] as (typeof figures)[string];
+  try {
+    return entry(figure, await figure.measure(tools));
+  } catch (error) {
+    if (error instanceof Unavailable) return { unit: figure.unit, unavailable: error.message };
+    throw new Error(`${name}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+async function run(argv: readonly string[]): Promise<number> {
+  const { names, json, help } = parseWish(argv, Object.keys(figures));
+  if (help) {
+    console.log(HELP);
+    return 0;
+  }
+  console.log(
+    `${availableParallelism()} cores, ${cpus()[0]?.model}, Node ${process.versions.node}`,
+  );
+  console.log(heading());
+  const tools = new Tools();
+  const entries: Record<string, Entry> = {};
+  try {
+    for (const name of names) {
+      const result = await measure(tools, name);
+      entries[name] = result;
+      console.log(line(name, result));
+    }
+  } finally {
+    await tools.close();
+  }
+  if (json) console.log(JSON.stringify(entries));
+  return 0;
+}
+
+try {
+  process.exitCode = await run(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(`bench: ${error.message}\nTry "npm run bench -- --help".`);
+  process.exitCode = 2;
+}

