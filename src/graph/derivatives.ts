@@ -1,15 +1,13 @@
-import type { TensorType } from "../tensor/dtype.js";
 import { withFunctions } from "./callees.js";
 import {
-  isHook,
   needed,
   notDifferentiable,
   type PlacedNode,
   placeNodes,
   target,
 } from "./derivative-parts.js";
+import { FunctionCopy } from "./function-copy.js";
 import type { FunctionTable, TypedBody } from "./function-table.js";
-import { FunctionWriter } from "./function-writer.js";
 
 /** A straight part of a function as a function of its own. */
 export interface Chunk {
@@ -48,20 +46,15 @@ export class Derivatives {
     const known = this.#silent.get(index);
     if (known !== undefined) return known;
     const source = this.table.get(index);
-    const writer = new FunctionWriter(this.table, `${source.name}.again`);
-    const values = writer.parameters(source.parameters);
-    for (const placed of placeNodes(source)) copyNode(writer, source, values, placed, true);
-    const made = this.finishSilent(
-      writer,
-      source.results.map((result) => values[result] as number),
-      source,
-    );
+    const copy = new FunctionCopy(this.table, source, "again");
+    for (const placed of placeNodes(source)) copy.add(placed, true);
+    const made = this.finishSilent(copy, copy.values(source.results));
     this.#silent.set(index, made);
     return made;
   }
 
   /** Finishes a function that computes values again: without what no result needs, without hooks in its callees. */
-  finishSilent(writer: FunctionWriter, results: readonly number[], source: TypedBody): number {
+  finishSilent({ writer, source }: FunctionCopy, results: readonly number[]): number {
     return writer.finishNeeded(results, (node) => {
       if (target(node) === "call") {
         const reason = "no call in a loop or branch that is differentiated: it would be made twice";
@@ -80,35 +73,12 @@ export class Derivatives {
     gradients: boolean,
   ): Chunk {
     const { nodes: kept, inputs } = needed(nodes, outs);
-    const writer = new FunctionWriter(this.table, `${source.name}.part`);
-    const values: number[] = [];
-    for (const input of inputs) {
-      values[input] = writer.parameter(source.values[input] as TensorType);
-    }
-    for (const placed of kept) {
-      const node = withFunctions(placed.node, (callee) => this.silent(callee));
+    const copy = new FunctionCopy(this.table, source, "part", inputs);
+    for (const { node, outputs } of kept) {
       // Labels stay with the nodes that compute first, or a probe would see values twice.
-      const { label: _, ...rest } = node;
-      copyNode(writer, source, values, { ...placed, node: rest }, !gradients);
+      const { label: _, ...rest } = withFunctions(node, (callee) => this.silent(callee));
+      copy.add({ node: rest, outputs }, !gradients);
     }
-    return { index: this.keep(writer.finish(outs.map((out) => values[out] as number))), inputs };
+    return { index: this.keep(copy.writer.finish(copy.values(outs))), inputs };
   }
-}
-
-/** Copies a node into a function; `values` maps values and grows. Where hooks are left out, their operands take their place. */
-export function copyNode(
-  writer: FunctionWriter,
-  source: TypedBody,
-  values: number[],
-  { node, outputs }: PlacedNode,
-  withoutHooks: boolean,
-): void {
-  const inputs = node.inputs.map((value) => (value < 0 ? value : (values[value] as number)));
-  const skip = withoutHooks && (isHook(node) || target(node) === "hook_gradient");
-  const { op, attributes, label } = node;
-  const types = outputs.map((value) => source.values[value] as TensorType);
-  const made = skip ? inputs : writer.add(op, inputs, attributes, types, label);
-  outputs.forEach((value, index) => {
-    values[value] = made[index] as number;
-  });
 }

@@ -9,10 +9,9 @@ import {
   notDifferentiable,
   type PlacedNode,
   partsOf,
-  target,
 } from "./derivative-parts.js";
-import { copyNode, type Derivatives } from "./derivatives.js";
-import type { TypedBody } from "./function-table.js";
+import type { Derivatives } from "./derivatives.js";
+import { FunctionCopy } from "./function-copy.js";
 import { FunctionWriter } from "./function-writer.js";
 
 /**
@@ -30,10 +29,7 @@ export function forwardMode(
 }
 
 class ForwardPass {
-  readonly #source: TypedBody;
-  readonly #writer: FunctionWriter;
-  /** The source's values in the function that is made. */
-  readonly #values: number[];
+  readonly #copy: FunctionCopy;
   readonly #tangents = new Map<number, number>();
   readonly #active: readonly boolean[];
 
@@ -43,45 +39,31 @@ class ForwardPass {
     readonly wrt: readonly number[],
   ) {
     const { table } = derivatives;
-    this.#source = table.get(index);
-    this.#writer = new FunctionWriter(table, `${this.#source.name}.jvp`);
-    this.#values = this.#writer.parameters(this.#source.parameters);
-    this.#active = dependents(this.#source, wrt);
+    const source = table.get(index);
+    this.#copy = new FunctionCopy(table, source, "jvp");
+    this.#active = dependents(source, wrt);
   }
 
   make(): number {
-    const { results, parameters } = this.#source;
+    const { results, parameters } = this.#copy.source;
     for (const parameter of this.wrt) {
-      this.#tangents.set(parameter, this.#writer.parameter(parameters[parameter] as TensorType));
+      this.#tangents.set(
+        parameter,
+        this.#copy.writer.parameter(parameters[parameter] as TensorType),
+      );
     }
-    for (const { straight, nodes } of partsOf(this.#source)) {
+    for (const { straight, nodes } of partsOf(this.#copy.source)) {
       if (straight) this.#straight(nodes);
       else this.#single(nodes[0] as PlacedNode);
     }
-    const tangents = differentiable(this.#types(results)).map((result) =>
+    const tangents = differentiable(this.#copy.types(results)).map((result) =>
       this.#tangent(results[result] as number),
     );
-    return this.#writer.finish([...this.#mapped(results), ...tangents]);
-  }
-
-  #mapped(values: readonly number[]): number[] {
-    return values.map((value) => this.#values[value] as number);
-  }
-
-  #types(values: readonly number[]): TensorType[] {
-    return values.map((value) => this.#source.values[value] as TensorType);
+    return this.#copy.writer.finish([...this.#copy.values(results), ...tangents]);
   }
 
   #tangent(value: number): number {
-    return (
-      this.#tangents.get(value) ?? this.#writer.zeros(this.#source.values[value] as TensorType)
-    );
-  }
-
-  #set(values: readonly number[], made: readonly number[]): void {
-    values.forEach((value, index) => {
-      this.#values[value] = made[index] as number;
-    });
+    return this.#tangents.get(value) ?? this.#copy.writer.zeros(this.#copy.type(value));
   }
 
   #setTangents(values: readonly number[], made: readonly number[]): void {
@@ -90,27 +72,17 @@ class ForwardPass {
     });
   }
 
-  #copy(placed: PlacedNode): void {
-    copyNode(
-      this.#writer,
-      this.#source,
-      this.#values,
-      placed,
-      target(placed.node) === "hook_gradient",
-    );
-  }
-
   #straight(nodes: readonly PlacedNode[]): void {
-    for (const placed of nodes) this.#copy(placed);
+    for (const placed of nodes) this.#copy.add(placed, false);
     const outs = nodes.flatMap(({ outputs }) => outputs).filter((value) => this.#active[value]);
     if (outs.length === 0) return;
-    const chunk = this.derivatives.chunk(this.#source, nodes, outs, false);
+    const chunk = this.derivatives.chunk(this.#copy.source, nodes, outs, false);
     const wrt = chunk.inputs.flatMap((value, index) => (this.#tangents.has(value) ? [index] : []));
     const tangents = wrt.map((index) => this.#tangent(chunk.inputs[index] as number));
-    const types = this.#types(outs);
-    const made = this.#writer.add(
+    const types = this.#copy.types(outs);
+    const made = this.#copy.writer.add(
       "jvp",
-      [...this.#mapped(chunk.inputs), ...tangents],
+      [...this.#copy.values(chunk.inputs), ...tangents],
       { function: chunk.index, wrt },
       [...types, ...types],
     );
@@ -120,17 +92,17 @@ class ForwardPass {
   #single(placed: PlacedNode): void {
     const { node, outputs } = placed;
     if (isHook(node)) {
-      this.#copy(placed);
+      this.#copy.add(placed, false);
       outputs.forEach((value, index) => {
         const tangent = this.#tangents.get(node.inputs[index] as number);
         if (tangent !== undefined) this.#tangents.set(value, tangent);
       });
       return;
     }
-    if (!outputs.some((value) => this.#active[value])) this.#copy(placed);
+    if (!outputs.some((value) => this.#active[value])) this.#copy.add(placed, false);
     else if (node.op === "for") this.#loop(placed);
     else if (isBranching(node)) this.#branches(placed);
-    else throw notDifferentiable(this.#source, node);
+    else throw notDifferentiable(this.#copy.source, node);
   }
 
   /** The same node over the derivatives of its functions. */
@@ -142,16 +114,16 @@ class ForwardPass {
     const { attributes } = withFunctions(node, (callee) =>
       forwardMode(this.derivatives, callee, wrt),
     );
-    const types = this.#types(outputs);
+    const types = this.#copy.types(outputs);
     const moving = differentiable(types);
-    const made = this.#writer.add(
+    const made = this.#copy.writer.add(
       node.op,
-      [...this.#mapped(node.inputs), ...tangents],
+      [...this.#copy.values(node.inputs), ...tangents],
       attributes,
       [...types, ...moving.map((out) => types[out] as TensorType)],
       node.label,
     );
-    this.#set(outputs, made);
+    this.#copy.set(outputs, made);
     this.#setTangents(
       moving.map((out) => outputs[out] as number),
       made.slice(outputs.length),
@@ -162,7 +134,7 @@ class ForwardPass {
   #loop(placed: PlacedNode): void {
     const { node, outputs } = placed;
     const { count, body, carries, invariants } = loopOperands(placed);
-    const types = this.#types(outputs);
+    const types = this.#copy.types(outputs);
     const moving = differentiable(types);
     const fixed = invariants.flatMap((value, index) => (this.#tangents.has(value) ? [index] : []));
     const wrt = [
@@ -179,23 +151,23 @@ class ForwardPass {
     const iteration = writer.parameter({ dtype: "int32", shape: [] });
     const state = writer.parameters(types);
     const tangents = writer.parameters(movingTypes);
-    const rest = writer.parameters(this.#types(invariants));
-    const restTangents = writer.parameters(this.#types(fixedValues));
+    const rest = writer.parameters(this.#copy.types(invariants));
+    const restTangents = writer.parameters(this.#copy.types(fixedValues));
     const next = writer.call(inner, [iteration, ...state, ...rest, ...tangents, ...restTangents]);
-    const made = this.#writer.add(
+    const made = this.#copy.writer.add(
       "for",
       [
-        ...this.#mapped(count),
-        ...this.#mapped(carries),
+        ...this.#copy.values(count),
+        ...this.#copy.values(carries),
         ...moving.map((carry) => this.#tangent(carries[carry] as number)),
-        ...this.#mapped(invariants),
+        ...this.#copy.values(invariants),
         ...fixedValues.map((value) => this.#tangent(value)),
       ],
       { ...node.attributes, body: writer.finish(next) },
       [...types, ...movingTypes],
       node.label,
     );
-    this.#set(outputs, made);
+    this.#copy.set(outputs, made);
     this.#setTangents(
       moving.map((carry) => outputs[carry] as number),
       made.slice(outputs.length),

@@ -13,8 +13,8 @@ import {
   partsOf,
   target,
 } from "./derivative-parts.js";
-import { copyNode, type Derivatives } from "./derivatives.js";
-import type { TypedBody } from "./function-table.js";
+import type { Derivatives } from "./derivatives.js";
+import { FunctionCopy } from "./function-copy.js";
 import { FunctionWriter } from "./function-writer.js";
 
 const ITERATION: TensorType = { dtype: "int32", shape: [] };
@@ -47,10 +47,7 @@ type Backward = () => void;
 const NOTHING: Backward = () => {};
 
 class ReversePass {
-  readonly #source: TypedBody;
-  readonly #writer: FunctionWriter;
-  /** The source's values in the function that is made. */
-  readonly #values: number[];
+  readonly #copy: FunctionCopy;
   readonly #cotangents = new Map<number, number>();
   /** The values that have cotangents. */
   readonly #linked: readonly boolean[];
@@ -64,38 +61,25 @@ class ReversePass {
     readonly again: boolean,
   ) {
     const { table } = derivatives;
-    this.#source = table.get(index);
-    this.#writer = new FunctionWriter(table, `${this.#source.name}.${again ? "gradient" : "vjp"}`);
-    this.#values = this.#writer.parameters(this.#source.parameters);
-    this.#linked = linked(this.#source, dependents(this.#source, wrt), outs);
+    const source = table.get(index);
+    this.#copy = new FunctionCopy(table, source, again ? "gradient" : "vjp");
+    this.#linked = linked(source, dependents(source, wrt), outs);
   }
 
   make(): number {
-    const { results, values } = this.#source;
+    const { results } = this.#copy.source;
     const given = this.outs.map((out) => {
       const value = results[out] as number;
-      return [value, this.#writer.parameter(values[value] as TensorType)] as const;
+      return [value, this.#copy.writer.parameter(this.#copy.type(value))] as const;
     });
-    const steps = partsOf(this.#source).map(({ straight, nodes }) =>
+    const steps = partsOf(this.#copy.source).map(({ straight, nodes }) =>
       straight ? this.#straight(nodes) : this.#single(nodes[0] as PlacedNode),
     );
     for (const [value, cotangent] of given) this.#accumulate(value, cotangent);
     for (const backward of steps.reverse()) backward();
     const gradients = this.wrt.map((parameter) => this.#cotangent(parameter));
-    if (this.again) return this.derivatives.finishSilent(this.#writer, gradients, this.#source);
-    return this.#writer.finish([...this.#mapped(results), ...gradients]);
-  }
-
-  #mapped(values: readonly number[]): number[] {
-    return values.map((value) => this.#values[value] as number);
-  }
-
-  #types(values: readonly number[]): TensorType[] {
-    return values.map((value) => this.#source.values[value] as TensorType);
-  }
-
-  #copy(placed: PlacedNode, withoutHooks: boolean): void {
-    copyNode(this.#writer, this.#source, this.#values, placed, withoutHooks);
+    if (this.again) return this.derivatives.finishSilent(this.#copy, gradients);
+    return this.#copy.writer.finish([...this.#copy.values(results), ...gradients]);
   }
 
   #accumulate(value: number, cotangent: number): void {
@@ -103,36 +87,34 @@ class ReversePass {
     const known = this.#cotangents.get(value);
     this.#cotangents.set(
       value,
-      known === undefined ? cotangent : this.#writer.sum(known, cotangent),
+      known === undefined ? cotangent : this.#copy.writer.sum(known, cotangent),
     );
   }
 
   #cotangent(value: number): number {
-    return (
-      this.#cotangents.get(value) ?? this.#writer.zeros(this.#source.values[value] as TensorType)
-    );
+    return this.#cotangents.get(value) ?? this.#copy.writer.zeros(this.#copy.type(value));
   }
 
   #straight(nodes: readonly PlacedNode[]): Backward {
     for (const placed of nodes) {
       // What watches gradients is in the derivative of this part.
-      this.#copy(placed, this.again || target(placed.node) === "hook_gradient");
+      this.#copy.add(placed, this.again || target(placed.node) === "hook_gradient");
     }
     return () => {
       const made = nodes.flatMap(({ outputs }) => outputs);
       const outs = made.filter((value) => this.#cotangents.has(value));
       if (outs.length === 0) return;
-      const chunk = this.derivatives.chunk(this.#source, nodes, outs, true);
-      const wrt = differentiable(this.#types(chunk.inputs)).filter(
+      const chunk = this.derivatives.chunk(this.#copy.source, nodes, outs, true);
+      const wrt = differentiable(this.#copy.types(chunk.inputs)).filter(
         (position) => this.#linked[chunk.inputs[position] as number],
       );
       const by = wrt.map((position) => chunk.inputs[position] as number);
-      const gradients = this.#writer
+      const gradients = this.#copy.writer
         .add(
           "vjp",
-          [...this.#mapped(chunk.inputs), ...outs.map((out) => this.#cotangent(out))],
+          [...this.#copy.values(chunk.inputs), ...outs.map((out) => this.#cotangent(out))],
           { function: chunk.index, wrt },
-          this.#types([...outs, ...by]),
+          this.#copy.types([...outs, ...by]),
         )
         .slice(outs.length);
       by.forEach((value, position) => {
@@ -144,7 +126,7 @@ class ReversePass {
   #single(placed: PlacedNode): Backward {
     const { node, outputs } = placed;
     if (isHook(node)) {
-      this.#copy(placed, this.again);
+      this.#copy.add(placed, this.again);
       return () => {
         outputs.forEach((value, index) => {
           const cotangent = this.#cotangents.get(value);
@@ -153,12 +135,12 @@ class ReversePass {
       };
     }
     if (!outputs.some((value) => this.#linked[value])) {
-      this.#copy(placed, false);
+      this.#copy.add(placed, false);
       return NOTHING;
     }
     if (node.op === "for") return this.#loop(placed);
-    if (!isBranching(node)) throw notDifferentiable(this.#source, node);
-    this.#copy(placed, false);
+    if (!isBranching(node)) throw notDifferentiable(this.#copy.source, node);
+    this.#copy.add(placed, false);
     return () => this.#branches(placed);
   }
 
@@ -173,8 +155,13 @@ class ReversePass {
     const { attributes } = withFunctions(node, (callee) =>
       gradientFunction(this.derivatives, callee, outs, wrt),
     );
-    this.#writer
-      .add(node.op, [...this.#mapped(node.inputs), ...cotangents], attributes, this.#types(by))
+    this.#copy.writer
+      .add(
+        node.op,
+        [...this.#copy.values(node.inputs), ...cotangents],
+        attributes,
+        this.#copy.types(by),
+      )
       .forEach((gradient, index) => {
         this.#accumulate(by[index] as number, gradient);
       });
@@ -187,11 +174,11 @@ class ReversePass {
   #loop(placed: PlacedNode): Backward {
     const { node, outputs } = placed;
     if (node.attributes.count === undefined) {
-      throw notDifferentiable(this.#source, node, "a count that is a number of the program");
+      throw notDifferentiable(this.#copy.source, node, "a count that is a number of the program");
     }
     const count = Math.max(0, Number(node.attributes.count));
     const { body, carries, invariants } = loopOperands(placed);
-    const types = this.#types(outputs);
+    const types = this.#copy.types(outputs);
     const outs = differentiable(types);
     const by = invariants.filter((value) => this.#linked[value]);
     const first = 1 + carries.length;
@@ -207,22 +194,21 @@ class ReversePass {
     const buffers = this.#storing(placed, count, stored);
     return () => {
       const directions = outs.map((carry) => this.#cotangent(outputs[carry] as number));
-      const sums = by.map((value) => this.#writer.zeros(this.#source.values[value] as TensorType));
+      const sums = by.map((value) => this.#copy.writer.zeros(this.#copy.type(value)));
       const loop = this.#backwardBody({
         gradient,
         outs,
-        wrt,
         types,
         stored,
         count,
         buffers,
         invariants,
       });
-      const gradients = this.#writer.add(
+      const gradients = this.#copy.writer.add(
         "for",
-        [...directions, ...sums, ...buffers, ...this.#mapped(invariants)],
+        [...directions, ...sums, ...buffers, ...this.#copy.values(invariants)],
         { body: loop, count },
-        [...outs.map((carry) => types[carry] as TensorType), ...this.#types(by)],
+        [...outs.map((carry) => types[carry] as TensorType), ...this.#copy.types(by)],
       );
       [...outs.map((carry) => carries[carry] as number), ...by].forEach((value, index) => {
         this.#accumulate(value, gradients[index] as number);
@@ -238,7 +224,7 @@ class ReversePass {
   /** The loop of the way forward; gives the buffers. */
   #storing({ node, outputs }: PlacedNode, count: number, stored: readonly number[]): number[] {
     const { body, carries, invariants } = loopOperands({ node, outputs });
-    const types = this.#types(outputs);
+    const types = this.#copy.types(outputs);
     const kept = stored.map((carry): TensorType => {
       const { dtype, shape } = types[carry] as TensorType;
       return { dtype, shape: [count, ...shape] };
@@ -248,7 +234,7 @@ class ReversePass {
     const iteration = writer.parameter(ITERATION);
     const state = writer.parameters(types);
     const buffers = writer.parameters(kept);
-    const rest = writer.parameters(this.#types(invariants));
+    const rest = writer.parameters(this.#copy.types(invariants));
     const next = writer.call(body, [iteration, ...state, ...rest]);
     const filled = buffers.map((buffer, index) => {
       const carry = state[stored[index] as number] as number;
@@ -260,17 +246,15 @@ class ReversePass {
       ])[0] as number;
     });
     const loop = writer.finish([...next, ...filled]);
-    const empty = kept.map((type) => this.#writer.zeros(type));
-    const made = this.#writer.add(
+    const empty = kept.map((type) => this.#copy.writer.zeros(type));
+    const made = this.#copy.writer.add(
       "for",
-      [...this.#mapped(carries), ...empty, ...this.#mapped(invariants)],
+      [...this.#copy.values(carries), ...empty, ...this.#copy.values(invariants)],
       { body: loop, count },
       [...types, ...kept],
       node.label,
     );
-    outputs.forEach((value, index) => {
-      this.#values[value] = made[index] as number;
-    });
+    this.#copy.set(outputs, made);
     return made.slice(outputs.length);
   }
 
@@ -278,7 +262,6 @@ class ReversePass {
   #backwardBody(loop: {
     readonly gradient: number;
     readonly outs: readonly number[];
-    readonly wrt: readonly number[];
     readonly types: readonly TensorType[];
     readonly stored: readonly number[];
     readonly count: number;
@@ -292,8 +275,10 @@ class ReversePass {
     const iteration = writer.parameter(ITERATION);
     const directions = writer.parameters(results.slice(0, outs.length));
     const sums = writer.parameters(results.slice(outs.length));
-    const buffers = loop.buffers.map((buffer) => writer.parameter(this.#writer.typeOf(buffer)));
-    const rest = writer.parameters(this.#types(loop.invariants));
+    const buffers = loop.buffers.map((buffer) =>
+      writer.parameter(this.#copy.writer.typeOf(buffer)),
+    );
+    const rest = writer.parameters(this.#copy.types(loop.invariants));
     const last = loop.count - 1;
     const [bound] = writer.add("constant", [], { ...ITERATION, data: toBytes(last, ITERATION) }, [
       ITERATION,
