@@ -227,6 +227,7 @@ bool Run::pass_batch(Loop& loop, const Segment* segment) {
   }
   Arrays carries = std::move(loop.carries);
   loop.carries.clear();
+  expect(watched, true, loop.iteration, passes);
   try {
     auto token = first_token();
     std::vector<std::optional<mx::array>> values(static_cast<size_t>(body.value_count));
@@ -241,9 +242,14 @@ bool Run::pass_batch(Loop& loop, const Segment* segment) {
       if (segment != nullptr) {
         Arrays inputs;
         inputs.reserve(segment->inputs.size() + 1);
-        for (int value : segment->inputs) inputs.push_back(*values[static_cast<size_t>(value)]);
+        for (int value : segment->inputs) {
+          auto& operand = values[static_cast<size_t>(value)];
+          inputs.push_back(*operand);
+          if (body.last_use[static_cast<size_t>(value)] < segment->last) operand.reset();
+        }
         if (!watched.sites.empty()) inputs.push_back(token);
-        auto outputs = lane.compiled(program_, body, *segment, watched.sites)(inputs);
+        auto outputs =
+            lane.launch(program_, body, *segment, watched.sites, std::move(inputs), cancel_);
         for (size_t i = 0; i < segment->outputs.size(); ++i) {
           values[static_cast<size_t>(segment->outputs[i])] = std::move(outputs[i]);
         }
@@ -254,12 +260,11 @@ bool Run::pass_batch(Loop& loop, const Segment* segment) {
       for (auto& value : values) value.reset();
     }
     if (!watched.sites.empty()) carries.push_back(token);
+    lane.evaluate(carries, cancel_);
   } catch (...) {
-    release(watched, passes);
+    lane.cursor().abandon();
     throw;
   }
-  expect(watched, true, loop.iteration, passes);
-  lane.evaluate(carries, cancel_);
   if (!watched.sites.empty()) carries.pop_back();
   loop.carries = std::move(carries);
   loop.iteration += passes;

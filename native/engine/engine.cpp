@@ -33,7 +33,11 @@ bool set_up_mlx(const EngineOptions& options) {
     mx::synchronize(mx::default_stream(mx::Device::cpu));
     if (options.memory_limit > 0) mx::set_memory_limit(options.memory_limit);
     interpose::limit_allocations(options.memory_limit);
-    if (options.device == mx::Device::cpu) inline_streams = interpose::run_streams_inline();
+    // The variable is for tests of what other platforms do.
+    bool allowed = std::getenv("DAVIT_STREAM_THREADS") == nullptr;
+    if (options.device == mx::Device::cpu && allowed) {
+      inline_streams = interpose::run_streams_inline();
+    }
     mx::set_cache_limit(options.cache_limit);
     // On the CPU of Linux fused kernels are built by a C++ compiler at run time, 300 ms and more
     // each, through files with predictable names.
@@ -65,10 +69,11 @@ Engine::Engine(EngineOptions options) : outbox_(options.wake), memory_limit_(opt
   bool inline_streams = set_up_mlx(options);
   end_at_once();
   for (int i = 0; i < std::max(1, options.lanes); ++i) {
-    lanes_.push_back(std::make_unique<Lane>(outbox_, counters_, options.device));
+    lanes_.push_back(std::make_unique<Lane>(outbox_, counters_, options.device, inline_streams));
   }
   if (inline_streams) {
-    host_lane_ = std::make_unique<Lane>(outbox_, counters_, options.device, Lane::Thread::callers);
+    host_lane_ =
+        std::make_unique<Lane>(outbox_, counters_, options.device, true, Lane::Thread::callers);
   }
 }
 

@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "blas/blas.h"
-#include "interpose/interpose.h"
 
 namespace davit {
 
@@ -33,7 +32,9 @@ class BlasShare {
     static int current = 0;
     std::lock_guard lock(mutex);
     computing += by;
-    int wanted = computing > 1 ? 1 : static_cast<int>(std::thread::hardware_concurrency());
+    // Asking the system takes longer than a small program.
+    static const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    int wanted = computing > 1 ? 1 : cores;
     if (wanted == current) return;
     current = wanted;
     blas::set_threads(wanted);
@@ -42,8 +43,8 @@ class BlasShare {
 
 }  // namespace
 
-Lane::Lane(Outbox& outbox, Counters& counters, mx::Device device, Thread where)
-    : counters_(counters), device_(device), cursor_(outbox) {
+Lane::Lane(Outbox& outbox, Counters& counters, mx::Device device, bool inline_streams, Thread where)
+    : counters_(counters), device_(device), inline_streams_(inline_streams), cursor_(outbox) {
   if (where == Thread::callers) {
     make_stream();
     return;
@@ -106,13 +107,13 @@ Lane::Variant& Lane::variant(const ProgramPtr& program, const Function& function
   }
   auto id = next_compile_id.fetch_add(1);
   // The first call traces; the time it takes is what a user sees as compiling.
-  auto order = std::make_shared<std::optional<std::vector<FiringSite>>>();
+  auto told = std::make_shared<std::optional<Trace>>();
   std::function<Arrays(const Arrays&)> trace = [this, &program = *program, &function, &segment,
-                                                sites, order](const Arrays& inputs) {
+                                                sites, told](const Arrays& inputs) {
     auto begin = std::chrono::steady_clock::now();
     Build state{program, sites, std::nullopt, {}};
     auto outputs = build(state, function, segment, inputs);
-    *order = std::move(state.order);
+    *told = std::move(state.trace);
     auto took = std::chrono::steady_clock::now() - begin;
     counters_.compiled.fetch_add(1);
     counters_.compile_microseconds.fetch_add(
@@ -120,7 +121,7 @@ Lane::Variant& Lane::variant(const ProgramPtr& program, const Function& function
     return outputs;
   };
   variants.push_back(
-      {sites, id, program, mx::detail::compile(std::move(trace), id), nullptr, order});
+      {sites, id, program, mx::detail::compile(std::move(trace), id), nullptr, told, nullptr});
   return variants.back();
 }
 
@@ -129,22 +130,33 @@ const std::vector<Lane::FiringSite>& Lane::firing_order(const ProgramPtr& progra
                                                         const Segment& segment,
                                                         const std::vector<int>& sites) {
   Variant& known = variant(program, function, segment, sites);
-  if (!*known.order) {
-    // Tracing needs types only: nothing of this is ever evaluated.
-    Arrays placeholders;
-    for (int value : segment.inputs) {
-      const auto& type = function.type_of_value(value);
-      placeholders.push_back(mx::array(type.shape, type.dtype, nullptr, {}));
-    }
-    if (!sites.empty()) placeholders.push_back(mx::array({0}, mx::uint8, nullptr, {}));
-    known.function(placeholders);
-  }
-  return **known.order;
+  if (!*known.trace) known.function(placeholders(function, segment, !sites.empty()));
+  return (*known.trace)->order;
 }
 
-const Lane::Compiled& Lane::compiled(const ProgramPtr& program, const Function& function,
-                                     const Segment& segment, const std::vector<int>& sites) {
-  return variant(program, function, segment, sites).function;
+Arrays Lane::placeholders(const Function& function, const Segment& segment, bool token) {
+  Arrays arrays;
+  for (int value : segment.inputs) {
+    const auto& type = function.type_of_value(value);
+    arrays.push_back(mx::array(type.shape, type.dtype, nullptr, {}));
+  }
+  if (token) arrays.push_back(mx::array({0}, mx::uint8, nullptr, {}));
+  return arrays;
+}
+
+Arrays Lane::launch(const ProgramPtr& program, const Function& function, const Segment& segment,
+                    const std::vector<int>& sites, Arrays inputs, const CancelFlag& cancel) {
+  Variant& known = variant(program, function, segment, sites);
+  if (!inline_streams_) return known.function(inputs);
+  if (!known.tape) {
+    auto traced = placeholders(function, segment, !sites.empty());
+    auto outputs = known.function(traced);
+    known.tape = std::make_shared<const Tape>(traced, outputs, (*known.trace)->sites);
+    // The tape has all of it.
+    mx::detail::compile_erase(mx::detail::compile_cache(), known.compile_id);
+  }
+  BlasShare share;
+  return known.tape->run(std::move(inputs), cancel);
 }
 
 std::shared_ptr<const std::vector<Segment>> Lane::pieces(const ProgramPtr& program,
@@ -188,11 +200,11 @@ void Lane::forget(int64_t program) {
 }
 
 void Lane::evaluate(const Arrays& arrays, const CancelFlag& cancel) {
+  if (inline_streams_) return;
   BlasShare share;
   gate_.begin(&cancel);
   try {
     mx::eval(arrays);
-    interpose::check_streams();
     gate_.begin(nullptr);
   } catch (...) {
     // Arrays of this run that were launched may still be computing; nothing of them is kept.
@@ -202,7 +214,6 @@ void Lane::evaluate(const Arrays& arrays, const CancelFlag& cancel) {
     } catch (...) {
       // The same failure again, by way of the stream.
     }
-    cursor_.abandon();
     gate_.begin(nullptr);
     throw;
   }

@@ -14,6 +14,7 @@
 #include "engine/checkpoint.h"
 #include "engine/hook.h"
 #include "engine/program.h"
+#include "engine/tape.h"
 
 namespace davit {
 
@@ -31,7 +32,9 @@ class Lane {
   // work.
   enum class Thread { own, callers };
 
-  Lane(Outbox& outbox, Counters& counters, mx::Device device, Thread thread = Thread::own);
+  // `inline_streams`: whether CPU streams run inline, see native/interpose.
+  Lane(Outbox& outbox, Counters& counters, mx::Device device, bool inline_streams,
+       Thread thread = Thread::own);
   Lane(const Lane&) = delete;
 
   // Runs a task on the lane's thread, after those posted before.
@@ -39,11 +42,11 @@ class Lane {
 
   // What follows is for tasks on the lane's thread.
 
-  using Compiled = std::function<Arrays(const Arrays&)>;
-  // A segment compiled with hooks at some of its sites (sorted). With hooks, a token is its last
-  // input and its last output.
-  const Compiled& compiled(const ProgramPtr& program, const Function& function,
-                           const Segment& segment, const std::vector<int>& sites);
+  // Runs a segment, compiled with hooks at some of its sites (sorted). With hooks, a token is its
+  // last input and its last output. Where streams run inline the outputs are computed; otherwise
+  // evaluate() is what computes them.
+  Arrays launch(const ProgramPtr& program, const Function& function, const Segment& segment,
+                const std::vector<int>& sites, Arrays inputs, const CancelFlag& cancel);
   // The hooks of a compiled segment in the order in which they fire.
   struct FiringSite {
     int site;
@@ -60,7 +63,8 @@ class Lane {
   // Forgets what was compiled for a program.
   void forget(int64_t program);
 
-  // Waits until arrays are computed; throws what MLX throws, with nothing left running.
+  // Computes what launches gave and waits for it; throws what MLX throws, with nothing left
+  // running.
   void evaluate(const Arrays& arrays, const CancelFlag& cancel);
   // Ends the evaluation of a cancelled run that waits at a checkpoint.
   void wake() { gate_.wake(); }
@@ -69,13 +73,20 @@ class Lane {
   mx::Stream stream() const { return *stream_; }
 
  private:
+  // What tracing a segment told.
+  struct Trace {
+    std::vector<FiringSite> order;
+    PrimitiveSites sites;
+  };
+
   struct Variant {
     std::vector<int> sites;
     std::uintptr_t compile_id;
     ProgramPtr program;  // what the function refers to
-    Compiled function;
+    std::function<Arrays(const Arrays&)> function;
     std::shared_ptr<std::vector<Segment>> pieces;
-    std::shared_ptr<std::optional<std::vector<FiringSite>>> order;  // once it is traced
+    std::shared_ptr<std::optional<Trace>> trace;  // once it is traced
+    std::shared_ptr<const Tape> tape;             // where streams run inline
   };
 
   // What is known while a segment is traced.
@@ -83,7 +94,7 @@ class Lane {
     const Program& program;
     const std::vector<int>& sites;
     std::optional<mx::array> token;
-    std::vector<FiringSite> order;
+    Trace trace;
     int nodes_since = 0;  // the last checkpoint
     double work_since = 0;
   };
@@ -101,10 +112,13 @@ class Lane {
                     const std::vector<std::optional<mx::array>>& operands);
   Arrays differentiate(Build& build, const Node& node, const Arrays& operands);
   Arrays hooked(Build& build, int site, Arrays values, bool used);
+  // Types are enough to trace: nothing of what this gives is ever evaluated.
+  static Arrays placeholders(const Function& function, const Segment& segment, bool token);
   void erase(const Variant& variant);
 
   Counters& counters_;
   const mx::Device device_;
+  const bool inline_streams_;
   HookCursor cursor_;
   CheckpointGate gate_;
   std::optional<mx::Stream> stream_;

@@ -147,26 +147,22 @@ bool Run::launch_whole(Frame& frame, const Segment& segment, const Watching& wat
   if (!reserve(watched, 1)) return false;
   const Function& function = *frame.function;
   Lane& lane = *lane_;
+  Arrays inputs;
+  inputs.reserve(segment.inputs.size() + 1);
+  for (int value : segment.inputs) {
+    auto& slot = frame.values[static_cast<size_t>(value)];
+    inputs.push_back(*slot);
+    // What is not used again is given up here, so that MLX may reuse its memory.
+    if (function.last_use[static_cast<size_t>(value)] < segment.last) slot.reset();
+  }
+  if (!watched.sites.empty()) inputs.push_back(first_token());
+  expect(watched, false, 0, 1);
   Arrays outputs;
   try {
-    Arrays inputs;
-    inputs.reserve(segment.inputs.size() + 1);
-    for (int value : segment.inputs) {
-      auto& slot = frame.values[static_cast<size_t>(value)];
-      inputs.push_back(*slot);
-      // What is not used again is given up here, so that MLX may reuse its memory.
-      if (function.last_use[static_cast<size_t>(value)] < segment.last) slot.reset();
-    }
-    if (!watched.sites.empty()) inputs.push_back(first_token());
-    outputs = lane.compiled(program_, function, segment, watched.sites)(inputs);
-  } catch (...) {
-    release(watched, 1);
-    throw;
-  }
-  expect(watched, false, 0, 1);
-  try {
+    outputs = lane.launch(program_, function, segment, watched.sites, std::move(inputs), cancel_);
     lane.evaluate(outputs, cancel_);
   } catch (...) {
+    lane.cursor().abandon();
     auto failure = current_failure();
     bool unlocated = failure->code == "mlx" || failure->code == "out_of_memory";
     if (!unlocated || failure->site >= 0) throw;

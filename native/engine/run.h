@@ -119,7 +119,6 @@ class Run : public std::enable_shared_from_this<Run> {
   WatchTablePtr table();
   const Watching& watching(const Function& function, const Segment& segment);
   bool reserve(const Watching& watching, int64_t passes);
-  void release(const Watching& watching, int64_t passes);
   void expect(const Watching& watching, bool loops, int64_t first, int64_t passes);
   LoopPath path() const;
   int locate(const Frame& frame, const Segment& segment);

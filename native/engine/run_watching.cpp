@@ -95,10 +95,6 @@ bool Run::reserve(const Watching& watched, int64_t passes) {
   return true;
 }
 
-void Run::release(const Watching& watched, int64_t passes) {
-  for (const auto& [channel, bytes] : watched.bytes) channel->release(bytes * passes);
-}
-
 void Run::expect(const Watching& watched, bool loops, int64_t first, int64_t passes) {
   if (watched.sites.empty() || watched.plan->sites.empty()) return;
   auto where = path();

@@ -54,6 +54,24 @@ mx::array constant(const Node& node) {
   return array;
 }
 
+// Notes which node the primitives between its operands and its outputs are for. Those of a function
+// that is differentiated are noted already.
+void note_site(const Arrays& outputs, const std::vector<std::optional<mx::array>>& operands,
+               int site, PrimitiveSites& sites) {
+  std::set<std::uintptr_t> seen;
+  for (const auto& operand : operands) {
+    if (operand) seen.insert(operand->id());
+  }
+  Arrays left = outputs;
+  while (!left.empty()) {
+    auto array = std::move(left.back());
+    left.pop_back();
+    if (!array.has_primitive() || !seen.insert(array.id()).second) continue;
+    if (!sites.emplace(array.primitive_ptr().get(), site).second) continue;
+    left.insert(left.end(), array.inputs().begin(), array.inputs().end());
+  }
+}
+
 }  // namespace
 
 Arrays lower(const Node& node, const std::vector<std::optional<mx::array>>& operands,
@@ -99,8 +117,10 @@ void Lane::build_nodes(Build& state, const Function& function, int first, int la
     }
     ++state.nodes_since;
     state.work_since += work(node, function);
+    // A tape tests for a cancel before every operation; a GPU's segments are fused.
+    bool checkpoints = device_ == mx::Device::cpu && !inline_streams_;
     bool due = state.nodes_since > kCheckpointNodes || state.work_since > kCheckpointWork;
-    if (device_ == mx::Device::cpu && due && !operands.empty() && operands[0]) {
+    if (checkpoints && due && !operands.empty() && operands[0]) {
       operands[0] = checkpoint(*operands[0], gate_);
       state.nodes_since = 0;
       state.work_since = 0;
@@ -113,6 +133,7 @@ void Lane::build_nodes(Build& state, const Function& function, int first, int la
       if (failure.site < 0) failure.site = node.site;
       throw RunError(std::make_shared<Failure>(failure));
     }
+    note_site(outputs, operands, node.site, state.trace.sites);
     bool watched = std::binary_search(state.sites.begin(), state.sites.end(), node.site);
     if (watched && node.kind != NodeKind::gradient_hook) {
       bool used = false;
@@ -130,7 +151,7 @@ void Lane::build_nodes(Build& state, const Function& function, int first, int la
 Arrays Lane::hooked(Build& state, int site, Arrays values, bool used) {
   FiringSite firing{site, {}};
   for (const auto& value : values) firing.types.push_back(type_of(value));
-  state.order.push_back(std::move(firing));
+  state.trace.order.push_back(std::move(firing));
   auto hooked = hook(values, *state.token, site, cursor_, used);
   state.token = std::move(hooked.token);
   return std::move(hooked.values);
