@@ -81,7 +81,8 @@ std::vector<mx::array> Tape::run(std::vector<mx::array> inputs, const CancelFlag
       if (operand.last) slot.reset();
     }
     for (const auto& result : operation.results) {
-      results.push_back(mx::array(result.shape, result.dtype, nullptr, {}));
+      // Some primitives find their stream by way of their output.
+      results.push_back(mx::array(result.shape, result.dtype, operation.primitive, {}));
     }
     auto& primitive = *operation.primitive;
     try {
@@ -97,6 +98,7 @@ std::vector<mx::array> Tape::run(std::vector<mx::array> inputs, const CancelFlag
     operands.clear();
     for (size_t i = 0; i < results.size(); ++i) {
       if (!operation.results[i].used) continue;
+      results[i].detach();
       results[i].set_status(mx::array::Status::available);
       slots[operation.results[i].slot] = std::move(results[i]);
     }

@@ -48,7 +48,7 @@ const PairRow kPairs[] = {
     {"linalg.slogdet", la::slogdet},
 };
 
-// Row i of the factored matrix is row i of the tensor where there is nothing to pivot.
+// Where there is nothing to pivot the rows stay where they are.
 mx::array no_pivots(const mx::array& rows, mx::Stream s) {
   auto order = mx::arange(0, rows.shape(-1), 1, s);
   return mx::broadcast_to(mx::astype(order, mx::uint32, s), rows.shape(), s);

@@ -15,10 +15,10 @@ export interface PortServerOptions {
 }
 
 /** How long after the client is gone the process may take to end by itself, in milliseconds. */
-const HANG_UP_GRACE = 400;
+const HANG_UP_GRACE = 700;
 
 /** How long the end waits for a client that does not read, in milliseconds. */
-const FLUSH_TIMEOUT = 300;
+const FLUSH_TIMEOUT = 200;
 
 /**
  * Serves one client over an Erlang port until it closes it, and gives the status to exit with. The process
