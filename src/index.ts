@@ -24,6 +24,7 @@ export type { Summary } from "./hooks/event.js";
 export type { Match } from "./hooks/match.js";
 export type { Delivery, Policy, View } from "./hooks/policy.js";
 export type { Watch } from "./hooks/router.js";
+export * from "./record/index.js";
 export type { Dtype, TensorType } from "./tensor/dtype.js";
 export type { NestedArray, TensorLike, TypedArray } from "./tensor/values.js";
 export * from "./trace/index.js";

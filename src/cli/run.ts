@@ -4,8 +4,9 @@ import type { Tensor } from "../engine/tensor.js";
 import { type FileArray, writeTensors } from "../files/index.js";
 import type { HookEvent } from "../hooks/event.js";
 import type { Match } from "../hooks/match.js";
+import type { RecordOptions } from "../record/record.js";
 import { formatType } from "../tensor/dtype.js";
-import { type Arguments, type Command, type ExitCode, single } from "./command.js";
+import { type Arguments, type Command, type ExitCode, single, UsageError } from "./command.js";
 import { findConstants } from "./constants.js";
 import { ENGINE_HELP, ENGINE_OPTIONS, engineOptions } from "./engine-options.js";
 import { parametersOf, readGraph } from "./graph-file.js";
@@ -25,6 +26,9 @@ Runs a graph file once. Inputs, constants and results are .npy, .npz or .safeten
   --hook GLOB                 print a summary of every hook whose label matches, as it fires
   --probe GLOB                the same for every node whose label matches
   --values                    print the values instead of summaries
+  --record FILE               write what --hook and --probe match, every hook without them, and the replies of calls
+                              to a recording instead of printing it; see davit diff
+  --replay FILE               answer the graph's calls with the replies of a recording
   --out FILE                  write the results, named 0, 1, ...; without it they are printed
 ${ENGINE_HELP}
   --help                      this text
@@ -38,6 +42,8 @@ Example: davit run model.davit --input x.npy --hook 'encoder.*' --out y.npz`,
     hook: { type: "string", multiple: true },
     probe: { type: "string", multiple: true },
     values: { type: "boolean" },
+    record: { type: "string" },
+    replay: { type: "string" },
     out: { type: "string" },
     ...ENGINE_OPTIONS,
   },
@@ -48,27 +54,36 @@ Example: davit run model.davit --input x.npy --hook 'encoder.*' --out y.npz`,
 async function runGraph(args: Arguments): Promise<ExitCode> {
   const options = engineOptions(args);
   const [path] = args.positionals as [string];
+  const recorded = single(args, "record");
+  const replayed = single(args, "replay");
+  if (recorded !== undefined && args.flags.has("values")) {
+    throw new UsageError("--values is for printing; with --record nothing is printed");
+  }
   const graph = await readGraph(path);
   const parameters = parametersOf(graph);
   const sources = await resolveInputs(args.values.get("input") ?? [], parameters);
   const constants = await findConstants(graph, args.values.get("constants") ?? []);
-  const [{ Engine: Engines }, { bindSlots }] = await Promise.all([
+  const [{ Engine: Engines }, { bindSlots }, { record, replay }] = await Promise.all([
     import("../engine/engine.js"),
     import("../engine/slots.js"),
+    import("../record/index.js"),
   ]);
   const engine = Engines.create(options);
   const cancelled = new AbortController();
   const cancel = () => cancelled.abort("Ctrl+C");
   process.once("SIGINT", cancel);
   const progress = showProgress();
+  const opened: { close(): Promise<void> }[] = [];
   try {
+    if (recorded !== undefined) opened.push(record(engine, recordOptions(args, recorded)));
+    if (replayed !== undefined) opened.push(await replay(engine, replayed));
     const bound = [...constants].map(
       ([hash, source]) => [hash, tensorOf(engine, source).value] as const,
     );
     const program = engine.load(graph, new Map(bound));
     // Prints go to the console, as in engine.jit.
     const prints = bindSlots(engine, program, []);
-    const watch = engine.hooks.subscribeRun(program, wishes(args));
+    const watch = engine.hooks.subscribeRun(program, recorded === undefined ? wishes(args) : []);
     const inputs = sources.map((source) => tensorOf(engine, source));
     const { id, outputs, done } = engine.run(program, inputs, {
       signal: cancelled.signal,
@@ -82,6 +97,7 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
     progress.stop();
     process.off("SIGINT", cancel);
     await engine.close();
+    for (const file of opened) await file.close();
   }
   return 0;
 }
@@ -105,11 +121,19 @@ function tensorOf(engine: Engine, source: InputSource): Tensor {
 /** What the command line wants to see of the run. */
 function wishes(args: Arguments) {
   const view = args.flags.has("values") ? "full" : "summary";
-  const matches: Match[] = [
+  return matches(args).map((match) => ({ match, view, handler: print }) as const);
+}
+
+function recordOptions(args: Arguments, path: string): RecordOptions {
+  const wanted = matches(args);
+  return wanted.length === 0 ? { path } : { path, match: wanted };
+}
+
+function matches(args: Arguments): Match[] {
+  return [
     ...(args.values.get("hook") ?? []).map((label) => ({ label })),
     ...(args.values.get("probe") ?? []).map((probe) => ({ probe })),
   ];
-  return matches.map((match) => ({ match, view, handler: print }) as const);
 }
 
 /** Prints an event. While a slow reader of our output catches up, the event stays in flight, and the run waits. */

@@ -1,3 +1,4 @@
+import type { Match } from "../hooks/match.js";
 import type { Delivery } from "../hooks/policy.js";
 import type { Watch } from "../hooks/router.js";
 import { isTypedArray, type TypedArray } from "../tensor/typed-array.js";
@@ -34,6 +35,11 @@ export interface Jitted<R> {
   with(options: { signal?: AbortSignal }, ...args: Argument[]): Promise<Result<R>>;
   /** Calls a handler with every value of the hook of this name, in this function's runs and all others of the engine. */
   on(name: string, handler: (firing: Firing) => unknown, options?: Delivery): Watch;
+  /**
+   * As {@link Jitted.on}, with every value of the labelled nodes that a glob matches (`encoder.3.*`), hooks or not:
+   * labels come from `label`. The function need not be traced again, nor its source touched.
+   */
+  probe(glob: string, handler: (firing: Firing) => unknown, options?: Delivery): Watch;
   /** The program for arguments like these, traced if need be. */
   program(...args: Argument[]): Program;
   /** What tracing gave for arguments like these: the graph and the tensors it captured. */
@@ -83,10 +89,15 @@ export function jit<R extends OperandTree>(engine: Engine, fn: (...args: never[]
     }
   };
 
+  const watch = (match: Match, handler: (firing: Firing) => unknown, options: Delivery = {}) =>
+    guarded(() => engine.hooks.subscribe(match, options, (event) => handler(toFiring(event))));
+
   return Object.assign((...args: Argument[]) => call({}, args), {
     with: (options: { signal?: AbortSignal }, ...args: Argument[]) => call(options, args),
-    on: (name: string, handler: (firing: Firing) => unknown, options: Delivery = {}) =>
-      guarded(() => engine.hooks.subscribe({ name }, options, (event) => handler(toFiring(event)))),
+    on: (name: string, handler: (firing: Firing) => unknown, options?: Delivery) =>
+      watch({ name }, handler, options),
+    probe: (probe: string, handler: (firing: Firing) => unknown, options?: Delivery) =>
+      watch({ probe }, handler, options),
     program: (...args: Argument[]) => entryFor(args).entry.program,
     trace: (...args: Argument[]) => entryFor(args).entry.traced,
   }) as unknown as Jitted<R>;

@@ -120,6 +120,7 @@ function siteOf(placed: PlacedNode, site: number): Site | undefined {
     ...(custom ? { id: attributes.id as Uint8Array } : {}),
     ...(typeof attributes.name === "string" && custom ? { name: attributes.name } : {}),
     ...(label === undefined ? {} : { label }),
+    ...(custom && attributes.destination === true ? { destination: true } : {}),
     ...(kind === "print" ? { print: printOptions(attributes) } : {}),
   };
 }
@@ -148,7 +149,10 @@ function lower(
         inputs: node.inputs,
         attributes: bind(node, constants, engine),
         outputs,
-        watchable: node.label !== undefined,
+        // A call's replies can be recorded, whether it has a label or not.
+        watchable:
+          node.label !== undefined ||
+          (node.op === "custom_call" && node.attributes.target === "call"),
       };
     });
     return { parameters: item.parameters, nodes, results: item.results };

@@ -4,21 +4,26 @@ import type { Site } from "./site.js";
 /**
  * Which sites a subscription is for. `label` is a glob (`*` any characters, `?` one, `\` takes the next as it
  * is) held against the label of a hook or print, or its name where it has no label; `probe` is one
- * against the label of any node. `"prints"` is for whoever shows a run's prints.
+ * against the label of any node. A list is for whatever one of its matches is for. `"prints"` is for whoever shows a
+ * run's prints, `"destinations"` for whoever passes on hooks that say who gets them, `"calls"` for whoever keeps the
+ * replies of its calls.
  */
 export type Match =
   | "all"
   | "prints"
+  | "destinations"
+  | "calls"
   | { readonly id: Uint8Array }
   | { readonly name: string }
   | { readonly label: string }
-  | { readonly probe: string };
+  | { readonly probe: string }
+  | readonly Match[];
 
 /** Tells whether a site is meant. */
 export type SiteTest = (site: Site) => boolean;
 
 const EXPECTED =
-  '"all", or one of { id: 16 bytes }, { name: text }, { label: glob }, { probe: glob }';
+  '"all", one of { id: 16 bytes }, { name: text }, { label: glob }, { probe: glob }, or a list of these';
 const LONGEST = 1024;
 
 /**
@@ -28,6 +33,12 @@ const LONGEST = 1024;
 export function siteTest(match: Match): SiteTest {
   if (match === "all") return isHook;
   if (match === "prints") return (site) => site.kind === "print";
+  if (match === "destinations") return (site) => site.destination === true;
+  if (match === "calls") return (site) => site.kind === "call";
+  if (Array.isArray(match)) {
+    const tests = match.map(siteTest);
+    return (site) => tests.some((test) => test(site));
+  }
   if (typeof match !== "object" || match === null || Object.keys(match).length !== 1) {
     throw bad(match);
   }

@@ -72,6 +72,7 @@ export class HookRouter {
   readonly #standing = new Map<SubscriptionId, Standing>();
   readonly #targets = new Map<SubscriptionId, Target>();
   readonly #callers = new Map<RunId, CallReceiver>();
+  #answering: CallReceiver | undefined;
   #gatherers: Gatherer[] = [];
 
   /** `hookBytes` is how much may be in flight to one subscription. */
@@ -157,6 +158,16 @@ export class HookRouter {
     this.#callers.set(run, receiver);
   }
 
+  /** Hands the `call` nodes of all runs to a receiver instead of their own; undefined ends that. */
+  answerAllCalls(receiver: CallReceiver | undefined): void {
+    this.#answering = receiver;
+  }
+
+  /** What can be watched in a program; nothing where it was unloaded. */
+  sites(program: ProgramId): Iterable<Site> {
+    return this.#programs.get(program)?.sites.values() ?? [];
+  }
+
   /** For whoever started a run: it has ended. */
   endRun(run: RunId): void {
     this.#callers.delete(run);
@@ -189,7 +200,7 @@ export class HookRouter {
   /** For the engine: a `call` node waits. */
   onCall(call: CallRecord): void {
     const site = this.#programs.get(call.program)?.sites.get(call.site);
-    const receiver = this.#callers.get(call.run);
+    const receiver = this.#answering ?? this.#callers.get(call.run);
     if (site !== undefined && receiver !== undefined) {
       receiver.onCall(call, site);
       return;

@@ -1,0 +1,148 @@
+import { crc32 } from "node:zlib";
+import { FileError } from "../files/error.js";
+import type { Site } from "../hooks/site.js";
+import type { TensorType } from "../tensor/dtype.js";
+import { byteLength } from "../tensor/dtype.js";
+
+/**
+ * The format of recordings, which docs/record.md describes: a signature, then records of a checked prefix, a
+ * header in JSON and a payload. It is written from front to back, so that it can be read up to its last whole
+ * record wherever its writer died.
+ */
+export const SIGNATURE = Buffer.from("DAVITREC", "latin1");
+/** The version of the format. */
+export const VERSION = 1;
+/** The bytes before a header. */
+export const PREFIX_BYTES = 24;
+/** The longest header: it holds a site's types or a loop path. */
+export const MAX_HEADER_BYTES = 1024 * 1024;
+
+const ALIGNMENT = 8;
+
+/** A place in a program that fired: its site, and how many of the same title come before it. */
+export interface Place {
+  readonly site: number;
+  readonly function: string;
+  readonly node: number;
+  readonly kind: Site["kind"];
+  readonly name?: string;
+  readonly label?: string;
+  readonly types: readonly TensorType[];
+  /** Sites of the program before this one that have the same title. */
+  readonly ordinal: number;
+}
+
+/** What a record says before its payload. */
+export type RecordHeader =
+  | readonly ["recording", version: number]
+  | readonly ["place", number: number, place: Place]
+  | readonly [
+      "event",
+      place: number,
+      run: number,
+      program: number,
+      seq: number,
+      path: readonly number[],
+    ]
+  | readonly ["end", events: number];
+
+/** A record's prefix, taken apart. */
+export interface Prefix {
+  readonly headerBytes: number;
+  readonly headerCrc: number;
+  readonly payloadBytes: number;
+  readonly payloadCrc: number;
+}
+
+/** What a place is called: the label, else the name, else what it is. */
+export function titleOf(place: Pick<Place, "kind" | "label" | "name">): string {
+  return place.label ?? place.name ?? `(${place.kind})`;
+}
+
+/** How many sites before each one have the same title, by site. */
+export function ordinals(sites: Iterable<Site>): Map<number, number> {
+  const counts = new Map<string, number>();
+  const found = new Map<number, number>();
+  for (const site of [...sites].sort((a, b) => a.site - b.site)) {
+    const title = titleOf(site);
+    const count = counts.get(title) ?? 0;
+    counts.set(title, count + 1);
+    found.set(site.site, count);
+  }
+  return found;
+}
+
+/** Where each value of these types lies in a payload, and how long that is. */
+export function layout(types: readonly TensorType[]): { offsets: number[]; length: number } {
+  let at = 0;
+  const offsets = types.map((type) => {
+    const offset = Math.ceil(at / ALIGNMENT) * ALIGNMENT;
+    at = offset + byteLength(type);
+    return offset;
+  });
+  return { offsets, length: at };
+}
+
+/** A record in parts, in the order in which they are written. */
+export function encodeRecord(header: RecordHeader, values: readonly Uint8Array[] = []): Buffer[] {
+  const text = Buffer.from(JSON.stringify(header));
+  const payload: Buffer[] = [];
+  let length = 0;
+  let crc = 0;
+  const add = (bytes: Uint8Array) => {
+    payload.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    length += bytes.length;
+    crc = crc32(bytes, crc);
+  };
+  for (const value of values) {
+    const gap = Math.ceil(length / ALIGNMENT) * ALIGNMENT - length;
+    if (gap > 0) add(new Uint8Array(gap));
+    add(value);
+  }
+  const prefix = Buffer.alloc(PREFIX_BYTES);
+  prefix.writeUInt32LE(text.length, 0);
+  prefix.writeUInt32LE(crc32(text), 4);
+  prefix.writeBigUInt64LE(BigInt(length), 8);
+  prefix.writeUInt32LE(crc, 16);
+  prefix.writeUInt32LE(crc32(prefix.subarray(0, 20)), 20);
+  return [prefix, text, ...payload];
+}
+
+/** Takes a prefix apart; `at` is where it lies in the file. */
+export function decodePrefix(bytes: Uint8Array, path: string, at: number): Prefix {
+  const prefix = Buffer.from(bytes.buffer, bytes.byteOffset, PREFIX_BYTES);
+  if (prefix.readUInt32LE(20) !== crc32(prefix.subarray(0, 20))) {
+    throw damaged(path, `the record at byte ${at} has a wrong checksum`, "a whole recording");
+  }
+  const headerBytes = prefix.readUInt32LE(0);
+  const payloadBytes = prefix.readBigUInt64LE(8);
+  if (headerBytes > MAX_HEADER_BYTES || payloadBytes > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw damaged(
+      path,
+      `the record at byte ${at} would have ${headerBytes} and ${payloadBytes} bytes`,
+      `a header of at most ${MAX_HEADER_BYTES}`,
+    );
+  }
+  return {
+    headerBytes,
+    headerCrc: prefix.readUInt32LE(4),
+    payloadBytes: Number(payloadBytes),
+    payloadCrc: prefix.readUInt32LE(16),
+  };
+}
+
+/** Refuses bytes that are not those that were written. */
+export function checkCrc(bytes: Uint8Array, crc: number, path: string, at: number): void {
+  if (crc32(bytes) !== crc) {
+    throw damaged(
+      path,
+      `${bytes.length} bytes at ${at} have a wrong checksum`,
+      "a whole recording",
+    );
+  }
+}
+
+/** The error for a recording that contradicts itself. */
+export function damaged(path: string, problem: string, expected: string): FileError {
+  return new FileError("file_malformed", path, problem, expected);
+}

@@ -1,0 +1,123 @@
+import type { Engine } from "../engine/engine.js";
+import { guarded } from "../engine/error.js";
+import type { HookEvent } from "../hooks/event.js";
+import { type Match, siteTest } from "../hooks/match.js";
+import type { Watch } from "../hooks/router.js";
+import type { Site } from "../hooks/site.js";
+import type { ProgramId } from "../native.js";
+import { ordinals, type Place, VERSION } from "./format.js";
+import { RecordWriter } from "./writer.js";
+
+/** What is recorded, and where. */
+export interface RecordOptions {
+  /** The file; it is written anew. */
+  readonly path: string;
+  /** Which hooks and probes. Default `"all"`: every hook and print. Replies of calls are always recorded. */
+  readonly match?: Match;
+}
+
+/** A recording under way. */
+export interface Recording {
+  readonly path: string;
+  /** Events written so far. */
+  readonly events: number;
+  /**
+   * Ends the recording and waits until the file is whole.
+   * @throws FileError where it could not be written
+   */
+  close(): Promise<void>;
+}
+
+/**
+ * Keeps every value of hooks and probes, of all programs and runs of an engine, in a file, together with the replies of
+ * `call` nodes. Runs go no faster than the disk; nothing is left out. Whatever was written can be read, also
+ * when this process dies.
+ *
+ * @example
+ * ```ts
+ * const recording = record(engine, { path: "good.rec", match: { probe: "encoder.3.*" } });
+ * await f(x);
+ * await recording.close();
+ * ```
+ * @throws FileError where the file cannot be made; DavitError `bad_match`
+ */
+export function record(engine: Engine, options: RecordOptions): Recording {
+  return new EngineRecording(engine, options);
+}
+
+class EngineRecording implements Recording {
+  events = 0;
+  readonly path: string;
+  readonly #engine: Engine;
+  readonly #writer: RecordWriter;
+  readonly #watch: Watch;
+  readonly #places = new Map<ProgramId, ProgramPlaces>();
+  #count = 0;
+  #closed: Promise<void> | undefined;
+
+  constructor(engine: Engine, { path, match = "all" }: RecordOptions) {
+    this.path = path;
+    this.#engine = engine;
+    const wanted: Match = [match, "calls"];
+    // A wrong match is told before the file is emptied.
+    guarded(() => siteTest(wanted));
+    this.#writer = new RecordWriter(path);
+    this.#writer.write(["recording", VERSION]);
+    this.#watch = engine.hooks.subscribe(wanted, {}, (event) => this.#write(event));
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#end();
+    return this.#closed;
+  }
+
+  async #end(): Promise<void> {
+    this.#watch.close();
+    this.#writer.write(["end", this.events]);
+    await this.#writer.close();
+  }
+
+  /** While the promise that this gives is pending, the event counts as in flight, and the run waits. */
+  #write({ site, run, program, seq, path, values }: HookEvent): unknown {
+    const place = this.#place(program, site);
+    this.events++;
+    return this.#writer.write(
+      ["event", place, run, program, seq, path],
+      values as readonly Uint8Array[],
+    );
+  }
+
+  /** The number of a site's place, which is written before its first event. */
+  #place(program: ProgramId, site: Site): number {
+    let places = this.#places.get(program);
+    if (places === undefined) {
+      places = { numbers: new Map(), ordinals: ordinals(this.#engine.hooks.sites(program)) };
+      this.#places.set(program, places);
+    }
+    const known = places.numbers.get(site.site);
+    if (known !== undefined) return known;
+    const number = this.#count++;
+    places.numbers.set(site.site, number);
+    this.#writer.write(["place", number, toPlace(site, places.ordinals.get(site.site) ?? 0)]);
+    return number;
+  }
+}
+
+interface ProgramPlaces {
+  readonly numbers: Map<number, number>;
+  readonly ordinals: ReadonlyMap<number, number>;
+}
+
+function toPlace(site: Site, ordinal: number): Place {
+  const { function: name, node, kind, types } = site;
+  return {
+    site: site.site,
+    function: name,
+    node,
+    kind,
+    ...(site.name === undefined ? {} : { name: site.name }),
+    ...(site.label === undefined ? {} : { label: site.label }),
+    types,
+    ordinal,
+  };
+}

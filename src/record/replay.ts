@@ -1,0 +1,134 @@
+import type { Engine } from "../engine/engine.js";
+import { DavitError, toDavitError } from "../engine/error.js";
+import type { CallRecord } from "../hooks/event.js";
+import type { CallReceiver } from "../hooks/router.js";
+import type { Site } from "../hooks/site.js";
+import type { ProgramId, RunId } from "../native.js";
+import { formatType, sameType, type TensorType } from "../tensor/dtype.js";
+import { runsOf } from "./align.js";
+import { ordinals, titleOf } from "./format.js";
+import { type RecordedEvent, RecordingFile } from "./reader.js";
+
+/** Recorded replies that take the place of handlers. */
+export interface Replay {
+  /** Calls answered so far. */
+  readonly answered: number;
+  /** Gives the calls back to their handlers. */
+  close(): Promise<void>;
+}
+
+/**
+ * Answers every `call` node of an engine's runs with what was recorded, instead of asking a handler: the first run
+ * that calls gets the replies of the first recorded run that called, and so on; in a run a reply is found by label
+ * or name and loop path. A call that was not recorded fails its run with `replay_missing`.
+ * @throws FileError where the recording cannot be read
+ */
+export async function replay(engine: Engine, path: string): Promise<Replay> {
+  const file = await RecordingFile.open(path);
+  const replies = new Replies(engine, file);
+  engine.hooks.answerAllCalls(replies);
+  return replies;
+}
+
+class Replies implements Replay, CallReceiver {
+  answered = 0;
+  readonly #engine: Engine;
+  readonly #file: RecordingFile;
+  /** The replies of each recorded run, by their key. */
+  readonly #recorded: Map<string, RecordedEvent[]>[];
+  /** The live runs that called, in the order in which they began to. */
+  readonly #runs = new Map<RunId, number>();
+  readonly #ordinals = new Map<ProgramId, Map<number, number>>();
+  #reading: Promise<unknown> = Promise.resolve();
+
+  constructor(engine: Engine, file: RecordingFile) {
+    this.#engine = engine;
+    this.#file = file;
+    const calls = file.events.filter(({ place }) => place.kind === "call");
+    this.#recorded = runsOf(calls).map((events) => {
+      const replies = new Map<string, RecordedEvent[]>();
+      for (const event of events) {
+        const { place } = event;
+        const key = keyOf(titleOf(place), place.ordinal, event.path);
+        replies.set(key, [...(replies.get(key) ?? []), event]);
+      }
+      return replies;
+    });
+  }
+
+  onCall(call: CallRecord, site: Site): void {
+    const { native } = this.#engine;
+    for (const value of call.values) native.free(value);
+    // One after the other: the file has one window.
+    this.#reading = this.#reading.then(() => this.#answer(call, site));
+  }
+
+  async close(): Promise<void> {
+    this.#engine.hooks.answerAllCalls(undefined);
+    await this.#reading;
+    await this.#file.close();
+  }
+
+  async #answer({ run, call, program, path }: CallRecord, site: Site): Promise<void> {
+    const { native } = this.#engine;
+    try {
+      const values = site.types.length === 0 ? [] : await this.#values(run, program, path, site);
+      const tensors = values.map(({ type, bytes }) => native.put(type, bytes));
+      native.reply(run, call, tensors);
+      for (const tensor of tensors) native.free(tensor);
+      this.answered++;
+    } catch (error) {
+      const { code = "internal", message } = toDavitError(error) as DavitError;
+      native.replyError(run, call, code, message);
+    }
+  }
+
+  async #values(run: RunId, program: ProgramId, path: readonly number[], site: Site) {
+    const number = this.#number(run);
+    const ordinal = this.#ordinalsOf(program).get(site.site) ?? 0;
+    const title = titleOf(site);
+    const event = this.#recorded[number]?.get(keyOf(title, ordinal, path))?.shift();
+    const loop = path.length === 0 ? "" : ` [${path.join(", ")}]`;
+    const what = `the call "${title}"${loop}`;
+    if (event === undefined) {
+      throw new DavitError(
+        "replay_missing",
+        `${this.#file.path} has no reply for ${what} in run ${number + 1} of ${this.#recorded.length}${this.#file.complete ? "" : "; it was not closed"}`,
+      );
+    }
+    const values = await this.#file.values(event);
+    const types = values.map(({ type }) => type);
+    const fits =
+      types.length === site.types.length &&
+      types.every((type, index) => sameType(type, site.types[index] as TensorType));
+    if (!fits) {
+      const list = (items: readonly TensorType[]) => items.map(formatType).join(", ");
+      throw new DavitError(
+        "reply_mismatch",
+        `${this.#file.path} has (${list(types)}) for ${what}; expected (${list(site.types)})`,
+      );
+    }
+    return values;
+  }
+
+  #number(run: RunId): number {
+    const known = this.#runs.get(run);
+    if (known !== undefined) return known;
+    const number = this.#runs.size;
+    this.#runs.set(run, number);
+    return number;
+  }
+
+  #ordinalsOf(program: ProgramId): Map<number, number> {
+    let found = this.#ordinals.get(program);
+    if (found === undefined) {
+      found = ordinals(this.#engine.hooks.sites(program));
+      this.#ordinals.set(program, found);
+    }
+    return found;
+  }
+}
+
+function keyOf(title: string, ordinal: number, path: readonly number[]): string {
+  return JSON.stringify([title, ordinal, path]);
+}
