@@ -109,7 +109,10 @@ function inferOp(
     if (error instanceof GraphError) throw error.within(details);
     if (error instanceof Error && typeof (error as { code?: unknown }).code === "string") {
       const { code } = error as Error & { code: string };
-      throw new GraphError(code, error.message, { ...details, cause: error });
+      throw new GraphError(code === "mlx" ? "op_refused" : code, error.message, {
+        ...details,
+        cause: error,
+      });
     }
     throw error;
   }
@@ -128,9 +131,19 @@ function inferStructural(
     return [{ dtype, shape: shape.map(Number) }];
   }
   if (node.op === "custom_call") {
+    if (attributes.destination === true) checkDestination(operands, details);
     return attributes.target === "call" ? (attributes.results as readonly TensorType[]) : operands;
   }
   return checkControlFlow(node, operands, signature, details);
+}
+
+function checkDestination(operands: readonly TensorType[], details: GraphErrorDetails): void {
+  const type = operands[operands.length - 1] as TensorType;
+  if (type.dtype === "uint8" && type.shape.length === 1) return;
+  throw new GraphError("type_mismatch", `the destination is ${formatType(type)}`, {
+    ...details,
+    expected: "a uint8 vector",
+  });
 }
 
 function checkSize(

@@ -1,5 +1,5 @@
 import { GraphError } from "../graph/error.js";
-import { formatType, sameType, type TensorType } from "../tensor/dtype.js";
+import { formatType, type TensorType } from "../tensor/dtype.js";
 import type { Scalar, TypedArray } from "../tensor/values.js";
 import { type Captured, currentTrace, type FunctionBuilder, type TraceContext } from "./builder.js";
 import { type Operand, toTraced } from "./operand.js";
@@ -55,14 +55,17 @@ export function checkSame(
   what: string,
   given: readonly Traced[],
   wanted: readonly TensorType[],
-  structure?: readonly [string, string],
+  [structure, wantedStructure]: readonly [string, string],
 ): void {
   const list = (types: readonly TensorType[]) => `(${types.map(formatType).join(", ")})`;
-  const types = given.map((value) => value.type);
-  const same =
-    types.length === wanted.length && types.every((t, i) => sameType(t, wanted[i] as TensorType));
-  if (same && (structure === undefined || structure[0] === structure[1])) return;
-  throw new GraphError("types_differ", `${what} gives ${list(types)}`, { expected: list(wanted) });
+  const found = list(given.map((value) => value.type));
+  const expected = list(wanted);
+  if (found !== expected) {
+    throw new GraphError("types_differ", `${what} ${found}`, { expected });
+  }
+  if (structure !== wantedStructure) {
+    throw new GraphError("types_differ", `${what} ${structure}`, { expected: wantedStructure });
+  }
 }
 
 function scalar(value: Traced, dtype: "bool" | "integer", what: string): void {
@@ -113,7 +116,7 @@ function branches(
   const [first] = functions as [SubFunction];
   const types = first.results.map((result) => result.type);
   for (const other of functions.slice(1)) {
-    checkSame("a branch", other.results, types, [other.tree.structure, first.tree.structure]);
+    checkSame("a branch gives", other.results, types, [other.tree.structure, first.tree.structure]);
   }
   const captures = sharedCaptures(functions);
   finish(trace, functions, captures);
@@ -171,7 +174,7 @@ export function whileLoop<State extends OperandTree>(
   const next = subFunction(trace, `${builder.name}.while_body`, types, (parameters) =>
     body(state(parameters)),
   );
-  checkSame("the body", next.results, types, [next.tree.structure, tree.structure]);
+  checkSame("the body gives", next.results, types, [next.tree.structure, tree.structure]);
   const captures = sharedCaptures([test, next]);
   finish(trace, [test, next], captures);
   const attributes = { predicate: test.builder.index, body: next.builder.index };
@@ -197,7 +200,7 @@ export function repeat<State extends OperandTree>(
       parameters[0] as Traced,
     ),
   );
-  checkSame("the body", next.results, types, [next.tree.structure, tree.structure]);
+  checkSame("the body gives", next.results, types, [next.tree.structure, tree.structure]);
   const captures = sharedCaptures([next]);
   finish(trace, [next], captures);
   const known = typeof count === "number";

@@ -1,9 +1,10 @@
+import { GraphError } from "../graph/error.js";
 import type { Attributes } from "../graph/graph.js";
 import { OPS, type OpName } from "../graph/ops/index.js";
 import type { AttributeKind, AttributeSpec, OpSpec } from "../graph/ops/spec.js";
 import type { Dtype, TensorType } from "../tensor/dtype.js";
 import { currentTrace } from "./builder.js";
-import { type Operand, operandType, toTraced } from "./operand.js";
+import { isCaptured, type Operand, operandType, toTraced } from "./operand.js";
 import type { Traced } from "./traced.js";
 import { isPlainObject } from "./tree.js";
 
@@ -84,48 +85,57 @@ type Modules = {
 /** Every op of the table by MLX's name, as a function for traced code: `mx.add(a, b)`, `mx.fast.rms_norm(…)`. */
 export type Mx = Plain & Modules;
 
+/** The arguments of a function of `mx`: operands with their names, and attributes. */
+interface Call {
+  readonly operands: readonly { readonly name: string; readonly value: Operand | null }[];
+  readonly attributes: Attributes;
+}
+
+function readCall(spec: OpSpec, args: readonly unknown[]): Call {
+  const given = [...args];
+  const last = given.at(-1);
+  const attributes = isPlainObject(last) && !isCaptured(last) ? (given.pop() as Attributes) : {};
+  if (given.length > spec.operands.length) {
+    const names = spec.operands.length === 0 ? "none" : spec.operands.join(", ");
+    throw new GraphError("arity", `${given.length} operands were given`, { expected: names });
+  }
+  const operands = spec.operands.flatMap((name, index) => {
+    const value = (given[index] ?? null) as Operand | null;
+    if (name.startsWith("...")) return readList(name.slice(3), value);
+    if (value === null && !name.endsWith("?")) {
+      throw new GraphError("arity", `operand "${name}" is missing`);
+    }
+    return [{ name: name.replace("?", ""), value }];
+  });
+  while (operands.at(-1)?.value === null) operands.pop();
+  const present = Object.entries(attributes).filter(([, value]) => value !== undefined);
+  return { operands, attributes: Object.fromEntries(present) };
+}
+
+function readList(name: string, value: unknown): { name: string; value: Operand }[] {
+  if (value === null) return [];
+  if (Array.isArray(value)) return value.map((item) => ({ name, value: item as Operand }));
+  throw new GraphError("operand_invalid", `operand "${name}" is no list`, {
+    expected: "a list of operands",
+  });
+}
+
 function makeFunction(op: OpName, spec: OpSpec) {
   return (...args: unknown[]): Traced | Traced[] => {
-    const trace = currentTrace(`mx.${op}`);
-    const rest = [...args];
-    const attributes =
-      isPlainObject(rest.at(-1)) && !operandType(rest.at(-1) as Operand)
-        ? (rest.pop() as Attributes)
-        : {};
-    const names: string[] = [];
-    const operands: (Operand | null)[] = [];
-    spec.operands.forEach((name, index) => {
-      const variadic = name.startsWith("...");
-      const given = variadic
-        ? ((rest[index] ?? []) as Operand[])
-        : [(rest[index] ?? null) as Operand];
-      for (const operand of given) {
-        names.push(name.replace(/^\.\.\.|\?$/g, ""));
-        operands.push(operand);
-      }
-    });
-    if (rest.length > spec.operands.length) {
-      throw new TypeError(
-        `mx.${op} takes ${spec.operands.length} operands (${spec.operands.join(", ")}), not ${rest.length}`,
+    const { builder } = currentTrace(`mx.${op}`);
+    try {
+      const { operands, attributes } = readCall(spec, args);
+      const types = operands.map(({ value }) => operandType(value));
+      const beside = types.find((type) => type !== undefined)?.dtype;
+      const inputs = operands.map(({ name, value }) =>
+        value === null ? null : toTraced(builder, value, name, beside),
       );
+      const outputs = builder.call(op, inputs, attributes);
+      return spec.outputs === undefined || spec.outputs === 1 ? (outputs[0] as Traced) : outputs;
+    } catch (error) {
+      if (!(error instanceof GraphError)) throw error;
+      throw error.within({ op, label: builder.context.labelFor(op) });
     }
-    const missing = operands.findIndex(
-      (operand, index) => operand === null && !spec.operands[index]?.endsWith("?"),
-    );
-    if (missing >= 0) {
-      throw new TypeError(`mx.${op}: operand "${names[missing]}" is missing`);
-    }
-    while (operands.at(-1) === null) operands.pop();
-    const beside = operands.map(operandType).find((type) => type !== undefined)?.dtype;
-    const { builder } = trace;
-    const inputs = operands.map((operand, index) =>
-      operand === null ? null : toTraced(builder, operand, names[index] as string, beside),
-    );
-    const present = Object.fromEntries(
-      Object.entries(attributes).filter(([, value]) => value !== undefined),
-    );
-    const outputs = builder.call(op, inputs, present);
-    return spec.outputs === undefined || spec.outputs === 1 ? (outputs[0] as Traced) : outputs;
   };
 }
 

@@ -1,5 +1,7 @@
+import { GraphError } from "../graph/error.js";
 import type { ValueId } from "../native.js";
 import type { Dtype, TensorType } from "../tensor/dtype.js";
+import { TensorError } from "../tensor/error.js";
 import { type TensorLike, typeOfValue } from "../tensor/values.js";
 import type { Captured, FunctionBuilder } from "./builder.js";
 import { Traced } from "./traced.js";
@@ -14,7 +16,7 @@ export function isCaptured(value: unknown): value is Captured {
 }
 
 /** The type of an operand that has one before it is used; undefined for what takes the type of others. */
-export function operandType(operand: Operand | null): TensorType | undefined {
+export function operandType(operand: unknown): TensorType | undefined {
   if (operand instanceof Traced || isCaptured(operand)) return operand.type;
   return undefined;
 }
@@ -35,7 +37,17 @@ export function toTraced(
   if (operand instanceof Traced) return builder.use(operand);
   if (isCaptured(operand)) return builder.captured(operand);
   const dtype = POSITIONS.test(name) ? "int32" : weakDtype(operand, beside);
-  return builder.constant(operand, typeOfValue(operand, dtype));
+  try {
+    return builder.constant(operand, typeOfValue(operand, dtype));
+  } catch (error) {
+    if (!(error instanceof TensorError)) throw error;
+    const list = Array.isArray(operand) && operand.some((item) => operandType(item) !== undefined);
+    throw new GraphError(
+      "operand_invalid",
+      `${name === "" ? "a value" : `operand "${name}"`}: ${list ? "a list of tensors" : error.message}`,
+      { expected: `a traced value, a tensor or numbers${list ? "; mx.stack joins tensors" : ""}` },
+    );
+  }
 }
 
 const INTEGER = /^u?int/;

@@ -4,7 +4,7 @@ export type Tree<Leaf> = Leaf | readonly Tree<Leaf>[] | { readonly [key: string]
 /** A tree taken apart: its leaves in order, and what puts leaves like them together again. */
 export interface Flat<Leaf> {
   readonly leaves: Leaf[];
-  /** The structure as text: equal for trees of the same shape. */
+  /** The structure as text, such as `{"a": *, "b": [*, *]}`: equal for trees of the same shape. */
   readonly structure: string;
   /** A tree of the same shape with other leaves. */
   rebuild<Other>(leaves: readonly Other[]): Tree<Other>;
@@ -23,7 +23,7 @@ export function flatten<Leaf>(tree: Tree<Leaf>): Flat<Leaf> {
   const shape = visit(tree, leaves);
   return {
     leaves,
-    structure: JSON.stringify(shape),
+    structure: show(shape),
     rebuild<Other>(others: readonly Other[]) {
       let next = 0;
       return build(shape, () => others[next++] as Other);
@@ -42,6 +42,12 @@ function visit<Leaf>(tree: Tree<Leaf>, leaves: Leaf[]): Shape {
   }
   leaves.push(tree as Leaf);
   return 0;
+}
+
+function show(shape: Shape): string {
+  if (shape === 0) return "*";
+  if ("a" in shape) return `[${shape.a.map(show).join(", ")}]`;
+  return `{${shape.o.map(([key, item]) => `${JSON.stringify(key)}: ${show(item)}`).join(", ")}}`;
 }
 
 function build<Leaf>(shape: Shape, next: () => Leaf): Tree<Leaf> {

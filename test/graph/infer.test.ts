@@ -257,3 +257,102 @@ describe("refuses", () => {
     expect(thrown(() => inferGraph(value, { inferTypes, limits })).code).toBe("too_large");
   });
 });
+
+describe("derivatives", () => {
+  // (x: f32[2], i: int32[], y: f16[]) -> (x, sum x)
+  const f = fn(["float32[2]", "int32[]", "float16[]"], [node("sum", [0])], [0, 3], "f");
+  const main = (op: string, inputs: string[], wrt: number[] | undefined, outputs: number) =>
+    graph(
+      fn(
+        inputs,
+        [
+          node(
+            op,
+            inputs.map((_type, index) => index),
+            wrt === undefined ? { function: 1 } : { function: 1, wrt },
+            { outputs },
+          ),
+        ],
+        [],
+        "main",
+      ),
+      f,
+    );
+  const operands = ["float32[2]", "int32[]", "float16[]"];
+  const made = (value: Graph, from: number) => infer(value)[0]?.values.slice(from).map(formatType);
+
+  it("have the types of what they belong to", () => {
+    const cotangents = ["float32[2]", "float32[]"];
+    expect(made(main("vjp", [...operands, ...cotangents], [2, 0], 4), 5)).toEqual([
+      "float32[2]",
+      "float32[]",
+      "float16[]",
+      "float32[2]",
+    ]);
+    expect(made(main("jvp", [...operands, "float32[2]"], [0], 4), 4)).toEqual([
+      "float32[2]",
+      "float32[]",
+      "float32[2]",
+      "float32[]",
+    ]);
+  });
+
+  it.each<[string, Graph, string, RegExp]>([
+    [
+      "by integers",
+      main("vjp", [...operands, "float32[2]", "float32[]"], [1], 3),
+      "not_differentiable",
+      /argument 1 is int32\[\]; expected a floating or complex type \[op vjp/,
+    ],
+    [
+      "by all arguments where one is an integer",
+      main("jvp", operands, undefined, 4),
+      "not_differentiable",
+      /argument 1 is int32\[\]/,
+    ],
+    [
+      "of integers",
+      graph(
+        fn(["int32[]"], [node("vjp", [0, 0], { function: 1, wrt: [] })]),
+        fn(["int32[]"], [], [0]),
+      ),
+      "not_differentiable",
+      /result 0 is int32\[\]/,
+    ],
+    [
+      "by an argument that there is not",
+      main("vjp", [...operands, "float32[2]", "float32[]"], [3], 3),
+      "attribute_invalid",
+      /"wrt" is \[3\]; expected different numbers below 3/,
+    ],
+    [
+      "by an argument twice",
+      main("vjp", [...operands, "float32[2]", "float32[]"], [0, 0], 4),
+      "attribute_invalid",
+      /"wrt" is \[0, 0\]/,
+    ],
+    [
+      "with other cotangents than results",
+      main("vjp", [...operands, "float32[]", "float32[]"], [0], 3),
+      "type_mismatch",
+      /the cotangents are \(float32\[\], float32\[\]\); expected \(float32\[2\], float32\[\]\)/,
+    ],
+    [
+      "with too few tangents",
+      main("jvp", operands, [0], 4),
+      "type_mismatch",
+      /the tangents are \(\); expected \(float32\[2\]\)/,
+    ],
+    [
+      "with other arguments",
+      main("jvp", ["float32[3]", "int32[]", "float16[]", "float32[2]"], [0], 4),
+      "type_mismatch",
+      /the arguments are \(float32\[3\]/,
+    ],
+    ["with another number of outputs", main("jvp", operands, [], 3), "output_count", /expected 4/],
+  ])("refuses derivatives %s", (_name, value, code, message) => {
+    const error = thrown(() => infer(value));
+    expect(error.message).toMatch(message);
+    expect(error.code).toBe(code);
+  });
+});

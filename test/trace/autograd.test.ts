@@ -58,7 +58,11 @@ describe("grad", () => {
 
   it("of grad", async () => {
     const cube = (x: Traced) => mx.power(x, 3);
-    const f = engine.jit((x: Traced) => [grad(cube)(x), grad(grad(cube))(x), grad(grad(grad(cube)))(x)]);
+    const f = engine.jit((x: Traced) => [
+      grad(cube)(x),
+      grad(grad(cube))(x),
+      grad(grad(grad(cube)))(x),
+    ]);
     const values = await Promise.all((await f(2)).map((t) => t.toArray()));
     expect(values).toEqual([12, 12, 6]);
   });
