@@ -149,7 +149,7 @@ export const LINALG = {
   ),
   "linalg.cholesky_inv": triangular("The inverse of a matrix, from its Cholesky factor."),
   "linalg.lu": {
-    doc: "The LU factorization: the rows' order, L and U, so that `L @ U` are the rows in that order.",
+    doc: "The LU factorization P, L and U: row i of the matrix is row P[i] of `L @ U`.",
     operands: ["a"],
     attributes: {},
     outputs: 3,
@@ -175,10 +175,10 @@ export const LINALG = {
     guard: solveGuard,
   },
   "linalg.eig": {
-    ...square("Eigenvalues and eigenvectors, complex."),
+    ...square("Eigenvalues and eigenvectors, complex; NaN fails the run."),
     outputs: 2,
   },
-  "linalg.eigvals": square("Eigenvalues, complex."),
+  "linalg.eigvals": square("Eigenvalues, complex; NaN fails the run."),
   "linalg.eigh": {
     doc: "Eigenvalues, ascending, and eigenvectors of a symmetric or Hermitian matrix.",
     operands: ["a"],

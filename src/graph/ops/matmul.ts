@@ -92,7 +92,7 @@ function segmentedGuard(call: OpCall): void {
 function hadamardGuard(call: OpCall): void {
   const type = input(call, 0);
   const size = type.shape.at(-1) ?? 1;
-  const fits = size > 0 && [1, 12, 20, 28].some((m) => Number.isInteger(Math.log2(size / m)));
+  const fits = [1, 12, 20, 28].some((m) => size >= m && Number.isInteger(Math.log2(size / m)));
   if (!fits || type.shape.includes(0)) {
     refuse(
       call,

@@ -1,11 +1,10 @@
-import { spawn } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import type { Attributes } from "../../../src/graph/graph.js";
 import { checkCall } from "../../../src/graph/ops/index.js";
 import type { Dtype, TensorType } from "../../../src/tensor/dtype.js";
 import { decode, kindOf, tensor } from "../../support/data.js";
+import { describeFatal, type Fatal } from "../../support/fatal.js";
 import { codeOf } from "../../support/op-cases.js";
-import { pythonWithMlx } from "../../support/reference.js";
 import { runOp } from "../../support/run-op.js";
 import { INTEGERS } from "./cases/common.js";
 
@@ -202,15 +201,6 @@ describe("reducing nothing", () => {
   });
 });
 
-/** A call that ends a process which does not guard it, and ours that is like it. */
-interface Fatal {
-  readonly title: string;
-  readonly python: string;
-  readonly ours: () => Promise<unknown>;
-  /** How ours fails; absent where it has a result. */
-  readonly code?: string;
-}
-
 const FATAL: readonly Fatal[] = [
   {
     title: "the least integer divided by -1",
@@ -251,21 +241,4 @@ const FATAL: readonly Fatal[] = [
   },
 ];
 
-describe("what ends a process that does not guard it", () => {
-  it.each(FATAL)("$title", async ({ python, ours, code }) => {
-    expect(await signalOf(python)).toMatch(/^SIG(SEGV|FPE|BUS|ABRT)$/);
-    if (code === undefined) await ours();
-    else await expect(ours()).rejects.toMatchObject({ code });
-  });
-});
-
-/** The signal that ends a Python which evaluates an expression of MLX, if one does. */
-async function signalOf(expression: string): Promise<string | undefined> {
-  const { command, env } = pythonWithMlx();
-  const script = `import mlx.core as mx; mx.set_default_device(mx.cpu); mx.eval(${expression})`;
-  const child = spawn(command, ["-c", script], { env, stdio: "ignore" });
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("exit", (_code, signal) => resolve(signal ?? undefined));
-  });
-}
+describeFatal(FATAL);
