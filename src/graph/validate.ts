@@ -234,10 +234,11 @@ function checkConstant(
 }
 
 function checkCustomCall(node: GraphNode, details: GraphErrorDetails): void {
-  const { target, id, results, precision, limit } = node.attributes as {
+  const { target, id, results, destination, precision, limit } = node.attributes as {
     target: string;
     id: Uint8Array;
     results?: unknown;
+    destination?: boolean;
     precision?: number;
     limit?: number;
   };
@@ -247,6 +248,13 @@ function checkCustomCall(node: GraphNode, details: GraphErrorDetails): void {
   if (id.length !== 16) wrong(`the id has ${id.length} bytes`, "16");
   if (target === "call" && results === undefined) wrong("a call has no result types", "results");
   if (target !== "call" && results !== undefined) wrong(`a ${target} has result types`, "none");
+  if (destination === true) {
+    if (target !== "hook") wrong(`a ${target} has a destination`, "it on a hook only");
+    if (node.inputs.length < 2) {
+      const count = node.inputs.length;
+      wrong(`a hook with a destination has ${count} operands`, "values, then the destination");
+    }
+  }
   for (const [name, value] of Object.entries({ precision, limit })) {
     if (value === undefined) continue;
     if (target !== "print") wrong(`a ${target} has "${name}"`, "it on a print only");

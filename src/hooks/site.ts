@@ -14,6 +14,8 @@ export interface Site {
   readonly id?: Uint8Array;
   readonly name?: string;
   readonly label?: string;
+  /** The last value says who gets the others, in a form that the client knows. */
+  readonly destination?: true;
   /** How a print is rendered, where it says so. */
   readonly print?: { readonly precision?: number; readonly limit?: number };
   /** The types of its values. */

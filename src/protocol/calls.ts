@@ -4,7 +4,7 @@ import type { Site } from "../hooks/site.js";
 import type { ValueId } from "../native.js";
 import { byteLength, formatType, sameType, type TensorType } from "../tensor/dtype.js";
 import { ProtocolError } from "./error.js";
-import type { RunHooks, SessionHooks } from "./hooks.js";
+import type { SessionHooks } from "./hooks.js";
 import type { Operand, Reply, ReplyError } from "./messages.js";
 import type { Sender } from "./sender.js";
 import type { SessionTensors, Tensor } from "./tensors.js";
@@ -14,7 +14,6 @@ import { wireError, wireType } from "./wire.js";
 export interface Caller {
   readonly request: number;
   readonly run: Run | undefined;
-  readonly hooks: RunHooks | undefined;
   /** Those that wait for a reply, by their number. */
   readonly calls: Map<number, Site>;
 }
@@ -48,13 +47,12 @@ export class SessionCalls {
       const attachments = call.values.map((value) => new Uint8Array(native.read(value)));
       // Hooks that fired before the call come before it.
       hooks.flush();
-      const index = caller.hooks?.stream.declare(call.program, site);
       caller.calls.set(call.call, site);
       const values = types.map((type, position) => [wireType(type), position]);
       const results = site.types.map(wireType);
       sender.send(
         caller.request,
-        ["call", call.call, index, call.seq, call.path, values, results],
+        ["call", call.call, site.site, call.seq, call.path, values, results],
         attachments,
       );
     } catch (error) {

@@ -11,6 +11,8 @@ const INLINE_BYTES = 4096;
 /** A frame of events is sent when it holds so many, or so many bytes. */
 const BATCH_EVENTS = 64;
 const BATCH_BYTES = 256 * 1024;
+/** Bytes of a message's head: two arrays and a word. */
+const START = 11;
 
 /** What a stream needs of its session. */
 export interface StreamHost {
@@ -24,11 +26,17 @@ export interface StreamHost {
   gather(stream: EventStream): void;
 }
 
-/** The events of one subscription, or of one run, on their way to the client: declares sites, and sends in batches. */
+/** Memory for messages, used again: a run's stream lives shortly, and most have one message. */
+const free: Packer[] = [];
+const MOST_FREE = 8;
+
+/**
+ * The events of one subscription, or of one run, on their way to the client, in batches. A subscription's stream
+ * declares sites before their first event; a run's uses the numbers that its client knows from `load`.
+ */
 export class EventStream implements Watcher {
   watch: Watch | undefined;
-  readonly #packer = new Packer(1024);
-  readonly #start: number;
+  #packer: Packer | undefined;
   #count = 0;
   #attachments: Uint8Array[] = [];
   #attached = 0;
@@ -40,36 +48,32 @@ export class EventStream implements Watcher {
     /** The request number of the subscription or run. */
     readonly request: number,
     private readonly host: StreamHost,
-    /** The event's `subscription` for each of a run's requests; a subscription's own is 0. */
-    private readonly numbers: readonly number[] = [0],
-  ) {
-    this.#packer.array(2);
-    this.#packer.ascii("events");
-    // The head of the longest array there may be; its count is set when the frame is sent.
-    this.#packer.array(0xffff);
-    this.#start = this.#packer.length;
-  }
+    /** For a run's stream: the event's `subscription` for each of the run's requests. */
+    private readonly numbers?: readonly number[],
+  ) {}
 
   onEvent(event: EventRecord, site: Site, index: number): void {
-    const at = this.declare(event.program, site);
-    if (this.#count === 0) this.host.gather(this);
+    const { numbers } = this;
+    const at = numbers === undefined ? this.#declare(event.program, site) : site.site;
+    if (this.#packer === undefined) this.host.gather(this);
+    this.#packer ??= takePacker();
     const packer = this.#packer;
     packer.array(7);
     packer.integer(at);
-    packer.integer(this.numbers[index] as number);
-    packer.integer(this.host.runNumber(event.run));
+    packer.integer(numbers === undefined ? 0 : (numbers[index] as number));
+    packer.integer(numbers === undefined ? this.host.runNumber(event.run) : this.request);
     packer.integer(event.seq);
     packer.array(event.path.length);
     for (const iteration of event.path) packer.integer(iteration);
     packer.integer(event.dropped);
     packer.array(event.values.length);
-    for (const value of event.values) this.#value(value);
+    for (const value of event.values) this.#value(packer, value);
     this.#count++;
     if (this.#count >= BATCH_EVENTS || packer.length + this.#attached >= BATCH_BYTES) this.flush();
   }
 
   /** The index of a site in this stream; tells the client of it the first time. */
-  declare(program: ProgramId, site: Site): number {
+  #declare(program: ProgramId, site: Site): number {
     let sites = this.#declared.get(program);
     if (sites === undefined) {
       sites = new Map();
@@ -86,18 +90,18 @@ export class EventStream implements Watcher {
 
   /** Sends what was gathered. */
   flush(): void {
-    if (this.#count === 0) return;
-    this.#packer.patch16(this.#start - 2, this.#count);
+    if (this.#packer === undefined) return;
+    this.#packer.patch16(START - 2, this.#count);
     this.host.sender.sendEncoded(this.request, this.#packer.bytes, this.#attachments);
-    this.#packer.truncate(this.#start);
+    if (free.length < MOST_FREE) free.push(this.#packer);
+    this.#packer = undefined;
     this.#count = 0;
     this.#attachments = [];
     this.#attached = 0;
   }
 
-  #value(value: HookValue): void {
-    const packer = this.#packer;
-    if (!(value instanceof Uint8Array)) this.#summary(value);
+  #value(packer: Packer, value: HookValue): void {
+    if (!(value instanceof Uint8Array)) packSummary(packer, value);
     else if (value.length <= INLINE_BYTES) packer.binary(value);
     else {
       packer.array(2);
@@ -113,26 +117,36 @@ export class EventStream implements Watcher {
       this.#attached += value.length;
     }
   }
+}
 
-  #summary(summary: Summary): void {
-    const packer = this.#packer;
-    packer.map(8);
-    packer.ascii("count");
-    packer.integer(summary.count);
-    packer.ascii("min");
-    packer.float(summary.min);
-    packer.ascii("max");
-    packer.float(summary.max);
-    packer.ascii("mean");
-    packer.float(summary.mean);
-    packer.ascii("std");
-    packer.float(summary.std);
-    packer.ascii("nan");
-    packer.integer(summary.nan);
-    packer.ascii("inf");
-    packer.integer(summary.inf);
-    packer.ascii("histogram");
-    packer.array(summary.histogram.length);
-    for (const count of summary.histogram) packer.integer(count);
-  }
+/** A packer that holds the head of an `events` message. */
+function takePacker(): Packer {
+  const packer = free.pop() ?? new Packer(1024);
+  packer.truncate(0);
+  packer.array(2);
+  packer.ascii("events");
+  // The head of the longest array there may be; its count is set when the frame is sent.
+  packer.array(0xffff);
+  return packer;
+}
+
+function packSummary(packer: Packer, summary: Summary): void {
+  packer.map(8);
+  packer.ascii("count");
+  packer.integer(summary.count);
+  packer.ascii("min");
+  packer.float(summary.min);
+  packer.ascii("max");
+  packer.float(summary.max);
+  packer.ascii("mean");
+  packer.float(summary.mean);
+  packer.ascii("std");
+  packer.float(summary.std);
+  packer.ascii("nan");
+  packer.integer(summary.nan);
+  packer.ascii("inf");
+  packer.integer(summary.inf);
+  packer.ascii("histogram");
+  packer.array(summary.histogram.length);
+  for (const count of summary.histogram) packer.integer(count);
 }

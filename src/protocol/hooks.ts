@@ -6,10 +6,16 @@ import { EventStream, type StreamHost } from "./event-stream.js";
 import type { Subscribe } from "./messages.js";
 import type { Sender } from "./sender.js";
 
-/** A run's print nodes, shown by its caller. */
-const PRINTS: WatchRequest = { match: "prints", policy: "every", view: "full" };
-/** The number of a print in its run's stream. */
-const PRINT_NUMBER = -1;
+/** What a run's caller gets without asking for it, each under a number of its own in the run's stream. */
+const OWN = {
+  /** Prints, which the caller shows. */
+  prints: { number: -1, request: { match: "prints", policy: "every", view: "full" } },
+  /** Hooks whose last value says who gets them. */
+  destinations: { number: -2, request: { match: "destinations", policy: "every", view: "full" } },
+} as const satisfies Record<string, { number: number; request: WatchRequest }>;
+
+/** One of the kinds that a run's caller gets without asking for it. */
+export type OwnHooks = keyof typeof OWN;
 
 /** What hooks need of their session. */
 export interface HooksHost {
@@ -74,18 +80,18 @@ export class SessionHooks implements StreamHost, Gatherer {
     stream?.watch?.credit(bytes);
   }
 
-  /** Subscribes a run's caller to what it asked for, and to the run's prints. */
+  /** Subscribes a run's caller to what it asked for, and to what it gets without that. */
   watchRun(
     request: number,
     program: WatchedProgram,
     requests: readonly WatchRequest[],
-    prints: boolean,
+    own: readonly OwnHooks[],
   ): RunHooks {
     const numbers = requests.map((_, index) => index);
     const all = [...requests];
-    if (prints) {
-      numbers.push(PRINT_NUMBER);
-      all.push(PRINTS);
+    for (const kind of own) {
+      numbers.push(OWN[kind].number);
+      all.push(OWN[kind].request);
     }
     const stream = new EventStream(request, this, numbers);
     const watch = this.#host.router.watchRun(program, all, stream, this.credit);

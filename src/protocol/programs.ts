@@ -14,6 +14,7 @@ export class LoadedProgram {
   readonly program: Program;
   readonly outputTypes: readonly unknown[];
   readonly hasPrints: boolean;
+  readonly hasDestinations: boolean;
   readonly hasCalls: boolean;
   /** Runs under way. */
   runs = 0;
@@ -24,6 +25,7 @@ export class LoadedProgram {
     this.program = program;
     this.outputTypes = program.outputs.map(wireType);
     this.hasPrints = program.sites.some((site) => site.kind === "print");
+    this.hasDestinations = program.sites.some((site) => site.destination);
     this.hasCalls = program.sites.some((site) => site.kind === "call");
   }
 

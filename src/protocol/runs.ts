@@ -4,7 +4,7 @@ import type { QueueId, RunId, ValueId } from "../native.js";
 import { byteLength } from "../tensor/dtype.js";
 import { type Caller, SessionCalls } from "./calls.js";
 import { ProtocolError } from "./error.js";
-import type { RunHooks, SessionHooks } from "./hooks.js";
+import type { OwnHooks, RunHooks, SessionHooks } from "./hooks.js";
 import type { RunMessage } from "./messages.js";
 import type { LoadedProgram, SessionPrograms } from "./programs.js";
 import type { Sender } from "./sender.js";
@@ -98,9 +98,11 @@ export class SessionRuns {
     const inline: ValueId[] = [];
     try {
       const inputs = this.#inputs(open, message, inline);
-      const prints = message.print && loaded.hasPrints;
-      if (prints || loaded.hasCalls || message.hooks.length > 0) {
-        open.hooks = hooks.watchRun(request, program, message.hooks, prints);
+      const own: OwnHooks[] = [];
+      if (message.print && loaded.hasPrints) own.push("prints");
+      if (loaded.hasDestinations) own.push("destinations");
+      if (own.length > 0 || message.hooks.length > 0) {
+        open.hooks = hooks.watchRun(request, program, message.hooks, own);
       }
       open.run = engine.start(program, inputs, {
         queue: this.#queue(message),

@@ -132,6 +132,18 @@ describe("refuses", () => {
       /a hook has result types/,
     ],
     [
+      "a print with a destination",
+      one(node("custom_call", [0, 0], { target: "print", id, destination: true }, { outputs: 2 })),
+      "custom_call_invalid",
+      /a print has a destination/,
+    ],
+    [
+      "a destination without values",
+      one(node("custom_call", [0], { target: "hook", id, destination: true })),
+      "custom_call_invalid",
+      /1 operands; expected values, then the destination/,
+    ],
+    [
       "a hook with a precision",
       one(node("custom_call", [0], { target: "hook", id, precision: 3 })),
       "custom_call_invalid",

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Engine } from "../../src/engine/engine.js";
+import { encodeGraph } from "../../src/graph/canonical.js";
 import type { Graph } from "../../src/graph/graph.js";
 import { namedId } from "../../src/hooks/ids.js";
 import { createHost, type Host } from "../../src/protocol/host.js";
@@ -38,9 +39,12 @@ function run(options: object = {}, ...values: number[]): number {
   );
 }
 
-/** The events of one stream so far, in order, each with its site. */
+/** The events of one stream so far, in order, each with its site: a run's are those of `load`'s answer. */
 function eventsOf(request: number, from = client): Record<string, unknown>[] {
   const sites = new Map<number, Record<string, unknown>>();
+  for (const { type, args } of from.received) {
+    if (type === "ok") for (const site of args[0]?.sites ?? []) sites.set(site.site, site);
+  }
   const events: Record<string, unknown>[] = [];
   for (const message of from.received) {
     if (message.request !== request) continue;
@@ -260,6 +264,51 @@ describe("a run's own hooks", () => {
   });
 });
 
+describe("a hook with a destination", () => {
+  const BYTES = { dtype: "uint8" as const, shape: [3] };
+  const F32 = { dtype: "float32" as const, shape: [4] };
+  const sending = (...inputs: number[]) => {
+    const { attributes, ...node } = customCall("hook", "to", inputs);
+    return { ...node, attributes: { ...attributes, destination: true } as never };
+  };
+
+  it("reaches the client that runs it, and gives its operands", async () => {
+    const { sites } = await client.load(1, graph([F32, BYTES], [sending(0, 1)], [2, 3]));
+    expect(sites).toMatchObject([{ kind: "hook", name: "to", destination: true }]);
+    const other = openSession(host);
+    await other.client.hello();
+    const plain = other.client.send(["subscribe", ["name", "to"]]);
+    await other.client.answer(plain);
+    const message = [
+      ...["run", 1, 1],
+      [
+        ["inline", F32x4, 0],
+        ["inline", ["uint8", [3]], 1],
+      ],
+      [null, null],
+      { fetch: 100, print: false },
+    ];
+    const request = client.send(message, [f32(1, 2, 3, 4), Uint8Array.of(7, 8, 9)]);
+    const { attachments } = await client.answer(request);
+    expect(floats(attachments[0])).toEqual([1, 2, 3, 4]);
+    expect([...(attachments[1] as Uint8Array)]).toEqual([7, 8, 9]);
+    const values = [f32(1, 2, 3, 4), Uint8Array.of(7, 8, 9)];
+    expect(eventsOf(request)).toMatchObject([{ subscription: -2, run: request, seq: 0, values }]);
+    expect(eventsOf(plain, other.client)).toMatchObject([{ subscription: 0, run: 0, values }]);
+    other.session.close();
+  });
+
+  it("is loaded only with a uint8 vector as the last operand", async () => {
+    const load = (graph: Graph) => client.ask(["load", 2, {}], [encodeGraph(graph)]);
+    const wrong = async (graph: Graph) => (await load(graph)).args[0];
+    expect(await wrong(graph([F32, F32], [sending(0, 1)], [2]))).toMatchObject({
+      code: "type_mismatch",
+      message: /the destination is float32\[4\]/,
+      expected: "a uint8 vector",
+    });
+  });
+});
+
 describe("a call", () => {
   const asking: Graph = graph(
     [{ dtype: "float32", shape: [4] }],
@@ -291,9 +340,9 @@ describe("a call", () => {
   it("waits for its reply, which flows on", async () => {
     const request = run({ fetch: 100 });
     const { args, attachments } = await callOf(request);
-    const [call, index, seq, path, values, results] = args;
-    expect({ index, path, values, results }).toEqual({
-      ...{ index: 0, path: [], values: [[F32x4, 0]], results: [["float32", [2]]] },
+    const [call, site, seq, path, values, results] = args;
+    expect({ site, path, values, results }).toEqual({
+      ...{ site: 2, path: [], values: [[F32x4, 0]], results: [["float32", [2]]] },
     });
     expect(typeof seq).toBe("number");
     expect(floats(attachments[0])).toEqual([2, 3, 4, 5]);

@@ -23,7 +23,8 @@ defmodule Davit.Program do
     :inputs,
     :outputs,
     constants: %{},
-    sites: []
+    sites: [],
+    by_number: %{}
   ]
 
   @type t :: %__MODULE__{
@@ -37,7 +38,8 @@ defmodule Davit.Program do
           inputs: [Type.t()],
           outputs: [Type.t()],
           constants: %{String.t() => Tensor.t()},
-          sites: [Site.t()]
+          sites: [Site.t()],
+          by_number: %{non_neg_integer => Site.t()}
         }
 
   @doc """
@@ -72,6 +74,8 @@ defmodule Davit.Program do
     with {:ok, %{"hash" => hash, "inputs" => inputs, "outputs" => outputs} = result, _} <- answer,
          {:ok, inputs} <- types(inputs),
          {:ok, outputs} <- types(outputs) do
+      sites = Enum.map(result["sites"] || [], &Site.from_wire/1)
+
       %__MODULE__{
         id: id,
         token: token,
@@ -83,7 +87,8 @@ defmodule Davit.Program do
         inputs: inputs,
         outputs: outputs,
         constants: constants,
-        sites: Enum.map(result["sites"] || [], &Site.from_wire/1)
+        sites: sites,
+        by_number: Map.new(sites, &{&1.index, &1})
       }
     else
       {:error, error} -> raise error

@@ -9,6 +9,8 @@ defmodule Davit.Run do
 
   # How many runs are on their way at once where many are made.
   @window 512
+  # So many bytes of credit go back at once.
+  @prompt 256 * 1024
   # An engine's answer holds at least this much.
   @answer_bytes 16 * 1024 * 1024
 
@@ -92,46 +94,20 @@ defmodule Davit.Run do
   defp execute(run, inputs) do
     ref = :erlang.monitor(:process, run.session.owner, alias: :demonitor)
 
-    case refill(run, ref, %{}, 0, inputs) do
-      {:ok, pending, count, inputs} -> loop(ref, run, pending, %{}, count, inputs, %{})
-      {:error, pending, error} -> fail(run, ref, pending, error)
-    end
+    # Runs under way by their request, what each over gave by its number, and the credit that is owed for events.
+    state = %{pending: %{}, done: %{}, count: 0, inputs: inputs, owed: nil}
+    loop(ref, run, refill(state, ref, run))
   end
 
-  defp loop(ref, _run, pending, done, count, [], _sites) when pending == %{} do
+  defp loop(ref, _run, %{pending: pending, inputs: []} = state) when pending == %{} do
     Process.demonitor(ref, [:flush])
-    for index <- index(count), do: Map.fetch!(done, index)
+    for index <- index(state.count), do: Map.fetch!(state.done, index)
   end
 
-  defp loop(ref, run, pending, done, count, inputs, sites) do
+  defp loop(ref, run, state) do
     receive do
       {^ref, frame} when is_binary(frame) ->
-        case Frame.decode(frame) do
-          {:ok, request, ["ok", result], attachments} ->
-            {{index, tensors}, pending} = Map.pop!(pending, request)
-            Session.unroute(run.session, request)
-            outputs = outputs(tensors, result["values"], attachments)
-            done = Map.put(done, index, outputs)
-
-            case refill(run, ref, pending, count, inputs) do
-              {:ok, pending, count, inputs} ->
-                loop(ref, run, pending, done, count, inputs, sites)
-
-              {:error, pending, error} ->
-                fail(run, ref, pending, error)
-            end
-
-          {:ok, request, ["error", error], _} ->
-            Session.unroute(run.session, request)
-            fail(run, ref, Map.delete(pending, request), EngineError.from_wire(error))
-
-          {:ok, request, message, attachments} ->
-            sites = handle(message, request, attachments, sites, run, ref, pending)
-            loop(ref, run, pending, done, count, inputs, sites)
-
-          {:error, why} ->
-            fail(run, ref, pending, Request.protocol(why))
-        end
+        loop(ref, run, take(Frame.decode(frame), ref, run, state))
 
       {^ref, error} ->
         fail(run, ref, %{}, error)
@@ -139,25 +115,76 @@ defmodule Davit.Run do
       {:DOWN, ^ref, _, _, reason} ->
         fail(run, ref, %{}, Request.owner_down(reason))
     after
-      left(run.deadline) -> fail(run, ref, pending, Request.timeout(run.timeout, "run"))
+      if(state.owed, do: 0, else: left(run.deadline)) -> loop(ref, run, idle(ref, run, state))
     end
   end
 
   defp index(0), do: []
   defp index(count), do: 0..(count - 1)
 
-  defp refill(run, ref, pending, count, [inputs | rest]) when map_size(pending) < @window do
+  defp idle(ref, run, %{owed: nil} = state), do: expired(ref, run, state)
+  defp idle(_ref, run, state), do: pay(state, run)
+
+  @spec expired(reference, map, map) :: no_return
+  defp expired(ref, run, state),
+    do: fail(run, ref, state.pending, Request.timeout(run.timeout, "run"))
+
+  defp take({:ok, request, ["ok", result], attachments}, ref, run, state) do
+    {{index, tensors}, pending} = Map.pop!(state.pending, request)
+    Session.unroute(run.session, request)
+    done = Map.put(state.done, index, outputs(tensors, result["values"], attachments))
+    # A run that is over needs no credit.
+    owed = with {^request, _} <- state.owed, do: nil
+    refill(%{state | pending: pending, done: done, owed: owed}, ref, run)
+  end
+
+  defp take({:ok, request, ["error", error], _}, ref, run, state) do
+    Session.unroute(run.session, request)
+    fail(run, ref, Map.delete(state.pending, request), EngineError.from_wire(error))
+  end
+
+  defp take({:ok, request, message, attachments}, ref, run, state) do
+    bytes = handle(message, request, attachments, run, ref, state.pending)
+    # Handlers may have taken long, and more events may be here already.
+    if left(run.deadline) == 0, do: expired(ref, run, state)
+    owe(state, run, request, bytes)
+  end
+
+  defp take({:error, why}, ref, run, state),
+    do: fail(run, ref, state.pending, Request.protocol(why))
+
+  # Credit goes back when nothing else is to be done, or when it is much: mostly the run's answer comes first, and then
+  # it need not go back at all.
+  defp owe(state, _run, _request, 0), do: state
+
+  defp owe(%{owed: nil} = state, run, request, bytes) do
+    state = %{state | owed: {request, bytes}}
+    if bytes >= @prompt, do: pay(state, run), else: state
+  end
+
+  defp owe(%{owed: {request, owed}} = state, run, request, bytes),
+    do: owe(%{state | owed: nil}, run, request, owed + bytes)
+
+  defp owe(state, run, request, bytes), do: state |> pay(run) |> owe(run, request, bytes)
+
+  defp pay(%{owed: {request, bytes}} = state, run) do
+    Session.notify(run.session, request, ["consumed", bytes])
+    %{state | owed: nil}
+  end
+
+  defp refill(%{inputs: [inputs | rest], pending: pending} = state, ref, run)
+       when map_size(pending) < @window do
     case send_run(run, ref, inputs) do
       {:ok, request, outputs} ->
-        pending = Map.put(pending, request, {count, outputs})
-        refill(run, ref, pending, count + 1, rest)
+        pending = Map.put(pending, request, {state.count, outputs})
+        refill(%{state | pending: pending, count: state.count + 1, inputs: rest}, ref, run)
 
       {:error, error} ->
-        {:error, pending, error}
+        fail(run, ref, pending, error)
     end
   end
 
-  defp refill(_run, _ref, pending, count, rest), do: {:ok, pending, count, rest}
+  defp refill(state, _ref, _run), do: state
 
   defp send_run(%{session: session} = run, ref, inputs) do
     {operands, attachments, alive} = Inputs.to_wire(inputs, run.program.inputs, session)
@@ -165,7 +192,7 @@ defmodule Davit.Run do
     ids = Enum.map(outputs, &(&1.ref && &1.ref.id))
     request = Session.next_id(session)
     Session.route(session, request, ref, :run)
-    header = Msgpack.encode(["run", run.queue, run.program.id, operands, ids, run.options])
+    header = Msgpack.encode(["run", run.queue, run.program.id, operands, ids, options(run)])
 
     sent = Session.send_frame(session, Frame.encode(request, header, attachments))
     # Until here, or they might be freed before the run names them.
@@ -180,6 +207,10 @@ defmodule Davit.Run do
         error
     end
   end
+
+  # The engine holds the time as well: this process may be in a handler when it is over.
+  defp options(%{deadline: :infinity} = run), do: run.options
+  defp options(run), do: Map.put(run.options, :timeout, max(1, left(run.deadline)))
 
   # A small output comes with the answer, as long as there is room, and lives here alone; a larger one stays in
   # the engine.
@@ -205,34 +236,21 @@ defmodule Davit.Run do
     [%{tensor | data: data} | outputs(tensors, values, attachments)]
   end
 
-  defp handle(["events", events], request, attachments, sites, run, ref, pending) do
-    known = Map.get(sites, request, %{})
-    {events, bytes} = Event.decode(events, attachments, known, run.handlers.slices)
+  # Calls the handlers; gives the credit that the message holds.
+  defp handle(["events", events], request, attachments, run, ref, pending) do
+    sites = run.program.by_number
+    {events, bytes} = Event.decode(events, attachments, sites, run.handlers.slices)
 
     guarded(run, ref, request, pending, fn ->
       Enum.each(events, fn {index, event} -> Handlers.event(run.handlers, index, event) end)
     end)
 
-    Session.notify(run.session, request, ["consumed", bytes])
-    sites
+    bytes
   end
 
-  defp handle(["sites", declared], request, _, sites, _run, _ref, _pending) do
-    known = Map.get(sites, request, %{})
-    known = for site <- declared, into: known, do: {site["index"], Site.from_wire(site)}
-    Map.put(sites, request, known)
-  end
-
-  defp handle(
-         ["call", call, site, seq, path, values, results],
-         request,
-         attachments,
-         sites,
-         run,
-         ref,
-         pending
-       ) do
-    site = get_in(sites, [request, site]) || %Site{index: site, kind: :call}
+  defp handle(["call", call, number | rest], request, attachments, run, ref, pending) do
+    [seq, path, values, results] = rest
+    site = Map.get(run.program.by_number, number) || %Site{index: number, kind: :call}
     results = Enum.flat_map(results, &Davit.Type.list_from_wire/1)
 
     guarded(run, ref, request, pending, fn ->
@@ -246,10 +264,10 @@ defmodule Davit.Run do
       Tensor.touch(alive)
     end)
 
-    sites
+    0
   end
 
-  defp handle([type | _], _, _, _, run, ref, pending) do
+  defp handle([type | _], _, _, run, ref, pending) do
     fail(run, ref, pending, Request.protocol("unexpected message #{inspect(type)}"))
   end
 

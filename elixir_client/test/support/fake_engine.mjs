@@ -41,6 +41,7 @@ const consumed = new Map();
 const transfers = new Map();
 const early = new Map();
 const token = randomBytes(16);
+const ID = randomBytes(16);
 let bulk;
 let transfer = 0;
 
@@ -148,7 +149,8 @@ const handlers = {
     const main = decode(graph).functions[0];
     programs.set(program, { main, constants });
     const inputs = main.parameters;
-    send(request, ["ok", { hash: "00".repeat(32), inputs, outputs: inputs, sites: [] }]);
+    const sites = sitesOf(main.name.split(":")[0], inputs);
+    send(request, ["ok", { hash: "00".repeat(32), inputs, outputs: inputs, sites }]);
   },
   put(request, [tensor, type, source], attachments) {
     if (Array.isArray(source)) {
@@ -252,9 +254,19 @@ function answer(request, operands, outputs, options) {
   send(request, ["ok", { outputs: operands.map((o) => o.type), values }], attachments);
 }
 
+function sitesOf(name, types) {
+  const site = { node: 0, function: "main", name: "h", label: "layer.0", id: ID, types: [types[0]] };
+  if (name === "events") return [{ ...site, site: 0, kind: "hook" }];
+  if (name === "print") return [{ ...site, site: 0, kind: "print" }];
+  if (name === "call") return [{ ...site, site: 3, kind: "call", name: "ask", label: undefined, types }];
+  return [];
+}
+
 function events(stream, request, count, { type, bytes }, subscription) {
-  const site = { index: 0, program: 1, node: 0, kind: "hook", name: "h", label: "layer.0", types: [type] };
-  send(stream, ["sites", [{ ...site, id: randomBytes(16) }]]);
+  if (stream !== request) {
+    const [site] = sitesOf("events", [type]);
+    send(stream, ["sites", [{ ...site, index: 0, program: 1 }]]);
+  }
   for (let seq = 0; seq < count; seq += 32) {
     const batch = [];
     for (let i = seq; i < Math.min(count, seq + 32); i++) {
@@ -277,7 +289,6 @@ const behaviours = {
   },
   call(request, operands, outputs, options) {
     const types = operands.map((o) => o.type);
-    send(request, ["sites", [{ index: 3, program: 1, node: 0, kind: "call", name: "ask", types }]]);
     waiting.set(request, { outputs, options });
     const values = types.map((type, index) => [type, index]);
     send(

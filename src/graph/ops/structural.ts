@@ -43,6 +43,11 @@ export const STRUCTURAL = {
       id: { kind: "bytes", doc: "16 bytes that name the receiver; see docs/hooks.md." },
       name: { kind: "string", optional: true, doc: "The name that people use." },
       results: { kind: "types", optional: true, doc: "For `call`: the types of the reply." },
+      destination: {
+        kind: "bool",
+        optional: true,
+        doc: "For `hook`: the last operand, a uint8 vector, says who gets the others.",
+      },
       precision: { kind: "int", optional: true, doc: "For `print`: significant digits." },
       limit: {
         kind: "int",

@@ -427,6 +427,7 @@ defmodule Davit.Graph.OpTable do
         "id" => %{kind: :bytes, optional: false, values: nil},
         "name" => %{kind: :string, optional: true, values: nil},
         "results" => %{kind: :types, optional: true, values: nil},
+        "destination" => %{kind: :bool, optional: true, values: nil},
         "precision" => %{kind: :int, optional: true, values: nil},
         "limit" => %{kind: :int, optional: true, values: nil}
       }
