@@ -80,9 +80,7 @@ export function jit<R extends OperandTree>(engine: Engine, fn: (...args: never[]
       const run = engine.run(entry.program, inputs, { ...options, watches: bound.watches });
       bound.started(run.id);
       for (const tensor of made) tensor.dispose();
-      await run.done.catch((error) => {
-        throw bound.failure() ?? error;
-      });
+      await bound.settled(run.done);
       return entry.traced.results.rebuild(run.outputs);
     } finally {
       bound.close();

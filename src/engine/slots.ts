@@ -24,8 +24,11 @@ export type CallResult = Tensor | TensorLike;
 export interface Binding {
   readonly watches: readonly number[];
   started(run: RunId): void;
-  /** What a handler threw, which is why the run failed. */
-  failure(): unknown;
+  /**
+   * Resolves when the run is over and the hook handlers are done.
+   * @throws what a handler threw, or why the run failed
+   */
+  settled(done: Promise<void>): Promise<void>;
   close(): void;
 }
 
@@ -39,12 +42,12 @@ export function bindSlots(engine: Engine, program: Program, slots: readonly Slot
     thrown ??= { error };
     if (run !== undefined) engine.native.cancel(run, "handler_failed", String(error));
   };
-  const guarded = (handler: (firing: Firing) => unknown) => async (event: HookEvent) => {
-    try {
-      await handler(toFiring(event));
-    } catch (error) {
-      fail(error);
-    }
+  const underWay = new Set<Promise<void>>();
+  const guarded = (handler: (firing: Firing) => unknown) => (event: HookEvent) => {
+    const work = (async () => handler(toFiring(event)))().then(() => {}, fail);
+    underWay.add(work);
+    void work.then(() => underWay.delete(work));
+    return work;
   };
   const requests = slots.map(({ id, handler }) => ({
     match: { id } as const,
@@ -69,7 +72,15 @@ export function bindSlots(engine: Engine, program: Program, slots: readonly Slot
       run = id;
       engine.hooks.answerCalls(id, receiver);
     },
-    failure: () => thrown?.error,
+    settled: async (done) => {
+      let failure: { error: unknown } | undefined;
+      await done.catch((error) => {
+        failure = { error };
+      });
+      await Promise.all(underWay);
+      failure = thrown ?? failure;
+      if (failure !== undefined) throw failure.error;
+    },
     close: () => watch.close(),
   };
 }

@@ -57,7 +57,7 @@ export function hookGradient<Values extends OperandTree>(
 export interface PrintOptions {
   /** What stands before it. */
   readonly name?: string;
-  /** Digits after the point. Default 4. */
+  /** Significant digits. Default 6. */
   readonly precision?: number;
   /** Elements shown before it is shortened. Default 1,000. */
   readonly limit?: number;
