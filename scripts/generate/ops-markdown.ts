@@ -11,6 +11,7 @@ import { QUANTIZATION } from "../../src/graph/ops/quantization.js";
 import { RANDOM } from "../../src/graph/ops/random.js";
 import { REDUCTION } from "../../src/graph/ops/reduction.js";
 import { SHAPE_OPS } from "../../src/graph/ops/shape.js";
+import { SLICING } from "../../src/graph/ops/slicing.js";
 import { SORTING } from "../../src/graph/ops/sorting.js";
 import type { OpFamily, OpSpec } from "../../src/graph/ops/spec.js";
 import { STRUCTURAL } from "../../src/graph/ops/structural.js";
@@ -24,6 +25,7 @@ const FAMILIES: Readonly<Record<string, OpFamily>> = {
   Reductions: REDUCTION,
   "Sorting and searching": SORTING,
   Shapes: SHAPE_OPS,
+  Slices: SLICING,
   Indexing: INDEXING,
   Random: RANDOM,
   "Matrix products": MATMUL,

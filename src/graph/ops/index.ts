@@ -13,6 +13,7 @@ import { QUANTIZATION } from "./quantization.js";
 import { RANDOM } from "./random.js";
 import { REDUCTION } from "./reduction.js";
 import { SHAPE_OPS } from "./shape.js";
+import { SLICING } from "./slicing.js";
 import { SORTING } from "./sorting.js";
 import type { OpCall, OpSpec } from "./spec.js";
 
@@ -28,6 +29,7 @@ export const OPS = {
   ...RANDOM,
   ...MATMUL,
   ...CONVOLUTION,
+  ...SLICING,
   ...INDEXING,
   ...FFT,
   ...LINALG,

@@ -12,76 +12,8 @@ import {
   MAX_SIZE,
   refuse,
 } from "./guards.js";
-import { broadcast, checkFlat, checkIntegers } from "./operands.js";
+import { broadcast, checkFlat, checkIntegers, checkSizes } from "./operands.js";
 import type { OpCall, OpFamily } from "./spec.js";
-
-function checkLength(call: OpCall, name: string, length: number): readonly number[] {
-  const list = ints(call, name);
-  if (list.length !== length) {
-    refuse(call, "attribute_invalid", `${name} has ${list.length} numbers`, `${length}`);
-  }
-  return list;
-}
-
-/** Bounds as in Python: negative ones count from the end, what lies outside is cut off. */
-function sliceGuard(call: OpCall): void {
-  const rank = input(call, 0).shape.length;
-  for (const name of ["start", "stop"]) {
-    for (const bound of checkLength(call, name, rank)) {
-      checkRange(call, name, bound, -MAX_SIZE - 1, MAX_SIZE);
-    }
-  }
-  if (!has(call, "strides")) return;
-  for (const stride of checkLength(call, "strides", rank)) {
-    checkRange(call, "strides", stride, -MAX_SIZE, MAX_SIZE);
-    if (stride === 0) refuse(call, "attribute_invalid", "a stride is 0", "another number");
-  }
-}
-
-/** Checks a tensor of starts: one for each axis. */
-function checkStarts(call: OpCall, index: number): number[] {
-  const rank = input(call, 0).shape.length;
-  const axes = checkAxes(call, "axes", rank);
-  const starts = checkIntegers(call, index, "the starts");
-  const count = elementCount(starts.shape);
-  if (starts.shape.length > 1 || count !== axes.length) {
-    refuse(
-      call,
-      "shape_invalid",
-      `${formatType(starts)} holds ${count} starts for ${axes.length} axes`,
-      "a vector with one start for each axis",
-    );
-  }
-  return axes;
-}
-
-function checkSizes(call: OpCall, name: string, type: TensorType): void {
-  for (const [axis, size] of checkLength(call, name, type.shape.length).entries()) {
-    checkRange(call, `size ${axis} of ${name}`, size, 0, type.shape[axis] as number);
-  }
-}
-
-function dynamicSliceGuard(call: OpCall): void {
-  checkStarts(call, 1);
-  checkSizes(call, "slice_size", input(call, 0));
-}
-
-function dynamicUpdateGuard(call: OpCall): void {
-  checkStarts(call, 2);
-  const [a, update] = [input(call, 0), input(call, 1)];
-  const missing = a.shape.length - update.shape.length;
-  if (
-    missing < 0 ||
-    update.shape.some((size, axis) => size > (a.shape[axis + missing] as number))
-  ) {
-    refuse(
-      call,
-      "shape_invalid",
-      `an update of ${formatType(update)} does not fit ${formatType(a)}`,
-      "no more axes, and no longer ones",
-    );
-  }
-}
 
 /** MLX reads an empty axis at any index it is given. */
 function checkNotFromEmpty(call: OpCall, size: number, indices: TensorType): void {
@@ -205,11 +137,6 @@ function diagonalGuard(call: OpCall): void {
   if (axis1 === axis2) refuse(call, "axis_invalid", `axis1 and axis2 are both ${axis1}`);
 }
 
-const BOUNDS = {
-  start: { kind: "ints", doc: "The first index of each axis; negative ones count from the end." },
-  stop: { kind: "ints", doc: "The index after the last one of each axis, likewise." },
-  strides: { kind: "ints", optional: true, doc: "Steps; negative ones go backwards; 1." },
-} as const;
 const AXES = { kind: "ints", doc: "The axes that the operands of indices are for." } as const;
 const AXIS = { kind: "int", doc: "The axis." } as const;
 const DIAGONAL = {
@@ -218,13 +145,6 @@ const DIAGONAL = {
   axis2: { kind: "int", optional: true, doc: "The axis of columns; 1." },
 } as const;
 
-const sliceUpdate = <const D extends string>(doc: D) =>
-  ({
-    doc,
-    operands: ["src", "update"],
-    attributes: BOUNDS,
-    guard: sliceGuard,
-  }) as const;
 const alongAxis = <const D extends string>(doc: D) =>
   ({
     doc: `${doc} Indices are clamped into range.`,
@@ -240,36 +160,8 @@ const scatter = <const D extends string>(doc: D) =>
     guard: scatterGuard,
   }) as const;
 
-/** Reading and writing parts of a tensor. */
+/** Elements of a tensor, read and written, at indices and on diagonals. */
 export const INDEXING = {
-  slice: {
-    doc: "A part of a tensor, with bounds as in Python.",
-    operands: ["a"],
-    attributes: BOUNDS,
-    guard: sliceGuard,
-  },
-  slice_update: sliceUpdate("A tensor with a part replaced by the update, which is broadcast."),
-  slice_update_add: sliceUpdate("A tensor with the update added to a part."),
-  slice_update_prod: sliceUpdate("A tensor with a part multiplied by the update."),
-  slice_update_max: sliceUpdate("A tensor with the greater of a part and the update in its place."),
-  slice_update_min: sliceUpdate("A tensor with the lesser of a part and the update in its place."),
-  dynamic_slice: {
-    doc: "A part of a tensor that begins where an operand says. Starts are clamped into range, so that the part fits; negative ones do not count from the end.",
-    operands: ["a", "start"],
-    attributes: {
-      axes: { kind: "ints", doc: "The axes that have a start; it is 0 for the others." },
-      slice_size: { kind: "ints", doc: "The sizes of the part, one for each axis of the tensor." },
-    },
-    guard: dynamicSliceGuard,
-  },
-  dynamic_slice_update: {
-    doc: "A tensor with a part replaced that begins where an operand says. Starts are clamped into range, so that the update fits; negative ones do not count from the end.",
-    operands: ["src", "update", "start"],
-    attributes: {
-      axes: { kind: "ints", doc: "The axes that have a start; it is 0 for the others." },
-    },
-    guard: dynamicUpdateGuard,
-  },
   take: {
     doc: "Elements at indices along an axis. Indices are clamped into range.",
     operands: ["a", "indices"],

@@ -1,5 +1,5 @@
 import { elementCount, formatType, type TensorType } from "../../tensor/dtype.js";
-import { checkRange, input, MAX_SIZE, refuse } from "./guards.js";
+import { checkRange, input, ints, MAX_SIZE, refuse } from "./guards.js";
 import type { OpCall } from "./spec.js";
 
 /** The type of an operand, or nothing where it is absent. */
@@ -63,5 +63,21 @@ export function checkBatchIndices(
   const indices = checkIntegers(call, index, name);
   if (elementCount(indices.shape) > 0 && elementCount(batch.shape.slice(0, -2)) === 0) {
     refuse(call, "shape_invalid", `${name} point into ${formatType(batch)}`, "a matrix or more");
+  }
+}
+
+/** A list attribute; refuses one of another length. */
+export function checkLength(call: OpCall, name: string, length: number): readonly number[] {
+  const list = ints(call, name);
+  if (list.length !== length) {
+    refuse(call, "attribute_invalid", `${name} has ${list.length} numbers`, `${length}`);
+  }
+  return list;
+}
+
+/** Refuses sizes of a part that do not fit a tensor. */
+export function checkSizes(call: OpCall, name: string, type: TensorType): void {
+  for (const [axis, size] of checkLength(call, name, type.shape.length).entries()) {
+    checkRange(call, `size ${axis} of ${name}`, size, 0, type.shape[axis] as number);
   }
 }

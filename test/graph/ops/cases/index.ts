@@ -11,6 +11,7 @@ import { QUANTIZATION_CASES } from "./quantization.js";
 import { RANDOM_CASES } from "./random.js";
 import { REDUCTION_CASES } from "./reduction.js";
 import { SHAPE_CASES } from "./shape.js";
+import { SLICING_CASES } from "./slicing.js";
 import { SORTING_CASES } from "./sorting.js";
 
 /** The cases of every op: tested one family a file, probed by scripts/probe-dtypes.mjs. */
@@ -25,6 +26,7 @@ export const CASES: CaseTable = {
   ...FAST_CASES,
   ...FFT_CASES,
   ...INDEXING_CASES,
+  ...SLICING_CASES,
   ...LINALG_CASES,
   ...MATMUL_CASES,
   ...QUANTIZATION_CASES,
