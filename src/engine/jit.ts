@@ -22,11 +22,13 @@ export interface ArgumentObject {
 }
 
 /** What a traced function gives: tensors where it gave traced values. */
-export type Result<T> = T extends OperandLeaf
-  ? Tensor
-  : T extends object
-    ? { -readonly [K in keyof T]: Result<T[K]> }
-    : Tensor;
+export type Result<T> = OperandTree extends T
+  ? Tree<Tensor>
+  : T extends OperandLeaf
+    ? Tensor
+    : T extends object
+      ? { -readonly [K in keyof T]: Result<T[K]> }
+      : Tensor;
 
 /** A function that runs on an engine; traced once for every combination of argument types. */
 export interface Jitted<R> {
@@ -113,9 +115,12 @@ function toTensors(engine: Engine, arg: Argument, made: Tensor[]): Tree<Tensor> 
     return arg.map((item) => toTensors(engine, item as Argument, made));
   }
   if (!isTypedArray(arg) && !Array.isArray(arg) && !isScalar(arg)) {
-    throw new DavitError("argument_invalid", `an argument is ${String(arg)}`, {
-      expected: "a tensor, numbers, a typed array, or a list or object of these",
-    });
+    const expected = "a tensor, numbers, a typed array, or a list or object of these";
+    throw new DavitError(
+      "argument_invalid",
+      `an argument is ${String(arg)}; expected ${expected}`,
+      { expected },
+    );
   }
   const tensor = engine.tensor(arg as NestedArray);
   made.push(tensor);

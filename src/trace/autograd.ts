@@ -16,7 +16,7 @@ import {
 } from "./control.js";
 import { toTraced } from "./operand.js";
 import type { Traced } from "./traced.js";
-import { type Flat, flatten, type Tree } from "./tree.js";
+import { type Flat, flatten } from "./tree.js";
 
 /** Which arguments to differentiate by: one, or several. Default the first. */
 export interface GradOptions<N extends number | readonly number[]> {
@@ -43,7 +43,7 @@ export type Gradients<Args extends readonly unknown[], N> = N extends number
  * @throws GraphError `not_differentiable`
  */
 export function grad<
-  Args extends readonly OperandTree[],
+  Args extends readonly unknown[],
   const N extends number | readonly number[] = 0,
 >(
   fn: (...args: Args) => OperandTree,
@@ -54,7 +54,7 @@ export function grad<
 
 /** As {@link grad}; gives what `fn` gives, then the gradient. */
 export function valueAndGrad<
-  Args extends readonly OperandTree[],
+  Args extends readonly unknown[],
   Result extends OperandTree,
   const N extends number | readonly number[] = 0,
 >(
@@ -93,14 +93,12 @@ function differentiate(
  * with its Jacobian: a list of gradients, one for each argument. Those of integers are zeros.
  * @throws GraphError `not_differentiable`, or `types_differ` where cotangents do not fit
  */
-export function vjp<const Args extends readonly OperandTree[], Result extends OperandTree>(
-  fn: (
-    ...args: TracedTree<Args> extends infer T extends readonly Tree<Traced>[] ? [...T] : never
-  ) => Result,
-  primals: Args,
+export function vjp<Args extends readonly unknown[], Result extends OperandTree>(
+  fn: (...args: Args) => Result,
+  primals: OperandsFor<Args>,
   cotangents: OperandTree,
-): [outputs: TracedTree<Result>, gradients: TracedTree<Args>] {
-  const call = traceFunction("vjp", fn as never, primals);
+): [outputs: TracedTree<Result>, gradients: { -readonly [K in keyof Args]: TracedTree<Args[K]> }] {
+  const call = traceFunction("vjp", fn as never, primals as readonly OperandTree[]);
   const { builder, inner } = call;
   const types = inner.results.map(({ type }) => type);
   const outs = differentiable(types);
@@ -116,7 +114,10 @@ export function vjp<const Args extends readonly OperandTree[], Result extends Op
     const at = wrt.indexOf(index);
     return at < 0 ? zeros(builder, operand.type) : (gradients[at] as Traced);
   });
-  return [inner.tree.rebuild(results), flatten<OperandLeaf>(primals).rebuild(all)] as never;
+  return [
+    inner.tree.rebuild(results),
+    flatten<OperandLeaf>(primals as OperandTree).rebuild(all),
+  ] as never;
 }
 
 /**
@@ -124,17 +125,15 @@ export function vjp<const Args extends readonly OperandTree[], Result extends Op
  * primals): a tree like what it gives. Tangents of integers are ignored, and zeros in the result.
  * @throws GraphError `not_differentiable`, or `types_differ` where tangents do not fit
  */
-export function jvp<const Args extends readonly OperandTree[], Result extends OperandTree>(
-  fn: (
-    ...args: TracedTree<Args> extends infer T extends readonly Tree<Traced>[] ? [...T] : never
-  ) => Result,
-  primals: Args,
+export function jvp<Args extends readonly unknown[], Result extends OperandTree>(
+  fn: (...args: Args) => Result,
+  primals: OperandsFor<Args>,
   tangents: readonly OperandTree[],
 ): [outputs: TracedTree<Result>, tangents: TracedTree<Result>] {
-  const call = traceFunction("jvp", fn as never, primals);
+  const call = traceFunction("jvp", fn as never, primals as readonly OperandTree[]);
   const { builder, inner, trace } = call;
   const arguments_ = call.operands.slice(0, call.leaves).map(({ type }) => type);
-  const { structure } = flatten<OperandLeaf>(primals);
+  const { structure } = flatten<OperandLeaf>(primals as OperandTree);
   const given = directions(builder, "the tangents are", tangents, structure, arguments_);
   const wrt = differentiable(arguments_);
   const types = inner.results.map(({ type }) => type);

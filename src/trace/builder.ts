@@ -123,7 +123,9 @@ export class FunctionBuilder {
     types: readonly TensorType[],
   ): Traced[] {
     const outputs = types.map((type) => new Traced(this, type));
-    const label = UNLABELLED.has(op) ? undefined : this.context.labelFor(op);
+    // A hook in a scope is called by its own name there.
+    const own = op === "custom_call" && typeof attributes.name === "string" ? attributes.name : op;
+    const label = UNLABELLED.has(op) ? undefined : this.context.labelFor(own);
     this.nodes.push({ op, inputs, attributes, outputs, label });
     return outputs;
   }
