@@ -105,6 +105,11 @@ export interface NativeEngine {
     inputs: readonly ValueId[],
     watches?: readonly number[],
   ): ValueId[];
+  /**
+   * Hands over what small runs, which are done before `run` returns, have told. To be called after `run`, once
+   * the caller knows about the run: a microtask later.
+   */
+  poll(): void;
   /** Ends a run at its next checkpoint; it fails with `code`. Unknown and finished runs are ignored. */
   cancel(run: RunId, code: string, message: string): void;
   /** Answers a `call` event with tensors, or with an error. */

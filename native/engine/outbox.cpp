@@ -42,7 +42,8 @@ void Outbox::add(Write&& write) {
     first = batch_.empty();
     write(batch_);
   }
-  if (first) wake_();
+  // Held back, it is the host's thread that adds, or that takes what others add meanwhile.
+  if (first && !held_.load(std::memory_order_relaxed)) wake_();
 }
 
 void Outbox::finished(int64_t run, const Failure* failure) {

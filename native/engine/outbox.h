@@ -1,6 +1,7 @@
 // What the engine tells its host: finished runs, hook events and calls, in order.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -63,11 +64,16 @@ class Outbox {
   // Everything since the last call.
   Batch take();
 
+  // For the host's own thread: while it holds the wake-up back, it sees to it that take() is called.
+  void hold() { held_ = true; }
+  void unhold() { held_ = false; }
+
  private:
   template <typename Write>
   void add(Write&& write);
 
   const std::function<void()> wake_;
+  std::atomic<bool> held_{false};
   std::mutex mutex_;
   Batch batch_;
 };

@@ -149,6 +149,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
                          InstanceMethod<&EngineObject::free>("free"),
                          InstanceMethod<&EngineObject::file_value>("fileValue"),
                          InstanceMethod<&EngineObject::run>("run"),
+                         InstanceMethod<&EngineObject::poll>("poll"),
                          InstanceMethod<&EngineObject::cancel>("cancel"),
                          InstanceMethod<&EngineObject::reply>("reply"),
                          InstanceMethod<&EngineObject::reply_error>("replyError"),
@@ -169,6 +170,7 @@ EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<En
   guarded(env, [&] {
     auto object = info[0].As<Napi::Object>();
     auto on_batch = object.Get("onBatch").As<Napi::Function>();
+    on_batch_ = Napi::Persistent(on_batch);
     host_ = std::make_shared<Host>();
     host_->wake = Napi::ThreadSafeFunction::New(env, on_batch, "davit", 0, 1);
     host_->wake.Unref(env);
@@ -407,6 +409,11 @@ Napi::Value EngineObject::run(const Napi::CallbackInfo& info) {
         engine_->run(id_of(info[0]), id_of(info[1]), id_of(info[2]), to_integers(info[3]), watches);
     return from_ids(env, outputs);
   });
+}
+
+Napi::Value EngineObject::poll(const Napi::CallbackInfo& info) {
+  if (engine_->host_told()) deliver(info.Env(), on_batch_.Value());
+  return info.Env().Undefined();
 }
 
 Napi::Value EngineObject::cancel(const Napi::CallbackInfo& info) {

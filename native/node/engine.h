@@ -44,6 +44,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
 
   // Throws where the tensor is larger than the engine may hold.
   void check_size(const TensorType& type) const;
+  Napi::Value poll(const Napi::CallbackInfo& info);
   // Hands the outbox to the host; on the JavaScript thread.
   void deliver(Napi::Env env, Napi::Function on_batch);
 
@@ -56,6 +57,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     Napi::ThreadSafeFunction wake;
   };
   std::shared_ptr<Host> host_;
+  Napi::FunctionReference on_batch_;
   std::unordered_map<int64_t, mx::array> filling_;  // allocated and not yet published
 };
 

@@ -68,6 +68,7 @@ export class Engine {
   readonly #runs = new Map<RunId, UnderWay>();
   readonly #queue: QueueId;
   #closed = false;
+  #polling = false;
 
   private constructor(options: ResolvedOptions) {
     this.options = options;
@@ -121,6 +122,7 @@ export class Engine {
     const outputs = guarded(() => this.native.run(id, program.id, queue, inputs, options.watches));
     if (this.#runs.size === 0) this.native.setAlive(true);
     this.#runs.set(id, { program, onDone: options.onDone });
+    this.#pollSoon();
     return {
       id,
       outputs,
@@ -241,6 +243,16 @@ export class Engine {
   #defaultQueue(): QueueId {
     const nested = nestedQueue.getStore();
     return nested?.engine === this ? nested.queue : this.#queue;
+  }
+
+  /** Takes what runs that are already over have told, when the caller has done what it is about. */
+  #pollSoon(): void {
+    if (this.#polling) return;
+    this.#polling = true;
+    queueMicrotask(() => {
+      this.#polling = false;
+      this.native.poll();
+    });
   }
 
   #checkOpen(): void {
