@@ -1,3 +1,5 @@
+import type { Firing } from "../engine/listen.js";
+import type { CallHandler } from "../engine/slots.js";
 import { GraphError } from "../graph/error.js";
 import { namedId, slotId } from "../hooks/ids.js";
 import type { TensorType } from "../tensor/dtype.js";
@@ -7,10 +9,14 @@ import { toTraced } from "./operand.js";
 import type { Traced } from "./traced.js";
 import { flatten, type Tree } from "./tree.js";
 
-type Handler = Slot["handler"];
+/** A function of this process that gets a hook's values. */
+export type FiringHandler = (firing: Firing) => unknown;
 
 /** A custom call's id and name: a name is the same everywhere, a function gets a slot of this program. */
-function receiver(trace: TraceContext, to: string | Handler): { id: Uint8Array; name?: string } {
+function receiver(
+  trace: TraceContext,
+  to: string | Slot["handler"],
+): { id: Uint8Array; name?: string } {
   if (typeof to === "string") return { id: namedId(to), name: to };
   const id = slotId(trace.slots.length);
   trace.slots.push({ id, handler: to });
@@ -37,7 +43,7 @@ function passThrough<Values extends OperandTree>(
  */
 export function hook<Values extends OperandTree>(
   values: Values,
-  to: string | Handler,
+  to: string | FiringHandler,
 ): TracedTree<Values> {
   return passThrough("hook", values, { ...receiver(currentTrace("hook"), to) });
 }
@@ -48,7 +54,7 @@ export function hook<Values extends OperandTree>(
  */
 export function hookGradient<Values extends OperandTree>(
   values: Values,
-  to: string | Handler,
+  to: string | FiringHandler,
 ): TracedTree<Values> {
   return passThrough("hook_gradient", values, { ...receiver(currentTrace("hookGradient"), to) });
 }
@@ -78,7 +84,7 @@ export function print<Values extends OperandTree>(
  * a function of this process, called at every run, or a name that whoever starts the run binds.
  */
 export function call(
-  to: string | Handler,
+  to: string | CallHandler,
   values: OperandTree,
   results: readonly TensorType[],
 ): Traced[] {
