@@ -3,12 +3,17 @@ import { interleave, overRounds } from "../rounds.js";
 import { median, quantile } from "../stats.js";
 import type { Tools } from "../tools.js";
 
-const ROUNDS = 15;
-const CALLS = 100;
+const ROUNDS = 20;
+const CALLS = 200;
+/** Calls until V8 has compiled what they run. */
+const WARM = 5000;
 
 async function roundtrip(tools: Tools, pinned: boolean): Promise<Measured> {
   const elixir = tools.worker("elixir", pinned);
   const node = tools.worker("node", pinned);
+  await elixir.measure("roundtrip", WARM);
+  await elixir.measure("echo", WARM);
+  await node.measure("evaluation", WARM);
   const all: number[] = [];
   const rounds = await interleave(ROUNDS, {
     call: async () => {

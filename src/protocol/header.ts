@@ -19,11 +19,43 @@ export function encodeHeader(message: readonly unknown[]): Uint8Array {
   return encoder.encodeSharedRef(message);
 }
 
+/** Headers up to this length are kept where they may come again, and so many of them. */
+const KEPT_BYTES = 256;
+const KEPT_HEADERS = 256;
+
+const kept = new Map<string, readonly unknown[]>();
+
 /**
- * Decodes a header: an array that begins with the message's type.
+ * Decodes a header: an array that begins with the message's type. Runs that bring their operands along and take
+ * their results home have the same header time after time, which is decoded once.
  * @throws ProtocolError `bad_frame` where it is anything else.
  */
-export function decodeHeader(bytes: Uint8Array): unknown[] {
+export function decodeHeader(bytes: Uint8Array): readonly unknown[] {
+  if (bytes.length > KEPT_BYTES || !(bytes instanceof Buffer)) return decode(bytes);
+  const key = bytes.toString("latin1");
+  const known = kept.get(key);
+  if (known !== undefined) return known;
+  const message = decode(bytes);
+  if (!maySeeAgain(message)) return message;
+  if (kept.size >= KEPT_HEADERS) kept.clear();
+  // What is kept must not be a view of a frame.
+  const own = decode(Uint8Array.from(bytes));
+  kept.set(key, own);
+  return own;
+}
+
+/** Ids of tensors are never used again, so only a run without them has a header that another may have. */
+function maySeeAgain([type, , , inputs, outputs]: readonly unknown[]): boolean {
+  return (
+    type === "run" &&
+    Array.isArray(inputs) &&
+    Array.isArray(outputs) &&
+    inputs.every(Array.isArray) &&
+    outputs.every((id) => id === null)
+  );
+}
+
+function decode(bytes: Uint8Array): unknown[] {
   if (bytes.length > MAX_HEADER_BYTES) {
     throw bad(`a header has ${bytes.length} bytes`, `at most ${MAX_HEADER_BYTES}`);
   }

@@ -44,6 +44,33 @@ describe("headers", () => {
     );
   });
 
+  const runWith = (...inputs: unknown[]) =>
+    encode(["run", 1, 2, inputs, [null], { hooks: [[["id", new Uint8Array(16).fill(7)]]] }]);
+
+  it("of runs with operands of their own are kept, apart from the frame's memory", () => {
+    const header = Buffer.from(runWith(["inline", ["float32", [16]], 0]));
+    const first = decodeHeader(header);
+    expect(decodeHeader(Buffer.from(header))).toBe(first);
+    const text = structuredClone(first);
+    header.fill(0xff);
+    expect(first).toEqual(text);
+  });
+
+  it("that name tensors are not kept: their ids are never used again", () => {
+    const header = Buffer.from(runWith(12));
+    expect(decodeHeader(header)).not.toBe(decodeHeader(header));
+  });
+
+  it("are kept in bounded memory", () => {
+    const frames = Array.from({ length: 2000 }, (_, queue) =>
+      Buffer.from(encode(["run", queue, 1, [], [null], {}])),
+    );
+    const firsts = frames.map((frame) => decodeHeader(frame));
+    const again = frames.map((frame) => decodeHeader(frame));
+    expect(again).toEqual(firsts);
+    expect(again.filter((header, index) => header === firsts[index]).length).toBeLessThan(2000);
+  });
+
   it("are refused when cut off, anywhere", () => {
     fc.assert(
       fc.property(fc.array(values, { maxLength: 5 }), fc.nat(), (rest, at) => {
