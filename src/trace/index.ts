@@ -16,7 +16,15 @@ export {
   type TracedTree,
   whileLoop,
 } from "./control.js";
-export { call, type FiringHandler, hook, hookGradient, label, type PrintOptions, print } from "./custom-call.js";
+export {
+  call,
+  type FiringHandler,
+  hook,
+  hookGradient,
+  label,
+  type PrintOptions,
+  print,
+} from "./custom-call.js";
 export { type Mx, mx, type OpFunction } from "./functions.js";
 export type { Operand } from "./operand.js";
 export { ofType, type TensorTypeLeaf, type TraceResult, trace } from "./trace.js";
