@@ -5,7 +5,7 @@ import { align, type Pair, type Placed, runsOf, type Where } from "./align.js";
 import { type Comparison, compareValues, type Tolerance } from "./compare.js";
 import { RecordingFile } from "./reader.js";
 
-/** Where two recordings first differ, in program order. */
+/** The first firing, in program order, that two recordings have with different values. */
 export type FirstDifference = { readonly firing: Where } & (
   | {
       readonly kind: "value";
@@ -18,8 +18,6 @@ export type FirstDifference = { readonly firing: Where } & (
       readonly around: { readonly at: number; readonly a: string[]; readonly b: string[] };
     }
   | { readonly kind: "type"; readonly a: readonly TensorType[]; readonly b: readonly TensorType[] }
-  /** Only one of the recordings has this firing. */
-  | { readonly kind: "only"; readonly in: "a" | "b" }
 );
 
 /** How the values of one title differ, over all its firings that both recordings have. */
@@ -52,6 +50,7 @@ export interface Side {
 
 /** What {@link diffRecordings} finds. */
 export interface RecordingDiff {
+  /** Whether they have the same firings with the same values. */
   readonly same: boolean;
   readonly first?: FirstDifference;
   readonly a: Side;
@@ -139,7 +138,7 @@ class Diff {
       };
     };
     return {
-      same: this.#first === undefined,
+      same: this.#first === undefined && this.#alone.every(({ size }) => size === 0),
       ...(this.#first === undefined ? {} : { first: this.#first }),
       a: side(0),
       b: side(1),
@@ -148,7 +147,6 @@ class Diff {
   }
 
   async #only({ firing, event }: Placed, index: 0 | 1): Promise<void> {
-    this.#first ??= { kind: "only", firing, in: index === 0 ? "a" : "b" };
     const alone = this.#alone[index];
     const known = alone.get(firing.title);
     alone.set(firing.title, {

@@ -5,8 +5,8 @@ import type { FirstDifference, RecordingDiff, Side, TitleDiff } from "./diff.js"
 /** Prints what two recordings differ in: the first place, then a table by label. `all` lists what is the same too. */
 export function formatDiff(diff: RecordingDiff, { all = false } = {}): string {
   const parts = [sides(diff)];
-  if (diff.first === undefined) parts.push("No difference.");
-  else parts.push(`First difference: ${first(diff.first, diff)}`);
+  if (diff.first !== undefined) parts.push(`First difference: ${first(diff.first, diff)}`);
+  else parts.push(diff.same ? "No difference." : "What both have is the same.");
   if (diff.a.notFinite !== undefined || diff.b.notFinite !== undefined) {
     const of = ({ notFinite }: Side) => (notFinite === undefined ? "none" : where(notFinite, diff));
     parts.push(`First NaN or infinity:\n  A  ${of(diff.a)}\n  B  ${of(diff.b)}`);
@@ -38,8 +38,6 @@ function sides({ a, b }: RecordingDiff): string {
 function first(found: FirstDifference, diff: RecordingDiff): string {
   const place = where(found.firing, diff);
   switch (found.kind) {
-    case "only":
-      return `${place}, only in ${found.in.toUpperCase()}`;
     case "type":
       return `${place} has other types\n  A  ${found.a.map(formatType).join(", ")}\n  B  ${found.b.map(formatType).join(", ")}`;
     case "value": {

@@ -122,7 +122,9 @@ describe("davit diff", () => {
     const [one, two, three] = loop([[1], [2], [3]]) as [Written, Written, Written];
     const extra = { title: "extra", value: [Number.NaN] };
     const found = await diff([one, extra, two, three], [one, two]);
-    expect(found.first).toMatchObject({ kind: "only", in: "a", firing: { title: "extra" } });
+    expect(found.same).toBe(false);
+    expect(found.first).toBeUndefined();
+    expect(formatDiff(found)).toContain("What both have is the same.");
     expect(found.a.alone).toEqual([
       expect.objectContaining({ title: "extra", events: 1 }),
       expect.objectContaining({
@@ -135,9 +137,9 @@ describe("davit diff", () => {
     expect(formatDiff(found)).toMatch(
       /Only in A:\n {2}extra: 1, the first at extra\n {2}x: 1, the first at x \[2\]/,
     );
-    // From the other side, before a difference in values.
     const other = await diff([one, two], [one, extra, { ...two, value: [9] }]);
-    expect(other.first).toMatchObject({ kind: "only", in: "b", firing: { title: "extra" } });
+    expect(other.first).toMatchObject({ kind: "value", firing: { title: "x", path: [1] } });
+    expect(other.b.alone).toMatchObject([{ title: "extra" }]);
     expect(other.titles[0]).toMatchObject({ title: "x", differing: 1 });
   });
 
