@@ -20,8 +20,7 @@ defmodule Davit.Graph do
   need types that are known here; where one is not, state it with `typed/2`.
   """
 
-  alias Davit.Graph.{Canonical, Check, Control, Infer, OpTable, Scope, Value}
-  alias Davit.Hooks.Id
+  alias Davit.Graph.{Canonical, Check, Control, CustomCall, Infer, OpTable, Scope, Value}
   alias Davit.{Tensor, Type}
   alias Davit.Tensor.Elements
 
@@ -29,10 +28,17 @@ defmodule Davit.Graph do
   @constants {__MODULE__, :constants}
 
   @enforce_keys [:functions]
-  defstruct [:functions, constants: %{}]
+  defstruct [:functions, constants: %{}, handlers: []]
 
-  @typedoc "`constants` holds, by hash in hex, those constants that are too large to be part of the graph."
-  @type t :: %__MODULE__{functions: [map], constants: %{String.t() => {Type.t(), binary}}}
+  @typedoc """
+  `constants` holds, by hash in hex, those constants that are too large to be part of the graph; `handlers` the
+  functions that hooks and calls were given.
+  """
+  @type t :: %__MODULE__{
+          functions: [map],
+          constants: %{String.t() => {Type.t(), binary}},
+          handlers: [CustomCall.handler()]
+        }
   @type operand :: Value.t() | Elements.nested()
   @type container :: Value.t() | tuple | [Value.t()]
 
@@ -46,11 +52,14 @@ defmodule Davit.Graph do
     outer = Process.put(@constants, %{})
 
     try do
-      {_, scope, results} =
-        Control.build(Keyword.get(options, :name, "main"), types, &Kernel.apply(fun, &1))
+      {{_, scope, results}, handlers} =
+        CustomCall.collect(fn ->
+          Control.build(Keyword.get(options, :name, "main"), types, &Kernel.apply(fun, &1))
+        end)
 
       functions = scope |> Scope.finish(results, []) |> Control.flatten()
-      %__MODULE__{functions: functions, constants: Process.get(@constants)}
+      constants = Process.get(@constants)
+      %__MODULE__{functions: functions, constants: constants, handlers: handlers}
     after
       if outer, do: Process.put(@constants, outer), else: Process.delete(@constants)
     end
@@ -126,9 +135,10 @@ defmodule Davit.Graph do
         "how many values op #{name} gives is not known here; give the option :outputs"
       )
 
-  defp with_label(node, nil), do: node
+  @doc false
+  def with_label(node, nil), do: node
 
-  defp with_label(node, label) when is_binary(label) do
+  def with_label(node, label) when is_binary(label) do
     String.valid?(label) || raise ArgumentError, "a label is UTF-8, got #{inspect(label)}"
     Map.put(node, :label, label)
   end
@@ -215,57 +225,37 @@ defmodule Davit.Graph do
   end
 
   @doc """
-  Streams a value, or a tuple or list of them, to whoever listens, under a name or an external
-  function such as `&Mod.fun/1`. Gives the same back. Option: `:label`.
+  Streams a value, or a tuple or list of them, to whoever listens. Gives the same back.
+
+  The receiver is a name; or a function of a `Davit.Hooks.Event`, which every `Davit.run/3` of this graph calls in the
+  process that runs it. `&Mod.fun/1` has an id that is the same everywhere; any other function gets a slot of the
+  program, and is known to what `Davit.load/2` gives for this very graph, not to its bytes.
+
+  Options: `:label`; `:to`, a value of the graph that says at run time which process gets
+  `{:davit_hook, name, event}`, see `Davit.Hooks.to/1`.
   """
-  @spec hook(container, String.t() | fun, keyword) :: container
-  def hook(container, name, options \\ []), do: custom_call("hook", container, name, options, %{})
+  @spec hook(container, CustomCall.receiver(), keyword) :: container
+  def hook(container, receiver, options \\ []), do: CustomCall.hook(container, receiver, options)
 
   @doc """
   Prints a value, or a tuple or list of them, where the caller of the run prints. Gives the same back.
-  Options: `:label`, `:precision`, `:limit`.
+  Options: `:label`, `:precision` (significant digits), `:limit` (elements shown).
   """
   @spec print(container, String.t(), keyword) :: container
-  def print(container, name \\ "print", options \\ []) do
-    shown =
-      for {key, value} <- Keyword.take(options, [:precision, :limit]),
-          into: %{},
-          do: {to_string(key), value}
-
-    custom_call("print", container, name, options, shown)
-  end
-
-  defp custom_call(target, container, name, options, attributes) do
-    values = Control.values(container)
-    attributes = Map.merge(attributes, target(target, name))
-    node = with_label(%{op: "custom_call", attributes: attributes}, options[:label])
-    node |> Scope.add(values, Enum.map(values, & &1.type)) |> Control.pack(container)
-  end
-
-  defp target(target, name) when is_binary(name),
-    do: %{"target" => target, "id" => Id.named(name), "name" => name}
-
-  defp target(target, function) when is_function(function) do
-    id =
-      Id.of(function) ||
-        raise ArgumentError,
-              "a hook is a name, or a function like &Mod.fun/1; bind it in Davit.run/3"
-
-    %{"target" => target, "id" => id, "name" => inspect(function)}
-  end
+  def print(container, name \\ "print", options \\ []),
+    do: CustomCall.print(container, name, options)
 
   @doc """
-  Hands values to the handler of this name (option `:calls` of `Davit.run/3`), and waits for what it returns:
-  one value of the type, or a list of values where `results` is a list of types. Option: `:label`.
+  Hands values to a handler, and waits for what it returns: one value of the type, or a list of values where `results`
+  is a list of types. Option: `:label`.
+
+  The receiver is a name, whose handler the option `:calls` of `Davit.run/3` gives; or a function of a
+  `Davit.Hooks.Event`, as in `hook/3`.
   """
-  @spec call(container, String.t() | fun, Type.t() | [Type.t()], keyword) :: Value.t() | [Value.t()]
-  def call(container, name, results, options \\ []) do
-    types = for {dtype, shape} <- List.wrap(results), do: Type.new!(dtype, shape)
-    attributes = Map.put(target("call", name), "results", types)
-    node = with_label(%{op: "custom_call", attributes: attributes}, options[:label])
-    values = Scope.add(node, Control.values(container), types)
-    if is_list(results), do: values, else: hd(values)
-  end
+  @spec call(container, CustomCall.receiver(), Type.t() | [Type.t()], keyword) ::
+          Value.t() | [Value.t()]
+  def call(container, receiver, results, options \\ []),
+    do: CustomCall.call(container, receiver, results, options)
 
   @doc """
   The results of `then` where the predicate, a bool scalar, is true, and those of `otherwise` where not. Only

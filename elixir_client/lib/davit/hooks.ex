@@ -38,7 +38,28 @@ defmodule Davit.Hooks do
     {:ok, feed} = DynamicSupervisor.start_child(feeds, {Feed, arguments})
 
     with :ok <- Feed.accepted(feed), do: {:ok, ref}
+  catch
+    # A feed ends with its subscriber.
+    :exit, {reason, {GenServer, :call, _}} when reason in [:normal, :noproc] ->
+      message = "the subscriber #{inspect(pid)} is not alive"
+      {:error, %EngineError{code: :subscriber_down, message: message}}
   end
+
+  @doc """
+  A process as a value of a program: a uint8 vector, whose length is the same for all processes of a node. A hook with
+  the option `:to` sends its events to the process that it gets this way, so that a program need not know
+  beforehand who will listen.
+
+      types = [{:float32, {4}}, Davit.Hooks.to(self()).type]
+      graph = Davit.Graph.build(types, fn x, who -> Davit.Graph.hook(x, "x", to: who) end)
+      Davit.run(Davit.load(graph), [[1, 2, 3, 4], Davit.Hooks.to(pid)])
+
+  The process gets `{:davit_hook, "x", event}`, sent by the one that runs the program, in program order and before the run
+  returns. One that is gone, or on a node that is not connected, gets nothing. Bytes that are no pid fail the run
+  with `:bad_destination`.
+  """
+  @spec to(pid) :: Davit.Tensor.t()
+  def to(pid) when is_pid(pid), do: Davit.Hooks.Destination.encode(pid)
 
   @doc "Ends a subscription. The subscriber gets nothing for it after this; what it got stays in its mailbox."
   @spec unsubscribe(reference) :: :ok

@@ -3,6 +3,8 @@ defmodule Davit.Program do
   A graph that an engine has loaded: `inputs` and `outputs` are its types, `sites` the nodes that can be
   watched, `hash` the SHA-256 that names the graph.
 
+  `handlers` are the functions that hooks and calls of a `Davit.Graph` were given; every run calls them.
+
   It outlives the engine: the client keeps the graph and its constants, and loads it again when it is run on
   an engine that was started again. It is unloaded once no term of this VM refers to it.
   """
@@ -24,6 +26,7 @@ defmodule Davit.Program do
     :outputs,
     constants: %{},
     sites: [],
+    handlers: [],
     by_number: %{}
   ]
 
@@ -39,6 +42,7 @@ defmodule Davit.Program do
           outputs: [Type.t()],
           constants: %{String.t() => Tensor.t()},
           sites: [Site.t()],
+          handlers: [Graph.CustomCall.handler()],
           by_number: %{non_neg_integer => Site.t()}
         }
 
@@ -88,6 +92,7 @@ defmodule Davit.Program do
         outputs: outputs,
         constants: constants,
         sites: sites,
+        handlers: handlers(graph),
         by_number: Map.new(sites, &{&1.index, &1})
       }
     else
@@ -101,6 +106,9 @@ defmodule Davit.Program do
   end
 
   defp constants(_bytes), do: %{}
+
+  defp handlers(%Graph{handlers: handlers}), do: handlers
+  defp handlers(_bytes), do: []
 
   defp put(constants, session) do
     Map.new(constants, fn {hash, tensor} -> {hash, Tensor.put(tensor, session)} end)

@@ -46,7 +46,7 @@ defmodule Davit.Run do
 
   defp start(program, inputs, options) do
     session = Program.session!(program)
-    handlers = Handlers.new(options)
+    handlers = Handlers.new(options, program.handlers)
     timeout = Keyword.get(options, :timeout, :infinity)
 
     run = %{
@@ -253,17 +253,20 @@ defmodule Davit.Run do
     site = Map.get(run.program.by_number, number) || %Site{index: number, kind: :call}
     results = Enum.flat_map(results, &Davit.Type.list_from_wire/1)
 
-    guarded(run, ref, request, pending, fn ->
-      event = Handlers.call_event(site, request, seq, path, values, attachments)
+    {operands, attachments, alive} =
+      guarded(run, ref, request, pending, fn ->
+        event = Handlers.call_event(site, request, seq, path, values, attachments)
+        run.handlers |> Handlers.call(event, results) |> Inputs.to_wire(results, run.session)
+      end)
 
-      values = Handlers.call(run.handlers, event, results)
-      {operands, attachments, alive} = Inputs.to_wire(values, results, run.session)
+    # A reply that comes too late would be to a run that is gone.
+    if left(run.deadline) > 0 do
       header = Msgpack.encode(["reply", request, call, operands])
       # Should the engine be gone, a message about that is on its way.
       _ = Session.send_frame(run.session, Frame.encode(0, header, attachments))
-      Tensor.touch(alive)
-    end)
+    end
 
+    Tensor.touch(alive)
     0
   end
 

@@ -264,14 +264,11 @@ defmodule Davit.Tensor do
       concat(["#Davit.Tensor<", Type.format(type), " in ", Kernel.inspect(ref.engine), ">"])
     end
 
-    def inspect(%{type: {dtype, shape} = type, data: data}, options) do
-      limit = if options.limit == :infinity, do: Type.elements(shape), else: options.limit
-      count = min(limit, Type.elements(shape))
-      bytes = binary_part(data, 0, count * Type.item_bytes(dtype))
-      numbers = Elements.decode(bytes, {dtype, {count}})
-      rest = if count < Type.elements(shape), do: ", …", else: ""
-      text = Enum.map_join(numbers, ", ", &Kernel.inspect/1)
-      concat(["#Davit.Tensor<", Type.format(type), " ", text, rest, ">"])
+    # On one line where it fits.
+    def inspect(%{type: type, data: data}, options) do
+      values = Davit.Tensor.Format.values(data, type, options)
+      inside = concat([break(""), Type.format(type), break(" "), values])
+      group(concat([nest(concat("#Davit.Tensor<", inside), 2), break(""), ">"]))
     end
   end
 end

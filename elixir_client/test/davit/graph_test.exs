@@ -91,7 +91,50 @@ defmodule Davit.GraphTest do
     assert %{outputs: 2, label: "l", inputs: [0, 0]} = external
     assert print.attributes["precision"] == 3
     assert %{"target" => "call", "results" => [{:int8, {}}]} = call.attributes
-    assert_raise ArgumentError, ~r/bind it/, fn -> G.build([@f], &G.hook(&1, fn _ -> 1 end)) end
+  end
+
+  test "functions of hooks and calls are beside the graph, by their ids" do
+    build = fn a, b ->
+      G.build([@f], fn x ->
+        x = G.hook(x, a)
+        x = G.cond(G.less(x, 0), fn -> G.call(x, b, @f) end, fn -> G.hook(x, &String.upcase/1) end)
+        G.hook(x, a)
+      end)
+    end
+
+    {a, b} = {fn _ -> :a end, fn _ -> :b end}
+    graph = build.(a, b)
+    mfa = Id.of(&String.upcase/1)
+
+    assert graph.handlers == [
+             {:hook, Id.slot(0), a},
+             {:call, Id.slot(1), b},
+             {:hook, mfa, &String.upcase/1},
+             {:hook, Id.slot(2), a}
+           ]
+
+    ids = for f <- graph.functions, %{op: "custom_call", attributes: a} <- f.nodes, do: a["id"]
+    assert Enum.sort(ids) == Enum.sort([Id.slot(0), Id.slot(1), mfa, Id.slot(2)])
+    # Other functions, the same program.
+    assert G.hash(graph) == G.hash(build.(fn _ -> 1 end, fn _ -> 2 end))
+    assert G.from_binary(G.to_binary(graph)).handlers == []
+    # A graph that is built while another one is has its own.
+    outer = G.build([@f], fn x -> if build.(a, b) == graph, do: G.hook(x, b) end)
+    assert outer.handlers == [{:hook, Id.slot(0), b}]
+  end
+
+  test "what is no receiver is named" do
+    for {build, message} <- [
+          {&G.hook(&1, :name), ~r/a hook is for a name or a function of an event, got :name/},
+          {&G.hook(&1, fn -> 1 end), ~r/a function of an event/},
+          {&G.print(&1, fn _ -> 1 end), ~r/a print is for a name/},
+          {&G.print(&1, "p", precision: 1.5), ~r/precision is 1.5; expected an integer/},
+          {&G.call(&1, 7, @f), ~r/a call is for a name or a function of an event, got 7/},
+          {&G.hook(&1, "h", to: self()), ~r/the option :to is a value of the graph/},
+          {&G.hook(&1, fn _ -> 1 end, to: &1), ~r/the option :to is a value of the graph/}
+        ] do
+      assert_raise ArgumentError, message, fn -> G.build([@f], build) end
+    end
   end
 
   test "labels, given at once or afterwards" do

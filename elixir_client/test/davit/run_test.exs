@@ -153,7 +153,7 @@ defmodule Davit.RunTest do
     program = Fake.program(engine, "print", [{:float32, {2}}])
 
     assert capture_io(fn -> Davit.run(program, [[1, 2]]) end) ==
-             "layer.0 at [0]: #Davit.Tensor<float32[2] 1.0, 2.0>\n"
+             "layer.0 at [0]: #Davit.Tensor<float32[2] [1.0, 2.0]>\n"
 
     assert capture_io(fn -> Davit.run(program, [[1, 2]], print: false) end) == ""
   end

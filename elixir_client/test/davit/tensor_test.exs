@@ -84,10 +84,42 @@ defmodule Davit.TensorTest do
 
     test "inspecting shows the type and some values" do
       assert inspect(Tensor.from_list([[1, 2], [3, 4]], :int8)) ==
-               "#Davit.Tensor<int8[2, 2] 1, 2, 3, 4>"
+               "#Davit.Tensor<int8[2, 2] [[1, 2], [3, 4]]>"
 
       long = Tensor.from_list(Enum.to_list(1..100), :float32)
-      assert inspect(long, limit: 2) == "#Davit.Tensor<float32[100] 1.0, 2.0, …>"
+      assert inspect(long, limit: 2) == "#Davit.Tensor<float32[100] [1.0, 2.0, ...]>"
+      deep = Tensor.from_list([[[1], [2]], [[3], [4]]], :int64)
+      assert inspect(deep, limit: 3) == "#Davit.Tensor<int64[2, 2, 1] [[[1], [2]], [[3], ...]]>"
+      assert inspect(deep, limit: 0) == "#Davit.Tensor<int64[2, 2, 1] [...]>"
+      table = Tensor.from_list(for(i <- 1..3, do: for(j <- 1..12, do: 1000 * i + j)), :int32)
+
+      assert inspect(table, pretty: true) == """
+             #Davit.Tensor<
+               int32[3, 12]
+               [
+                 [1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012],
+                 [2001, 2002, 2003, 2004, 2005, 2006, 2007, 2008, 2009, 2010, 2011, 2012],
+                 [3001, 3002, 3003, 3004, 3005, 3006, 3007, 3008, 3009, 3010, 3011, 3012]
+               ]
+             >\
+             """
+    end
+
+    test "inspecting shows every kind of number, and as many digits as asked for" do
+      floats = [1, -0.0, 1.0e300, :nan, :infinity, :neg_infinity]
+
+      for {list, dtype, options, text} <- [
+            {floats, :float64, [], "float64[6] [1.0, -0.0, 1.0e300, NaN, Inf, -Inf]"},
+            {[0.1, 123.456], :float32, [precision: 3], "float32[2] [0.1, 123.0]"},
+            {[0.1, -12345.6], :float16, [precision: 1], "float16[2] [0.1, -1.0e4]"},
+            {[{1, -2.5}, {:nan, 3}], :complex64, [], "complex64[2] [1.0-2.5i, NaN+3.0i]"},
+            {[true, false], :bool, [precision: 3], "bool[2] [true, false]"},
+            {7, :uint8, [], "uint8[] 7"},
+            {[[], []], :int8, [], "int8[2, 0] []"}
+          ] do
+        tensor = Tensor.from_list(list, dtype)
+        assert inspect(tensor, custom_options: options) == "#Davit.Tensor<#{text}>"
+      end
     end
   end
 

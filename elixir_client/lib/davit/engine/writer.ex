@@ -45,6 +45,12 @@ defmodule Davit.Engine.Writer do
       {:ok, 0, ["log", level, text], _} when is_binary(text) ->
         Logger.log(level(level), text)
 
+      # To a message that has no answer, such as a reply to a run that was over by then.
+      {:ok, 0, ["error", error], _} ->
+        Logger.debug(fn ->
+          "the engine: #{Exception.message(Davit.EngineError.from_wire(error))}"
+        end)
+
       {:ok, 0, [type | _], _} ->
         Logger.warning("the engine sent an unknown message #{inspect(type)}")
 

@@ -2,27 +2,43 @@ defmodule Davit.Hooks.Site do
   @moduledoc """
   A node of a program that can be watched.
 
-  `kind` is `:hook`, `:print`, `:call`, or `:node` for any other node with a label; `index` is the number that
-  the events of one subscription or run have it by.
+  `kind` is `:hook`, `:hook_gradient`, `:print`, `:call`, or `:node` for any other node with a label. `index` is its
+  number in the program, counted over all nodes; in the events of a standing subscription it counts that one's sites.
+  `destination` tells that the last value says who gets the others; `print` has `:precision` and `:limit` where a
+  print says them.
   """
 
   alias Davit.Type
 
-  defstruct [:index, :program, :node, :function, :kind, :id, :name, :label, types: []]
+  defstruct [
+    :index,
+    :program,
+    :node,
+    :function,
+    :kind,
+    :id,
+    :name,
+    :label,
+    destination: false,
+    print: %{},
+    types: []
+  ]
 
   @type t :: %__MODULE__{
           index: non_neg_integer,
           program: non_neg_integer | nil,
           node: non_neg_integer | nil,
           function: String.t() | nil,
-          kind: :hook | :print | :call | :node,
+          kind: :hook | :hook_gradient | :print | :call | :node,
           id: Davit.Hooks.Id.t() | nil,
           name: String.t() | nil,
           label: String.t() | nil,
+          destination: boolean,
+          print: %{optional(:precision | :limit) => non_neg_integer},
           types: [Type.t()]
         }
 
-  @kinds %{"hook" => :hook, "print" => :print, "call" => :call, "node" => :node}
+  @kinds Map.new([:hook, :hook_gradient, :print, :call, :node], &{Atom.to_string(&1), &1})
 
   @doc false
   # Strings are copied: they would keep the frame they came in.
@@ -37,9 +53,16 @@ defmodule Davit.Hooks.Site do
       id: with({:bin, id} <- site["id"], do: :binary.copy(id)),
       name: copy(site["name"]),
       label: copy(site["label"]),
+      destination: site["destination"] == true,
+      print: print(site["print"]),
       types: Enum.flat_map(site["types"] || [], &Type.list_from_wire/1)
     }
   end
+
+  defp print(%{} = print),
+    do: for(key <- [:precision, :limit], n = print[Atom.to_string(key)], into: %{}, do: {key, n})
+
+  defp print(_), do: %{}
 
   defp copy(text) when is_binary(text), do: :binary.copy(text)
   defp copy(_), do: nil

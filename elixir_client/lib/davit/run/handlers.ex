@@ -3,7 +3,10 @@ defmodule Davit.Run.Handlers do
   # The functions that a caller gave for its run, and how they are called.
 
   alias Davit.{EngineError, Tensor, Type}
-  alias Davit.Hooks.{Event, Id, Site, Watch}
+  alias Davit.Hooks.{Destination, Event, Id, Site, Watch}
+
+  # As `inspect/2` has it.
+  @print_limit 50
 
   @enforce_keys [:watches, :functions, :slices, :calls]
   defstruct [:watches, :functions, :slices, :calls]
@@ -15,19 +18,36 @@ defmodule Davit.Run.Handlers do
           calls: [{term, (Event.t() -> term)}]
         }
 
-  @doc "Reads the options `:hooks` and `:calls`. Raises `ArgumentError`."
-  @spec new(keyword) :: t
-  def new(options) do
+  @doc """
+  Reads the options `:hooks` and `:calls`, and adds the functions of the program itself, except where an option is for
+  the same id. Raises `ArgumentError`.
+  """
+  @spec new(keyword, [Davit.Graph.CustomCall.handler()]) :: t
+  def new(options, bound) do
     hooks = Enum.map(options[:hooks] || [], &hook/1)
+    hooks = hooks ++ bound_hooks(bound, hooks)
     watches = Enum.map(hooks, &elem(&1, 0))
 
     %__MODULE__{
       watches: watches,
       functions: hooks |> Enum.map(&elem(&1, 1)) |> List.to_tuple(),
       slices: Watch.slices(watches),
-      calls: Enum.map(options[:calls] || [], &handler/1)
+      calls: Enum.map(options[:calls] || [], &handler/1) ++ bound_calls(bound)
     }
   end
+
+  defp bound_hooks([], _hooks), do: []
+
+  defp bound_hooks(bound, hooks) do
+    given = for {[["id", {:bin, id}] | _], _} <- hooks, do: id
+
+    for {:hook, id, function} <- Enum.uniq(bound), id not in given do
+      {Watch.to_wire({:id, id}, []), function}
+    end
+  end
+
+  # The first that fits is called.
+  defp bound_calls(bound), do: for({:call, id, function} <- bound, do: {{:id, id}, function})
 
   defp hook({match, function}), do: hook({match, function, []})
 
@@ -49,15 +69,23 @@ defmodule Davit.Run.Handlers do
     raise ArgumentError, "expected {match, function of an event} in :calls, got #{inspect(other)}"
   end
 
-  @doc "Calls the handler that has this number; -1 is a print."
+  @doc "Calls the handler that has this number; -1 is a print, -2 a hook with a destination."
   @spec event(t, integer, Event.t()) :: any
   def event(_handlers, -1, event), do: print(event)
+  def event(_handlers, -2, event), do: Destination.deliver(event)
   def event(handlers, index, event), do: elem(handlers.functions, index).(event)
 
   # The caller's group leader: in a notebook, the cell that runs.
   defp print(%Event{site: site, path: path, values: values}) do
     where = if path == [], do: "", else: " at #{inspect(path, charlists: :as_lists)}"
-    IO.puts("#{Site.title(site)}#{where}: #{Enum.map_join(values, ", ", &inspect/1)}")
+
+    options = [
+      pretty: true,
+      limit: site.print[:limit] || @print_limit,
+      custom_options: [precision: site.print[:precision]]
+    ]
+
+    IO.puts("#{Site.title(site)}#{where}: #{Enum.map_join(values, ", ", &inspect(&1, options))}")
   end
 
   @doc "What a call's handler gets."

@@ -1,0 +1,107 @@
+defmodule Davit.Graph.CustomCall do
+  @moduledoc false
+  # Hooks, prints and calls: nodes that hand values to somebody. A graph's bytes hold no function: one that is given for
+  # a node is kept beside the graph, by the node's id, and bound at each run.
+
+  alias Davit.Graph.{Check, Control, OpTable, Scope, Value}
+  alias Davit.Hooks.Id
+  alias Davit.Type
+
+  @key __MODULE__
+
+  @type handler :: {:hook | :call, Id.t(), (Davit.Hooks.Event.t() -> term)}
+  @type receiver :: String.t() | (Davit.Hooks.Event.t() -> term)
+
+  @doc "Runs `fun`, which builds a graph; gives its result and the functions that its nodes were given."
+  @spec collect((() -> result)) :: {result, [handler]} when result: term
+  def collect(fun) do
+    outer = Process.put(@key, {0, []})
+
+    try do
+      result = fun.()
+      {_, handlers} = Process.get(@key)
+      {result, Enum.reverse(handlers)}
+    after
+      if outer, do: Process.put(@key, outer), else: Process.delete(@key)
+    end
+  end
+
+  @doc "A hook; its values go to the process that the option `:to` names at run time, where that is given."
+  def hook(container, receiver, options) do
+    {to, options} = Keyword.pop(options, :to)
+    attributes = attributes("hook", receiver)
+
+    if to,
+      do: send_to(container, attributes, to, options),
+      else: pass(container, attributes, options)
+  end
+
+  defp send_to(container, %{"name" => name} = attributes, %Value{} = to, options)
+       when is_binary(name) do
+    values = Control.values(container)
+    attributes = Map.put(attributes, "destination", true)
+    results = pass(values ++ [to], attributes, options)
+    results |> Enum.drop(-1) |> Control.pack(container)
+  end
+
+  defp send_to(_, _, to, _) do
+    raise ArgumentError,
+          "the option :to is a value of the graph beside a name, such as a parameter that gets " <>
+            "Davit.Hooks.to(pid) at run time; got #{inspect(to, limit: 5)}"
+  end
+
+  @doc "A print."
+  def print(container, name, options) do
+    {shown, options} = Keyword.split(options, [:precision, :limit])
+    pass(container, attributes("print", name, shown), options)
+  end
+
+  defp pass(container, attributes, options) do
+    values = Control.values(container)
+    attributes |> add(values, Enum.map(values, & &1.type), options) |> Control.pack(container)
+  end
+
+  @doc "A call."
+  def call(container, receiver, results, options) do
+    types = for {dtype, shape} <- List.wrap(results), do: Type.new!(dtype, shape)
+    attributes = "call" |> attributes(receiver) |> Map.put("results", types)
+    values = add(attributes, Control.values(container), types, options)
+    if is_list(results), do: values, else: hd(values)
+  end
+
+  defp add(attributes, values, types, options) do
+    node = Davit.Graph.with_label(%{op: "custom_call", attributes: attributes}, options[:label])
+    Scope.add(node, values, types)
+  end
+
+  defp attributes(target, receiver, more \\ []) do
+    given = [target: target] ++ receiver(target, receiver) ++ more
+    {:ok, row} = OpTable.fetch("custom_call")
+    Check.attributes!("custom_call", row, given)
+  end
+
+  defp receiver(_target, name) when is_binary(name), do: [id: Id.named(name), name: name]
+
+  defp receiver(target, function) when is_function(function, 1) and target != "print" do
+    Scope.current!()
+    {slots, handlers} = Process.get(@key)
+    kind = if target == "call", do: :call, else: :hook
+
+    case Id.of(function) do
+      nil ->
+        # Slots are numbered in the order in which their functions are given.
+        id = Id.slot(slots)
+        Process.put(@key, {slots + 1, [{kind, id, function} | handlers]})
+        [id: id]
+
+      id ->
+        Process.put(@key, {slots, [{kind, id, function} | handlers]})
+        [id: id, name: inspect(function)]
+    end
+  end
+
+  defp receiver(target, other) do
+    expected = if target == "print", do: "a name", else: "a name or a function of an event"
+    raise ArgumentError, "a #{target} is for #{expected}, got #{inspect(other, limit: 5)}"
+  end
+end

@@ -1,0 +1,59 @@
+defmodule Davit.Hooks.Destination do
+  @moduledoc false
+  # Pids as values of a program. What comes back may be anything, as programs can compute it.
+
+  alias Davit.{EngineError, Tensor}
+  alias Davit.Hooks.{Event, Site}
+
+  # Zeros fill it up to a multiple of this, so that the processes of a node have one length.
+  @multiple 64
+
+  @doc "The uint8 vector that stands for a process."
+  @spec encode(pid) :: Tensor.t()
+  def encode(pid) do
+    bytes = :erlang.term_to_binary(pid)
+    filled = div(byte_size(bytes) + @multiple - 1, @multiple) * @multiple
+    zeros = <<0::size(filled - byte_size(bytes))-unit(8)>>
+    Tensor.from_binary_at_home(bytes <> zeros, {:uint8, {filled}})
+  end
+
+  @doc """
+  The pid of such bytes. Only the external format's form of a pid is looked at, and no atom is made: the
+  pid is one of a node that this VM has heard of.
+  """
+  @spec decode(binary) :: {:ok, pid} | :error
+  def decode(<<131, 88, _::binary>> = bytes) do
+    {pid, used} = :erlang.binary_to_term(bytes, [:safe, :used])
+    rest = binary_part(bytes, used, byte_size(bytes) - used)
+    if :binary.replace(rest, <<0>>, <<>>, [:global]) == <<>>, do: {:ok, pid}, else: :error
+  rescue
+    ArgumentError -> :error
+  end
+
+  def decode(_), do: :error
+
+  @doc "Sends an event to the process that its last value names. Raises `Davit.EngineError`."
+  @spec deliver(Event.t()) :: :ok
+  def deliver(%Event{values: values} = event) do
+    {values, [destination]} = Enum.split(values, -1)
+
+    with %Tensor{data: bytes} <- destination, {:ok, pid} <- decode(bytes) do
+      # Nobody may make this node connect to another.
+      _ = Process.send(pid, {:davit_hook, event.name, %{event | values: values}}, [:noconnect])
+      :ok
+    else
+      _ -> raise bad(event, destination)
+    end
+  end
+
+  defp bad(%Event{site: site, label: label}, destination) do
+    %EngineError{
+      code: :bad_destination,
+      label: label,
+      message:
+        "the destination of #{Site.title(site)} is no process of a node known here: " <>
+          inspect(destination, limit: 8),
+      expected: "Davit.Hooks.to(pid)"
+    }
+  end
+end

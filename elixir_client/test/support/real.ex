@@ -1,0 +1,40 @@
+defmodule Davit.Real do
+  @moduledoc false
+  # Programs on the real engine.
+
+  alias Davit.{Engine, Graph, Tensor}
+
+  @doc "Builds, loads and runs a graph; gives its outputs as lists."
+  def compute(types, fun, inputs, options \\ []) do
+    types
+    |> Graph.build(fun)
+    |> Davit.load(Keyword.take(options, [:engine]))
+    |> Davit.run(inputs, options)
+    |> Enum.map(&Tensor.to_list/1)
+  end
+
+  @doc "Starts an engine for one test, with arguments for its command; gives its name."
+  def start(arguments \\ [], options \\ []) do
+    name = :"real_#{System.unique_integer([:positive])}"
+    {:ok, path, command} = Engine.Command.find([])
+    options = [name: name, command: [path | command] ++ arguments] ++ options
+    ExUnit.Callbacks.start_supervised!({Engine, options}, id: name)
+    :ok = Engine.await(name)
+    name
+  end
+
+  @doc "Runs `fun` in a process whose group leader keeps what it prints; gives that."
+  def printed(fun) do
+    {:ok, io} = StringIO.open("")
+
+    Task.await(
+      Task.async(fn ->
+        Process.group_leader(self(), io)
+        fun.()
+      end)
+    )
+
+    {:ok, {"", printed}} = StringIO.close(io)
+    printed
+  end
+end
