@@ -72,8 +72,8 @@ Engine::Engine(EngineOptions options) : outbox_(options.wake), memory_limit_(opt
     lanes_.push_back(std::make_unique<Lane>(outbox_, counters_, options.device, inline_streams));
   }
   if (inline_streams) {
-    host_lane_ =
-        std::make_unique<Lane>(outbox_, counters_, options.device, true, Lane::Thread::callers);
+    host_lane_ = std::make_unique<Lane>(outbox_, counters_, options.device, true,
+                                        Lane::Thread::callers, options.wake);
   }
 }
 
@@ -196,6 +196,15 @@ bool Engine::runs_here(Run& run, const Program& program) const {
   const Queue& queue = *run.queue();
   return host_lane_ && program.is_small() && run.waiting_on == 0 && !queue.busy &&
          queue.runs.size() == 1 && run.unwatched();
+}
+
+Batch Engine::take_batch() {
+  if (host_lane_) {
+    outbox_.hold();
+    host_lane_->run_posted();
+    outbox_.unhold();
+  }
+  return outbox_.take();
 }
 
 void Engine::try_start(Queue& queue) {

@@ -65,6 +65,9 @@ class Engine {
   void close_subscription(int64_t subscription);
   void watch(int64_t program, int site, const std::vector<int64_t>& subscriptions);
 
+  // For the host, when it was woken: does what is to be done on its thread, then gives what is to
+  // be told.
+  Batch take_batch();
   Outbox& outbox() { return outbox_; }
   // Whether runs finished on the host's thread since the last call; nobody was woken for them.
   bool host_told() { return std::exchange(host_told_, false); }

@@ -43,8 +43,13 @@ class BlasShare {
 
 }  // namespace
 
-Lane::Lane(Outbox& outbox, Counters& counters, mx::Device device, bool inline_streams, Thread where)
-    : counters_(counters), device_(device), inline_streams_(inline_streams), cursor_(outbox) {
+Lane::Lane(Outbox& outbox, Counters& counters, mx::Device device, bool inline_streams, Thread where,
+           std::function<void()> posted)
+    : counters_(counters),
+      device_(device),
+      inline_streams_(inline_streams),
+      cursor_(outbox),
+      on_post_(std::move(posted)) {
   if (where == Thread::callers) {
     make_stream();
     return;
@@ -91,7 +96,20 @@ void Lane::post(std::function<void()> task) {
     std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));
   }
-  posted_.notify_one();
+  if (on_post_) {
+    on_post_();
+  } else {
+    posted_.notify_one();
+  }
+}
+
+void Lane::run_posted() {
+  std::deque<std::function<void()>> tasks;
+  {
+    std::lock_guard lock(mutex_);
+    tasks.swap(tasks_);
+  }
+  for (auto& task : tasks) task();
 }
 
 Lane::Variant& Lane::variant(const ProgramPtr& program, const Function& function,

@@ -33,12 +33,17 @@ class Lane {
   enum class Thread { own, callers };
 
   // `inline_streams`: whether CPU streams run inline, see native/interpose.
+  // `posted` is called after a task was posted to a lane on its maker's thread, which then calls
+  // work().
   Lane(Outbox& outbox, Counters& counters, mx::Device device, bool inline_streams,
-       Thread thread = Thread::own);
+       Thread thread = Thread::own, std::function<void()> posted = {});
   Lane(const Lane&) = delete;
 
   // Runs a task on the lane's thread, after those posted before.
   void post(std::function<void()> task);
+
+  // Does the tasks posted to a lane on its maker's thread.
+  void run_posted();
 
   // What follows is for tasks on the lane's thread.
 
@@ -124,6 +129,7 @@ class Lane {
   std::optional<mx::Stream> stream_;
   std::unordered_map<int64_t, std::vector<Variant>> variants_;  // by segment
 
+  const std::function<void()> on_post_;
   std::mutex mutex_;
   std::condition_variable posted_;
   std::deque<std::function<void()>> tasks_;

@@ -64,7 +64,8 @@ class Outbox {
   // Everything since the last call.
   Batch take();
 
-  // For the host's own thread: while it holds the wake-up back, it sees to it that take() is called.
+  // For the host's own thread: while it holds the wake-up back, it sees to it that take() is
+  // called.
   void hold() { held_ = true; }
   void unhold() { held_ = false; }
 

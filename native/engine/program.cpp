@@ -14,10 +14,12 @@ std::atomic<int64_t> next_segment{1};
 constexpr size_t kSmallNodes = 16;
 constexpr size_t kSmallElements = 4096;
 
-// Ops whose work does not follow from the size of what they give.
+// Nodes whose work follows from the size of what they give.
 bool is_elementary(const Node& node) {
-  if (node.kind == NodeKind::constant || node.kind == NodeKind::hook) return true;
-  if (node.kind != NodeKind::op) return false;
+  if (node.kind != NodeKind::op) {
+    return node.kind == NodeKind::constant || node.kind == NodeKind::bound_constant ||
+           node.kind == NodeKind::hook || node.is_control();
+  }
   for (std::string_view part : {"linalg", "conv", "fft", "einsum", "tensordot", "quantize"}) {
     if (node.op.find(part) != std::string::npos) return false;
   }
@@ -34,6 +36,23 @@ bool is_small_function(const Function& function) {
     for (const auto& output : node.outputs) add(output);
   }
   return elements <= kSmallElements;
+}
+
+// A loop gives its thread back in every pass only if every pass makes a call.
+bool yields(const Node& loop, const std::vector<Function>& functions) {
+  if (loop.kind != NodeKind::while_ && loop.kind != NodeKind::repeat) return true;
+  const auto& body = functions[static_cast<size_t>(loop.functions.back())].nodes;
+  return std::any_of(body.begin(), body.end(),
+                     [](const Node& node) { return node.kind == NodeKind::call; });
+}
+
+bool is_small_program(const std::vector<Function>& functions) {
+  if (functions.size() > kSmallNodes) return false;
+  return std::all_of(functions.begin(), functions.end(), [&](const Function& function) {
+    return is_small_function(function) &&
+           std::all_of(function.nodes.begin(), function.nodes.end(),
+                       [&](const Node& node) { return yields(node, functions); });
+  });
 }
 
 std::vector<int> function_attribute(const Node& node, std::string_view name) {
@@ -271,7 +290,7 @@ Program::Program(int64_t id, std::vector<Function> functions)
     }
     function->prepare();
   }
-  small_ = is_small_function(functions_.front());
+  small_ = is_small_program(functions_);
   for (const Function& function : functions_) {
     for (const Node& node : function.nodes) {
       if (node.kind != NodeKind::while_) continue;

@@ -118,7 +118,8 @@ class Program {
   // The counter of a `while`, where one was recognised.
   const Counter* counter_of(const Node& loop) const;
 
-  // Whether a run takes a few microseconds at most: no control flow, few nodes, few elements.
+  // Whether a run keeps a thread for some microseconds at most, or from one call to the next: few
+  // nodes, few elements, no loop without calls.
   bool is_small() const { return small_; }
 
   // Tensors that its constants are bound to.

@@ -209,7 +209,7 @@ EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<En
 }
 
 void EngineObject::deliver(Napi::Env env, Napi::Function on_batch) {
-  Batch batch = engine_->outbox().take();
+  Batch batch = engine_->take_batch();
   if (batch.empty()) return;
   auto words_buffer = Napi::ArrayBuffer::New(env, batch.words.size() * sizeof(double));
   std::memcpy(words_buffer.Data(), batch.words.data(), words_buffer.ByteLength());
