@@ -71,7 +71,7 @@ export async function investigate(
   ] as const) {
     const recording = record(engine, { path, match: { probe: "*" } });
     await f(firstWeights(), x, y);
-    await recording.close();
+    recording.close();
   }
   const diff = await diffRecordings(files.good, files.bad, TOLERANCE);
   say(formatDiff(diff));

@@ -73,7 +73,7 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
   const cancel = () => cancelled.abort("Ctrl+C");
   process.once("SIGINT", cancel);
   const progress = showProgress();
-  const opened: { close(): Promise<void> }[] = [];
+  const opened: { close(): unknown }[] = [];
   try {
     if (recorded !== undefined) opened.push(record(engine, recordOptions(args, recorded)));
     if (replayed !== undefined) opened.push(await replay(engine, replayed));

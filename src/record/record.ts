@@ -2,7 +2,7 @@ import type { Engine } from "../engine/engine.js";
 import { guarded } from "../engine/error.js";
 import type { HookEvent } from "../hooks/event.js";
 import { type Match, siteTest } from "../hooks/match.js";
-import type { Watch } from "../hooks/router.js";
+import type { Gatherer, Watch } from "../hooks/router.js";
 import type { Site } from "../hooks/site.js";
 import type { ProgramId } from "../native.js";
 import { ordinals, type Place, VERSION } from "./format.js";
@@ -17,15 +17,15 @@ export interface RecordOptions {
 }
 
 /** A recording under way. */
-export interface Recording {
+export interface Recording extends Disposable {
   readonly path: string;
   /** Events written so far. */
   readonly events: number;
   /**
-   * Ends the recording and waits until the file is whole.
+   * Ends the recording: nothing more is written, and the file is whole.
    * @throws FileError where it could not be written
    */
-  close(): Promise<void>;
+  close(): void;
 }
 
 /**
@@ -35,9 +35,8 @@ export interface Recording {
  *
  * @example
  * ```ts
- * const recording = record(engine, { path: "good.rec", match: { probe: "encoder.3.*" } });
+ * using recording = record(engine, { path: "good.rec", match: { probe: "encoder.3.*" } });
  * await f(x);
- * await recording.close();
  * ```
  * @throws FileError where the file cannot be made; DavitError `bad_match`
  */
@@ -45,7 +44,7 @@ export function record(engine: Engine, options: RecordOptions): Recording {
   return new EngineRecording(engine, options);
 }
 
-class EngineRecording implements Recording {
+class EngineRecording implements Recording, Gatherer {
   events = 0;
   readonly path: string;
   readonly #engine: Engine;
@@ -53,7 +52,8 @@ class EngineRecording implements Recording {
   readonly #watch: Watch;
   readonly #places = new Map<ProgramId, ProgramPlaces>();
   #count = 0;
-  #closed: Promise<void> | undefined;
+  #gathered = false;
+  #closed = false;
 
   constructor(engine: Engine, { path, match = "all" }: RecordOptions) {
     this.path = path;
@@ -66,25 +66,32 @@ class EngineRecording implements Recording {
     this.#watch = engine.hooks.subscribe(wanted, {}, (event) => this.#write(event));
   }
 
-  close(): Promise<void> {
-    this.#closed ??= this.#end();
-    return this.#closed;
-  }
-
-  async #end(): Promise<void> {
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#watch.close();
     this.#writer.write(["end", this.events]);
-    await this.#writer.close();
+    this.#writer.close();
   }
 
-  /** While the promise that this gives is pending, the event counts as in flight, and the run waits. */
-  #write({ site, run, program, seq, path, values }: HookEvent): unknown {
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** For the router: what a batch brought is kept. */
+  endOfBatch(): void {
+    this.#gathered = false;
+    this.#writer.flush();
+  }
+
+  #write({ site, run, program, seq, path, values }: HookEvent): void {
     const place = this.#place(program, site);
     this.events++;
-    return this.#writer.write(
-      ["event", place, run, program, seq, path],
-      values as readonly Uint8Array[],
-    );
+    const header = ["event", place, run, program, seq, path] as const;
+    this.#writer.write(header, values as readonly Uint8Array[]);
+    if (this.#gathered) return;
+    this.#gathered = true;
+    this.#engine.hooks.atBatchEnd(this);
   }
 
   /** The number of a site's place, which is written before its first event. */

@@ -1,63 +1,76 @@
-import { createWriteStream, openSync, type WriteStream } from "node:fs";
-import { finished } from "node:stream/promises";
+import { closeSync, openSync, writevSync } from "node:fs";
 import { fromSystem } from "../files/error.js";
 import { encodeRecord, type RecordHeader, SIGNATURE } from "./format.js";
 
-/** So many bytes wait for the disk before a writer is told to wait. */
-const HIGH_WATER = 1024 * 1024;
-/** Parts up to this length are joined to one write. */
-const JOINED = 64 * 1024;
+/** So many bytes are gathered before they are written. */
+const GATHERED = 64 * 1024;
+/** As many parts as a system call takes. */
+const MOST_PARTS = 1024;
 
-/** Writes the records of a file, from front to back. */
+/**
+ * Writes the records of a file, from front to back, and at once: a write that the event loop had to come back to would
+ * lose the most when a process dies while it is busy, which is when a recording is wanted.
+ */
 export class RecordWriter {
-  readonly #stream: WriteStream;
-  readonly #finished: Promise<void>;
+  readonly #file: number;
+  #parts: Uint8Array[] = [SIGNATURE];
+  #length = SIGNATURE.length;
   #error: unknown;
-  /** Settles when the disk has caught up. */
-  #drained: Promise<void> | undefined;
+  #closed = false;
 
   /** @throws FileError where the file cannot be made */
   constructor(readonly path: string) {
     try {
-      // Opened at once, so that a wrong path is told before anything is recorded.
-      const fd = openSync(path, "w");
-      this.#stream = createWriteStream(path, { fd, highWaterMark: HIGH_WATER });
+      this.#file = openSync(path, "w");
     } catch (error) {
       throw fromSystem(error, path);
     }
-    this.#stream.write(SIGNATURE);
-    this.#finished = finished(this.#stream).catch((error) => {
-      this.#error = fromSystem(error, path);
-    });
   }
 
-  /** Writes a record; gives a promise where the disk is behind, which settles when it has caught up. */
-  write(header: RecordHeader, values?: readonly Uint8Array[]): Promise<unknown> | undefined {
-    // Who records learns of a full disk when the recording is closed; what is recorded goes on.
-    if (this.#stream.destroyed) return undefined;
-    const parts = encodeRecord(header, values);
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
-    let ready = true;
-    for (const part of length <= JOINED ? [Buffer.concat(parts)] : parts) {
-      ready = this.#stream.write(part);
+  /** Adds a record. Where the disk is full or refuses, that is told by {@link close}; what is recorded goes on. */
+  write(header: RecordHeader, values?: readonly Uint8Array[]): void {
+    if (this.#error !== undefined) return;
+    for (const part of encodeRecord(header, values)) {
+      this.#parts.push(part);
+      this.#length += part.length;
     }
-    if (ready) return undefined;
-    this.#drained ??= Promise.race([this.#finished, this.#drain()]);
-    return this.#drained;
+    if (this.#length >= GATHERED) this.flush();
   }
 
-  async #drain(): Promise<void> {
-    await new Promise<void>((resolve) => this.#stream.once("drain", resolve));
-    this.#drained = undefined;
+  /** Writes what was gathered: from here on it outlives this process. */
+  flush(): void {
+    const parts = this.#parts;
+    this.#parts = [];
+    this.#length = 0;
+    if (this.#error !== undefined || this.#closed) return;
+    try {
+      this.#writeAll(parts);
+    } catch (error) {
+      this.#error = fromSystem(error, this.path);
+    }
   }
 
-  /**
-   * Waits until all is written.
-   * @throws FileError where the disk was full, or refused
-   */
-  async close(): Promise<void> {
-    this.#stream.end();
-    await this.#finished;
+  /** @throws FileError where something could not be written */
+  close(): void {
+    if (this.#closed) return;
+    this.flush();
+    this.#closed = true;
+    closeSync(this.#file);
     if (this.#error !== undefined) throw this.#error;
+  }
+
+  #writeAll(parts: readonly Uint8Array[]): void {
+    let left = parts.filter(({ length }) => length > 0);
+    while (left.length > 0) {
+      let written = writevSync(this.#file, left.slice(0, MOST_PARTS));
+      // The system may take less than it was given.
+      let whole = 0;
+      while (whole < left.length && written >= (left[whole] as Uint8Array).length) {
+        written -= (left[whole] as Uint8Array).length;
+        whole++;
+      }
+      left = left.slice(whole);
+      if (written > 0) left[0] = (left[0] as Uint8Array).subarray(written);
+    }
   }
 }

@@ -47,7 +47,7 @@ beforeAll(async () => {
   engine.handle("ask", () => 41);
   const recording = record(engine, { path: at("replies.rec") });
   await engine.jit(asking)(1);
-  await recording.close();
+  recording.close();
   await engine.close();
 });
 

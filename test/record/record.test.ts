@@ -64,7 +64,7 @@ describe("record", () => {
     const probed = record(engine, { path: at("probed.rec"), match: { probe: "st?p" } });
     const both = record(engine, { path: at("both.rec"), match: ["all", { probe: "*" }] });
     expect(await (await f([1, 2])).toArray()).toEqual(bare);
-    await Promise.all([all.close(), probed.close(), both.close()]);
+    for (const recording of [all, probed, both]) recording.close();
     const tripled = [
       ["tripled", [0], [3, 6]],
       ["tripled", [1], [9, 18]],
@@ -85,10 +85,10 @@ describe("record", () => {
     const f = engine.jit((x: Traced) => hook(mx.add(x, 1), "h"));
     const recording = record(engine, { path: at("closed.rec") });
     await f(1);
-    await recording.close();
+    recording.close();
     const { size } = await stat(at("closed.rec"));
     await f(2);
-    await recording.close();
+    recording.close();
     expect((await stat(at("closed.rec"))).size).toBe(size);
     expect(await read(at("closed.rec"))).toEqual([["h", [], 2]]);
   });
@@ -107,7 +107,7 @@ describe("record", () => {
     ] as const) {
       const recording = record(engine, { path: at(name) });
       for (const p of inputs) await f(1, p);
-      await recording.close();
+      recording.close();
     }
     // The branch that a took first is another hook than the one that b took.
     const found = await diffRecordings(at("a.rec"), at("b.rec"));
@@ -124,7 +124,7 @@ describe("record", () => {
     const f = small.jit((x: Traced) => repeat(50, x, (x) => hook(mx.add(x, 1), "h")));
     const recording = record(small, { path: at("large.rec") });
     await f(new Float32Array(10_000));
-    await recording.close();
+    recording.close();
     await small.close();
     const found = await read(at("large.rec"));
     expect(found).toHaveLength(50);
@@ -148,7 +148,8 @@ describe("record", () => {
       const f = engine.jit((x: Traced) => hook(mx.add(x, 1), "h"));
       const recording = record(engine, { path: "/dev/full" });
       expect(await (await f(1)).toArray()).toBe(2);
-      await expect(recording.close()).rejects.toMatchObject({ code: "file_unreadable" });
+      expect(() => recording.close()).toThrow(/\/dev\/full: ENOSPC/);
+      recording.close();
     },
   );
 });
@@ -160,7 +161,7 @@ describe("replay", () => {
     const recording = record(engine, { path: at("calls.rec") });
     const first = await (await f(1)).toArray();
     const second = await (await f(1)).toArray();
-    await recording.close();
+    recording.close();
     expect([first, second, asked]).toEqual([301, 601, 6]);
     expect((await read(at("calls.rec"))).map(([, path, value]) => [path, value])).toEqual(
       [100, 200, 300, 400, 500, 600].map((value, index) => [[index % 3], value]),
@@ -190,7 +191,7 @@ describe("replay", () => {
     engine.handle("ask", () => ++asked);
     const recording = record(engine, { path: at("named.rec"), match: { probe: "nothing" } });
     await f(0);
-    await recording.close();
+    recording.close();
     const replayed = await replay(engine, at("named.rec"));
     const [one, two] = await f(0);
     expect([await one?.toArray(), await two?.toArray(), asked]).toEqual([1, 2, 2]);
@@ -203,7 +204,7 @@ describe("replay", () => {
     engine.handle("typed", () => 1);
     const recording = record(engine, { path: at("typed.rec") });
     await ask("float32")(0);
-    await recording.close();
+    recording.close();
     const replayed = await replay(engine, at("typed.rec"));
     await expect(ask("int32")(0)).rejects.toMatchObject({
       code: "reply_mismatch",

@@ -58,6 +58,6 @@ export async function writeRecording(
     writer.write(["event", place, run, 1, seq, loops], [toBytes(value, type)]);
   });
   if (closed) writer.write(["end", events.length]);
-  await writer.close();
+  writer.close();
   return path;
 }
