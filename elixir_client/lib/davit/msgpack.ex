@@ -47,7 +47,7 @@ defmodule Davit.Msgpack do
 
   @doc "Encodes a term. Raises `ArgumentError` for one that msgpack cannot hold."
   @spec encode(value) :: binary
-  def encode(value), do: value |> put() |> :erlang.iolist_to_binary()
+  def encode(value), do: :erlang.iolist_to_binary([put(value)])
 
   # Small parts, put together once at the end: binaries that grow are five times slower for a short message.
   defp put(n) when is_integer(n), do: integer(n)
