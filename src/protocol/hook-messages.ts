@@ -5,10 +5,11 @@ import { badMessage, list, text } from "./checks.js";
 /** `[match, policy, view]`; what each may hold is checked where subscriptions are made. */
 export function parseHook(value: unknown): { match: Match; policy: Policy; view: View } {
   const [match, policy, view] = list(value, "a hook") as unknown[];
-  return { match: matchOf(match), policy: policyOf(policy), view: viewOf(view) };
+  return { match: parseMatch(match), policy: policyOf(policy), view: viewOf(view) };
 }
 
-function matchOf(value: unknown): Match {
+/** Which sites are meant: the form is checked here, globs where they are used. */
+export function parseMatch(value: unknown): Match {
   const [kind, argument] = list(value, "a match");
   switch (kind) {
     case "all":

@@ -15,7 +15,7 @@ import {
   unsigned,
 } from "./checks.js";
 import { describe, ProtocolError } from "./error.js";
-import { parseHook } from "./hook-messages.js";
+import { parseHook, parseMatch } from "./hook-messages.js";
 
 /** A tensor that came with a message. */
 export interface Inline {
@@ -69,6 +69,12 @@ export type RunMessage = {
   parent: number | undefined;
 };
 export type Get = { type: "get"; tensor: number; bulk: boolean };
+export type StartRecording = {
+  type: "record";
+  recording: number;
+  path: string;
+  match: readonly Match[];
+};
 export type Subscribe = { type: "subscribe"; match: Match; policy: Policy; view: View };
 export type Reply = { type: "reply"; run: number; call: number; values: readonly Operand[] };
 export type ReplyError = {
@@ -91,6 +97,8 @@ export type Message =
   | { type: "free"; tensors: readonly number[] }
   | { type: "cancel"; run: number; reason: string }
   | { type: "close_queue"; queue: number }
+  | StartRecording
+  | { type: "stop_recording"; recording: number }
   | Subscribe
   | { type: "unsubscribe"; subscription: number }
   | { type: "consumed"; bytes: number }
@@ -115,6 +123,11 @@ const PARSERS: ReadonlyMap<string, readonly [least: number, most: number, parse:
   ["free", [1, 1, ([ids]) => ({ type: "free", tensors: idList(ids, "free's tensors") })]],
   ["cancel", [1, 2, cancel]],
   ["close_queue", [1, 1, ([id]) => ({ type: "close_queue", queue: unsigned(id, "the queue") })]],
+  ["record", [3, 3, startRecording]],
+  [
+    "stop_recording",
+    [1, 1, ([id]) => ({ type: "stop_recording", recording: unsigned(id, "the recording") })],
+  ],
   ["subscribe", [1, 3, subscribe]],
   [
     "unsubscribe",
@@ -251,6 +264,15 @@ function cancel([id, reason]: readonly unknown[]): Message {
     type: "cancel",
     run: unsigned(id, "cancel's request"),
     reason: isGiven(reason) ? text(reason, "cancel's reason") : "the run was cancelled",
+  };
+}
+
+function startRecording([id, path, matches]: readonly unknown[]): StartRecording {
+  return {
+    type: "record",
+    recording: unsigned(id, "record's recording"),
+    path: text(path, "record's path"),
+    match: list(matches, "record's matches").map(parseMatch),
   };
 }
 

@@ -6,6 +6,7 @@ import type { Host } from "./host.js";
 import { wireLimits } from "./limits.js";
 import { type Hello, type Message, parseMessage } from "./messages.js";
 import { SessionPrograms } from "./programs.js";
+import { SessionRecordings } from "./recordings.js";
 import { SessionRuns } from "./runs.js";
 import { type Connection, Sender } from "./sender.js";
 import { SessionTensors } from "./tensors.js";
@@ -29,6 +30,7 @@ export class Session {
   readonly #programs: SessionPrograms;
   readonly #hooks: SessionHooks;
   readonly #runs: SessionRuns;
+  readonly #recordings: SessionRecordings;
   readonly #token: Uint8Array | undefined;
   #greeted = false;
   #ended = false;
@@ -59,6 +61,7 @@ export class Session {
       hooks: this.#hooks,
       limits,
     });
+    this.#recordings = new SessionRecordings(engine, sender, limits);
     this.#token = host.bulk?.admit(this.#transfers);
   }
 
@@ -118,6 +121,12 @@ export class Session {
         break;
       case "close_queue":
         this.#runs.closeQueue(message.queue);
+        break;
+      case "record":
+        this.#recordings.start(request, message);
+        break;
+      case "stop_recording":
+        this.#recordings.stop(request, message.recording);
         break;
       case "subscribe":
         this.#hooks.subscribe(request, message);
@@ -221,6 +230,7 @@ export class Session {
     this.#sender.end();
     this.#runs.close();
     this.#hooks.close();
+    this.#recordings.close();
     this.#tensors.close();
     this.#transfers.close();
     this.#programs.close();

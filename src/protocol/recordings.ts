@@ -1,0 +1,52 @@
+import type { Engine } from "../engine/engine.js";
+import { type Recording, record } from "../record/record.js";
+import { ProtocolError } from "./error.js";
+import type { StartRecording } from "./messages.js";
+import type { Sender } from "./sender.js";
+
+/** The recordings that one session has under way; each is a file of the engine's machine. */
+export class SessionRecordings {
+  readonly #recordings = new Map<number, Recording>();
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly sender: Sender,
+    private readonly limits: { readonly subscriptions: number },
+  ) {}
+
+  /** Answers `record`: from here on what matches is kept. */
+  start(request: number, { recording, path, match }: StartRecording): void {
+    if (this.#recordings.has(recording)) {
+      throw new ProtocolError("recording_exists", `there is a recording ${recording} already`);
+    }
+    const most = this.limits.subscriptions;
+    if (this.#recordings.size >= most) {
+      throw new ProtocolError("too_many_subscriptions", `the session has ${most} recordings`);
+    }
+    this.#recordings.set(recording, record(this.engine, { path, match }));
+    this.sender.ok(request, null);
+  }
+
+  /** Answers `stop_recording` when the file is whole. */
+  stop(request: number, number: number): void {
+    const recording = this.#recordings.get(number);
+    if (recording === undefined) {
+      throw new ProtocolError("recording_unknown", `there is no recording ${number}`);
+    }
+    this.#recordings.delete(number);
+    recording.close();
+    this.sender.ok(request, { events: recording.events });
+  }
+
+  /** The session ends; nobody is left to be told of a full disk. */
+  close(): void {
+    for (const recording of this.#recordings.values()) {
+      try {
+        recording.close();
+      } catch {
+        // What is whole of the file can be read.
+      }
+    }
+    this.#recordings.clear();
+  }
+}

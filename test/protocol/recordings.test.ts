@@ -1,0 +1,78 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { Engine } from "../../src/engine/engine.js";
+import { createHost, type Host } from "../../src/protocol/host.js";
+import type { Session } from "../../src/protocol/session.js";
+import { diffRecordings } from "../../src/record/diff.js";
+import { RecordingFile } from "../../src/record/reader.js";
+import { temporaryFolder } from "../record/support.js";
+import { f32, type TestClient } from "../support/client.js";
+import { hooked } from "../support/graphs.js";
+import { openSession } from "../support/session.js";
+
+const at = temporaryFolder();
+let engine: Engine;
+let host: Host;
+let client: TestClient;
+let session: Session;
+
+beforeAll(() => {
+  engine = Engine.create({ lanes: 2 });
+  host = createHost(engine);
+});
+afterAll(() => engine.close());
+beforeEach(async () => {
+  ({ client, session } = openSession(host));
+  await client.hello();
+  await client.load(1, hooked());
+});
+afterEach(() => session.close());
+
+async function run(...values: number[]): Promise<void> {
+  const inputs = [["inline", ["float32", [values.length]], 0]];
+  const answer = await client.ask(["run", 1, 1, inputs, [null]], [f32(...values)]);
+  expect(answer.type).toBe("ok");
+}
+
+describe("record", () => {
+  it("keeps what matches until it is stopped", async () => {
+    expect(await client.ask(["record", 1, at("a.rec"), [["all"]]])).toMatchObject({ type: "ok" });
+    await run(1, 2, 3, 4);
+    await run(5, 6, 7, 8);
+    expect(await client.ask(["stop_recording", 1])).toMatchObject({ args: [{ events: 2 }] });
+    await client.ask(["record", 2, at("b.rec"), [["name", "none"], ["all"]]]);
+    await run(1, 2, 3, 4);
+    await run(5, 6, 7, 9);
+    await client.ask(["stop_recording", 2]);
+    await run(1, 1, 1, 1);
+    const found = await diffRecordings(at("a.rec"), at("b.rec"));
+    expect(found.first).toMatchObject({ firing: { run: 1 }, index: [3] });
+    expect(found.b).toMatchObject({ complete: true, runs: 2, events: 2 });
+  });
+
+  it("ends with the session", async () => {
+    await client.ask(["record", 1, at("ended.rec"), [["all"]]]);
+    await run(1, 2, 3, 4);
+    session.close();
+    const file = await RecordingFile.open(at("ended.rec"));
+    expect(file).toMatchObject({ complete: true, events: { length: 1 } });
+    await file.close();
+  });
+
+  it("refuses what makes no sense", async () => {
+    await client.ask(["record", 1, at("c.rec"), []]);
+    const cases: [unknown[], string, RegExp][] = [
+      [["record", 1, at("d.rec"), []], "recording_exists", /recording 1/],
+      [["record", 2, at("no/such/d.rec"), []], "file_not_found", /d\.rec/],
+      [["record", 2, 7, []], "bad_message", /record's path is 7/],
+      [["record", 2, at("d.rec"), "all"], "bad_message", /record's matches is "all"/],
+      [["record", 2, at("d.rec"), [["every"]]], "bad_message", /a match is/],
+      [["stop_recording", 2], "recording_unknown", /recording 2/],
+    ];
+    for (const [message, code, text] of cases) {
+      const { type, args } = await client.ask(message);
+      expect([type, args[0].code]).toEqual(["error", code]);
+      expect(args[0].message).toMatch(text);
+    }
+    expect(await client.ask(["stop_recording", 1])).toMatchObject({ args: [{ events: 0 }] });
+  });
+});
