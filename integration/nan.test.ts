@@ -1,10 +1,14 @@
+import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Engine } from "davit-engine";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { diffRecordings, Engine } from "davit-engine";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { investigate } from "../examples/nan/investigate.js";
 
+const root = fileURLToPath(new URL("..", import.meta.url));
 let folder: string;
 const engine = Engine.create();
 beforeAll(async () => {
@@ -48,5 +52,23 @@ describe("debugging a NaN", () => {
       /First difference: log_softmax \[\d+\], float32\[48, 3\], element \[17, \d\]/,
     );
     expect(said.join("\n")).toMatch(/point 17: \d\d\./);
+  });
+
+  it("names them from Elixir too", { timeout: 120_000 }, async () => {
+    const script = join(root, "examples", "nan", "debug.exs");
+    const { stdout } = await promisify(execFile)("mix", ["run", script, folder], {
+      cwd: join(root, "elixir_client"),
+      env: { ...process.env, ELIXIR_ERL_OPTIONS: "+fnu", MIX_QUIET: "1" },
+    });
+    const [, step] = /step (\d+) {2}log_softmax +0 NaN {2}1 infinite\n/.exec(stdout) ?? [];
+    expect(stdout).toMatch(new RegExp(`\\n {2}step ${step} {2}d_softmax +1 NaN`));
+    expect(stdout).toMatch(
+      new RegExp(`First difference: log_softmax \\[${step}\\], .*, element \\[17, \\d\\]`),
+    );
+    expect(stdout).toMatch(/point 17: \[\d\d\./);
+    // What Elixir recorded is compared by Node alike.
+    const files = ["good.rec", "bad.rec"].map((name) => join(folder, name)) as [string, string];
+    const found = await diffRecordings(...files, { rtol: 1e-3, atol: 1e-5 });
+    expect(found.first?.firing).toMatchObject({ title: "log_softmax", path: [Number(step)] });
   });
 });

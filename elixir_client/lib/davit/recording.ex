@@ -1,0 +1,50 @@
+defmodule Davit.Recording do
+  @moduledoc """
+  Keeps the values of hooks and probes in a file, to be compared later: `davit diff good.rec bad.rec`.
+
+      {:ok, recording} = Davit.Recording.start("good.rec", {:probe, "layer.*"})
+      Davit.run(program, inputs)
+      {:ok, events} = Davit.Recording.stop(recording)
+
+  It is the engine that writes the file, so nothing travels to this VM; runs go no faster than its disk. All
+  runs of the engine are recorded, with the replies of their calls. Where the engine dies, what it had written
+  can be read. `docs/record.md` describes the file.
+  """
+
+  alias Davit.EngineError
+  alias Davit.Engine.{Request, Session}
+  alias Davit.Hooks.Watch
+
+  @enforce_keys [:path, :session, :id]
+  defstruct @enforce_keys
+
+  @opaque t :: %__MODULE__{path: Path.t(), session: Session.t(), id: pos_integer}
+
+  @doc """
+  Begins a recording of what one of the matches is for; `Davit.Hooks.Watch` tells what can be matched. The
+  file is written anew. Option: `:engine`.
+
+  Raises `ArgumentError` for what is no match; gives `{:error, exception}` where the file cannot be written.
+  """
+  @spec start(Path.t(), Watch.match() | [Watch.match()], keyword) ::
+          {:ok, t} | {:error, EngineError.t()}
+  def start(path, matches \\ :all, options \\ []) do
+    matches = for match <- List.wrap(matches), do: match |> Watch.to_wire([]) |> hd()
+    path = Path.expand(path)
+    session = Davit.Engine.session!(options[:engine] || Davit.Engine)
+    id = Session.next_id(session)
+
+    with {:ok, _, _} <- Request.call(session, ["record", id, path, matches]),
+         do: {:ok, %__MODULE__{path: path, session: session, id: id}}
+  end
+
+  @doc """
+  Ends a recording, whose file is whole after this; gives the number of its events. An error where the engine was
+  started again in between, or its disk was full.
+  """
+  @spec stop(t) :: {:ok, events :: non_neg_integer} | {:error, EngineError.t()}
+  def stop(%__MODULE__{session: session, id: id}) do
+    with {:ok, %{"events" => events}, _} <- Request.call(session, ["stop_recording", id]),
+         do: {:ok, events}
+  end
+end
