@@ -64,8 +64,9 @@ export class Sender {
     return this.#later.length === 0 && this.#connection.pendingBytes <= this.#highWater;
   }
 
-  /** Calls back when a value may be sent, in order. */
+  /** Calls back when a value may be sent, in order; at once when nothing is sent any more. */
   whenReady(job: () => void): void {
+    if (this.#ended) return job();
     this.#later.push(job);
     if (!this.#draining) void this.#drain();
   }

@@ -224,10 +224,8 @@ export class SessionTensors {
 
   /** The session ends. */
   close(): void {
-    for (const tensor of this.#tensors.values()) {
-      tensor.waiting = undefined;
-      this.#drop(tensor);
-    }
+    // What waits for a tensor still under way holds others, which it lets go of when it is called.
+    for (const tensor of this.#tensors.values()) this.#drop(tensor);
     this.#tensors.clear();
   }
 }
