@@ -15,7 +15,7 @@ export default defineConfig({
     // The addon owns threads and is loaded once a process: no worker threads.
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });
