@@ -43,24 +43,54 @@ export function compareValues(
   if (dtype === "int64" || dtype === "uint64") {
     return compareBigints(typedArrayOf(dtype, a), typedArrayOf(dtype, b));
   }
-  const exact = !/float|complex/.test(dtype);
-  const tally = new Tally(exact ? 0 : rtol, exact ? 0 : atol);
   const x = numbers(a, dtype);
   const y = numbers(b, dtype);
-  if (dtype === "complex64") {
-    for (let i = 0; i < x.length; i += 2) {
-      tally.complex(x[i] as number, x[i + 1] as number, y[i] as number, y[i + 1] as number);
+  if (dtype === "complex64") return compareComplex(x, y, new Tally(x.length / 2, rtol, atol));
+  const exact = !/float/.test(dtype);
+  return compareReals(x, y, exact ? new Tally(x.length, 0, 0) : new Tally(x.length, rtol, atol));
+}
+
+function compareReals(x: ArrayLike<number>, y: ArrayLike<number>, tally: Tally): Comparison {
+  for (let i = 0; i < x.length; i++) {
+    const a = x[i] as number;
+    const b = y[i] as number;
+    const difference = a - b;
+    // Most are equal. Infinities give NaN here.
+    if (difference === 0) continue;
+    if (Number.isFinite(a) && Number.isFinite(b)) {
+      tally.finite(i, difference, Math.max(Math.abs(a), Math.abs(b)));
+    } else {
+      tally.notFinite(i, Number.isNaN(a), Number.isNaN(b), a === b);
+      tally.infinite(Math.abs(a) === Infinity, Math.abs(b) === Infinity);
     }
-  } else for (let i = 0; i < x.length; i++) tally.real(x[i] as number, y[i] as number);
+  }
   return tally.comparison();
 }
 
 function compareBigints(x: TypedArray, y: TypedArray): Comparison {
-  const tally = new Tally(0, 0);
+  const tally = new Tally(x.length, 0, 0);
   for (let i = 0; i < x.length; i++) {
-    const [a, b] = [x[i] as bigint, y[i] as bigint];
+    const a = x[i] as bigint;
+    const b = y[i] as bigint;
     // Beyond 2^53 two different integers may round to one number.
-    tally.add(Number(a - b), Math.max(Math.abs(Number(a)), Math.abs(Number(b))));
+    if (a === b) continue;
+    tally.finite(i, Number(a - b), Math.max(Math.abs(Number(a)), Math.abs(Number(b))));
+  }
+  return tally.comparison();
+}
+
+function compareComplex(x: ArrayLike<number>, y: ArrayLike<number>, tally: Tally): Comparison {
+  const nan = (re: number, im: number) => Number.isNaN(re) || Number.isNaN(im);
+  const infinite = (re: number, im: number) => !nan(re, im) && Math.hypot(re, im) === Infinity;
+  for (let i = 0; i < x.length; i += 2) {
+    const [ar, ai, br, bi] = [x[i], x[i + 1], y[i], y[i + 1]] as [number, number, number, number];
+    if ([ar, ai, br, bi].every(Number.isFinite)) {
+      const magnitude = Math.max(Math.hypot(ar, ai), Math.hypot(br, bi));
+      tally.finite(i / 2, Math.hypot(ar - br, ai - bi), magnitude);
+    } else {
+      tally.notFinite(i / 2, nan(ar, ai), nan(br, bi), ar === br && ai === bi);
+      tally.infinite(infinite(ar, ai), infinite(br, bi));
+    }
   }
   return tally.comparison();
 }
@@ -73,9 +103,8 @@ function numbers(bytes: Uint8Array, dtype: Dtype): ArrayLike<number> {
   return array as ArrayLike<number>;
 }
 
-/** Counts what differs, element by element. */
+/** Counts what differs. Equal finite elements need not be told. */
 class Tally {
-  #elements = 0;
   #out = 0;
   #maxAbs = 0;
   #maxRel = 0;
@@ -84,57 +113,40 @@ class Tally {
   readonly #inf: [number, number] = [0, 0];
 
   constructor(
+    private readonly elements: number,
     private readonly rtol: number,
     private readonly atol: number,
   ) {}
 
-  real(a: number, b: number): void {
-    if (Number.isFinite(a) && Number.isFinite(b)) {
-      this.add(a - b, Math.max(Math.abs(a), Math.abs(b)));
-    } else {
-      this.#notFinite(Number.isNaN(a), Number.isNaN(b), a === b);
-      if (Math.abs(a) === Infinity) this.#inf[0]++;
-      if (Math.abs(b) === Infinity) this.#inf[1]++;
-    }
-  }
-
-  complex(ar: number, ai: number, br: number, bi: number): void {
-    const finite = [ar, ai, br, bi].every(Number.isFinite);
-    if (finite) {
-      this.add(Math.hypot(ar - br, ai - bi), Math.max(Math.hypot(ar, ai), Math.hypot(br, bi)));
-      return;
-    }
-    const nan = (re: number, im: number) => Number.isNaN(re) || Number.isNaN(im);
-    const inf = (re: number, im: number) => Math.hypot(re, im) === Infinity && !nan(re, im);
-    this.#notFinite(nan(ar, ai), nan(br, bi), ar === br && ai === bi);
-    if (inf(ar, ai)) this.#inf[0]++;
-    if (inf(br, bi)) this.#inf[1]++;
-  }
-
   /** Two finite elements, by their difference and the larger magnitude. */
-  add(difference: number, magnitude: number): void {
+  finite(index: number, difference: number, magnitude: number): void {
     const abs = Math.abs(difference);
     if (abs > this.#maxAbs) this.#maxAbs = abs;
     if (abs > 0 && abs / magnitude > this.#maxRel) this.#maxRel = abs / magnitude;
-    if (abs > Math.max(this.atol, this.rtol * magnitude)) this.#differ();
-    this.#elements++;
+    if (abs > Math.max(this.atol, this.rtol * magnitude)) this.#differ(index);
   }
 
-  #notFinite(a: boolean, b: boolean, equal: boolean): void {
+  /** Two elements of which one at least is not finite: whether each is NaN, and whether they are equal. */
+  notFinite(index: number, a: boolean, b: boolean, equal: boolean): void {
     if (a) this.#nan[0]++;
     if (b) this.#nan[1]++;
-    if (!equal && !(a && b)) this.#differ();
-    this.#elements++;
+    if (!equal && !(a && b)) this.#differ(index);
   }
 
-  #differ(): void {
-    if (this.#out === 0) this.#first = this.#elements;
+  /** Which of two elements is infinite. */
+  infinite(a: boolean, b: boolean): void {
+    if (a) this.#inf[0]++;
+    if (b) this.#inf[1]++;
+  }
+
+  #differ(index: number): void {
+    if (this.#out === 0) this.#first = index;
     this.#out++;
   }
 
   comparison(): Comparison {
     return {
-      elements: this.#elements,
+      elements: this.elements,
       out: this.#out,
       maxAbs: this.#maxAbs,
       maxRel: this.#maxRel,

@@ -116,11 +116,12 @@ class Diff {
       await this.#only(a ?? b, a === undefined ? 1 : 0);
       return;
     }
-    const values = await Promise.all([
-      this.files[0].values(a.event),
-      this.files[1].values(b.event),
-    ]);
-    this.#compare(a.firing, ...values);
+    const [ours, theirs] = this.files;
+    this.#compare(
+      a.firing,
+      ours.peek(a.event) ?? (await ours.values(a.event)),
+      theirs.peek(b.event) ?? (await theirs.values(b.event)),
+    );
   }
 
   result(runs: readonly [number, number]): RecordingDiff {

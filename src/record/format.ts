@@ -83,29 +83,34 @@ export function layout(types: readonly TensorType[]): { offsets: number[]; lengt
   return { offsets, length: at };
 }
 
-/** A record in parts, in the order in which they are written. */
-export function encodeRecord(header: RecordHeader, values: readonly Uint8Array[] = []): Buffer[] {
-  const text = Buffer.from(JSON.stringify(header));
-  const payload: Buffer[] = [];
+/** A record in parts, in the order in which they are written: the first is prefix and header. */
+export function encodeRecord(
+  header: RecordHeader,
+  values: readonly Uint8Array[] = [],
+): Uint8Array[] {
+  const text = JSON.stringify(header);
+  const start = Buffer.allocUnsafe(PREFIX_BYTES + Buffer.byteLength(text));
+  start.write(text, PREFIX_BYTES);
+  const parts: Uint8Array[] = [start];
   let length = 0;
   let crc = 0;
   const add = (bytes: Uint8Array) => {
-    payload.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    parts.push(bytes);
     length += bytes.length;
     crc = crc32(bytes, crc);
   };
   for (const value of values) {
-    const gap = Math.ceil(length / ALIGNMENT) * ALIGNMENT - length;
+    const gap = -length & (ALIGNMENT - 1);
     if (gap > 0) add(new Uint8Array(gap));
     add(value);
   }
-  const prefix = Buffer.alloc(PREFIX_BYTES);
-  prefix.writeUInt32LE(text.length, 0);
-  prefix.writeUInt32LE(crc32(text), 4);
-  prefix.writeBigUInt64LE(BigInt(length), 8);
-  prefix.writeUInt32LE(crc, 16);
-  prefix.writeUInt32LE(crc32(prefix.subarray(0, 20)), 20);
-  return [prefix, text, ...payload];
+  start.writeUInt32LE(start.length - PREFIX_BYTES, 0);
+  start.writeUInt32LE(crc32(start.subarray(PREFIX_BYTES)), 4);
+  start.writeUInt32LE(length >>> 0, 8);
+  start.writeUInt32LE(Math.floor(length / 2 ** 32), 12);
+  start.writeUInt32LE(crc, 16);
+  start.writeUInt32LE(crc32(start.subarray(0, 20)), 20);
+  return parts;
 }
 
 /** Takes a prefix apart; `at` is where it lies in the file. */

@@ -22,8 +22,9 @@ export interface RecordedEvent {
   readonly program: number;
   readonly seq: number;
   readonly path: readonly number[];
-  /** Where its values lie in the file. */
+  /** Where its values lie in the file, and how many bytes they are. */
   readonly at: number;
+  readonly length: number;
   readonly crc: number;
 }
 
@@ -61,10 +62,18 @@ export class RecordingFile {
    * @throws FileError `file_malformed` where they are damaged
    */
   async values(event: RecordedEvent): Promise<FileArray[]> {
-    const { types } = event.place;
-    const { offsets, length } = layout(types);
-    const payload = await this.file.bytes(event.at, length);
-    checkCrc(payload, event.crc, this.path, event.at);
+    return this.peek(event) ?? this.#cut(event, await this.file.bytes(event.at, event.length));
+  }
+
+  /** As {@link values}, at once, or undefined where they have to be read from the disk. */
+  peek(event: RecordedEvent): FileArray[] | undefined {
+    const payload = this.file.peek(event.at, event.length);
+    return payload === undefined ? undefined : this.#cut(event, payload);
+  }
+
+  #cut({ place: { types }, at, crc }: RecordedEvent, payload: Uint8Array): FileArray[] {
+    checkCrc(payload, crc, this.path, at);
+    const { offsets } = layout(types);
     return types.map((type, index) => {
       const offset = offsets[index] as number;
       // A copy: what was read is good until the next read.
@@ -155,8 +164,17 @@ class Scanner implements Scanned {
           const types = place.types.map(formatType).join(", ");
           throw refuse(`has ${prefix.payloadBytes} bytes of values`, `${length} for ${types}`);
         }
-        const event = { place, run, program, seq, path };
-        this.events.push({ ...event, at: at + prefix.headerBytes, crc: prefix.payloadCrc });
+        const crc = prefix.payloadCrc;
+        this.events.push({
+          place,
+          run,
+          program,
+          seq,
+          path,
+          at: at + prefix.headerBytes,
+          length,
+          crc,
+        });
         break;
       }
       case "end":

@@ -1,11 +1,9 @@
-import { closeSync, openSync, writevSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { fromSystem } from "../files/error.js";
 import { encodeRecord, type RecordHeader, SIGNATURE } from "./format.js";
 
 /** So many bytes are gathered before they are written. */
-const GATHERED = 64 * 1024;
-/** As many parts as a system call takes. */
-const MOST_PARTS = 1024;
+const GATHERED = 256 * 1024;
 
 /**
  * Writes the records of a file, from front to back, and at once: a write that the event loop had to come back to would
@@ -13,8 +11,8 @@ const MOST_PARTS = 1024;
  */
 export class RecordWriter {
   readonly #file: number;
-  #parts: Uint8Array[] = [SIGNATURE];
-  #length = SIGNATURE.length;
+  readonly #gathered = Buffer.allocUnsafe(GATHERED);
+  #length = SIGNATURE.copy(this.#gathered);
   #error: unknown;
   #closed = false;
 
@@ -31,23 +29,20 @@ export class RecordWriter {
   write(header: RecordHeader, values?: readonly Uint8Array[]): void {
     if (this.#error !== undefined) return;
     for (const part of encodeRecord(header, values)) {
-      this.#parts.push(part);
-      this.#length += part.length;
+      if (this.#length + part.length > GATHERED) this.flush();
+      if (part.length > GATHERED) this.#writeAll(part);
+      else {
+        this.#gathered.set(part, this.#length);
+        this.#length += part.length;
+      }
     }
-    if (this.#length >= GATHERED) this.flush();
   }
 
   /** Writes what was gathered: from here on it outlives this process. */
   flush(): void {
-    const parts = this.#parts;
-    this.#parts = [];
+    const length = this.#length;
     this.#length = 0;
-    if (this.#error !== undefined || this.#closed) return;
-    try {
-      this.#writeAll(parts);
-    } catch (error) {
-      this.#error = fromSystem(error, this.path);
-    }
+    this.#writeAll(this.#gathered.subarray(0, length));
   }
 
   /** @throws FileError where something could not be written */
@@ -59,18 +54,13 @@ export class RecordWriter {
     if (this.#error !== undefined) throw this.#error;
   }
 
-  #writeAll(parts: readonly Uint8Array[]): void {
-    let left = parts.filter(({ length }) => length > 0);
-    while (left.length > 0) {
-      let written = writevSync(this.#file, left.slice(0, MOST_PARTS));
+  #writeAll(bytes: Uint8Array): void {
+    if (this.#error !== undefined || this.#closed) return;
+    try {
       // The system may take less than it was given.
-      let whole = 0;
-      while (whole < left.length && written >= (left[whole] as Uint8Array).length) {
-        written -= (left[whole] as Uint8Array).length;
-        whole++;
-      }
-      left = left.slice(whole);
-      if (written > 0) left[0] = (left[0] as Uint8Array).subarray(written);
+      for (let done = 0; done < bytes.length; ) done += writeSync(this.#file, bytes, done);
+    } catch (error) {
+      this.#error = fromSystem(error, this.path);
     }
   }
 }
