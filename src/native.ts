@@ -90,6 +90,8 @@ export interface NativeEngine {
   typeOf(value: ValueId): TensorType;
   /** The bytes of a ready tensor, row by row, without a copy where its memory has no gaps. Keeps the memory alive. */
   read(value: ValueId): ArrayBuffer;
+  /** Ends a buffer that `read` or `allocate` gave: its memory may go now, and not only when it is collected as garbage. */
+  release(buffer: ArrayBufferLike): void;
   free(value: ValueId): void;
   /** A tensor that the first run or read that needs it reads from a file. */
   fileValue(path: string, offset: number, type: TensorType): ValueId;
@@ -123,8 +125,11 @@ export interface NativeEngine {
   createSubscription(subscription: NativeSubscription): SubscriptionId;
   /** Takes effect at once: nothing is emitted for it after this returns. */
   closeSubscription(subscription: SubscriptionId): void;
-  /** The subscriptions of one node of a program; replaces what was set before. Takes effect at the next segment. */
-  watch(program: ProgramId, site: number, subscriptions: readonly SubscriptionId[]): void;
+  /**
+   * The sites of a program that a subscription watches from now on, all at once: none takes it out. Takes effect
+   * at the next segment.
+   */
+  watch(program: ProgramId, subscription: SubscriptionId, sites: readonly number[]): void;
 
   memory(): NativeMemory;
   counters(): Readonly<Record<string, number>>;

@@ -234,9 +234,10 @@ void Engine::finished(const RunPtr& run, const Arrays& results, FailurePtr failu
     auto& queue = *run->queue();
     queue.runs.pop_front();
     queue.busy = false;
+    // Under the lock: a run that waits for an output must not be over before this one.
+    outbox_.finished(run->id(), failure.get());
     try_start(queue);
   }
-  outbox_.finished(run->id(), failure.get());
 }
 
 void Engine::cancel(int64_t id, std::string code, std::string message) {
@@ -341,10 +342,9 @@ SubscriptionPtr Engine::subscription(int64_t id) const {
   return find(subscriptions_, id, "subscription");
 }
 
-void Engine::watch(int64_t program_id, int site, const std::vector<int64_t>& ids) {
-  std::vector<SubscriptionPtr> subscriptions;
-  for (int64_t id : ids) subscriptions.push_back(subscription(id));
-  find(programs_, program_id, "program")->watch(site, std::move(subscriptions));
+void Engine::watch(int64_t program_id, int64_t subscription_id,
+                   const std::vector<int64_t>& sites) {
+  find(programs_, program_id, "program")->watch(subscription(subscription_id), sites);
 }
 
 }  // namespace davit

@@ -63,7 +63,7 @@ class Engine {
   void credit(int64_t channel, int64_t bytes);
   int64_t create_subscription(int64_t channel, Policy policy, double interval, View view);
   void close_subscription(int64_t subscription);
-  void watch(int64_t program, int site, const std::vector<int64_t>& subscriptions);
+  void watch(int64_t program, int64_t subscription, const std::vector<int64_t>& sites);
 
   // For the host, when it was woken: does what is to be done on its thread, then gives what is to
   // be told.

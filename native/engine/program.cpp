@@ -359,14 +359,14 @@ WatchTablePtr Program::watches() const {
   return watches_;
 }
 
-void Program::watch(int site, std::vector<SubscriptionPtr> subscriptions) {
+void Program::watch(const SubscriptionPtr& subscription, const std::vector<int64_t>& sites) {
   std::lock_guard lock(mutex_);
   auto changed = std::make_shared<WatchTable>(*watches_);
-  if (subscriptions.empty()) {
-    changed->sites.erase(site);
-  } else {
-    changed->sites[site] = std::move(subscriptions);
+  for (auto it = changed->sites.begin(); it != changed->sites.end();) {
+    std::erase(it->second, subscription);
+    it = it->second.empty() ? changed->sites.erase(it) : std::next(it);
   }
+  for (int64_t site : sites) changed->sites[static_cast<int>(site)].push_back(subscription);
   watches_ = std::move(changed);
 }
 

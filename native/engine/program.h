@@ -130,7 +130,8 @@ class Program {
   void set_unloaded() { unloaded_.store(true); }
 
   WatchTablePtr watches() const;
-  void watch(int site, std::vector<SubscriptionPtr> subscriptions);
+  // The sites that a subscription watches from now on, all at once: none takes it out.
+  void watch(const SubscriptionPtr& subscription, const std::vector<int64_t>& sites);
 
  private:
   // Notes the sites of a function that is differentiated; throws OpError where it has control flow.

@@ -146,6 +146,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
                          InstanceMethod<&EngineObject::fail>("fail"),
                          InstanceMethod<&EngineObject::type_of_value>("typeOf"),
                          InstanceMethod<&EngineObject::read>("read"),
+                         InstanceMethod<&EngineObject::release>("release"),
                          InstanceMethod<&EngineObject::free>("free"),
                          InstanceMethod<&EngineObject::file_value>("fileValue"),
                          InstanceMethod<&EngineObject::run>("run"),
@@ -370,6 +371,12 @@ Napi::Value EngineObject::read(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value EngineObject::release(const Napi::CallbackInfo& info) {
+  // The buffer gives its memory back when it is detached, not when it is garbage of JavaScript.
+  info[0].As<Napi::ArrayBuffer>().Detach();
+  return info.Env().Undefined();
+}
+
 Napi::Value EngineObject::free(const Napi::CallbackInfo& info) {
   auto id = id_of(info[0]);
   if (filling_.erase(id) > 0) {
@@ -467,7 +474,7 @@ Napi::Value EngineObject::close_subscription(const Napi::CallbackInfo& info) {
 Napi::Value EngineObject::watch(const Napi::CallbackInfo& info) {
   auto env = info.Env();
   guarded(env, [&] {
-    engine_->watch(id_of(info[0]), static_cast<int>(id_of(info[1])), to_integers(info[2]));
+    engine_->watch(id_of(info[0]), id_of(info[1]), to_integers(info[2]));
   });
   return env.Undefined();
 }

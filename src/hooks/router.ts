@@ -52,8 +52,8 @@ interface Standing {
 
 interface KnownProgram {
   readonly sites: ReadonlyMap<number, Site>;
-  /** What was told to the native engine. */
-  readonly watched: Map<number, SubscriptionId[]>;
+  /** The standing subscriptions that the native engine was told of. */
+  readonly watchedBy: Set<SubscriptionId>;
 }
 
 interface Target {
@@ -177,7 +177,7 @@ export class HookRouter {
   addProgram(program: WatchedProgram): void {
     const known: KnownProgram = {
       sites: new Map(program.sites.map((site) => [site.site, site])),
-      watched: new Map(),
+      watchedBy: new Set(),
     };
     this.#programs.set(program.id, known);
     for (const standing of this.#standing.values()) this.#attach(program.id, known, standing);
@@ -228,28 +228,21 @@ export class HookRouter {
     this.#gatherers.push(gatherer);
   }
 
-  #attach(program: ProgramId, known: KnownProgram, standing: Standing): void {
-    for (const site of known.sites.values()) {
-      if (!standing.test(site)) continue;
-      const ids = [...(known.watched.get(site.site) ?? []), standing.id];
-      known.watched.set(site.site, ids);
-      this.#native.watch(program, site.site, ids);
-    }
+  #attach(program: ProgramId, known: KnownProgram, { id, test }: Standing): void {
+    const sites = [...known.sites.values()].filter(test).map(({ site }) => site);
+    if (sites.length === 0) return;
+    known.watchedBy.add(id);
+    // All at once: a run under way sees all of them or none.
+    this.#native.watch(program, id, sites);
   }
 
   #detach(id: SubscriptionId, channel: ChannelId): void {
     if (!this.#standing.delete(id)) return;
+    for (const [program, { watchedBy }] of this.#programs) {
+      if (watchedBy.delete(id)) this.#native.watch(program, id, []);
+    }
     this.#close(id);
     this.#native.closeChannel(channel);
-    for (const [program, known] of this.#programs) {
-      for (const [site, ids] of known.watched) {
-        if (!ids.includes(id)) continue;
-        const left = ids.filter((other) => other !== id);
-        if (left.length === 0) known.watched.delete(site);
-        else known.watched.set(site, left);
-        this.#native.watch(program, site, left);
-      }
-    }
   }
 
   #close(id: SubscriptionId): void {

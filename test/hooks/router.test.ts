@@ -31,8 +31,8 @@ class Recorder {
   closeSubscription(subscription: number) {
     this.subscriptions.delete(subscription);
   }
-  watch(program: number, site: number, subscriptions: readonly number[]) {
-    this.watched.set(`${program}/${site}`, subscriptions);
+  watch(program: number, subscription: number, sites: readonly number[]) {
+    this.watched.set(`${program}/${subscription}`, sites);
   }
   free(value: number) {
     this.freed.push(value);
@@ -76,16 +76,11 @@ describe("the router", () => {
     router.subscribe({ label: "layer.*" }, {}, () => {});
     router.addProgram(program);
     const [first] = native.subscriptions.keys();
-    expect(native.watched).toEqual(
-      new Map([
-        ["7/1", [first]],
-        ["7/2", [first]],
-      ]),
-    );
+    expect(native.watched).toEqual(new Map([[`7/${first}`, [1, 2]]]));
     router.subscribe({ name: "b" }, {}, () => {});
     const [, second] = native.subscriptions.keys();
-    expect(native.watched.get("7/1")).toEqual([first]);
-    expect(native.watched.get("7/2")).toEqual([first, second]);
+    expect(native.watched.get(`7/${first}`)).toEqual([1, 2]);
+    expect(native.watched.get(`7/${second}`)).toEqual([2]);
   });
 
   it("takes a subscription back from every node, and what still comes for it is not delivered", () => {
@@ -97,8 +92,7 @@ describe("the router", () => {
     watch.close();
     router.onEvent(event(id, { seq: 1 }));
     expect(seen).toEqual([0]);
-    expect(native.watched.get("7/1")).toEqual([]);
-    expect(native.watched.get("7/2")).toEqual([]);
+    expect(native.watched.get(`7/${id}`)).toEqual([]);
     expect(native.subscriptions.size + native.channels.size).toBe(0);
     watch.close();
   });
