@@ -342,8 +342,7 @@ SubscriptionPtr Engine::subscription(int64_t id) const {
   return find(subscriptions_, id, "subscription");
 }
 
-void Engine::watch(int64_t program_id, int64_t subscription_id,
-                   const std::vector<int64_t>& sites) {
+void Engine::watch(int64_t program_id, int64_t subscription_id, const std::vector<int64_t>& sites) {
   find(programs_, program_id, "program")->watch(subscription(subscription_id), sites);
 }
 
