@@ -25,6 +25,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value fail(const Napi::CallbackInfo& info);
   Napi::Value type_of_value(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
+  Napi::Value release(const Napi::CallbackInfo& info);
   Napi::Value free(const Napi::CallbackInfo& info);
   Napi::Value file_value(const Napi::CallbackInfo& info);
   Napi::Value run(const Napi::CallbackInfo& info);

@@ -65,6 +65,7 @@ export class BulkConnection implements Carrier {
     this.#socket.cork();
     this.#socket.write(header);
     this.#socket.write(parcel.bytes, () => {
+      parcel.sent();
       this.#sending = false;
       this.wakeSender();
     });

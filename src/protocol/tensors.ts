@@ -74,6 +74,8 @@ export class SessionTensors {
     this.#waiting++;
     this.transfers.receive(transfer, new Uint8Array(bytes), (error) => {
       this.#waiting--;
+      // Its memory would otherwise stay until JavaScript collects garbage, which an idle engine never does.
+      this.native.release(bytes);
       if (error === undefined) this.native.publish(value);
       else this.native.fail(value, error.code, error.message);
       this.settle(tensor, error);
@@ -140,12 +142,13 @@ export class SessionTensors {
         "{bulk: true}",
       );
     }
-    const bytes = new Uint8Array(this.native.read(tensor.value));
+    const buffer = this.native.read(tensor.value);
+    const bytes = new Uint8Array(buffer);
     if (!bulk) {
       this.sender.ok(request, { type: wireType(type), value: 0 }, [bytes]);
       return;
     }
-    const transfer = this.transfers.send(bytes);
+    const transfer = this.transfers.send(bytes, () => this.native.release(buffer));
     this.sender.ok(request, { type: wireType(type), transfer, bytes: length });
   }
 

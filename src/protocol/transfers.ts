@@ -10,6 +10,8 @@ export interface Receipt {
 export interface Parcel {
   readonly transfer: number;
   readonly bytes: Uint8Array;
+  /** Called when the bytes have left, or never will. */
+  readonly sent: () => void;
 }
 
 /** The connection that carries a session's transfers now. */
@@ -48,9 +50,9 @@ export class Transfers {
   }
 
   /** Names a transfer to the client, and sends it when it is its turn. */
-  send(bytes: Uint8Array): number {
+  send(bytes: Uint8Array, sent: () => void): number {
     const transfer = this.#next++;
-    this.#parcels.push({ transfer, bytes });
+    this.#parcels.push({ transfer, bytes, sent });
     this.#carrier?.wakeSender();
     return transfer;
   }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { dirname } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { BulkListener } from "../../src/protocol/bulk.js";
 import type { ProtocolError } from "../../src/protocol/error.js";
 import { Transfers } from "../../src/protocol/transfers.js";
@@ -102,14 +102,16 @@ describe("the bulk socket", () => {
   it("sends, while it receives", async () => {
     client.write(token);
     const data = randomBytes(1_000_000);
-    const transfer = transfers.send(data);
-    const empty = transfers.send(new Uint8Array(0));
+    const sent: number[] = [];
+    const transfer = transfers.send(data, () => sent.push(data.length));
+    const empty = transfers.send(new Uint8Array(0), () => sent.push(0));
     const coming = expectTransfer(9, 4);
     client.write(Buffer.concat([header(9, 4), Buffer.from("abcd")]));
     const got = await read(client, 16 + data.length + 16);
     const expected = [header(transfer, data.length), data, header(empty, 0)];
     expect(Buffer.compare(got, Buffer.concat(expected))).toBe(0);
     expect(Buffer.from((await coming) as Uint8Array).toString()).toBe("abcd");
+    await vi.waitFor(() => expect(sent).toEqual([data.length, 0]));
   });
 
   it("fails a transfer that breaks off, and goes on over a new connection", async () => {
@@ -141,7 +143,7 @@ describe("the bulk socket", () => {
     const second = await dial();
     second.write(token);
     await closed(client.resume());
-    const transfer = transfers.send(Buffer.from("hello"));
+    const transfer = transfers.send(Buffer.from("hello"), () => {});
     expect(await read(second, 21)).toEqual(
       Buffer.concat([header(transfer, 5), Buffer.from("hello")]),
     );

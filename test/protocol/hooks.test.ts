@@ -403,4 +403,29 @@ describe("a call", () => {
       (await client.find(({ type, request }) => type === "error" && request === 0)).args[0].code,
     ).toBe("call_unknown");
   });
+
+  it("that is not answered in time fails its run", async () => {
+    const request = run({ timeout: 50 });
+    const { args } = await callOf(request);
+    expect((await client.answer(request)).args[0]).toMatchObject({ code: "timeout" });
+    client.tell(["reply", request, args[0], [["inline", ["float32", [2]], 0]]], [f32(1, 1)]);
+    const late = await client.find(({ type, request }) => type === "error" && request === 0);
+    expect(late.args[0].code).toBe("call_unknown");
+  });
+
+  it("of a session that ends holds nobody up", async () => {
+    const other = openSession(host);
+    await other.client.hello();
+    await other.client.load(1, asking);
+    const waiting = other.client.send(
+      ["run", 1, 1, [["inline", F32x4, 0]], [null]],
+      [f32(1, 2, 3, 4)],
+    );
+    await other.client.find(({ request, type }) => request === waiting && type === "call");
+    other.session.close();
+    const request = run({ fetch: 100 });
+    const { args } = await callOf(request);
+    client.tell(["reply", request, args[0], [["inline", ["float32", [2]], 0]]], [f32(10, 20)]);
+    expect(floats((await client.answer(request)).attachments[0])).toEqual([11, 21]);
+  });
 });
