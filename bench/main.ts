@@ -14,6 +14,8 @@ it is compared with. Without names all are measured, which takes about two minut
   --json     print one JSON object as the last line
   --help     this text
 
+Exit codes: 0 all was measured that can be on this machine, 1 something failed, 2 called wrongly.
+
 Figures:
 ${Object.entries(figures)
   .map(([name, { about, unit }]) => `  ${name.padEnd(18)}${about} (${unit})`)
@@ -26,8 +28,12 @@ async function measure(tools: Tools, name: string): Promise<Entry> {
   try {
     return entry(figure, await figure.measure(tools));
   } catch (error) {
-    if (error instanceof Unavailable) return { unit: figure.unit, unavailable: error.message };
-    throw new Error(`${name}: ${(error as Error).message}`, { cause: error });
+    const { message } = error as Error;
+    if (error instanceof Unavailable) return { unit: figure.unit, unavailable: message };
+    console.error(`${name}: ${message}`);
+    // What the workers hold now is unknown; the next figure gets new ones.
+    await tools.close();
+    return { unit: figure.unit, failed: message.split("\n", 1)[0] as string };
   }
 }
 
@@ -53,7 +59,7 @@ async function run(argv: readonly string[]): Promise<number> {
     await tools.close();
   }
   if (json) console.log(JSON.stringify(entries));
-  return 0;
+  return Object.values(entries).some(({ failed }) => failed !== undefined) ? 1 : 0;
 }
 
 try {

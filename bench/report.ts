@@ -11,8 +11,10 @@ export interface Entry {
   readonly details?: Readonly<Record<string, number>>;
   readonly target?: string;
   readonly met?: boolean;
-  /** Why it could not be measured. */
+  /** Why it cannot be measured on this machine. */
   readonly unavailable?: string;
+  /** What went wrong. */
+  readonly failed?: string;
 }
 
 /** Rounds the numbers of a figure, and says whether it reached its target. */
@@ -53,8 +55,11 @@ export const heading = (): string => row(["figure", "value", "beside", "ratio", 
 
 /** A figure's line of the table. */
 export function line(name: string, result: Entry): string {
-  const { value, unit, floor, ratio, target, met, details, unavailable } = result;
-  if (value === undefined) return row([name, "-", "", "", target ?? "", unavailable ?? ""]);
+  const { value, unit, floor, ratio, target, met, details } = result;
+  if (value === undefined) {
+    const { unavailable, failed } = result;
+    return row([name, "-", "", "", "", failed === undefined ? `${unavailable}` : "FAILED"]);
+  }
   const more = Object.entries(details ?? {}).map(([key, number]) => `${key} ${number}`);
   const verdict = met === undefined ? "" : met ? "met" : "MISSED";
   return row([

@@ -40,8 +40,11 @@ export class Tools {
     return worker;
   }
 
+  /** Ends all workers; those asked for later are new. */
   async close(): Promise<void> {
-    await Promise.all([...this.#workers.values()].map((worker) => worker.close()));
+    const workers = [...this.#workers.values()];
+    this.#workers.clear();
+    await Promise.all(workers.map((worker) => worker.close()));
   }
 }
 

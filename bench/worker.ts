@@ -11,8 +11,13 @@ export interface WorkerCommand {
   readonly env?: NodeJS.ProcessEnv;
 }
 
+/** How long one request may take, and how long a worker may take to end, in milliseconds. */
+const PATIENCE = 120_000;
+const GRACE = 5_000;
+
 interface Waiting {
   readonly request: string;
+  readonly timer: NodeJS.Timeout;
   resolve(samples: number[]): void;
   reject(error: Error): void;
 }
@@ -54,22 +59,28 @@ export class Worker {
     }
     return new Promise((resolve, reject) => {
       const request = [what, ...numbers].join(" ");
-      this.#waiting = { request, resolve, reject };
+      const timer = setTimeout(() => {
+        this.#fail(`no answer after ${PATIENCE / 1000} s`);
+        this.#child.kill("SIGKILL");
+      }, PATIENCE);
+      this.#waiting = { request, timer, resolve, reject };
       this.#port.write(Buffer.from(request));
     });
   }
 
   /** Ends the process. */
   async close(): Promise<void> {
-    const ended = new Promise((resolve) => this.#child.once("exit", resolve));
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const child = this.#child;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const timer = setTimeout(() => child.kill("SIGKILL"), GRACE);
     await this.#port.close();
     await ended;
+    clearTimeout(timer);
   }
 
   #answer(text: string): void {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
+    const waiting = this.#taken();
     if (text.startsWith("ok")) {
       waiting?.resolve(text.split(" ").slice(1).map(Number));
     } else {
@@ -78,8 +89,15 @@ export class Worker {
   }
 
   #fail(how: string): void {
+    const waiting = this.#taken();
+    waiting?.reject(new Error(`${this.#name}, "${waiting.request}": ${how}`));
+  }
+
+  /** What is waited for, and from now on is not. */
+  #taken(): Waiting | undefined {
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    waiting?.reject(new Error(`${this.#name}, "${waiting.request}": ${how}`));
+    clearTimeout(waiting?.timer);
+    return waiting;
   }
 }

@@ -4,6 +4,8 @@ import { median } from "../stats.js";
 
 const ITERATIONS = 10_000;
 const CALLS = 300;
+/** Loops of calls until V8 has compiled what they run. */
+const WARM = 15;
 
 const loop = (about: string, bound: number, name: "whileDynamic" | "whileCounted") =>
   ({
@@ -30,6 +32,7 @@ export const loopFigures: Figures = {
     target: atMost("ratio", 4),
     measure: async (tools) => {
       const elixir = tools.worker("elixir");
+      for (let loop = 0; loop < WARM; loop++) await elixir.measure("callLoop", CALLS);
       const rounds = await interleave(10, {
         call: () => elixir.measure("callLoop", CALLS),
         echo: () => elixir.measure("echo", CALLS),
