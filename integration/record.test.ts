@@ -21,7 +21,7 @@ import {
   whileLoop,
   writeTensors,
 } from "davit-engine";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type Embedder, openEmbedder } from "../examples/minilm/embedder.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -75,6 +75,8 @@ describe("a recording", () => {
     const child = spawn(process.execPath, [program, ...args], {
       stdio: ["ignore", "pipe", "inherit"],
     });
+    // Also where this test fails: nobody else would end it.
+    onTestFinished(() => void child.kill("SIGKILL"));
     let printed = "";
     child.stdout.setEncoding("utf8");
     for await (const text of child.stdout) {
@@ -141,6 +143,40 @@ describe("probes of all-MiniLM-L6-v2", () => {
     await encoder(...given);
     expect(engine.info().counters.compiled).toBe(after);
     expect(seen).toHaveLength(labels.length);
+  });
+
+  it("reach Elixir", { timeout: 120_000 }, async () => {
+    const sentence = "A probe from another language.";
+    const given = tensors(sentence);
+    const { graph, constants } = await exportGraph(encoder.trace(...given));
+    const names = [...constants].map(([hash, t]) => `${hash} ${embedder.weightNames.get(t)}\n`);
+    await writeFile(at("minilm.davit"), encodeGraph(graph));
+    await writeFile(at("names"), names.join(""));
+    const [ids, mask] = inputs(sentence);
+    await Promise.all([writeFile(at("ids"), ids.bytes), writeFile(at("mask"), mask.bytes)]);
+    const matching = encoder
+      .program(...given)
+      .sites.filter(({ label }) => label?.startsWith("encoder.3."));
+    const { stdout } = await promisify(execFile)(
+      "mix",
+      [
+        ...["run", join(root, "integration", "support", "probe_minilm.exs"), at("minilm.davit")],
+        ...[embedder.weightsPath, at("names"), String(ids.type.shape[1])],
+        ...["encoder.3.*", String(matching.length)],
+      ],
+      {
+        cwd: join(root, "elixir_client"),
+        env: { ...process.env, ELIXIR_ERL_OPTIONS: "+fnu", MIX_QUIET: "1" },
+      },
+    );
+    const lines = stdout.trim().split("\n");
+    expect(lines.at(-1)).toBe("same true");
+    const expected = matching.map(({ label, types }) => {
+      const count = types[0]?.shape.reduce((product, size) => product * size, 1);
+      return `${label} ${count}`;
+    });
+    expect(expected.length).toBeGreaterThan(10);
+    expect(lines.slice(0, -1)).toEqual(expected);
   });
 
   it("are recorded and compared from the shell", async () => {
