@@ -48,11 +48,13 @@ defmodule Davit.Run do
     session = Program.session!(program)
     handlers = Handlers.new(options, program.handlers)
     timeout = Keyword.get(options, :timeout, :infinity)
+    # Asked for in any case: it makes the owner watch this process.
+    own_queue = Session.queue(session)
 
     run = %{
       session: session,
       program: program,
-      queue: options[:queue] || Session.queue(session),
+      queue: options[:queue] || own_queue,
       handlers: handlers,
       fetch: Keyword.get(options, :fetch, 4096),
       keep: Keyword.get(options, :keep, false),
