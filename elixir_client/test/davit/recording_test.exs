@@ -1,7 +1,6 @@
 defmodule Davit.RecordingTest do
   use ExUnit.Case, async: false
   @moduletag :engine
-  @moduletag :tmp_dir
 
   alias Davit.{EngineError, Recording, Tensor}
   alias Davit.Graph, as: G
@@ -9,6 +8,18 @@ defmodule Davit.RecordingTest do
   setup_all do
     :ok = Davit.Engine.await()
     on_exit(fn -> Davit.Engine.stop() end)
+  end
+
+  setup do
+    folder =
+      Path.join(
+        System.tmp_dir!(),
+        "davit-recording-#{System.unique_integer([:positive])}-#{System.pid()}"
+      )
+
+    File.mkdir_p!(folder)
+    on_exit(fn -> File.rm_rf!(folder) end)
+    %{folder: folder}
   end
 
   # x + 1, labelled and hooked, in a loop.
@@ -30,7 +41,7 @@ defmodule Davit.RecordingTest do
     System.cmd(davit, List.delete(arguments, "port") ++ ["diff", a, b], stderr_to_stdout: true)
   end
 
-  test "what was recorded is compared by davit diff", %{tmp_dir: folder} do
+  test "what was recorded is compared by davit diff", %{folder: folder} do
     program = program()
     [a, again, b] = for name <- ~w(a again b), do: Path.join(folder, "#{name}.rec")
 
@@ -47,7 +58,7 @@ defmodule Davit.RecordingTest do
     assert different =~ "First difference: step [0], float32[2], element [1]"
   end
 
-  test "all hooks are recorded where nothing is said", %{tmp_dir: folder} do
+  test "all hooks are recorded where nothing is said", %{folder: folder} do
     {:ok, recording} = Recording.start(Path.join(folder, "all.rec"))
     run(program(), [1, 2])
     assert {:ok, 3} = Recording.stop(recording)
@@ -55,7 +66,7 @@ defmodule Davit.RecordingTest do
     assert to_string(code) == "recording_unknown"
   end
 
-  test "a file that cannot be written, and what is no match", %{tmp_dir: folder} do
+  test "a file that cannot be written, and what is no match", %{folder: folder} do
     assert {:error, %EngineError{message: message}} =
              Recording.start(Path.join(folder, "no/such/folder/a.rec"))
 
