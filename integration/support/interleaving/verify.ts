@@ -1,0 +1,152 @@
+import type { Summary } from "../../../src/hooks/event.js";
+import {
+  type Firing,
+  KINDS,
+  type KindName,
+  type MatchName,
+  matches,
+  type Vector,
+} from "./programs.js";
+import type { WatchPlan } from "./schedule.js";
+
+/** An event as it came. */
+export interface Observed {
+  readonly name: string | undefined;
+  readonly label: string | undefined;
+  readonly seq: number;
+  readonly path: readonly number[];
+  readonly dropped: number;
+  readonly values: readonly (Vector | Summary)[];
+}
+
+/** A call as it came. */
+export interface ObservedCall {
+  readonly path: readonly number[];
+  readonly values: readonly Vector[];
+}
+
+/** What a run should have done, as far as it can be told. */
+export interface Story {
+  readonly firings: readonly Firing[];
+  /** What it gave; undefined where it could not get to its end. */
+  readonly result: Vector | undefined;
+}
+
+/** Goes through a run of a program with the replies that its handlers gave, by path. */
+export function tell(
+  kind: KindName,
+  x: Vector,
+  replies: ReadonlyMap<string, readonly Vector[]>,
+  most: number,
+): Story {
+  const firings: Firing[] = [];
+  const stop = new Error("stop");
+  try {
+    const result = KINDS[kind].simulate(x, (firing) => {
+      if (firings.push(firing) > most) throw stop;
+      if (firing.kind !== "call") return [];
+      const reply = replies.get(firing.path.join());
+      if (reply === undefined) throw stop;
+      return reply;
+    });
+    return { firings, result };
+  } catch (error) {
+    if (error !== stop) throw error;
+    return { firings, result: undefined };
+  }
+}
+
+/** What is known of a subscription, for one run. */
+export interface Expectation {
+  readonly match: MatchName | "prints";
+  readonly policy: WatchPlan["policy"];
+  readonly view: WatchPlan["view"];
+  /** Whether it is the run's own: nobody else's firings count. */
+  readonly own: boolean;
+  /** Whether it was there before the run began. */
+  readonly before: boolean;
+  /** Whether it was there when the run ended well. */
+  readonly after: boolean;
+}
+
+/** Holds the events of one run and one subscription against the story; gives what is wrong with them. */
+export function checkEvents(
+  events: readonly Observed[],
+  { firings }: Story,
+  expected: Expectation,
+): string | undefined {
+  const { match, policy, own, before, after } = expected;
+  const wanted = firings.filter((firing) =>
+    match === "prints" ? firing.kind === "print" : matches(match, firing),
+  );
+  let last = -1;
+  let seq = -1;
+  for (const event of events) {
+    let index = last + 1;
+    while (index < wanted.length && !isFiring(event, wanted[index] as Firing, expected.view))
+      index++;
+    if (index === wanted.length) {
+      const next = wanted[last + 1];
+      return `${JSON.stringify(event)} came after firing ${last}; the next is ${JSON.stringify(next)}`;
+    }
+    if (event.seq <= seq) return `seq ${event.seq} came after seq ${seq}`;
+    const gap = index - last - 1;
+    const joined = !before && last < 0;
+    if (policy === "every" && gap > 0 && !joined)
+      return `${gap} events are missing before ${index}`;
+    if (policy === "every" && event.dropped > 0) return `"every" dropped ${event.dropped}`;
+    if (own && event.dropped !== gap) return `${gap} were left out, ${event.dropped} are told`;
+    if (own && Array.isArray(policy) && policy[0] === "sample" && index % policy[1] !== 0) {
+      return `sample ${policy[1]} gave firing ${index}`;
+    }
+    last = index;
+    seq = event.seq;
+  }
+  const toTheEnd = policy === "every" ? before || events.length > 0 : own && policy === "latest";
+  if (after && toTheEnd && last !== wanted.length - 1) {
+    return `the last of ${wanted.length} events was ${last}`;
+  }
+  return undefined;
+}
+
+/** Holds a run's calls against the story. */
+export function checkCalls(calls: readonly ObservedCall[], { firings }: Story): string | undefined {
+  const wanted = firings.filter(({ kind }) => kind === "call");
+  for (const [index, call] of calls.entries()) {
+    const firing = wanted[index];
+    const same =
+      firing !== undefined &&
+      firing.path.join() === call.path.join() &&
+      JSON.stringify(firing.values) === JSON.stringify(call.values);
+    if (!same) return `call ${JSON.stringify(call)} came; expected ${JSON.stringify(firing)}`;
+  }
+  return undefined;
+}
+
+function isFiring(event: Observed, firing: Firing, view: WatchPlan["view"]): boolean {
+  return (
+    event.name === firing.name &&
+    event.label === firing.label &&
+    event.path.join() === firing.path.join() &&
+    event.values.length === firing.values.length &&
+    event.values.every((value, index) => isView(value, firing.values[index] as Vector, view))
+  );
+}
+
+function isView(value: Vector | Summary, whole: Vector, view: WatchPlan["view"]): boolean {
+  if ("count" in value) {
+    return (
+      value.count === whole.length &&
+      value.min === Math.min(...whole) &&
+      value.max === Math.max(...whole) &&
+      value.histogram.length === view[1]
+    );
+  }
+  if (view === "full") return value.length === whole.length && same(value, whole);
+  // A slice of the first axis: rows of 4 where there are two axes.
+  const row = whole.length > 4 ? 4 : 1;
+  const [, [start], [size]] = view as readonly ["slice", [number], [number]];
+  return same(value, whole.slice(start * row, (start + size) * row));
+}
+
+const same = (a: Vector, b: Vector) => a.length === b.length && a.every((n, i) => n === b[i]);
