@@ -53,6 +53,24 @@ defmodule Davit.RealControlFlowTest do
     assert {:messages, ^expected} = Process.info(self(), :messages)
   end
 
+  test "a predicate's hook has the path of the iteration before it" do
+    graph = fn n ->
+      G.for_loop(2, n, fn _, n ->
+        n
+        |> G.while(&G.less(G.hook(&1, "test"), 2), &G.hook(G.add(&1, 1), "body"))
+        |> G.subtract(1)
+      end)
+    end
+
+    me = self()
+    hooks = [{:all, fn event -> send(me, {event.name, event.path}) end}]
+    assert run([{:int32, {}}], graph, [0], hooks: hooks) == [1]
+    first = [{"test", [0]}, {"body", [0, 0]}, {"test", [0, 0]}, {"body", [0, 1]}, {"test", [0, 1]}]
+    second = [{"test", [1]}, {"body", [1, 0]}, {"test", [1, 0]}]
+    assert {:messages, messages} = Process.info(self(), :messages)
+    assert messages == first ++ second
+  end
+
   test "counted loops, by a number and by a value, and functions" do
     sum = fn y -> fn i, acc -> G.add(acc, G.multiply(G.astype(i, dtype: :float32), y)) end end
     assert run([{:float32, {}}], fn x -> G.for_loop(5, x, sum.(x)) end, [1]) == [11.0]
