@@ -18,7 +18,7 @@ export function externalId(qualifiedName: string): Uint8Array {
   return md5(`mfa:${qualifiedName}`);
 }
 
-/** The id of a program's slot; `site` counts the program's custom calls from 0. */
-export function slotId(site: number): Uint8Array {
-  return md5(`slot:${site}`);
+/** The id of a program's slot. Slots are counted from 0, in the order in which functions are given to hooks and calls. */
+export function slotId(slot: number): Uint8Array {
+  return md5(`slot:${slot}`);
 }

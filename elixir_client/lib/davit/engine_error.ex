@@ -12,6 +12,9 @@ defmodule Davit.EngineError do
   | `:engine_lost` | the engine died under a call, or with a tensor that lived in it |
   | `:timeout` | no answer in time; the run was cancelled |
   | `:tensor_freed` | the tensor was freed |
+  | `:bad_destination` | the bytes that say who gets a hook's values are no process, see `Davit.Hooks.to/1` |
+  | `:no_handler` | a call has no handler among those of its run |
+  | `:subscriber_down` | the process that was to get events is not alive |
   | `:remote_tensor` | the tensor belongs to another node or another engine |
   | `:protocol` | the engine said something that the protocol does not have |
 
@@ -30,18 +33,19 @@ defmodule Davit.EngineError do
 
   # Atoms are never made from bytes that came over the wire.
   @codes ~w(
-    argument_invalid arity attribute_invalid attribute_missing attribute_unknown bad_frame bad_length bad_match
-    bad_message bad_policy bad_view branches_missing bytes_mismatch call_unknown cancelled constant_invalid
-    constant_missing custom_call_invalid device_unavailable dtype_unsupported engine_closed external_memory
-    file_dtype file_malformed file_not_found file_truncated file_unreadable frame_too_large function_unknown
-    graph_invalid hello_expected hello_twice input_count input_type internal label_invalid lane_failed
-    limit_exceeded malformed_graph mlx no_handler not_allocated not_differentiable op_unknown out_of_memory
-    output_count policy_invalid program_exists program_unknown protocol_version reader_too_slow reply_mismatch
-    request_exists run_exists server_closed session_closed shape_invalid shape_mismatch state_lost tensor_exists
-    tensor_freed tensor_pending tensor_unknown terminated timeout too_large too_many_programs too_many_queues
-    too_many_requests too_many_subscriptions too_many_tensors transfer_broken transfer_exists truncated
-    type_invalid type_mismatch types_differ unknown_message unknown_op unsupported_version value_invalid
-    value_unknown view_invalid
+    argument_invalid arity attribute_invalid attribute_missing attribute_unknown bad_frame bad_length
+    bad_match bad_message bad_policy bad_view branches_missing bytes_mismatch call_unknown cancelled
+    constant_invalid constant_missing custom_call_invalid device_unavailable dtype_unsupported engine_closed
+    external_memory file_dtype file_malformed file_not_found file_truncated file_unreadable frame_too_large
+    function_unknown graph_invalid hello_expected hello_twice input_count input_type internal label_invalid
+    lane_failed limit_exceeded malformed_graph mlx no_handler not_allocated not_differentiable op_refused
+    op_unknown out_of_memory output_count policy_invalid program_exists program_unknown protocol_version
+    reader_too_slow recording_exists recording_unknown reply_mismatch request_exists run_exists server_closed
+    session_closed shape_invalid shape_mismatch state_lost tensor_exists tensor_freed tensor_pending
+    tensor_unknown terminated timeout too_large too_many_programs too_many_queues too_many_requests
+    too_many_subscriptions too_many_tensors transfer_broken transfer_exists truncated type_invalid
+    type_mismatch types_differ unknown_message unknown_op unsupported_version value_invalid value_unknown
+    view_invalid
   )a
   @names Map.new(@codes, &{Atom.to_string(&1), &1})
 

@@ -28,7 +28,11 @@ defmodule Davit.Hooks.Id do
     end
   end
 
-  @doc "The id of the custom call number `site` of a program, for a function that has none."
+  @doc """
+  The id of a program's slot, for a function that has none. Slots are counted from 0, in the order in which functions
+  are given to hooks and calls.
+  """
   @spec slot(non_neg_integer) :: t
-  def slot(site) when is_integer(site) and site >= 0, do: :crypto.hash(:md5, "slot:#{site}")
+  def slot(number) when is_integer(number) and number >= 0,
+    do: :crypto.hash(:md5, "slot:#{number}")
 end
