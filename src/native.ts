@@ -108,8 +108,8 @@ export interface NativeEngine {
     watches?: readonly number[],
   ): ValueId[];
   /**
-   * Hands over what small runs, which are done before `run` returns, have told. To be called after `run`, once
-   * the caller knows about the run: a microtask later.
+   * Hands over a batch. To be called after `run`, once the caller knows about the run, since small runs are done
+   * before `run` returns and wake nobody: a microtask later; and after `onMore`.
    */
   poll(): void;
   /** Ends a run at its next checkpoint; it fails with `code`. Unknown and finished runs are ignored. */
@@ -152,6 +152,8 @@ export interface NativeOptions {
   readonly cacheLimit: number;
   readonly device: "cpu" | "gpu";
   readonly onBatch: (batch: NativeBatch) => void;
+  /** There is more to hand over than one batch: {@link NativeEngine.poll} is to be called in a later turn of the event loop. */
+  readonly onMore: () => void;
 }
 
 /** The addon. */

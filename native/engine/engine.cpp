@@ -188,7 +188,6 @@ std::vector<int64_t> Engine::run(int64_t id, int64_t program_id, int64_t queue_i
   outbox_.hold();
   run->advance();
   outbox_.unhold();
-  host_told_ = true;
   return output_ids;
 }
 

@@ -69,8 +69,6 @@ class Engine {
   // be told.
   Batch take_batch();
   Outbox& outbox() { return outbox_; }
-  // Whether runs finished on the host's thread since the last call; nobody was woken for them.
-  bool host_told() { return std::exchange(host_told_, false); }
   Counters& counters() { return counters_; }
   size_t memory_limit() const { return memory_limit_; }
 
@@ -101,7 +99,6 @@ class Engine {
   std::unordered_map<int64_t, std::shared_ptr<Channel>> channels_;
   std::unordered_map<int64_t, SubscriptionPtr> subscriptions_;
   size_t next_lane_ = 0;
-  bool host_told_ = false;
   std::atomic<int64_t> next_call_{1};
 };
 

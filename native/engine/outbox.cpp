@@ -8,6 +8,9 @@ namespace {
 // A value longer than this travels in memory of its own, without a second copy.
 constexpr size_t kBlobBytes = 16 << 10;
 
+// About a thousand events: what the host deals with in one go, some milliseconds.
+constexpr size_t kBatchWords = 16 << 10;
+
 void put_path(std::vector<double>& words, const LoopPath& path) {
   words.push_back(static_cast<double>(path.size()));
   for (int64_t iteration : path) words.push_back(static_cast<double>(iteration));
@@ -36,14 +39,15 @@ void put_bytes(Batch& batch, std::vector<uint8_t> bytes) {
 
 template <typename Write>
 void Outbox::add(Write&& write) {
-  bool first = false;
+  bool resting = false;
   {
     std::lock_guard lock(mutex_);
-    first = batch_.empty();
-    write(batch_);
+    resting = !std::exchange(awake_, true);
+    if (batches_.empty() || batches_.back().words.size() > kBatchWords) batches_.emplace_back();
+    write(batches_.back());
   }
   // Held back, it is the host's thread that adds, or that takes what others add meanwhile.
-  if (first && !held_.load(std::memory_order_relaxed)) wake_();
+  if (resting && !held_.load(std::memory_order_relaxed)) wake_();
 }
 
 void Outbox::finished(int64_t run, const Failure* failure) {
@@ -96,8 +100,16 @@ void Outbox::call(int64_t run, int64_t program, int site, int64_t seq, int64_t c
 Batch Outbox::take() {
   Batch taken;
   std::lock_guard lock(mutex_);
-  std::swap(taken, batch_);
+  if (batches_.empty()) return taken;
+  taken = std::move(batches_.front());
+  batches_.pop_front();
   return taken;
+}
+
+bool Outbox::more() {
+  std::lock_guard lock(mutex_);
+  awake_ = !batches_.empty();
+  return awake_;
 }
 
 }  // namespace davit

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -50,7 +51,8 @@ struct EventHead {
   int64_t cost;
 };
 
-// Collects records from all threads; wakes the host when the first one comes.
+// Collects records from all threads. The host is woken when it has come to rest and there is
+// something to take; while it takes, nobody wakes it.
 class Outbox {
  public:
   explicit Outbox(std::function<void()> wake) : wake_(std::move(wake)) {}
@@ -61,8 +63,11 @@ class Outbox {
   void call(int64_t run, int64_t program, int site, int64_t seq, int64_t call, const LoopPath& path,
             std::span<const int64_t> values);
 
-  // Everything since the last call.
+  // The oldest records, a limited number of them.
   Batch take();
+  // After a take, when what was taken is dealt with: whether there is more. Where there is not, the
+  // host comes to rest.
+  bool more();
 
   // For the host's own thread: while it holds the wake-up back, it sees to it that take() is
   // called.
@@ -76,7 +81,8 @@ class Outbox {
   const std::function<void()> wake_;
   std::atomic<bool> held_{false};
   std::mutex mutex_;
-  Batch batch_;
+  std::deque<Batch> batches_;
+  bool awake_ = false;
 };
 
 }  // namespace davit

@@ -172,6 +172,7 @@ EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<En
     auto object = info[0].As<Napi::Object>();
     auto on_batch = object.Get("onBatch").As<Napi::Function>();
     on_batch_ = Napi::Persistent(on_batch);
+    on_more_ = Napi::Persistent(object.Get("onMore").As<Napi::Function>());
     host_ = std::make_shared<Host>();
     host_->wake = Napi::ThreadSafeFunction::New(env, on_batch, "davit", 0, 1);
     host_->wake.Unref(env);
@@ -211,7 +212,14 @@ EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<En
 
 void EngineObject::deliver(Napi::Env env, Napi::Function on_batch) {
   Batch batch = engine_->take_batch();
-  if (batch.empty()) return;
+  if (!batch.empty()) hand_over(env, on_batch, std::move(batch));
+  // What has come meanwhile waits for the event loop's next turn: others want to be served, too.
+  if (engine_->outbox().more()) {
+    napi_call_function(env, env.Undefined(), on_more_.Value(), 0, nullptr, nullptr);
+  }
+}
+
+void EngineObject::hand_over(Napi::Env env, Napi::Function on_batch, Batch batch) {
   auto words_buffer = Napi::ArrayBuffer::New(env, batch.words.size() * sizeof(double));
   std::memcpy(words_buffer.Data(), batch.words.data(), words_buffer.ByteLength());
   auto texts = Napi::Array::New(env, batch.texts.size());
@@ -419,7 +427,7 @@ Napi::Value EngineObject::run(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value EngineObject::poll(const Napi::CallbackInfo& info) {
-  if (engine_->host_told()) deliver(info.Env(), on_batch_.Value());
+  deliver(info.Env(), on_batch_.Value());
   return info.Env().Undefined();
 }
 
@@ -473,9 +481,7 @@ Napi::Value EngineObject::close_subscription(const Napi::CallbackInfo& info) {
 
 Napi::Value EngineObject::watch(const Napi::CallbackInfo& info) {
   auto env = info.Env();
-  guarded(env, [&] {
-    engine_->watch(id_of(info[0]), id_of(info[1]), to_integers(info[2]));
-  });
+  guarded(env, [&] { engine_->watch(id_of(info[0]), id_of(info[1]), to_integers(info[2])); });
   return env.Undefined();
 }
 

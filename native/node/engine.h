@@ -48,6 +48,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value poll(const Napi::CallbackInfo& info);
   // Hands the outbox to the host; on the JavaScript thread.
   void deliver(Napi::Env env, Napi::Function on_batch);
+  void hand_over(Napi::Env env, Napi::Function on_batch, Batch batch);
 
   // Lanes never end, so neither does what they refer to.
   Engine* engine_;
@@ -59,6 +60,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   };
   std::shared_ptr<Host> host_;
   Napi::FunctionReference on_batch_;
+  Napi::FunctionReference on_more_;
   std::unordered_map<int64_t, mx::array> filling_;  // allocated and not yet published
 };
 

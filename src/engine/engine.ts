@@ -73,7 +73,12 @@ export class Engine {
   private constructor(options: ResolvedOptions) {
     this.options = options;
     this.native = guarded(
-      () => new (native().Engine)({ ...options, onBatch: (batch) => readBatch(batch, this.#sink) }),
+      () =>
+        new (native().Engine)({
+          ...options,
+          onBatch: (batch) => readBatch(batch, this.#sink),
+          onMore: () => setImmediate(() => this.native.poll()),
+        }),
     );
     this.hooks = new HookRouter(this.native, options.hookBytes);
     this.#queue = this.native.createQueue();
