@@ -31,9 +31,6 @@ beforeEach(() => {
     stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"],
   });
   exited = once(child, "exit");
-  child.once("close", (code, signal) => {
-    client.end(`the engine ended with ${code ?? signal}: ${text.stderr}`);
-  });
   for (const name of ["stdout", "stderr"] as const) {
     text[name] = "";
     child[name]?.on("data", (chunk) => {
@@ -46,7 +43,12 @@ beforeEach(() => {
     onFrame: (frame) => client.take(frame),
     onEnd: () => {},
   });
-  client = new TestClient((payload) => port.write(payload));
+  // The client of this test: the process of the last one may close only now.
+  const own = new TestClient((payload) => port.write(payload));
+  client = own;
+  child.once("close", (code, signal) => {
+    own.end(`the engine ended with ${code ?? signal}: ${text.stderr}`);
+  });
 });
 
 afterEach(() => {
