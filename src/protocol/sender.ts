@@ -66,7 +66,10 @@ export class Sender {
 
   /** Calls back when a value may be sent, in order; at once when nothing is sent any more. */
   whenReady(job: () => void): void {
-    if (this.#ended) return job();
+    if (this.#ended) {
+      job();
+      return;
+    }
     this.#later.push(job);
     if (!this.#draining) void this.#drain();
   }
