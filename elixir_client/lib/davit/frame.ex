@@ -12,12 +12,22 @@ defmodule Davit.Frame do
 
   @type attachments :: tuple
 
+  @copied 1024
+
   @doc "Builds a payload. `header` is msgpack; the attachments are not copied."
   @spec encode(non_neg_integer, binary, [binary]) :: iodata
   def encode(request, header, attachments \\ [])
 
   def encode(request, header, []) do
     [<<request::64, byte_size(header)::32, 0::32>>, header]
+  end
+
+  # What is short is cheaper to copy than to send in parts.
+  def encode(request, header, [bytes]) when byte_size(bytes) <= @copied do
+    gap = gap(20 + byte_size(header))
+
+    <<request::64, byte_size(header)::32, 1::32, byte_size(bytes)::32, header::binary,
+      0::size(gap)-unit(8), bytes::binary>>
   end
 
   def encode(request, header, attachments) do
@@ -44,22 +54,29 @@ defmodule Davit.Frame do
   The error is a sentence that says what is wrong with the frame.
   """
   @spec decode(binary) :: {:ok, non_neg_integer, list, attachments} | {:error, String.t()}
-  def decode(<<request::64, size::32, 0::32, header::binary-size(size)>>) do
-    header(request, header, {})
+  def decode(payload) do
+    with {:ok, request, header, attachments} <- split(payload),
+         do: header(request, header, attachments)
   end
 
-  def decode(<<request::64, size::32, count::32, rest::binary>> = payload)
+  @doc "As `decode/1`, with the header as its bytes."
+  @spec split(binary) :: {:ok, non_neg_integer, binary, attachments} | {:error, String.t()}
+  def split(<<request::64, size::32, 0::32, header::binary-size(size)>>) do
+    {:ok, request, header, {}}
+  end
+
+  def split(<<request::64, size::32, count::32, rest::binary>> = payload)
       when 4 * count + size <= byte_size(rest) do
     <<_::binary-size(16), sizes::binary-size(4 * count), header::binary-size(size), _::binary>> =
       payload
 
     case take(sizes, payload, 16 + 4 * count + size, []) do
-      {:ok, attachments} -> header(request, header, List.to_tuple(attachments))
+      {:ok, attachments} -> {:ok, request, header, List.to_tuple(attachments)}
       error -> error
     end
   end
 
-  def decode(payload) do
+  def split(payload) do
     {:error, "a frame of #{byte_size(payload)} bytes ends before its header does"}
   end
 

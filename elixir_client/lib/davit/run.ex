@@ -5,7 +5,7 @@ defmodule Davit.Run do
   alias Davit.{EngineError, Frame, Msgpack, Program, Tensor}
   alias Davit.Engine.{Request, Session}
   alias Davit.Hooks.{Event, Site}
-  alias Davit.Run.{Handlers, Inputs}
+  alias Davit.Run.{Handlers, Inputs, Plain}
 
   # How many runs are on their way at once where many are made.
   @window 512
@@ -44,8 +44,27 @@ defmodule Davit.Run do
     end
   end
 
-  defp start(program, inputs, options) do
+  defp start(program, [inputs], []) do
     session = Program.session!(program)
+
+    case plain(session, program, inputs) do
+      :other -> run(session, program, [inputs], [])
+      outputs -> [outputs]
+    end
+  end
+
+  defp start(program, inputs, options),
+    do: run(Program.session!(program), program, inputs, options)
+
+  # In a handler it has a parent.
+  defp plain(session, program, inputs) do
+    case Process.get({__MODULE__, session.name}) do
+      nil -> Plain.run(session, program, inputs)
+      _ -> :other
+    end
+  end
+
+  defp run(session, program, inputs, options) do
     handlers = Handlers.new(options, program.handlers)
     timeout = Keyword.get(options, :timeout, :infinity)
     # Asked for in any case: it makes the owner watch this process.

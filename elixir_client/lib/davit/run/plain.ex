@@ -1,0 +1,125 @@
+defmodule Davit.Run.Plain do
+  @moduledoc false
+  # The run that is made most: small operands go along, small results come home, and nobody is to be called
+  # meanwhile. What such runs of a program have in common is prepared once: the header that they send and the one
+  # that answers them. A process keeps it for the program that it ran last.
+
+  alias Davit.{EngineError, Frame, Msgpack, Program, Tensor, Type}
+  alias Davit.Engine.{Request, Session}
+  alias Davit.Run.Inputs
+
+  @fetch 4096
+  @operand_bytes 4096
+
+  @enforce_keys [:program, :port]
+  defstruct [:program, :port, :header, :answer, :operands]
+
+  @doc "The outputs of a run without options, or `:other` where it is not so plain."
+  @spec run(Session.t(), Program.t(), [Inputs.input()]) :: [Tensor.t()] | :other
+  def run(%{port: port} = session, %Program{id: id} = program, inputs) do
+    plan =
+      case Process.get(__MODULE__) do
+        %__MODULE__{program: ^id, port: ^port} = plan -> plan
+        _ -> prepare(session, program)
+      end
+
+    with %{header: header} when header != nil <- plan,
+         attachments when is_list(attachments) <- attachments(inputs, plan.operands) do
+      call(session, program, plan, attachments)
+    else
+      _ -> :other
+    end
+  end
+
+  defp attachments([], []), do: []
+
+  defp attachments([bytes | inputs], [{_, size} | operands])
+       when is_binary(bytes) and byte_size(bytes) == size,
+       do: append(bytes, attachments(inputs, operands))
+
+  defp attachments([%Tensor{data: bytes, type: type, ref: nil} | inputs], [{type, _} | operands]),
+    do: append(bytes, attachments(inputs, operands))
+
+  defp attachments(_, _), do: nil
+
+  defp append(bytes, rest), do: rest && [bytes | rest]
+
+  defp prepare(session, program) do
+    plan = %__MODULE__{program: program.id, port: session.port}
+    plan = if plain?(program), do: headers(plan, session, program), else: plan
+    Process.put(__MODULE__, plan)
+    plan
+  end
+
+  defp plain?(program) do
+    Enum.all?(program.sites, &(&1.kind == :node)) and
+      total(program.inputs) <= @operand_bytes and total(program.outputs) <= @fetch
+  end
+
+  defp total(types), do: types |> Enum.map(&Type.byte_size/1) |> Enum.sum()
+
+  defp headers(plan, session, program) do
+    inline =
+      for {type, index} <- Enum.with_index(program.inputs),
+          do: ["inline", Type.to_wire(type), index]
+
+    ids = Enum.map(program.outputs, fn _ -> nil end)
+    run = ["run", Session.queue(session), program.id, inline, ids, %{fetch: @fetch}]
+    types = Enum.map(program.outputs, &Type.to_wire/1)
+    values = Enum.map(Enum.with_index(program.outputs), &elem(&1, 1))
+
+    %{
+      plan
+      | header: Msgpack.encode(run),
+        answer: Msgpack.encode(["ok", %{outputs: types, values: values}]),
+        operands: Enum.map(program.inputs, &{&1, Type.byte_size(&1)})
+    }
+  end
+
+  defp call(session, program, plan, attachments) do
+    ref = :erlang.monitor(:process, session.owner, alias: :reply_demonitor)
+    request = Session.next_id(session)
+    Session.route(session, request, ref, :run)
+
+    case Session.send_frame(session, Frame.encode(request, plan.header, attachments)) do
+      :ok ->
+        receive do
+          {^ref, frame} when is_binary(frame) ->
+            Session.unroute(session, request)
+            outputs(Frame.split(frame), plan, program)
+
+          {^ref, error} ->
+            raise error
+
+          {:DOWN, ^ref, _, _, reason} ->
+            raise Request.owner_down(reason)
+        end
+
+      {:error, error} ->
+        Process.demonitor(ref, [:flush])
+        Session.unroute(session, request)
+        raise error
+    end
+  end
+
+  defp outputs({:ok, _, header, attachments}, %{answer: header}, program),
+    do: tensors(program.outputs, attachments, 0)
+
+  defp outputs({:ok, _, header, _}, _, _) do
+    case Msgpack.decode(header) do
+      {:ok, ["error", %{"code" => "out_of_memory"}]} -> :other
+      {:ok, ["error", error]} -> raise EngineError.from_wire(error)
+      other -> raise Request.protocol("`run` was answered with #{inspect(other, limit: 5)}")
+    end
+  end
+
+  defp outputs({:error, why}, _, _), do: raise(Request.protocol(why))
+
+  defp tensors([], _, _), do: []
+
+  defp tensors([type | types], attachments, index) do
+    # Copied, so that it does not keep the whole frame.
+    data = :binary.copy(elem(attachments, index))
+    [%Tensor{type: type, data: data} | tensors(types, attachments, index + 1)]
+  end
+end
