@@ -71,7 +71,8 @@ Function to_function(Engine& engine, const Napi::Object& object) {
 }
 
 mx::array read_file(const std::string& path, int64_t offset, const TensorType& type) {
-  int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // What was a file may be a pipe by now, which must not be waited for.
+  int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) {
     throw RunError("file_unreadable", path + ": " + std::strerror(errno));
   }

@@ -152,7 +152,13 @@ function checkSize(
   options: InferOptions,
   details: GraphErrorDetails,
 ): void {
-  const limit = (options.limits ?? DEFAULT_LIMITS).valueBytes;
+  const { valueBytes: limit, rank } = options.limits ?? DEFAULT_LIMITS;
+  if (type.shape.length > rank) {
+    throw new GraphError("limit_exceeded", `${what} would be ${formatType(type)}`, {
+      ...details,
+      expected: `at most ${rank} dimensions`,
+    });
+  }
   const fits = type.shape.every((size) => size >= 0 && size <= MAX_SIZE);
   if (fits && byteLength(type) <= limit) return;
   throw new GraphError("too_large", `${what} would be ${formatType(type)}`, {

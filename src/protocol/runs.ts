@@ -73,7 +73,7 @@ export class SessionRuns {
     if (this.#open.has(request)) {
       throw new ProtocolError("request_exists", `there is a run ${request} already`);
     }
-    for (const id of message.outputs) if (id !== null) tensors.checkNew(id);
+    tensors.checkAllNew(message.outputs);
     try {
       this.#start(request, message);
     } catch (error) {

@@ -185,6 +185,15 @@ export class SessionTensors {
     }
   }
 
+  /** Checks names that one message gives; nil is none. @throws ProtocolError as {@link checkNew} */
+  checkAllNew(ids: readonly (number | null)[]): void {
+    for (const id of ids) if (id !== null) this.checkNew(id);
+    const given = ids.filter((id) => id !== null);
+    if (new Set(given).size < given.length) {
+      throw new ProtocolError("tensor_exists", "one id is given to two tensors", "new ids");
+    }
+  }
+
   define(id: number, tensor: Tensor): void {
     this.#tensors.set(id, tensor);
   }
