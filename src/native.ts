@@ -98,24 +98,36 @@ export interface NativeEngine {
 
   /**
    * Queues a run; its outputs are pending tensors that later runs may take at once. `watches` holds
-   * subscriptions of this run alone, as a flat list: site, subscription, site, subscription, …
+   * subscriptions of this run alone, as a flat list: site, subscription, site, subscription, … An input may be the
+   * bytes of a tensor of the parameter's type, which are copied.
    */
   run(
     run: RunId,
     program: ProgramId,
     queue: QueueId,
-    inputs: readonly ValueId[],
+    inputs: readonly (ValueId | Uint8Array)[],
     watches?: readonly number[],
   ): ValueId[];
   /**
+   * The results of a small program without control flow, if it can be run at once, on this thread: nobody watches it,
+   * the queue is empty and the inputs are there. Nothing is told of it through `onBatch`. Undefined where it has to be
+   * queued. What makes the run fail is thrown, with the `site` of the node at fault.
+   */
+  runHere(
+    program: ProgramId,
+    queue: QueueId,
+    inputs: readonly (ValueId | Uint8Array)[],
+  ): ArrayBuffer[] | undefined;
+  /**
    * Hands over a batch. To be called after `run`, once the caller knows about the run, since small runs are done
-   * before `run` returns and wake nobody: a microtask later; and after `onMore`.
+   * before `run` returns and wake nobody; after `reply`, for the same reason; and after `onMore`.
    */
   poll(): void;
   /** Ends a run at its next checkpoint; it fails with `code`. Unknown and finished runs are ignored. */
   cancel(run: RunId, code: string, message: string): void;
-  /** Answers a `call` event with tensors, or with an error. */
+  /** Answers a `call` event with tensors. */
   reply(run: RunId, call: number, values: readonly ValueId[]): void;
+  /** Answers a `call` event with an error. */
   replyError(run: RunId, call: number, code: string, message: string): void;
 
   createChannel(budgetBytes: number): ChannelId;
@@ -137,13 +149,17 @@ export interface NativeEngine {
   setAlive(alive: boolean): void;
 }
 
-/** A batch of what happened, in order. See `src/engine/batch.ts` for the layout of `words`. */
-export interface NativeBatch {
-  readonly words: Float64Array;
-  readonly bytes: ArrayBuffer;
-  readonly blobs: readonly ArrayBuffer[];
-  readonly texts: readonly string[];
-}
+/**
+ * A batch of what happened, in order. See `src/engine/batch.ts` for the layout of the first `count` words, which are
+ * the next batch's once this one is taken.
+ */
+export type NativeBatch = readonly [
+  words: Float64Array,
+  count: number,
+  bytes?: ArrayBuffer,
+  blobs?: readonly ArrayBuffer[],
+  texts?: readonly string[],
+];
 
 /** Options of an engine, with their defaults in `src/engine/options.ts`. */
 export interface NativeOptions {
@@ -151,7 +167,7 @@ export interface NativeOptions {
   readonly memoryLimit: number;
   readonly cacheLimit: number;
   readonly device: "cpu" | "gpu";
-  readonly onBatch: (batch: NativeBatch) => void;
+  readonly onBatch: (...batch: NativeBatch) => void;
   /** There is more to hand over than one batch: {@link NativeEngine.poll} is to be called in a later turn of the event loop. */
   readonly onMore: () => void;
 }

@@ -5,7 +5,7 @@
 namespace davit {
 
 bool Run::call(Frame& frame, const Node& node) {
-  std::optional<std::variant<Arrays, FailurePtr>> reply;
+  std::optional<CallReply> reply;
   {
     std::lock_guard lock(reply_mutex_);
     if (awaited_call_ == 0) {
@@ -54,22 +54,11 @@ bool Run::call(Frame& frame, const Node& node) {
   return true;
 }
 
-void Run::reply(int64_t call, Arrays values) {
-  {
-    std::lock_guard lock(reply_mutex_);
-    if (call != awaited_call_ || reply_) return;
-    reply_.emplace(std::move(values));
-  }
-  resume();
-}
-
-void Run::reply_error(int64_t call, FailurePtr failure) {
-  {
-    std::lock_guard lock(reply_mutex_);
-    if (call != awaited_call_ || reply_) return;
-    reply_.emplace(std::move(failure));
-  }
-  resume();
+bool Run::take_reply(int64_t call, CallReply reply) {
+  std::lock_guard lock(reply_mutex_);
+  if (call != awaited_call_ || reply_) return false;
+  reply_.emplace(std::move(reply));
+  return true;
 }
 
 }  // namespace davit

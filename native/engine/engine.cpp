@@ -13,6 +13,9 @@ namespace davit {
 
 namespace {
 
+// The id of runs whose end is not told.
+constexpr int64_t kUntold = 0;
+
 template <typename Map>
 auto& find(Map& map, int64_t id, const char* what) {
   auto it = map.find(id);
@@ -61,6 +64,19 @@ void end_at_once() {
         nullptr);
   });
 #endif
+}
+
+void check_inputs(const Function& entry, const std::vector<ValuePtr>& inputs) {
+  if (inputs.size() != entry.parameters.size()) {
+    throw OpError("input_count", "the program takes " + std::to_string(entry.parameters.size()) +
+                                     " inputs, not " + std::to_string(inputs.size()));
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i]->type() == entry.parameters[i]) continue;
+    throw OpError("input_type", "input " + std::to_string(i) + " is " +
+                                    to_string(inputs[i]->type()) + "; the program takes " +
+                                    to_string(entry.parameters[i]));
+  }
 }
 
 }  // namespace
@@ -130,7 +146,7 @@ void Engine::settle(Value& value, FailurePtr failure) {
 }
 
 std::vector<int64_t> Engine::run(int64_t id, int64_t program_id, int64_t queue_id,
-                                 const std::vector<int64_t>& input_ids,
+                                 std::vector<ValuePtr> inputs,
                                  const std::vector<std::pair<int, int64_t>>& watches) {
   const auto& program = find(programs_, program_id, "program");
   const auto& queue = find(queues_, queue_id, "queue");
@@ -141,19 +157,7 @@ std::vector<int64_t> Engine::run(int64_t id, int64_t program_id, int64_t queue_i
       throw OpError("run_exists", "run " + std::to_string(id) + " is under way");
     }
   }
-  if (input_ids.size() != entry.parameters.size()) {
-    throw OpError("input_count", "the program takes " + std::to_string(entry.parameters.size()) +
-                                     " inputs, not " + std::to_string(input_ids.size()));
-  }
-  std::vector<ValuePtr> inputs;
-  inputs.reserve(input_ids.size());
-  for (size_t i = 0; i < input_ids.size(); ++i) {
-    inputs.push_back(values_.get(input_ids[i]));
-    if (inputs[i]->type() == entry.parameters[i]) continue;
-    throw OpError("input_type", "input " + std::to_string(i) + " is " +
-                                    to_string(inputs[i]->type()) + "; the program takes " +
-                                    to_string(entry.parameters[i]));
-  }
+  check_inputs(entry, inputs);
   std::vector<RunWatch> own;
   own.reserve(watches.size());
   for (const auto& [site, subscription_id] : watches) {
@@ -181,20 +185,60 @@ std::vector<int64_t> Engine::run(int64_t id, int64_t program_id, int64_t queue_i
     try_start(*queue);
     return output_ids;
   }
-  queue->busy = true;
-  run->started = true;
-  run->set_lane(*host_lane_);
+  begin_here(*run);
   lock.unlock();
-  outbox_.hold();
-  run->advance();
-  outbox_.unhold();
+  advance_here(*run);
   return output_ids;
+}
+
+std::optional<Arrays> Engine::run_here(int64_t program_id, int64_t queue_id,
+                                       std::vector<ValuePtr> inputs) {
+  const auto& program = find(programs_, program_id, "program");
+  const auto& queue = find(queues_, queue_id, "queue");
+  const Function& entry = program->entry();
+  check_inputs(entry, inputs);
+  // It must be over when it is advanced once, and tell by its outputs whether it failed.
+  if (!entry.straight() || entry.results.empty()) return std::nullopt;
+  auto pending = [](const ValuePtr& value) { return value->pending(); };
+  if (std::ranges::any_of(inputs, pending)) return std::nullopt;
+  if (std::ranges::any_of(program->bound_values(), pending)) return std::nullopt;
+  std::vector<ValuePtr> outputs;
+  for (int result : entry.results) {
+    outputs.push_back(std::make_shared<Value>(entry.type_of_value(result)));
+  }
+  auto run = std::make_shared<Run>(*this, kUntold, program, queue, std::move(inputs), outputs,
+                                   std::vector<RunWatch>{});
+  {
+    std::lock_guard lock(mutex_);
+    queue->runs.push_back(run);
+    if (!runs_here(*run, *program)) {
+      queue->runs.pop_back();
+      return std::nullopt;
+    }
+    begin_here(*run);
+  }
+  advance_here(*run);
+  Arrays results;
+  for (const auto& output : outputs) results.push_back(output->array());
+  return results;
+}
+
+void Engine::begin_here(Run& run) {
+  run.queue()->busy = true;
+  run.started = true;
+  run.set_lane(*host_lane_);
 }
 
 bool Engine::runs_here(Run& run, const Program& program) const {
   const Queue& queue = *run.queue();
   return host_lane_ && program.is_small() && run.waiting_on == 0 && !queue.busy &&
          queue.runs.size() == 1 && run.unwatched();
+}
+
+void Engine::advance_here(Run& run) {
+  outbox_.hold();
+  run.advance();
+  outbox_.unhold();
 }
 
 Batch Engine::take_batch() {
@@ -234,7 +278,7 @@ void Engine::finished(const RunPtr& run, const Arrays& results, FailurePtr failu
     queue.runs.pop_front();
     queue.busy = false;
     // Under the lock: a run that waits for an output must not be over before this one.
-    outbox_.finished(run->id(), failure.get());
+    if (run->id() != kUntold) outbox_.finished(run->id(), failure.get());
     try_start(queue);
   }
 }
@@ -275,28 +319,28 @@ void Engine::cancel(int64_t id, std::string code, std::string message) {
   run->resume();
 }
 
+RunPtr Engine::find_run(int64_t id) {
+  std::lock_guard lock(mutex_);
+  auto it = runs_.find(id);
+  return it == runs_.end() ? nullptr : it->second;
+}
+
 void Engine::reply(int64_t id, int64_t call, const std::vector<int64_t>& value_ids) {
   Arrays arrays;
   for (int64_t value : value_ids) arrays.push_back(values_.get(value)->array());
-  RunPtr run;
-  {
-    std::lock_guard lock(mutex_);
-    auto it = runs_.find(id);
-    if (it == runs_.end()) return;
-    run = it->second;
+  RunPtr run = find_run(id);
+  if (!run || !run->take_reply(call, std::move(arrays))) return;
+  if (run->is_on(host_lane_.get())) {
+    advance_here(*run);
+  } else {
+    run->resume();
   }
-  run->reply(call, std::move(arrays));
 }
 
 void Engine::reply_error(int64_t id, int64_t call, std::string code, std::string message) {
-  RunPtr run;
-  {
-    std::lock_guard lock(mutex_);
-    auto it = runs_.find(id);
-    if (it == runs_.end()) return;
-    run = it->second;
-  }
-  run->reply_error(call, std::make_shared<Failure>(Failure{std::move(code), std::move(message)}));
+  RunPtr run = find_run(id);
+  auto failure = std::make_shared<Failure>(Failure{std::move(code), std::move(message)});
+  if (run && run->take_reply(call, std::move(failure))) run->resume();
 }
 
 int64_t Engine::create_channel(int64_t budget) {

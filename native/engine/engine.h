@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -51,10 +52,14 @@ class Engine {
   void settle(Value& value, FailurePtr failure);
 
   // Queues a run and names its outputs. `watches` holds subscriptions of this run alone, by site.
-  std::vector<int64_t> run(int64_t id, int64_t program, int64_t queue,
-                           const std::vector<int64_t>& inputs,
+  std::vector<int64_t> run(int64_t id, int64_t program, int64_t queue, std::vector<ValuePtr> inputs,
                            const std::vector<std::pair<int, int64_t>>& watches);
+  // The results of a run that is best done at once, on the host's thread, and of which nobody but
+  // the caller is told; nothing where it has to be queued. Throws RunError where it fails.
+  std::optional<Arrays> run_here(int64_t program, int64_t queue, std::vector<ValuePtr> inputs);
   void cancel(int64_t run, std::string code, std::string message);
+  // Answers of calls; where the run or the call is gone, nothing happens. A reply may advance the
+  // run at once, as run() may.
   void reply(int64_t run, int64_t call, const std::vector<int64_t>& values);
   void reply_error(int64_t run, int64_t call, std::string code, std::string message);
 
@@ -80,6 +85,10 @@ class Engine {
   void try_start(Queue& queue);
   // Whether a run is best done at once, on the host's thread.
   bool runs_here(Run& run, const Program& program) const;
+  void begin_here(Run& run);
+  // On the host's thread, which takes what is told when this is over.
+  void advance_here(Run& run);
+  RunPtr find_run(int64_t id);
   void settled(Value& value);
   SubscriptionPtr subscription(int64_t id) const;
 

@@ -23,6 +23,9 @@ namespace davit {
 class Engine;
 struct Queue;
 
+// What a `call` is answered with.
+using CallReply = std::variant<Arrays, FailurePtr>;
+
 // A subscription of one run alone.
 using RunWatch = std::pair<int, SubscriptionPtr>;
 
@@ -42,15 +45,16 @@ class Run : public std::enable_shared_from_this<Run> {
   bool unwatched() { return table()->sites.empty(); }
   // Before it is advanced: where it runs, if not on its queue's lane.
   void set_lane(Lane& lane) { lane_ = &lane; }
+  bool is_on(const Lane* lane) const { return lane_ == lane; }
 
   // On the lane: goes on until the run is finished (the engine is told) or has to wait.
   void advance();
   // From any thread: advances the run if it waits.
   void resume();
 
-  // Answers of a `call`, from any thread. Those that do not fit the call waited for are ignored.
-  void reply(int64_t call, Arrays values);
-  void reply_error(int64_t call, FailurePtr failure);
+  // From any thread: the answer of a `call`, for when the run is advanced next. False where it does
+  // not fit the call waited for.
+  bool take_reply(int64_t call, CallReply reply);
 
   // The scheduler's, under its lock.
   int waiting_on = 0;
@@ -147,7 +151,7 @@ class Run : public std::enable_shared_from_this<Run> {
 
   std::mutex reply_mutex_;
   int64_t awaited_call_ = 0;
-  std::optional<std::variant<Arrays, FailurePtr>> reply_;
+  std::optional<CallReply> reply_;
 };
 
 using RunPtr = std::shared_ptr<Run>;

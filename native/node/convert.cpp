@@ -117,10 +117,26 @@ std::span<const uint8_t> to_bytes(const Napi::Value& value) {
   return {start, array.ByteLength()};
 }
 
-Napi::Error make_error(Napi::Env env, const std::string& code, const std::string& message) {
-  auto error = Napi::Error::New(env, message);
-  error.Set("code", Napi::String::New(env, code));
+Napi::Error make_error(Napi::Env env, const Failure& failure) {
+  auto error = Napi::Error::New(env, failure.message);
+  error.Set("code", Napi::String::New(env, failure.code));
+  if (failure.site >= 0) error.Set("site", Napi::Number::New(env, failure.site));
   return error;
 }
+
+Napi::ArrayBuffer from_array(Napi::Env env, const mx::array& array) {
+  if (array.size() == 0) return Napi::ArrayBuffer::New(env, 0);
+  if (array.flags().row_contiguous) {
+    void* data = const_cast<uint8_t*>(array.data<uint8_t>());
+    return over(env, data, array.nbytes(), array);
+  }
+  auto buffer = Napi::ArrayBuffer::New(env, array.nbytes());
+  copy_rows(array, static_cast<uint8_t*>(buffer.Data()));
+  return buffer;
+}
+
+int64_t id_of(const Napi::Value& value) { return value.ToNumber().Int64Value(); }
+
+std::string text_of(const Napi::Value& value) { return value.ToString().Utf8Value(); }
 
 }  // namespace davit::node

@@ -3,10 +3,14 @@
 
 #include <napi.h>
 
+#include <cstring>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/failure.h"
+#include "engine/value.h"
 #include "ops/registry.h"
 #include "tensor_type.h"
 
@@ -25,12 +29,41 @@ std::vector<int64_t> to_integers(const Napi::Value& value);
 // The bytes of a typed array, valid as long as the JavaScript value.
 std::span<const uint8_t> to_bytes(const Napi::Value& value);
 
+int64_t id_of(const Napi::Value& value);
+
+std::string text_of(const Napi::Value& value);
+
+// Below this a copy is cheaper than an ArrayBuffer over foreign memory.
+inline constexpr size_t kCopyBytes = 4 << 10;
+
+// An ArrayBuffer over memory that `owner` keeps alive; a copy where the runtime allows no foreign
+// memory.
+template <typename Owner>
+Napi::ArrayBuffer over(Napi::Env env, void* data, size_t bytes, Owner owner) {
+  if (bytes >= kCopyBytes) {
+    auto* kept = new Owner(std::move(owner));
+    napi_value buffer = nullptr;
+    auto status = napi_create_external_arraybuffer(
+        env, data, bytes, [](napi_env, void*, void* hint) { delete static_cast<Owner*>(hint); },
+        kept, &buffer);
+    if (status == napi_ok) return Napi::ArrayBuffer(env, buffer);
+    owner = std::move(*kept);
+    delete kept;
+  }
+  auto buffer = Napi::ArrayBuffer::New(env, bytes);
+  if (bytes > 0) std::memcpy(buffer.Data(), data, bytes);
+  return buffer;
+}
+
+// The bytes of an evaluated array, row by row; without a copy where its memory has no gaps.
+Napi::ArrayBuffer from_array(Napi::Env env, const mx::array& array);
+
 // Runs a function and throws what it throws as a JavaScript error with a `code`.
 template <typename Function>
 auto guarded(Napi::Env env, Function&& function) -> decltype(function());
 
 // A JavaScript error with a stable `code`, and `site` where a node is at fault.
-Napi::Error make_error(Napi::Env env, const std::string& code, const std::string& message);
+Napi::Error make_error(Napi::Env env, const Failure& failure);
 
 template <typename Function>
 auto guarded(Napi::Env env, Function&& function) -> decltype(function()) {
@@ -39,8 +72,7 @@ auto guarded(Napi::Env env, Function&& function) -> decltype(function()) {
   } catch (const Napi::Error&) {
     throw;
   } catch (const std::exception&) {
-    auto failure = current_failure();
-    throw make_error(env, failure->code, failure->message);
+    throw make_error(env, *current_failure());
   }
 }
 

@@ -1,4 +1,5 @@
-// The class `Engine` of the addon: see NativeEngine in src/native.ts.
+// The class `Engine` of the addon: see NativeEngine in src/native.ts. Its methods are in
+// programs.cpp, tensors.cpp and hooks.cpp, and what concerns all of it in engine.cpp.
 #pragma once
 
 #include <napi.h>
@@ -8,6 +9,9 @@
 #include "engine/engine.h"
 
 namespace davit::node {
+
+// A tensor with these values, ready at once; throws OpError where it has another length.
+ValuePtr to_value(TensorType type, std::span<const uint8_t> bytes);
 
 class EngineObject : public Napi::ObjectWrap<EngineObject> {
  public:
@@ -29,6 +33,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value free(const Napi::CallbackInfo& info);
   Napi::Value file_value(const Napi::CallbackInfo& info);
   Napi::Value run(const Napi::CallbackInfo& info);
+  Napi::Value run_here(const Napi::CallbackInfo& info);
   Napi::Value cancel(const Napi::CallbackInfo& info);
   Napi::Value reply(const Napi::CallbackInfo& info);
   Napi::Value reply_error(const Napi::CallbackInfo& info);
@@ -45,6 +50,8 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
 
   // Throws where the tensor is larger than the engine may hold.
   void check_size(const TensorType& type) const;
+  // Inputs of a run: ids of tensors, and the bytes of others.
+  std::vector<ValuePtr> to_inputs(int64_t program, const Napi::Value& value) const;
   Napi::Value poll(const Napi::CallbackInfo& info);
   // Hands the outbox to the host; on the JavaScript thread.
   void deliver(Napi::Env env, Napi::Function on_batch);
@@ -61,6 +68,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   std::shared_ptr<Host> host_;
   Napi::FunctionReference on_batch_;
   Napi::FunctionReference on_more_;
+  Napi::Reference<Napi::Float64Array> words_;       // of one batch after the other
   std::unordered_map<int64_t, mx::array> filling_;  // allocated and not yet published
 };
 

@@ -1,5 +1,6 @@
 import { Socket } from "node:net";
 import type { Duplex, Readable, Writable } from "node:stream";
+import { BusyWait } from "./busy-wait.js";
 import { checkDescriptor, openDescriptor } from "./descriptor.js";
 import { fromStreamError, PortError } from "./error.js";
 import { checkInteger, checkPacket, maxLength, type PacketSize } from "./packet.js";
@@ -23,6 +24,11 @@ export interface PortOptions {
   maxFrameBytes?: number;
   /** `write` returns false while more bytes than this are pending. Default 1 MiB. */
   highWaterBytes?: number;
+  /**
+   * For how many microseconds after a frame was written the process stays awake for the peer's next one, as long as
+   * the peer is that prompt; see {@link BusyWait}. Default 0.
+   */
+  busyWait?: number;
   /**
    * Called with every frame, in order, never after `onEnd`. The frame stays valid; a short one
    * shares its memory (64 KiB) with its neighbours, so copy it to keep it for long. An exception
@@ -49,6 +55,7 @@ export class Port {
   readonly #output: Writable;
   readonly #onFrame: (frame: Buffer) => void;
   readonly #onEnd: (error?: PortError) => void;
+  readonly #busyWait: BusyWait;
   #ended = false;
 
   /** @internal */
@@ -60,6 +67,7 @@ export class Port {
       "highWaterBytes",
       0,
     );
+    this.#busyWait = new BusyWait(checkInteger(options.busyWait ?? 0, "busyWait", 0));
     if ((options.input === undefined) !== (options.output === undefined)) {
       const missing = options.input === undefined ? "input" : "output";
       throw new PortError(
@@ -107,6 +115,7 @@ export class Port {
    * @throws PortError `frame_too_large` when the header cannot say the frame's length.
    */
   write(parts: Uint8Array | readonly Uint8Array[]): boolean {
+    this.#busyWait.wrote();
     return this.#writer.write(parts);
   }
 
@@ -188,6 +197,7 @@ export class Port {
   }
 
   #deliver = (frame: Buffer): void => {
+    this.#busyWait.received();
     try {
       this.#onFrame(frame);
     } catch (error) {
@@ -200,6 +210,7 @@ export class Port {
 
   #stop(): void {
     this.#ended = true;
+    this.#busyWait.stop();
     this.#reader.stop();
   }
 

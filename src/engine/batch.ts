@@ -37,16 +37,18 @@ export function readBatch(batch: NativeBatch, sink: BatchSink): void {
 
 class BatchReader {
   readonly #words: Float64Array;
-  readonly #batch: NativeBatch;
+  readonly #end: number;
+  readonly #bytes: ArrayBuffer | undefined;
+  readonly #blobs: readonly ArrayBuffer[] | undefined;
+  readonly #texts: readonly string[] | undefined;
   #at = 0;
 
   constructor(batch: NativeBatch) {
-    this.#batch = batch;
-    this.#words = batch.words;
+    [this.#words, this.#end, this.#bytes, this.#blobs, this.#texts] = batch;
   }
 
   atEnd(): boolean {
-    return this.#at >= this.#words.length;
+    return this.#at >= this.#end;
   }
 
   next(): number {
@@ -60,7 +62,7 @@ class BatchReader {
     const message = this.next();
     const site = this.next();
     if (!failed) return { run, site };
-    const { texts } = this.#batch;
+    const texts = this.#texts as readonly string[];
     return { run, site, code: texts[code] as string, message: texts[message] as string };
   }
 
@@ -104,9 +106,9 @@ class BatchReader {
     const form = this.next();
     if (form === 0) {
       const offset = this.next();
-      return new Uint8Array(this.#batch.bytes, offset, this.next());
+      return new Uint8Array(this.#bytes as ArrayBuffer, offset, this.next());
     }
-    if (form === 1) return new Uint8Array(this.#batch.blobs[this.next()] as ArrayBuffer);
+    if (form === 1) return new Uint8Array(this.#blobs?.[this.next()] as ArrayBuffer);
     const [count, min, max, mean, std, nan, inf] = this.list(7) as [
       number,
       number,

@@ -45,6 +45,9 @@ interface UnderWay {
   readonly onDone: ((error?: DavitError) => void) | undefined;
 }
 
+/** How many runs may be over before the event loop turns. */
+const POLLS_A_TURN = 64;
+
 let nextRun = 1;
 
 /** The queue of a handler under way. */
@@ -68,7 +71,9 @@ export class Engine {
   readonly #runs = new Map<RunId, UnderWay>();
   readonly #queue: QueueId;
   #closed = false;
+  #alive = false;
   #polling = false;
+  #polls = 0;
 
   private constructor(options: ResolvedOptions) {
     this.options = options;
@@ -76,8 +81,8 @@ export class Engine {
       () =>
         new (native().Engine)({
           ...options,
-          onBatch: (batch) => readBatch(batch, this.#sink),
-          onMore: () => setImmediate(() => this.native.poll()),
+          onBatch: (...batch) => readBatch(batch, this.#sink),
+          onMore: () => this.#pollNextTurn(),
         }),
     );
     this.hooks = new HookRouter(this.native, options.hookBytes);
@@ -120,12 +125,15 @@ export class Engine {
    * Starts a run on native tensors, one per parameter. They may be pending: the run waits for them.
    * @throws DavitError `input_count`, `input_type`, `tensor_freed`, `tensor_unknown`
    */
-  start(program: Program, inputs: readonly ValueId[], options: RunOptions = {}): Run {
+  start(
+    program: Program,
+    inputs: readonly (ValueId | Uint8Array)[],
+    options: RunOptions = {},
+  ): Run {
     this.#checkOpen();
     const id = nextRun++;
     const queue = options.queue ?? this.#defaultQueue();
     const outputs = guarded(() => this.native.run(id, program.id, queue, inputs, options.watches));
-    if (this.#runs.size === 0) this.native.setAlive(true);
     this.#runs.set(id, { program, onDone: options.onDone });
     this.#pollSoon();
     return {
@@ -134,6 +142,25 @@ export class Engine {
       cancel: (code = "cancelled", message = "the run was cancelled") =>
         this.native.cancel(id, code, message),
     };
+  }
+
+  /**
+   * The bytes of a small program's results, where its run need not be queued: see {@link NativeEngine.runHere}.
+   * @throws DavitError what makes the run fail, or as {@link start}
+   */
+  runHere(
+    program: Program,
+    inputs: readonly (ValueId | Uint8Array)[],
+    queue: QueueId,
+  ): ArrayBuffer[] | undefined {
+    this.#checkOpen();
+    try {
+      return this.native.runHere(program.id, queue, inputs);
+    } catch (error) {
+      const { code, message, site = -1 } = error as Partial<FinishedRecord>;
+      if (code === undefined) throw error;
+      throw this.#failure(program, { run: 0, code, site, message: String(message) });
+    }
   }
 
   /**
@@ -250,14 +277,43 @@ export class Engine {
     return nested?.engine === this ? nested.queue : this.#queue;
   }
 
-  /** Takes what runs that are already over have told, when the caller has done what it is about. */
+  /** Answers a `call` of a run with tensors; nothing happens where the run is over. */
+  reply(run: RunId, call: number, values: readonly ValueId[]): void {
+    guarded(() => this.native.reply(run, call, values));
+    this.#pollNextTurn();
+  }
+
+  /**
+   * Takes what runs that are already over have told, when the caller has done what it is about. Every so often the
+   * event loop turns first: timers and sockets want to be served while somebody awaits one small run after the other.
+   */
   #pollSoon(): void {
     if (this.#polling) return;
     this.#polling = true;
-    queueMicrotask(() => {
-      this.#polling = false;
-      this.native.poll();
-    });
+    if (++this.#polls % POLLS_A_TURN === 0) setImmediate(this.#pollNow);
+    else queueMicrotask(this.#pollNow);
+  }
+
+  #pollNow = (): void => {
+    this.#polling = false;
+    this.native.poll();
+    this.#setAlive(this.#runs.size > 0);
+  };
+
+  #rest(): void {
+    this.#setAlive(false);
+    if (this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** The process stays alive for runs under way. */
+  #setAlive(alive: boolean): void {
+    if (alive === this.#alive) return;
+    this.#alive = alive;
+    this.native.setAlive(alive);
+  }
+
+  #pollNextTurn(): void {
+    setImmediate(() => this.native.poll());
   }
 
   #checkOpen(): void {
@@ -268,10 +324,7 @@ export class Engine {
     const run = this.#runs.get(record.run);
     if (run === undefined) return;
     this.#runs.delete(record.run);
-    if (this.#runs.size === 0) {
-      this.native.setAlive(false);
-      for (const resolve of this.#idle.splice(0)) resolve();
-    }
+    if (this.#runs.size === 0) this.#rest();
     this.hooks.endRun(record.run);
     if (run.onDone === undefined) return;
     if (record.code === undefined) run.onDone();

@@ -109,7 +109,7 @@ async function answer(
     const list = site.types.length === 1 && !isList(returned) ? [returned] : returned;
     const results = toResults(engine, site, list as readonly CallResult[], made);
     for (const result of results) await result.ready;
-    engine.native.reply(
+    engine.reply(
       run,
       call,
       results.map((result) => result.value),

@@ -84,7 +84,7 @@ export class SessionCalls {
     this.#whenReady(given, 0, () => {
       try {
         for (const { tensor } of given) if (tensor?.error !== undefined) throw tensor.error;
-        this.host.engine.native.reply(
+        this.host.engine.reply(
           run.id,
           call,
           given.map(({ value }) => value),

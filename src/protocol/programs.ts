@@ -2,6 +2,7 @@ import type { Engine } from "../engine/engine.js";
 import type { Program } from "../engine/program.js";
 import { decodeGraph } from "../graph/canonical.js";
 import type { ProgramId, ValueId } from "../native.js";
+import { byteLength } from "../tensor/dtype.js";
 import { ProtocolError } from "./error.js";
 import { encodeHeader } from "./header.js";
 import type { Load } from "./messages.js";
@@ -16,6 +17,7 @@ export class LoadedProgram {
   readonly hasPrints: boolean;
   readonly hasDestinations: boolean;
   readonly hasCalls: boolean;
+  readonly outputBytes: number;
   /** Runs under way. */
   runs = 0;
   unloaded = false;
@@ -27,6 +29,7 @@ export class LoadedProgram {
     this.hasPrints = program.sites.some((site) => site.kind === "print");
     this.hasDestinations = program.sites.some((site) => site.destination);
     this.hasCalls = program.sites.some((site) => site.kind === "call");
+    this.outputBytes = program.outputs.reduce((sum, type) => sum + byteLength(type), 0);
   }
 
   /** The answer to a run that fetched the first so many outputs and no others: the same for all such runs. */

@@ -1,7 +1,7 @@
 import type { Engine, Run } from "../engine/engine.js";
 import type { Site } from "../hooks/site.js";
 import type { QueueId, RunId, ValueId } from "../native.js";
-import { byteLength } from "../tensor/dtype.js";
+import { byteLength, formatType, sameType, type TensorType } from "../tensor/dtype.js";
 import { type Caller, SessionCalls } from "./calls.js";
 import { ProtocolError } from "./error.js";
 import type { OwnHooks, RunHooks, SessionHooks } from "./hooks.js";
@@ -37,6 +37,20 @@ export interface RunsHost {
   readonly programs: SessionPrograms;
   readonly hooks: SessionHooks;
   readonly limits: { readonly queues: number; readonly maxFrameBytes: number };
+}
+
+/** @throws ProtocolError `input_count` or `input_type` */
+function checkType(index: number, type: TensorType, wanted: readonly TensorType[]): void {
+  const expected = wanted[index];
+  if (expected !== undefined && sameType(type, expected)) return;
+  if (expected === undefined) {
+    throw new ProtocolError("input_count", `the program takes ${wanted.length} inputs`);
+  }
+  throw new ProtocolError(
+    "input_type",
+    `input ${index} is ${formatType(type)}; the program takes ${formatType(expected)}`,
+    formatType(expected),
+  );
 }
 
 /** The runs and queues of one session. */
@@ -95,9 +109,9 @@ export class SessionRuns {
       );
     }
     const open = new OpenRun(request, loaded, message.fetch);
-    const inline: ValueId[] = [];
     try {
-      const inputs = this.#inputs(open, message, inline);
+      const inputs = this.#inputs(open, message);
+      if (this.#runHere(open, message, inputs)) return;
       const own: OwnHooks[] = [];
       if (message.print && loaded.hasPrints) own.push("prints");
       if (loaded.hasDestinations) own.push("destinations");
@@ -112,16 +126,33 @@ export class SessionRuns {
     } catch (error) {
       if (open.hooks !== undefined) hooks.endRun(open.hooks);
       throw error;
-    } finally {
-      for (const value of inline) engine.native.free(value);
     }
     this.#register(open, open.run, message);
   }
 
-  /** The native operands; those that came inline are to be freed once the run has them. */
-  #inputs(open: OpenRun, message: RunMessage, inline: ValueId[]): ValueId[] {
-    const { engine, tensors } = this.#host;
-    const inputs = new Array<ValueId>(message.inputs.length);
+  /** Answers a small run at once, where nobody is to be told anything else of it. */
+  #runHere(
+    { request, loaded }: OpenRun,
+    message: RunMessage,
+    inputs: readonly (ValueId | Uint8Array)[],
+  ): boolean {
+    const { engine, sender, limits } = this.#host;
+    const { program, outputBytes } = loaded;
+    if (outputBytes > message.fetch || outputBytes > limits.maxFrameBytes / 2) return false;
+    if (message.hooks.length > 0 || loaded.hasPrints || loaded.hasDestinations) return false;
+    if (!sender.ready || message.outputs.some((id) => id !== null)) return false;
+    const results = engine.runHere(program, inputs, this.#queue(message));
+    if (results === undefined) return false;
+    const attachments = results.map((bytes) => new Uint8Array(bytes));
+    sender.sendEncoded(request, loaded.answer(results.length), attachments);
+    return true;
+  }
+
+  /** The native operands: numbers of tensors, and the bytes of those that came inline. */
+  #inputs(open: OpenRun, message: RunMessage): (ValueId | Uint8Array)[] {
+    const { tensors } = this.#host;
+    const { program } = open.loaded;
+    const inputs = new Array<ValueId | Uint8Array>(message.inputs.length);
     for (let index = 0; index < inputs.length; index++) {
       const operand = message.inputs[index] as RunMessage["inputs"][number];
       if (typeof operand === "number") {
@@ -130,9 +161,8 @@ export class SessionRuns {
         if (tensor.pending) open.operands.push(tensor);
         inputs[index] = tensor.value;
       } else {
-        const value = engine.native.put(operand.type, operand.bytes);
-        inline.push(value);
-        inputs[index] = value;
+        checkType(index, operand.type, program.inputs);
+        inputs[index] = operand.bytes;
       }
     }
     return inputs;

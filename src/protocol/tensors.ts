@@ -187,9 +187,11 @@ export class SessionTensors {
 
   /** Checks names that one message gives; nil is none. @throws ProtocolError as {@link checkNew} */
   checkAllNew(ids: readonly (number | null)[]): void {
-    for (const id of ids) if (id !== null) this.checkNew(id);
-    const given = ids.filter((id) => id !== null);
-    if (new Set(given).size < given.length) {
+    for (let index = 0; index < ids.length; index++) {
+      const id = ids[index] as number | null;
+      if (id === null) continue;
+      this.checkNew(id);
+      if (ids.indexOf(id) === index) continue;
       throw new ProtocolError("tensor_exists", "one id is given to two tensors", "new ids");
     }
   }

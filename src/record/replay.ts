@@ -74,7 +74,7 @@ class Replies implements Replay, CallReceiver {
     try {
       const values = site.types.length === 0 ? [] : await this.#values(run, program, path, site);
       const tensors = values.map(({ type, bytes }) => native.put(type, bytes));
-      native.reply(run, call, tensors);
+      this.#engine.reply(run, call, tensors);
       for (const tensor of tensors) native.free(tensor);
       this.answered++;
     } catch (error) {

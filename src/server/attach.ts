@@ -2,6 +2,9 @@ import { openPort, type PortOptions } from "erlang-port";
 import type { Host } from "../protocol/host.js";
 import { Session } from "../protocol/session.js";
 
+/** A client that calls in a loop answers within tens of microseconds. */
+const BUSY_WAIT_MICROSECONDS = 200;
+
 /** A session at work. */
 export interface Attached {
   readonly session: Session;
@@ -30,6 +33,7 @@ export function attach(host: Host, io: Pick<PortOptions, "input" | "output">): A
     ...io,
     packet: 4,
     maxFrameBytes: host.limits.maxFrameBytes,
+    busyWait: BUSY_WAIT_MICROSECONDS,
     onFrame: (frame) => session.receive(frame),
     onEnd: (error) => {
       if (error !== undefined) return session.end(error.code, error.message);

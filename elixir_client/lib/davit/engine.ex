@@ -51,7 +51,7 @@ defmodule Davit.Engine do
     :ets.new(name, [:named_table, :public, read_concurrency: true])
 
     routes = :ets.new(:routes, [:public, read_concurrency: true, write_concurrency: true])
-    session = %Session{name: name, routes: routes, ids: :atomics.new(1, [])}
+    session = %Session{name: name, routes: routes, ids: :atomics.new(2, [])}
     :ets.insert(name, {:options, options})
 
     children = [

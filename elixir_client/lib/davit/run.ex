@@ -45,26 +45,19 @@ defmodule Davit.Run do
   end
 
   defp start(program, [inputs], []) do
+    # In a handler it has a parent.
+    nested? = Process.get({__MODULE__, program.engine}) != nil
+
+    case nested? || Plain.run(program, inputs) do
+      [_ | _] = outputs -> [outputs]
+      _ -> run(program, [inputs], [])
+    end
+  end
+
+  defp start(program, inputs, options), do: run(program, inputs, options)
+
+  defp run(program, inputs, options) do
     session = Program.session!(program)
-
-    case plain(session, program, inputs) do
-      :other -> run(session, program, [inputs], [])
-      outputs -> [outputs]
-    end
-  end
-
-  defp start(program, inputs, options),
-    do: run(Program.session!(program), program, inputs, options)
-
-  # In a handler it has a parent.
-  defp plain(session, program, inputs) do
-    case Process.get({__MODULE__, session.name}) do
-      nil -> Plain.run(session, program, inputs)
-      _ -> :other
-    end
-  end
-
-  defp run(session, program, inputs, options) do
     handlers = Handlers.new(options, program.handlers)
     timeout = Keyword.get(options, :timeout, :infinity)
     # Asked for in any case: it makes the owner watch this process.

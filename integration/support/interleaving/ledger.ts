@@ -58,7 +58,7 @@ function counting(Base: EngineClass, ledger: Ledger): EngineClass {
     constructor(options: ConstructorParameters<EngineClass>[0]) {
       super({
         ...options,
-        onBatch: (batch) => {
+        onBatch: (...batch) => {
           readBatch(batch, {
             onFinished: ({ run }) => {
               if (!ledger.runs.delete(run)) ledger.faults.push(`run ${run} ended twice`);
@@ -70,7 +70,7 @@ function counting(Base: EngineClass, ledger: Ledger): EngineClass {
             onBatchEnd: () => {},
           });
           try {
-            options.onBatch(batch);
+            options.onBatch(...batch);
           } catch (error) {
             ledger.faults.push(`a batch was not taken: ${(error as Error).stack}`);
           }

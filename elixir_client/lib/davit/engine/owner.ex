@@ -122,7 +122,10 @@ defmodule Davit.Engine.Owner do
   end
 
   @impl true
-  def terminate(_reason, state), do: close(state.session.port)
+  def terminate(_reason, state) do
+    Session.up(state.session, nil)
+    close(state.session.port)
+  end
 
   defp open(state) do
     state = %{state | timer: nil, bye: nil, instance: state.instance + 1, opened_at: now()}
@@ -197,6 +200,7 @@ defmodule Davit.Engine.Owner do
 
     Bulk.open(session, hello)
     :ets.insert(session.name, [{:hello, hello}, {:session, session}])
+    Session.up(session, session.instance)
     Enum.each(state.waiting, fn {from, _} -> GenServer.reply(from, {:ok, session}) end)
     Enum.each(state.watchers, fn {_, pid} -> send(pid, {:davit_up, session}) end)
 
@@ -212,6 +216,7 @@ defmodule Davit.Engine.Owner do
   # The engine is gone, or has to go. Those that wait are told once; nothing is sent again for them.
   defp exited(how, state) do
     session = state.session
+    Session.up(session, nil)
     :ets.delete(session.name, :session)
     close(session.port)
     how = if state.bye, do: "#{how} after saying #{state.bye}", else: how

@@ -43,6 +43,15 @@ defmodule Davit.Engine.Session do
   @spec next_id(t) :: pos_integer
   def next_id(%__MODULE__{ids: ids}), do: :atomics.add_get(ids, 1, 1)
 
+  @doc "Tells whether this is the session of a running engine, without asking anybody."
+  @spec up?(t) :: boolean
+  def up?(%__MODULE__{ids: ids, instance: instance}), do: :atomics.get(ids, 2) == instance
+
+  @doc false
+  # For the owner: the session is that of the running engine from now on; `nil` where none runs.
+  @spec up(t, pos_integer | nil) :: :ok
+  def up(%__MODULE__{ids: ids}, instance), do: :atomics.put(ids, 2, instance || 0)
+
   @doc "Puts a frame into the port. It suspends the calling process while the port is busy."
   @spec send_frame(t, iodata) :: :ok | {:error, EngineError.t()}
   def send_frame(%__MODULE__{port: port} = session, frame) do

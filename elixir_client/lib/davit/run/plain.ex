@@ -1,8 +1,8 @@
 defmodule Davit.Run.Plain do
   @moduledoc false
   # The run that is made most: small operands go along, small results come home, and nobody is to be called
-  # meanwhile. What such runs of a program have in common is prepared once: the header that they send and the one
-  # that answers them. A process keeps it for the program that it ran last.
+  # meanwhile. What such runs of a program have in common is prepared once: the session, the header that they send and
+  # the one that answers them. A process keeps it for the program that it ran last.
 
   alias Davit.{EngineError, Frame, Msgpack, Program, Tensor, Type}
   alias Davit.Engine.{Request, Session}
@@ -11,23 +11,28 @@ defmodule Davit.Run.Plain do
   @fetch 4096
   @operand_bytes 4096
 
-  @enforce_keys [:program, :port]
-  defstruct [:program, :port, :header, :answer, :operands]
+  @enforce_keys [:program, :session]
+  defstruct [:program, :session, :header, :answer, :operands]
 
   @doc "The outputs of a run without options, or `:other` where it is not so plain."
-  @spec run(Session.t(), Program.t(), [Inputs.input()]) :: [Tensor.t()] | :other
-  def run(%{port: port} = session, %Program{id: id} = program, inputs) do
-    plan =
-      case Process.get(__MODULE__) do
-        %__MODULE__{program: ^id, port: ^port} = plan -> plan
-        _ -> prepare(session, program)
-      end
-
-    with %{header: header} when header != nil <- plan,
+  @spec run(Program.t(), [Inputs.input()]) :: [Tensor.t()] | :other
+  def run(%Program{} = program, inputs) do
+    with %{header: header} = plan when header != nil <- plan(program),
          attachments when is_list(attachments) <- attachments(inputs, plan.operands) do
-      call(session, program, plan, attachments)
+      call(plan, program, attachments)
     else
       _ -> :other
+    end
+  end
+
+  # Ids of programs are those of a session. The plan does not hold the program's token, which is to be forgotten.
+  defp plan(%Program{id: id, engine: engine, node: node} = program) do
+    case Process.get(__MODULE__) do
+      %__MODULE__{program: ^id, session: %{name: ^engine} = session} = plan when node == node() ->
+        if Session.up?(session), do: plan, else: prepare(program)
+
+      _ ->
+        prepare(program)
     end
   end
 
@@ -44,9 +49,9 @@ defmodule Davit.Run.Plain do
 
   defp append(bytes, rest), do: rest && [bytes | rest]
 
-  defp prepare(session, program) do
-    plan = %__MODULE__{program: program.id, port: session.port}
-    plan = if plain?(program), do: headers(plan, session, program), else: plan
+  defp prepare(program) do
+    plan = %__MODULE__{program: program.id, session: Program.session!(program)}
+    plan = if plain?(program), do: headers(plan, program), else: plan
     Process.put(__MODULE__, plan)
     plan
   end
@@ -58,7 +63,7 @@ defmodule Davit.Run.Plain do
 
   defp total(types), do: types |> Enum.map(&Type.byte_size/1) |> Enum.sum()
 
-  defp headers(plan, session, program) do
+  defp headers(%{session: session} = plan, program) do
     inline =
       for {type, index} <- Enum.with_index(program.inputs),
           do: ["inline", Type.to_wire(type), index]
@@ -76,7 +81,7 @@ defmodule Davit.Run.Plain do
     }
   end
 
-  defp call(session, program, plan, attachments) do
+  defp call(%{session: session} = plan, program, attachments) do
     ref = :erlang.monitor(:process, session.owner, alias: :reply_demonitor)
     request = Session.next_id(session)
     Session.route(session, request, ref, :run)
@@ -95,10 +100,12 @@ defmodule Davit.Run.Plain do
             raise Request.owner_down(reason)
         end
 
-      {:error, error} ->
+      # Nothing was sent: the run may wait for the next engine.
+      {:error, _} ->
+        Process.delete(__MODULE__)
         Process.demonitor(ref, [:flush])
         Session.unroute(session, request)
-        raise error
+        :other
     end
   end
 

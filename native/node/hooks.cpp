@@ -1,0 +1,75 @@
+// Channels and subscriptions.
+#include "node/convert.h"
+#include "node/engine.h"
+
+namespace davit::node {
+
+namespace {
+
+Policy to_policy(const std::string& name) {
+  if (name == "every") return Policy::every;
+  if (name == "latest") return Policy::latest;
+  if (name == "sample") return Policy::sample;
+  if (name == "rate") return Policy::rate;
+  throw OpError("policy_invalid", "\"" + name + "\" is no policy");
+}
+
+View to_view(const Napi::Object& object) {
+  View view;
+  auto kind = text_of(object.Get("kind"));
+  if (kind == "full") return view;
+  if (kind == "summary") {
+    view.kind = View::Kind::summary;
+    view.bins = static_cast<int>(id_of(object.Get("bins")));
+    return view;
+  }
+  if (kind != "slice") throw OpError("view_invalid", "\"" + kind + "\" is no view");
+  view.kind = View::Kind::slice;
+  for (int64_t start : to_integers(object.Get("start"))) {
+    view.start.push_back(static_cast<int>(start));
+  }
+  for (int64_t size : to_integers(object.Get("size"))) view.size.push_back(static_cast<int>(size));
+  return view;
+}
+
+}  // namespace
+
+Napi::Value EngineObject::create_channel(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(),
+                           static_cast<double>(engine_->create_channel(id_of(info[0]))));
+}
+
+Napi::Value EngineObject::close_channel(const Napi::CallbackInfo& info) {
+  engine_->close_channel(id_of(info[0]));
+  return info.Env().Undefined();
+}
+
+Napi::Value EngineObject::credit(const Napi::CallbackInfo& info) {
+  engine_->credit(id_of(info[0]), id_of(info[1]));
+  return info.Env().Undefined();
+}
+
+Napi::Value EngineObject::create_subscription(const Napi::CallbackInfo& info) {
+  auto env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    auto object = info[0].As<Napi::Object>();
+    auto id = engine_->create_subscription(id_of(object.Get("channel")),
+                                           to_policy(text_of(object.Get("policy"))),
+                                           object.Get("interval").ToNumber().DoubleValue(),
+                                           to_view(object.Get("view").As<Napi::Object>()));
+    return Napi::Number::New(env, static_cast<double>(id));
+  });
+}
+
+Napi::Value EngineObject::close_subscription(const Napi::CallbackInfo& info) {
+  engine_->close_subscription(id_of(info[0]));
+  return info.Env().Undefined();
+}
+
+Napi::Value EngineObject::watch(const Napi::CallbackInfo& info) {
+  auto env = info.Env();
+  guarded(env, [&] { engine_->watch(id_of(info[0]), id_of(info[1]), to_integers(info[2])); });
+  return env.Undefined();
+}
+
+}  // namespace davit::node

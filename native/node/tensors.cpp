@@ -1,0 +1,179 @@
+// Tensors: from bytes and files, and back.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "node/convert.h"
+#include "node/engine.h"
+
+namespace davit::node {
+
+namespace {
+
+mx::array read_file(const std::string& path, int64_t offset, const TensorType& type) {
+  // What was a file may be a pipe by now, which must not be waited for.
+  int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0) {
+    throw RunError("file_unreadable", path + ": " + std::strerror(errno));
+  }
+  try {
+    auto array = allocate_array(type);
+    auto* out = array.data<uint8_t>();
+    size_t left = array.nbytes();
+    while (left > 0) {
+      ssize_t count = ::pread(file, out, left, offset);
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) {
+        throw RunError(
+            "file_unreadable",
+            path + ": " + (count < 0 ? std::strerror(errno) : "ends before the tensor does"));
+      }
+      out += count;
+      offset += count;
+      left -= static_cast<size_t>(count);
+    }
+    ::close(file);
+    return array;
+  } catch (...) {
+    ::close(file);
+    throw;
+  }
+}
+
+}  // namespace
+
+void EngineObject::check_size(const TensorType& type) const {
+  size_t bytes = byte_size(type);
+  size_t limit = engine_->memory_limit();
+  if (limit > 0 && bytes > limit) {
+    throw OpError("too_large", "a tensor " + to_string(type) + " has " + std::to_string(bytes) +
+                                   " bytes; the memory limit is " + std::to_string(limit));
+  }
+}
+
+ValuePtr to_value(TensorType type, std::span<const uint8_t> bytes) {
+  if (bytes.size() != byte_size(type)) {
+    throw OpError("bytes_mismatch", "a tensor " + to_string(type) + " has " +
+                                        std::to_string(byte_size(type)) + " bytes, not " +
+                                        std::to_string(bytes.size()));
+  }
+  auto array = allocate_array(type);
+  if (!bytes.empty()) std::memcpy(array.data<uint8_t>(), bytes.data(), bytes.size());
+  auto value = std::make_shared<davit::Value>(std::move(type));
+  value->set(std::move(array));
+  return value;
+}
+
+Napi::Value EngineObject::put(const Napi::CallbackInfo& info) {
+  auto env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    auto type = to_type(info[0]);
+    auto bytes = to_bytes(info[1]);
+    check_size(type);
+    auto value = to_value(std::move(type), bytes);
+    return Napi::Number::New(env, static_cast<double>(engine_->values().add(std::move(value))));
+  });
+}
+
+Napi::Value EngineObject::allocate(const Napi::CallbackInfo& info) {
+  auto env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    auto type = to_type(info[0]);
+    check_size(type);
+    auto array = allocate_array(type);
+    auto* data = array.size() == 0 ? nullptr : array.data<uint8_t>();
+    size_t bytes = array.nbytes();
+    // Always over the engine's memory, however small: it is going to be written.
+    auto* kept = new mx::array(array);
+    napi_value buffer = nullptr;
+    auto status =
+        bytes == 0 ? napi_invalid_arg
+                   : napi_create_external_arraybuffer(
+                         env, data, bytes,
+                         [](napi_env, void*, void* hint) { delete static_cast<mx::array*>(hint); },
+                         kept, &buffer);
+    if (status != napi_ok) {
+      delete kept;
+      if (bytes > 0) {
+        throw OpError("external_memory", "this runtime allows no views of foreign memory");
+      }
+      buffer = Napi::ArrayBuffer::New(env, 0);
+    }
+    auto id = engine_->values().add(std::make_shared<davit::Value>(type));
+    filling_.emplace(id, std::move(array));
+    auto result = Napi::Object::New(env);
+    result.Set("value", static_cast<double>(id));
+    result.Set("bytes", Napi::Value(env, buffer));
+    return result;
+  });
+}
+
+Napi::Value EngineObject::publish(const Napi::CallbackInfo& info) {
+  auto env = info.Env();
+  guarded(env, [&] {
+    auto id = id_of(info[0]);
+    auto filled = filling_.extract(id);
+    if (!filled) throw OpError("not_allocated", "only an allocated tensor can be published");
+    engine_->settle(*engine_->values().get(id), std::move(filled.mapped()));
+  });
+  return env.Undefined();
+}
+
+Napi::Value EngineObject::fail(const Napi::CallbackInfo& info) {
+  auto env = info.Env();
+  guarded(env, [&] {
+    filling_.erase(id_of(info[0]));
+    engine_->settle(*engine_->values().get(id_of(info[0])),
+                    std::make_shared<Failure>(Failure{text_of(info[1]), text_of(info[2])}));
+  });
+  return env.Undefined();
+}
+
+Napi::Value EngineObject::type_of_value(const Napi::CallbackInfo& info) {
+  auto env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    return from_type(env, engine_->values().get(id_of(info[0]))->type());
+  });
+}
+
+Napi::Value EngineObject::read(const Napi::CallbackInfo& info) {
+  auto env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    return from_array(env, engine_->values().get(id_of(info[0]))->array());
+  });
+}
+
+Napi::Value EngineObject::release(const Napi::CallbackInfo& info) {
+  // The buffer gives its memory back when it is detached, not when it is garbage of JavaScript.
+  info[0].As<Napi::ArrayBuffer>().Detach();
+  return info.Env().Undefined();
+}
+
+Napi::Value EngineObject::free(const Napi::CallbackInfo& info) {
+  auto id = id_of(info[0]);
+  if (filling_.erase(id) > 0) {
+    // Runs that wait for it would wait for ever.
+    engine_->settle(*engine_->values().get(id),
+                    std::make_shared<Failure>(
+                        Failure{"tensor_freed", "the tensor was freed before it was filled"}));
+  }
+  engine_->values().remove(id);
+  return info.Env().Undefined();
+}
+
+Napi::Value EngineObject::file_value(const Napi::CallbackInfo& info) {
+  auto env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    auto path = text_of(info[0]);
+    auto offset = id_of(info[1]);
+    auto type = to_type(info[2]);
+    check_size(type);
+    auto value = std::make_shared<davit::Value>(
+        type, [path, offset, type] { return read_file(path, offset, type); });
+    return Napi::Number::New(env, static_cast<double>(engine_->values().add(std::move(value))));
+  });
+}
+
+}  // namespace davit::node
