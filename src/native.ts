@@ -125,8 +125,8 @@ export interface NativeEngine {
   poll(): void;
   /** Ends a run at its next checkpoint; it fails with `code`. Unknown and finished runs are ignored. */
   cancel(run: RunId, code: string, message: string): void;
-  /** Answers a `call` event with tensors. */
-  reply(run: RunId, call: number, values: readonly ValueId[]): void;
+  /** Answers a `call` event with tensors, or with the bytes of tensors of the types that it declares. */
+  reply(run: RunId, call: number, values: readonly (ValueId | Uint8Array)[]): void;
   /** Answers a `call` event with an error. */
   replyError(run: RunId, call: number, code: string, message: string): void;
 

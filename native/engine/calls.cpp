@@ -4,12 +4,18 @@
 
 namespace davit {
 
+namespace {
+// Up to here a value's bytes are told faster than its name.
+constexpr size_t kInlineBytes = 4 << 10;
+}  // namespace
+
 bool Run::call(Frame& frame, const Node& node) {
   std::optional<CallReply> reply;
   {
     std::lock_guard lock(reply_mutex_);
     if (awaited_call_ == 0) {
       awaited_call_ = engine_.next_call();
+      awaited_node_ = &node;
       reply_.reset();
     } else if (!reply_) {
       return false;  // woken for another reason
@@ -20,14 +26,20 @@ bool Run::call(Frame& frame, const Node& node) {
     }
   }
   if (!reply) {
-    std::vector<int64_t> ids;
+    std::vector<CallValue> values;
     for (const auto& operand : operands(frame, node, 0, node.inputs.size())) {
+      if (operand.nbytes() <= kInlineBytes) {
+        std::vector<uint8_t> bytes(operand.nbytes());
+        copy_rows(operand, bytes.data());
+        values.emplace_back(std::move(bytes));
+        continue;
+      }
       auto value = std::make_shared<Value>(type_of(operand));
       value->set(operand);
-      ids.push_back(engine_.values().add(std::move(value)));
+      values.emplace_back(engine_.values().add(std::move(value)));
     }
     engine_.outbox().call(id_, program_->id(), node.site, seq_->fetch_add(1), awaited_call_, path(),
-                          ids);
+                          std::move(values));
     return false;
   }
   if (auto* failure = std::get_if<FailurePtr>(&*reply)) {
@@ -52,6 +64,12 @@ bool Run::call(Frame& frame, const Node& node) {
   }
   finish_node(frame, node, std::move(values));
   return true;
+}
+
+std::optional<std::vector<TensorType>> Run::reply_types(int64_t call) {
+  std::lock_guard lock(reply_mutex_);
+  if (call != awaited_call_) return std::nullopt;
+  return awaited_node_->outputs;
 }
 
 bool Run::take_reply(int64_t call, CallReply reply) {

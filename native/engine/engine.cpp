@@ -325,9 +325,15 @@ RunPtr Engine::find_run(int64_t id) {
   return it == runs_.end() ? nullptr : it->second;
 }
 
-void Engine::reply(int64_t id, int64_t call, const std::vector<int64_t>& value_ids) {
+std::optional<std::vector<TensorType>> Engine::reply_types(int64_t id, int64_t call) {
+  RunPtr run = find_run(id);
+  if (!run) return std::nullopt;
+  return run->reply_types(call);
+}
+
+void Engine::reply(int64_t id, int64_t call, const std::vector<ValuePtr>& values) {
   Arrays arrays;
-  for (int64_t value : value_ids) arrays.push_back(values_.get(value)->array());
+  for (const auto& value : values) arrays.push_back(value->array());
   RunPtr run = find_run(id);
   if (!run || !run->take_reply(call, std::move(arrays))) return;
   if (run->is_on(host_lane_.get())) {

@@ -60,7 +60,9 @@ class Engine {
   void cancel(int64_t run, std::string code, std::string message);
   // Answers of calls; where the run or the call is gone, nothing happens. A reply may advance the
   // run at once, as run() may.
-  void reply(int64_t run, int64_t call, const std::vector<int64_t>& values);
+  void reply(int64_t run, int64_t call, const std::vector<ValuePtr>& values);
+  // The types that the call declares, unless it is gone.
+  std::optional<std::vector<TensorType>> reply_types(int64_t run, int64_t call);
   void reply_error(int64_t run, int64_t call, std::string code, std::string message);
 
   int64_t create_channel(int64_t budget);

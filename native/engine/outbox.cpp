@@ -85,7 +85,7 @@ void Outbox::event(const EventHead& head, const LoopPath& path, std::vector<Even
 }
 
 void Outbox::call(int64_t run, int64_t program, int site, int64_t seq, int64_t call,
-                  const LoopPath& path, std::span<const int64_t> values) {
+                  const LoopPath& path, std::vector<CallValue> values) {
   add([&](Batch& batch) {
     auto& words = batch.words;
     for (int64_t word : {int64_t{2}, run, program, static_cast<int64_t>(site), seq, call}) {
@@ -93,7 +93,13 @@ void Outbox::call(int64_t run, int64_t program, int site, int64_t seq, int64_t c
     }
     put_path(words, path);
     words.push_back(static_cast<double>(values.size()));
-    for (int64_t value : values) words.push_back(static_cast<double>(value));
+    for (auto& value : values) {
+      if (auto* id = std::get_if<int64_t>(&value)) {
+        words.insert(words.end(), {3.0, static_cast<double>(*id)});
+      } else {
+        put_bytes(batch, std::move(std::get<std::vector<uint8_t>>(value)));
+      }
+    }
   });
 }
 

@@ -7,8 +7,8 @@
 #include <functional>
 #include <mutex>
 #include <optional>
-#include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "engine/failure.h"
@@ -22,9 +22,9 @@ using LoopPath = std::vector<int64_t>;
 // A batch of records. `words` is a flat list; src/engine/batch.ts reads the same layout:
 //   finished  0 run failed code_text message_text site
 //   event     1 subscription run program site seq dropped cost path_length path… value_count value…
-//   call      2 run program site seq call path_length path… value_count value_id…
-// An event's value is `0 offset length` in `bytes`, `1 index` in `blobs`, or
-// `2 count min max mean std nan inf bins histogram…`.
+//   call      2 run program site seq call path_length path… value_count value…
+// A value is `0 offset length` in `bytes`, `1 index` in `blobs`,
+// `2 count min max mean std nan inf bins histogram…`, or `3 id` of a tensor.
 struct Batch {
   std::vector<double> words;
   std::vector<uint8_t> bytes;
@@ -39,6 +39,9 @@ struct EventValue {
   std::vector<uint8_t> bytes;
   std::optional<Summary> summary;
 };
+
+// One value of a call: its bytes, or the id of a tensor.
+using CallValue = std::variant<std::vector<uint8_t>, int64_t>;
 
 // An event's head; see docs/hooks.md.
 struct EventHead {
@@ -61,7 +64,7 @@ class Outbox {
   void finished(int64_t run, const Failure* failure);
   void event(const EventHead& head, const LoopPath& path, std::vector<EventValue> values);
   void call(int64_t run, int64_t program, int site, int64_t seq, int64_t call, const LoopPath& path,
-            std::span<const int64_t> values);
+            std::vector<CallValue> values);
 
   // The oldest records, a limited number of them.
   Batch take();

@@ -55,6 +55,8 @@ class Run : public std::enable_shared_from_this<Run> {
   // From any thread: the answer of a `call`, for when the run is advanced next. False where it does
   // not fit the call waited for.
   bool take_reply(int64_t call, CallReply reply);
+  // From any thread: the types of the reply waited for, unless that is another call's.
+  std::optional<std::vector<TensorType>> reply_types(int64_t call);
 
   // The scheduler's, under its lock.
   int waiting_on = 0;
@@ -151,6 +153,7 @@ class Run : public std::enable_shared_from_this<Run> {
 
   std::mutex reply_mutex_;
   int64_t awaited_call_ = 0;
+  const Node* awaited_node_ = nullptr;
   std::optional<CallReply> reply_;
 };
 

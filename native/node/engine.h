@@ -50,7 +50,9 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
 
   // Throws where the tensor is larger than the engine may hold.
   void check_size(const TensorType& type) const;
-  // Inputs of a run: ids of tensors, and the bytes of others.
+  // Tensors: ids of those that there are, and the bytes of others, which have these types.
+  std::vector<ValuePtr> to_values(const Napi::Value& value,
+                                  const std::vector<TensorType>& types) const;
   std::vector<ValuePtr> to_inputs(int64_t program, const Napi::Value& value) const;
   Napi::Value poll(const Napi::CallbackInfo& info);
   // Hands the outbox to the host; on the JavaScript thread.

@@ -72,24 +72,28 @@ Napi::Value EngineObject::close_queue(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-std::vector<ValuePtr> EngineObject::to_inputs(int64_t program, const Napi::Value& value) const {
-  const auto& parameters = engine_->program(program)->entry().parameters;
+std::vector<ValuePtr> EngineObject::to_values(const Napi::Value& value,
+                                              const std::vector<TensorType>& types) const {
   auto list = value.As<Napi::Array>();
-  std::vector<ValuePtr> inputs(list.Length());
-  for (uint32_t i = 0; i < inputs.size(); ++i) {
-    Napi::Value input = list.Get(i);
-    if (input.IsNumber()) {
-      inputs[i] = engine_->values().get(id_of(input));
+  std::vector<ValuePtr> values(list.Length());
+  for (uint32_t i = 0; i < values.size(); ++i) {
+    Napi::Value item = list.Get(i);
+    if (item.IsNumber()) {
+      values[i] = engine_->values().get(id_of(item));
       continue;
     }
-    if (i >= parameters.size()) {
-      throw OpError("input_count", "the program takes " + std::to_string(parameters.size()) +
-                                       " inputs, not " + std::to_string(inputs.size()));
+    if (i >= types.size()) {
+      throw OpError("input_count", "there are types for " + std::to_string(types.size()) +
+                                       " values, not " + std::to_string(values.size()));
     }
-    check_size(parameters[i]);
-    inputs[i] = to_value(parameters[i], to_bytes(input));
+    check_size(types[i]);
+    values[i] = to_value(types[i], to_bytes(item));
   }
-  return inputs;
+  return values;
+}
+
+std::vector<ValuePtr> EngineObject::to_inputs(int64_t program, const Napi::Value& value) const {
+  return to_values(value, engine_->program(program)->entry().parameters);
 }
 
 Napi::Value EngineObject::run(const Napi::CallbackInfo& info) {
@@ -128,7 +132,12 @@ Napi::Value EngineObject::cancel(const Napi::CallbackInfo& info) {
 
 Napi::Value EngineObject::reply(const Napi::CallbackInfo& info) {
   auto env = info.Env();
-  guarded(env, [&] { engine_->reply(id_of(info[0]), id_of(info[1]), to_integers(info[2])); });
+  guarded(env, [&] {
+    auto run = id_of(info[0]);
+    auto call = id_of(info[1]);
+    auto types = engine_->reply_types(run, call);
+    if (types) engine_->reply(run, call, to_values(info[2], *types));
+  });
   return env.Undefined();
 }
 

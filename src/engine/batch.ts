@@ -1,4 +1,4 @@
-import type { CallRecord, EventRecord, HookValue } from "../hooks/event.js";
+import type { CallRecord, CallValue, EventRecord, HookValue } from "../hooks/event.js";
 import type { NativeBatch, RunId } from "../native.js";
 
 /** A run that is over; `code` is absent where it succeeded. */
@@ -87,7 +87,8 @@ class BatchReader {
     const seq = this.next();
     const call = this.next();
     const path = this.path();
-    const values = this.list(this.next());
+    const values: CallValue[] = new Array(this.next());
+    for (let i = 0; i < values.length; i++) values[i] = this.callValue();
     return { run, program, site, seq, call, path, values };
   }
 
@@ -102,13 +103,20 @@ class BatchReader {
     return items;
   }
 
+  callValue(): CallValue {
+    const form = this.next();
+    return form === 3 ? this.next() : this.byteValue(form);
+  }
+
+  byteValue(form: number): Uint8Array {
+    if (form === 1) return new Uint8Array(this.#blobs?.[this.next()] as ArrayBuffer);
+    const offset = this.next();
+    return new Uint8Array(this.#bytes as ArrayBuffer, offset, this.next());
+  }
+
   value(): HookValue {
     const form = this.next();
-    if (form === 0) {
-      const offset = this.next();
-      return new Uint8Array(this.#bytes as ArrayBuffer, offset, this.next());
-    }
-    if (form === 1) return new Uint8Array(this.#blobs?.[this.next()] as ArrayBuffer);
+    if (form !== 2) return this.byteValue(form);
     const [count, min, max, mean, std, nan, inf] = this.list(7) as [
       number,
       number,

@@ -278,7 +278,7 @@ export class Engine {
   }
 
   /** Answers a `call` of a run with tensors; nothing happens where the run is over. */
-  reply(run: RunId, call: number, values: readonly ValueId[]): void {
+  reply(run: RunId, call: number, values: readonly (ValueId | Uint8Array)[]): void {
     guarded(() => this.native.reply(run, call, values));
     this.#pollNextTurn();
   }

@@ -121,6 +121,7 @@ function siteOf(placed: PlacedNode, site: number): Site | undefined {
     ...(typeof attributes.name === "string" && custom ? { name: attributes.name } : {}),
     ...(label === undefined ? {} : { label }),
     ...(custom && attributes.destination === true ? { destination: true } : {}),
+    ...(kind === "call" ? { operands: placed.inputs } : {}),
     ...(kind === "print" ? { print: printOptions(attributes) } : {}),
   };
 }

@@ -1,7 +1,7 @@
 import type { CallRecord, HookEvent } from "../hooks/event.js";
 import type { CallReceiver, RunWatch } from "../hooks/router.js";
 import type { Site } from "../hooks/site.js";
-import type { RunId, ValueId } from "../native.js";
+import type { RunId } from "../native.js";
 import type { TensorType } from "../tensor/dtype.js";
 import { formatTensor } from "../tensor/format.js";
 import type { TensorLike } from "../tensor/values.js";
@@ -94,9 +94,11 @@ async function answer(
   onError: (error: unknown) => void,
 ): Promise<void> {
   const { run, call } = record;
-  const values = record.values.map(
-    (value: ValueId) => new Tensor(engine.native, value, engine.native.typeOf(value)),
-  );
+  const values = record.values.map((value, index) => {
+    const type = site.operands?.[index] as TensorType;
+    if (typeof value !== "number") return engine.fromBytes(value, type);
+    return new Tensor(engine.native, value, type);
+  });
   const made: Tensor[] = [];
   try {
     if (handler === undefined) {

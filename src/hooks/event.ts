@@ -1,4 +1,4 @@
-import type { ProgramId, RunId, SubscriptionId, ValueId } from "../native.js";
+import type { NativeEngine, ProgramId, RunId, SubscriptionId, ValueId } from "../native.js";
 import type { Site } from "./site.js";
 
 /**
@@ -36,7 +36,7 @@ export interface EventRecord {
   readonly values: readonly HookValue[];
 }
 
-/** A `call` node that waits for its reply. The values belong to whoever handles it, who frees them. */
+/** A `call` node that waits for its reply. Its tensors belong to whoever handles it, who frees them. */
 export interface CallRecord {
   readonly run: RunId;
   readonly program: ProgramId;
@@ -44,7 +44,15 @@ export interface CallRecord {
   readonly seq: number;
   readonly call: number;
   readonly path: readonly number[];
-  readonly values: readonly ValueId[];
+  readonly values: readonly CallValue[];
+}
+
+/** The bytes of a small value, or a tensor. */
+export type CallValue = Uint8Array | ValueId;
+
+/** Gives up a call's tensors. */
+export function freeValues({ values }: CallRecord, native: Pick<NativeEngine, "free">): void {
+  for (const value of values) if (typeof value === "number") native.free(value);
 }
 
 /** A firing as a handler in this process gets it. */

@@ -1,5 +1,5 @@
 import type { ChannelId, NativeEngine, ProgramId, RunId, SubscriptionId } from "../native.js";
-import type { CallRecord, EventRecord, HookEvent } from "./event.js";
+import { type CallRecord, type EventRecord, freeValues, type HookEvent } from "./event.js";
 import { type Match, type SiteTest, siteTest } from "./match.js";
 import { type Delivery, nativeDelivery } from "./policy.js";
 import type { Site, WatchedProgram } from "./site.js";
@@ -205,7 +205,7 @@ export class HookRouter {
       receiver.onCall(call, site);
       return;
     }
-    for (const value of call.values) this.#native.free(value);
+    freeValues(call, this.#native);
     const name = site?.label ?? site?.name ?? `site ${call.site}`;
     this.#native.replyError(
       call.run,

@@ -18,8 +18,10 @@ export interface Site {
   readonly destination?: true;
   /** How a print is rendered, where it says so. */
   readonly print?: { readonly precision?: number; readonly limit?: number };
-  /** The types of its values. */
+  /** The types of its values; of a call, of what it is answered with. */
   readonly types: readonly TensorType[];
+  /** The types of a call's operands. */
+  readonly operands?: readonly TensorType[];
 }
 
 /** What the router needs to know of a loaded program. */

@@ -1,5 +1,5 @@
 import type { Engine, Run } from "../engine/engine.js";
-import type { CallRecord } from "../hooks/event.js";
+import { type CallRecord, freeValues } from "../hooks/event.js";
 import type { Site } from "../hooks/site.js";
 import type { ValueId } from "../native.js";
 import { byteLength, formatType, sameType, type TensorType } from "../tensor/dtype.js";
@@ -8,7 +8,7 @@ import type { SessionHooks } from "./hooks.js";
 import type { Operand, Reply, ReplyError } from "./messages.js";
 import type { Sender } from "./sender.js";
 import type { SessionTensors, Tensor } from "./tensors.js";
-import { wireError, wireType } from "./wire.js";
+import { wireError } from "./wire.js";
 
 /** A run, as its calls see it. */
 export interface Caller {
@@ -35,46 +35,41 @@ export class SessionCalls {
   send(caller: Caller, call: CallRecord, site: Site): void {
     const { engine, sender, hooks, limits } = this.host;
     const { native } = engine;
-    const types = call.values.map((value) => native.typeOf(value));
-    const bytes = types.reduce((sum, type) => sum + byteLength(type), 0);
     try {
+      const bytes = site.operands?.reduce((sum, type) => sum + byteLength(type), 0) ?? 0;
       if (bytes > limits.maxFrameBytes / 2) {
         throw new ProtocolError(
           "too_large",
           `a call's values of ${bytes} bytes do not fit a frame`,
         );
       }
-      const attachments = call.values.map((value) => new Uint8Array(native.read(value)));
+      const attachments = call.values.map((value) =>
+        typeof value === "number" ? new Uint8Array(native.read(value)) : value,
+      );
       // Hooks that fired before the call come before it.
       hooks.flush();
       caller.calls.set(call.call, site);
-      const values = types.map((type, position) => [wireType(type), position]);
-      const results = site.types.map(wireType);
-      sender.send(
-        caller.request,
-        ["call", call.call, site.site, call.seq, call.path, values, results],
-        attachments,
-      );
+      const message = ["call", call.call, site.site, call.seq, call.path];
+      sender.send(caller.request, message, attachments);
     } catch (error) {
       this.#refuse(caller.run as Run, call.call, error);
     } finally {
-      for (const value of call.values) native.free(value);
+      freeValues(call, native);
     }
   }
 
   /** Takes `reply`. What does not fit the call's declared results fails the run. */
   reply(caller: Caller | undefined, { run: request, call, values }: Reply): void {
     const { run, site } = take(caller, request, call);
-    const { tensors } = this.host;
+    const { engine, tensors } = this.host;
     const given: Given[] = [];
     const release = () => {
-      for (const { value, tensor } of given) {
-        if (tensor === undefined) this.host.engine.native.free(value);
-        else tensors.unpin(tensor);
-      }
+      for (const { tensor } of given) if (tensor !== undefined) tensors.unpin(tensor);
     };
     try {
-      for (const operand of values) given.push(this.#give(operand));
+      // Bytes of the message are valid now; beside a tensor they may have to wait.
+      const keep = values.length > 1;
+      for (const operand of values) given.push(this.#give(operand, keep));
       checkTypes(site, given);
     } catch (error) {
       release();
@@ -84,11 +79,8 @@ export class SessionCalls {
     this.#whenReady(given, 0, () => {
       try {
         for (const { tensor } of given) if (tensor?.error !== undefined) throw tensor.error;
-        this.host.engine.reply(
-          run.id,
-          call,
-          given.map(({ value }) => value),
-        );
+        const results = given.map(({ value }) => value);
+        engine.reply(run.id, call, results);
       } catch (error) {
         this.#refuse(run, call, error);
       }
@@ -102,10 +94,10 @@ export class SessionCalls {
     this.host.engine.native.replyError(run.id, call, code, message);
   }
 
-  #give(operand: Operand): Given {
-    const { engine, tensors } = this.host;
+  #give(operand: Operand, keep: boolean): Given {
+    const { tensors } = this.host;
     if (typeof operand !== "number") {
-      const value = engine.native.put(operand.type, operand.bytes);
+      const value = keep ? operand.bytes.slice() : operand.bytes;
       return { value, type: operand.type, tensor: undefined };
     }
     const tensor = tensors.find(operand);
@@ -131,9 +123,9 @@ export class SessionCalls {
   }
 }
 
-/** A value of a reply: a tensor of the client, pinned, or one made for the reply. */
+/** A value of a reply: a tensor of the client, pinned, or bytes. */
 interface Given {
-  readonly value: ValueId;
+  readonly value: ValueId | Uint8Array;
   readonly type: TensorType;
   readonly tensor: Tensor | undefined;
 }

@@ -13,7 +13,12 @@ export function wireType(type: TensorType): WireType {
 
 /** A site as it travels. */
 export function wireSite(site: Site): Record<string, unknown> {
-  return { ...site, types: site.types.map(wireType) };
+  const { types, operands } = site;
+  return {
+    ...site,
+    types: types.map(wireType),
+    ...(operands === undefined ? {} : { operands: operands.map(wireType) }),
+  };
 }
 
 /** What errors of all rooms may say beside their code and message. */

@@ -1,6 +1,6 @@
 import type { Engine } from "../engine/engine.js";
 import { DavitError, toDavitError } from "../engine/error.js";
-import type { CallRecord } from "../hooks/event.js";
+import { type CallRecord, freeValues } from "../hooks/event.js";
 import type { CallReceiver } from "../hooks/router.js";
 import type { Site } from "../hooks/site.js";
 import type { ProgramId, RunId } from "../native.js";
@@ -57,8 +57,7 @@ class Replies implements Replay, CallReceiver {
   }
 
   onCall(call: CallRecord, site: Site): void {
-    const { native } = this.#engine;
-    for (const value of call.values) native.free(value);
+    freeValues(call, this.#engine.native);
     // One after the other: the file has one window.
     this.#reading = this.#reading.then(() => this.#answer(call, site));
   }
@@ -73,9 +72,8 @@ class Replies implements Replay, CallReceiver {
     const { native } = this.#engine;
     try {
       const values = site.types.length === 0 ? [] : await this.#values(run, program, path, site);
-      const tensors = values.map(({ type, bytes }) => native.put(type, bytes));
-      this.#engine.reply(run, call, tensors);
-      for (const tensor of tensors) native.free(tensor);
+      const bytes = values.map((value) => value.bytes);
+      this.#engine.reply(run, call, bytes);
       this.answered++;
     } catch (error) {
       const { code = "internal", message } = toDavitError(error) as DavitError;

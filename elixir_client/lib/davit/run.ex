@@ -262,14 +262,13 @@ defmodule Davit.Run do
     bytes
   end
 
-  defp handle(["call", call, number | rest], request, attachments, run, ref, pending) do
-    [seq, path, values, results] = rest
-    site = Map.get(run.program.by_number, number) || %Site{index: number, kind: :call}
-    results = Enum.flat_map(results, &Davit.Type.list_from_wire/1)
+  defp handle(["call", call, number, seq, path], request, values, run, ref, pending)
+       when is_map_key(run.program.by_number, number) do
+    %Site{types: results} = site = Map.fetch!(run.program.by_number, number)
 
     {operands, attachments, alive} =
       guarded(run, ref, request, pending, fn ->
-        event = Handlers.call_event(site, request, seq, path, values, attachments)
+        event = Handlers.call_event(site, request, seq, path, values)
         run.handlers |> Handlers.call(event, results) |> Inputs.to_wire(results, run.session)
       end)
 

@@ -258,7 +258,9 @@ function sitesOf(name, types) {
   const site = { node: 0, function: "main", name: "h", label: "layer.0", id: ID, types: [types[0]] };
   if (name === "events") return [{ ...site, site: 0, kind: "hook" }];
   if (name === "print") return [{ ...site, site: 0, kind: "print" }];
-  if (name === "call") return [{ ...site, site: 3, kind: "call", name: "ask", label: undefined, types }];
+  if (name === "call") {
+    return [{ ...site, site: 3, kind: "call", name: "ask", label: undefined, types, operands: types }];
+  }
   return [];
 }
 
@@ -288,14 +290,9 @@ const behaviours = {
     answer(request, operands, outputs, options);
   },
   call(request, operands, outputs, options) {
-    const types = operands.map((o) => o.type);
     waiting.set(request, { outputs, options });
-    const values = types.map((type, index) => [type, index]);
-    send(
-      request,
-      ["call", 1, 3, 0, [], values, types],
-      operands.map((o) => o.bytes),
-    );
+    const values = operands.map((o) => o.bytes);
+    send(request, ["call", 1, 3, 0, []], values);
   },
   hang: (request, operands, outputs, options) => waiting.set(request, { outputs, options }),
   exit: (_request, _operands, _outputs, _options, status) => process.exit(status),

@@ -303,8 +303,8 @@ export class Client {
       this.fault(`a call came for ${request}, which is over`);
       return;
     }
-    const [call, , , path, operands] = args;
-    const values = operands.map(([, index]: [unknown, number]) => floats(attachments[index]));
+    const [call, , , path] = args;
+    const values = attachments.map(floats);
     answerCall(this, run, { call, path, values });
   }
 }

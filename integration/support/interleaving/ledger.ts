@@ -64,7 +64,7 @@ function counting(Base: EngineClass, ledger: Ledger): EngineClass {
               if (!ledger.runs.delete(run)) ledger.faults.push(`run ${run} ended twice`);
             },
             onCall: ({ values }) => {
-              for (const value of values) ledger.values.add(value);
+              for (const value of values) if (typeof value === "number") ledger.values.add(value);
             },
             onEvent: () => {},
             onBatchEnd: () => {},

@@ -4,6 +4,7 @@ defmodule Davit.Hooks.Site do
 
   `kind` is `:hook`, `:hook_gradient`, `:print`, `:call`, or `:node` for any other node with a label. `index` is its
   number in the program, counted over all nodes; in the events of a standing subscription it counts that one's sites.
+  `types` are those of its values, or of what a call is to be answered with; `operands` are those of a call's values.
   `destination` tells that the last value says who gets the others; `print` has `:precision` and `:limit` where a
   print says them.
   """
@@ -21,7 +22,8 @@ defmodule Davit.Hooks.Site do
     :label,
     destination: false,
     print: %{},
-    types: []
+    types: [],
+    operands: []
   ]
 
   @type t :: %__MODULE__{
@@ -35,7 +37,8 @@ defmodule Davit.Hooks.Site do
           label: String.t() | nil,
           destination: boolean,
           print: %{optional(:precision | :limit) => non_neg_integer},
-          types: [Type.t()]
+          types: [Type.t()],
+          operands: [Type.t()]
         }
 
   @kinds Map.new([:hook, :hook_gradient, :print, :call, :node], &{Atom.to_string(&1), &1})
@@ -55,9 +58,12 @@ defmodule Davit.Hooks.Site do
       label: copy(site["label"]),
       destination: site["destination"] == true,
       print: print(site["print"]),
-      types: Enum.flat_map(site["types"] || [], &Type.list_from_wire/1)
+      types: types(site["types"]),
+      operands: types(site["operands"])
     }
   end
+
+  defp types(types), do: Enum.flat_map(types || [], &Type.list_from_wire/1)
 
   defp print(%{} = print),
     do: for(key <- [:precision, :limit], n = print[Atom.to_string(key)], into: %{}, do: {key, n})

@@ -89,13 +89,11 @@ defmodule Davit.Run.Handlers do
   end
 
   @doc "What a call's handler gets."
-  @spec call_event(Site.t(), pos_integer, non_neg_integer, list, list, tuple) :: Event.t()
-  def call_event(site, request, seq, path, values, attachments) do
+  @spec call_event(Site.t(), pos_integer, non_neg_integer, list, tuple) :: Event.t()
+  def call_event(site, request, seq, path, attachments) do
     values =
-      for [type, index] <- values do
-        {:ok, type} = Type.from_wire(type)
-        %Tensor{type: type, data: elem(attachments, index)}
-      end
+      for {type, bytes} <- Enum.zip(site.operands, Tuple.to_list(attachments)),
+          do: %Tensor{type: type, data: bytes}
 
     %Event{
       site: site,
