@@ -5,7 +5,7 @@ import { median } from "../stats.js";
 const ITERATIONS = 10_000;
 const CALLS = 300;
 /** Loops of calls until V8 has compiled what they run. */
-const WARM = 15;
+const WARM = 60;
 
 const loop = (about: string, bound: number, name: "whileDynamic" | "whileCounted") =>
   ({
@@ -19,19 +19,13 @@ const loop = (about: string, bound: number, name: "whileDynamic" | "whileCounted
     },
   }) satisfies Figure;
 
-export const loopFigures: Figures = {
-  "while.dynamic": loop(
-    "an iteration of x + 1, 10,000 of them, whose values tell when it ends; in process",
-    15,
-    "whileDynamic",
-  ),
-  "while.counted": loop("the same with a known number of iterations", 5, "whileCounted"),
-  "call.loop": {
-    about: "a call in a loop, answered by Elixir; beside the echo port",
+const callLoop = (about: string, pinned: boolean) =>
+  ({
+    about,
     unit: "us",
     target: atMost("ratio", 4),
     measure: async (tools) => {
-      const elixir = tools.worker("elixir");
+      const elixir = tools.worker("elixir", pinned);
       for (let loop = 0; loop < WARM; loop++) await elixir.measure("callLoop", CALLS);
       const rounds = await interleave(10, {
         call: () => elixir.measure("callLoop", CALLS),
@@ -43,5 +37,15 @@ export const loopFigures: Figures = {
         ratio: overRounds(rounds, ({ call, echo }) => call / echo),
       };
     },
-  },
+  }) satisfies Figure;
+
+export const loopFigures: Figures = {
+  "while.dynamic": loop(
+    "an iteration of x + 1, 10,000 of them, whose values tell when it ends; in process",
+    15,
+    "whileDynamic",
+  ),
+  "while.counted": loop("the same with a known number of iterations", 5, "whileCounted"),
+  "call.loop": callLoop("a call in a loop, answered by Elixir; beside the echo port", false),
+  "call.loop.pinned": callLoop("the same with all processes on one core", true),
 };

@@ -16,8 +16,8 @@ export class BusyWait {
   #looking = false;
 
   /** @param microseconds how long the loop stays awake; 0 is never */
-  constructor(microseconds: number) {
-    this.#milliseconds = availableParallelism() > 1 ? microseconds / 1000 : 0;
+  constructor(microseconds: number, cores = availableParallelism()) {
+    this.#milliseconds = cores > 1 ? microseconds / 1000 : 0;
   }
 
   /** A frame was written. */
