@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { DavitError, Engine, mx, type Program, type Traced, whileLoop } from "../../src/index.js";
+import {
+  call,
+  DavitError,
+  Engine,
+  mx,
+  type Program,
+  repeat,
+  type Traced,
+  whileLoop,
+} from "../../src/index.js";
 import type { TensorType } from "../../src/tensor/dtype.js";
 
 const vector: TensorType = { dtype: "float32", shape: [4] };
@@ -106,6 +115,27 @@ describe("Engine", () => {
     expect(over).toBe(false);
     engine.native.cancel(run.id, "cancelled", "enough");
     await expect(run.done).rejects.toThrow(DavitError);
+  });
+
+  it("lets the event loop turn while small runs and calls follow each other", async () => {
+    const f = engine.jit((x: Traced) => mx.add(x, 1));
+    const g = engine.jit((x: Traced) =>
+      repeat(10_000, x, (y) => call("turn", y, [vector])[0] as Traced),
+    );
+    engine.handle("turn", (y) => y);
+    let turned = false;
+    setImmediate(() => {
+      turned = true;
+    });
+    for (let i = 0; i < 1000 && !turned; i++) await f([i, 2, 3, 4]);
+    expect(turned).toBe(true);
+    let over = false;
+    const done = g([1, 2, 3, 4]).then(() => {
+      over = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(over).toBe(false);
+    await done;
   });
 
   it("names op, label and operands of what fails while it runs, and fails what depends on it", async () => {
