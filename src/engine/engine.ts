@@ -17,6 +17,7 @@ import { type FinishedRecord, readBatch } from "./batch.js";
 import { DavitError, guarded } from "./error.js";
 import { type Jitted, jit } from "./jit.js";
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from "./options.js";
+import { Polling } from "./polling.js";
 import { loadProgram, type Program } from "./program.js";
 import type { CallHandler } from "./slots.js";
 import { Tensor } from "./tensor.js";
@@ -45,9 +46,6 @@ interface UnderWay {
   readonly onDone: ((error?: DavitError) => void) | undefined;
 }
 
-/** How many runs may be over before the event loop turns. */
-const POLLS_A_TURN = 64;
-
 let nextRun = 1;
 
 /** The queue of a handler under way. */
@@ -72,8 +70,10 @@ export class Engine {
   readonly #queue: QueueId;
   #closed = false;
   #alive = false;
-  #polling = false;
-  #polls = 0;
+  readonly #polling = new Polling(() => {
+    this.native.poll();
+    this.#setAlive(this.#runs.size > 0);
+  });
 
   private constructor(options: ResolvedOptions) {
     this.options = options;
@@ -82,7 +82,7 @@ export class Engine {
         new (native().Engine)({
           ...options,
           onBatch: (...batch) => readBatch(batch, this.#sink),
-          onMore: () => this.#pollNextTurn(),
+          onMore: () => this.#polling.later(),
         }),
     );
     this.hooks = new HookRouter(this.native, options.hookBytes);
@@ -104,7 +104,7 @@ export class Engine {
   /**
    * Takes a graph: validates it, finds the types of all its values, and names what can be watched.
    * `constants` has the tensors of constants that the graph names by hash.
-   * @throws DavitError with a code of docs/errors, the op, its label and types.
+   * @throws DavitError with a code of docs/protocol.md, the op, its label and types.
    */
   load(graph: Graph, constants: ReadonlyMap<string, ValueId> = new Map()): Program {
     this.#checkOpen();
@@ -135,7 +135,7 @@ export class Engine {
     const queue = options.queue ?? this.#defaultQueue();
     const outputs = guarded(() => this.native.run(id, program.id, queue, inputs, options.watches));
     this.#runs.set(id, { program, onDone: options.onDone });
-    this.#pollSoon();
+    this.#polling.soon();
     return {
       id,
       outputs,
@@ -280,25 +280,8 @@ export class Engine {
   /** Answers a `call` of a run with tensors; nothing happens where the run is over. */
   reply(run: RunId, call: number, values: readonly (ValueId | Uint8Array)[]): void {
     guarded(() => this.native.reply(run, call, values));
-    this.#pollNextTurn();
+    this.#polling.later();
   }
-
-  /**
-   * Takes what runs that are already over have told, when the caller has done what it is about. Every so often the
-   * event loop turns first: timers and sockets want to be served while somebody awaits one small run after the other.
-   */
-  #pollSoon(): void {
-    if (this.#polling) return;
-    this.#polling = true;
-    if (++this.#polls % POLLS_A_TURN === 0) setImmediate(this.#pollNow);
-    else queueMicrotask(this.#pollNow);
-  }
-
-  #pollNow = (): void => {
-    this.#polling = false;
-    this.native.poll();
-    this.#setAlive(this.#runs.size > 0);
-  };
 
   #rest(): void {
     this.#setAlive(false);
@@ -310,10 +293,6 @@ export class Engine {
     if (alive === this.#alive) return;
     this.#alive = alive;
     this.native.setAlive(alive);
-  }
-
-  #pollNextTurn(): void {
-    setImmediate(() => this.native.poll());
   }
 
   #checkOpen(): void {

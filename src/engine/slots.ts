@@ -96,8 +96,8 @@ async function answer(
   const { run, call } = record;
   const values = record.values.map((value, index) => {
     const type = site.operands?.[index] as TensorType;
-    if (typeof value !== "number") return engine.fromBytes(value, type);
-    return new Tensor(engine.native, value, type);
+    const id = typeof value === "number" ? value : engine.native.put(type, value);
+    return new Tensor(engine.native, id, type);
   });
   const made: Tensor[] = [];
   try {
