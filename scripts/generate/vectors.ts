@@ -118,6 +118,19 @@ export const VECTOR_GRAPHS: Readonly<Record<string, Graph>> = {
     kinds({}, { inputs: [], outputs: 0 }),
     kinds({}, { inputs: [], outputs: 200 }),
   ]),
+  "names of parameters": {
+    functions: [
+      {
+        name: "main",
+        parameters: [f32, f32, f32],
+        parameterNames: ["x", "layers.0.größe", '"\u0000'],
+        nodes: [{ op: "call", inputs: [0], attributes: { function: 1 }, outputs: 1 }],
+        results: [3],
+      },
+      { name: "f", parameters: [f32], parameterNames: ["y".repeat(32)], nodes: [], results: [0] },
+      { name: "g", parameters: [f32], nodes: [], results: [0] },
+    ],
+  },
   "absent operands": main([kinds({}, { inputs: [0, -1, 1, -1] })], { parameters: [f32, f32] }),
   "constant, hook and call": main(
     [
@@ -198,6 +211,7 @@ function functionJson(item: GraphFunction): unknown {
   return {
     name: item.name,
     parameters: item.parameters.map(typeJson),
+    ...(item.parameterNames === undefined ? {} : { parameterNames: item.parameterNames }),
     nodes: item.nodes.map((node) => ({
       op: node.op,
       inputs: node.inputs,

@@ -17,7 +17,7 @@ export const CANONICAL_VERSION = 1;
  *
  * They are msgpack with one form for everything: keys in the order of their UTF-8 bytes, minimal widths,
  * attributes typed by the op table, floats as a bin of 8 big-endian bytes with a single NaN. A node leaves out
- * `attributes` when it has none, `label` when absent and `outputs` when 1.
+ * `attributes` when it has none, `label` when absent and `outputs` when 1; a function `parameter_names` when it has none.
  */
 export function encodeGraph(graph: Graph, table = TABLE): Uint8Array {
   const writer = new CanonicalWriter();
@@ -82,11 +82,16 @@ export function decodeGraph(
 }
 
 function writeFunction(writer: CanonicalWriter, item: GraphFunction, table: typeof TABLE): void {
-  writer.map(4);
+  const names = item.parameterNames ?? [];
+  writer.map(names.length === 0 ? 4 : 5);
   writer.text("name");
   writer.text(item.name);
   writer.text("nodes");
   writer.list(item.nodes, (node) => writeNode(writer, node, table));
+  if (names.length > 0) {
+    writer.text("parameter_names");
+    writer.list(names, (name) => writer.text(name));
+  }
   writer.text("parameters");
   writer.list(item.parameters, (type) => writer.type(type));
   writer.text("results");
@@ -137,6 +142,7 @@ function readFunction(
 ): GraphFunction {
   let name: string | undefined;
   let nodes: GraphNode[] | undefined;
+  let parameterNames: string[] | undefined;
   let parameters: TensorType[] | undefined;
   let results: number[] | undefined;
   const readOne = () => {
@@ -146,17 +152,23 @@ function readFunction(
   reader.map("a function", (key) => {
     if (key === "name") name = reader.text("the name of a function");
     else if (key === "nodes") nodes = reader.list("nodes", readOne, limits.nodes);
-    else if (key === "parameters") {
+    else if (key === "parameter_names") {
+      parameterNames = reader.list("parameter_names", () => reader.text("a parameter's name"));
+      if (parameterNames.length === 0) {
+        reader.fail('"parameter_names" is written although empty');
+      }
+    } else if (key === "parameters") {
       parameters = reader.list("parameters", () => reader.type("a parameter"));
     } else if (key === "results") results = reader.list("results", () => reader.index("a result"));
     else return false;
   });
-  return {
+  const read = {
     name: need(reader, name),
     parameters: need(reader, parameters),
     nodes: need(reader, nodes),
     results: need(reader, results),
   };
+  return parameterNames === undefined ? read : { ...read, parameterNames };
 }
 
 function readNode(reader: CanonicalReader, table: typeof TABLE): GraphNode {

@@ -12,7 +12,7 @@ const SHOWN_ELEMENTS = 8;
 export interface DescribedFunction {
   /** Unique in the graph. */
   readonly name: string;
-  readonly parameters: readonly DescribedValue[];
+  readonly parameters: readonly DescribedParameter[];
   readonly nodes: readonly DescribedNode[];
   readonly results: readonly DescribedValue[];
 }
@@ -21,6 +21,11 @@ export interface DescribedFunction {
 export interface DescribedValue {
   readonly value: number;
   readonly type: string | undefined;
+}
+
+/** A parameter and, where it has one, its name. */
+export interface DescribedParameter extends DescribedValue {
+  readonly name?: string;
 }
 
 /** One node. */
@@ -61,7 +66,10 @@ function describeFunction(
   });
   return {
     name,
-    parameters: item.parameters.map((_type, number) => value(number)),
+    parameters: item.parameters.map((_type, number) => {
+      const name = item.parameterNames?.[number];
+      return name === undefined ? value(number) : { ...value(number), name };
+    }),
     nodes,
     results: item.results.map(value),
   };
@@ -72,9 +80,18 @@ function functionNames(graph: Graph): string[] {
   const counts = new Map<string, number>();
   for (const { name } of graph.functions) counts.set(name, (counts.get(name) ?? 0) + 1);
   return graph.functions.map(({ name }, index) => {
-    const shown = /^[\w.$-]+$/.test(name) ? name : quote(name);
-    return counts.get(name) === 1 && name !== "" ? shown : `${shown}#${index}`;
+    return counts.get(name) === 1 && name !== "" ? shown(name) : `${shown(name)}#${index}`;
   });
+}
+
+/** A parameter as text: `%0 x: float32[2]`. */
+export function parameterText({ value, name, type }: DescribedParameter): string {
+  return `%${value}${name === undefined ? "" : ` ${shown(name)}`}: ${type}`;
+}
+
+/** A name, in quotes where it is not of plain characters. */
+function shown(name: string): string {
+  return /^[\w.$-]+$/.test(name) ? name : quote(name);
 }
 
 function parts(node: GraphNode): Pick<DescribedNode, "attributes" | "calls"> {

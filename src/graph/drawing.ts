@@ -1,4 +1,9 @@
-import { type DescribedFunction, type DescribedNode, describeGraph } from "./describe.js";
+import {
+  type DescribedFunction,
+  type DescribedNode,
+  describeGraph,
+  parameterText,
+} from "./describe.js";
 import type { Graph } from "./graph.js";
 import type { TypedFunction } from "./infer.js";
 
@@ -55,9 +60,10 @@ function drawFunction(item: DescribedFunction, id: string): Drawing["functions"]
       if (maker !== undefined) arrows.push({ from: maker.box, to, text: maker.type });
     }
   };
-  for (const { value, type } of item.parameters) {
+  for (const parameter of item.parameters) {
+    const { value, type } = parameter;
     const box = `${id}_p${value}`;
-    boxes.push({ id: box, kind: "parameter", lines: [`%${value}: ${type}`] });
+    boxes.push({ id: box, kind: "parameter", lines: [parameterText(parameter)] });
     makers.set(value, { box, type });
   }
   for (const node of item.nodes) {

@@ -52,11 +52,11 @@ export class FunctionTable {
     const numbers = new Map(order.map((index, number) => [index, number]));
     return {
       functions: order.map((index) => {
-        const { name, parameters, nodes, results } = this.get(index);
-        const renumbered = nodes.map((node) =>
+        const { values: _, ...item } = this.get(index);
+        const nodes = item.nodes.map((node) =>
           withFunctions(node, (callee) => numbers.get(callee) as number),
         );
-        return { name, parameters, nodes: renumbered, results };
+        return { ...item, nodes };
       }),
     };
   }

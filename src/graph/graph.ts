@@ -15,6 +15,8 @@ export interface Graph {
 export interface GraphFunction {
   readonly name: string;
   readonly parameters: readonly TensorType[];
+  /** What the parameters are called, one name for each; absent where they have no names. */
+  readonly parameterNames?: readonly string[] | undefined;
   readonly nodes: readonly GraphNode[];
   /** The values it returns, by number. */
   readonly results: readonly number[];

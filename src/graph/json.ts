@@ -4,8 +4,9 @@ import type { Graph } from "./graph.js";
 import type { TypedFunction } from "./infer.js";
 
 /**
- * A graph as plain data for `JSON.stringify`: `{hash, functions: [{name, parameters, nodes, results}]}`. Types are text;
- * attributes are text as `printGraph` writes them, and functions are named by their index.
+ * A graph as plain data for `JSON.stringify`: `{hash, functions: [{name, parameters, nodes, results}]}`. Types are text; a
+ * parameter has a `name` where the graph gives it one; attributes are text as `printGraph` writes them, and functions
+ * are named by their index.
  */
 export function graphToJson(graph: Graph, types?: readonly TypedFunction[]): object {
   const functions = describeGraph(graph, types).map((item) => ({

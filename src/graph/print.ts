@@ -1,4 +1,10 @@
-import { type DescribedNode, type DescribedValue, describeGraph, quote } from "./describe.js";
+import {
+  type DescribedNode,
+  type DescribedValue,
+  describeGraph,
+  parameterText,
+  quote,
+} from "./describe.js";
 import type { Graph } from "./graph.js";
 import type { TypedFunction } from "./infer.js";
 
@@ -6,19 +12,20 @@ import type { TypedFunction } from "./infer.js";
  * Writes a graph for people, one node on a line:
  *
  * ```text
- * func main(%0: float32[2, 3]) {
+ * func main(%0 x: float32[2, 3]) {
  *   %1 = softmax %0 {axes = [-1]} : float32[2, 3]  "attention"
  *   return %1
  * }
  * ```
  *
- * The types of nodes are there where `types` is given, as `inferGraph` gives them.
+ * Parameters have a name where the graph gives them one. The types of nodes are there where `types` is given, as
+ * `inferGraph` gives them.
  */
 export function printGraph(graph: Graph, types?: readonly TypedFunction[]): string {
   const functions = describeGraph(graph, types);
   const names = functions.map((item) => item.name);
   const texts = functions.map((item) => {
-    const parameters = item.parameters.map(({ value, type }) => `%${value}: ${type}`);
+    const parameters = item.parameters.map(parameterText);
     const lines = item.nodes.map((node) => `  ${nodeLine(node, names)}`);
     const results = item.results.map(({ value }) => ` %${value}`).join(",");
     return [`func ${item.name}(${parameters.join(", ")}) {`, ...lines, `  return${results}`, "}"];

@@ -6,6 +6,7 @@ import { GraphError, type GraphErrorDetails } from "./error.js";
 import type { Graph, GraphFunction, GraphNode } from "./graph.js";
 import { DEFAULT_LIMITS, type GraphLimits } from "./limits.js";
 import type { OpSpec } from "./ops/spec.js";
+import { checkParameterNames } from "./parameter-names.js";
 import { findOp, operandCounts } from "./table.js";
 
 /**
@@ -62,6 +63,7 @@ function validateFunction(
       });
     }
   });
+  checkParameterNames(item, limits, where);
   let values = item.parameters.length;
   item.nodes.forEach((node, position) => {
     const details = { ...where, op: node.op, label: node.label, node: position };

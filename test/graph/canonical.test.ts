@@ -88,6 +88,20 @@ describe("the canonical encoding", () => {
     expect(graphHash(VECTOR_GRAPHS["control flow"] as Graph)).not.toBe(hash);
   });
 
+  it("leaves out the names of parameters where there are none", () => {
+    const [bare, none, named] = [undefined, [], ["x"]].map((parameterNames) => {
+      const [item] = main([]).functions as [Graph["functions"][number]];
+      return Buffer.from(encode({ functions: [{ ...item, parameterNames }] }));
+    }) as [Buffer, Buffer, Buffer];
+    expect(none).toEqual(bare);
+    const key = Buffer.from("\xafparameter_names\x91\xa1x", "latin1");
+    const at = bare.indexOf("\xaaparameters", 0, "latin1");
+    const count = bare.indexOf("\x84\xa4name", 0, "latin1");
+    const expected = Buffer.concat([bare.subarray(0, at), key, bare.subarray(at)]);
+    expected[count] = 0x85;
+    expect(named).toEqual(expected);
+  });
+
   it("does not depend on the order of attributes or on the kind of an integer", () => {
     const one = main([node({ int: 5n, bool: true })]);
     const two = main([node({ bool: true, int: 5 })]);
@@ -146,6 +160,14 @@ describe("decoding what is not canonical", () => {
     ["a node without op", withNode(`81 ${inputs}`)],
     ["a node without inputs", withNode(`81 ${op}`)],
     ["empty attributes written out", withNode(`83 ${attributes} 80 ${inputs} ${op}`)],
+    [
+      "an empty list of names written out",
+      `${open} 91 85 a4 6e616d65 a1 66 a5 6e6f646573 90 af 706172616d657465725f6e616d6573 90 aa 706172616d6574657273 90 a7 726573756c7473 90`,
+    ],
+    [
+      "a name that is no text",
+      `${open} 91 85 a4 6e616d65 a1 66 a5 6e6f646573 90 af 706172616d657465725f6e616d6573 91 01 aa 706172616d6574657273 90 a7 726573756c7473 90`,
+    ],
     ["one output written out", withNode(`83 ${inputs} ${op} a7 6f757470757473 01`)],
     [
       "a float as a float",
@@ -257,12 +279,16 @@ describe("any graph", () => {
   );
   const graph = fc.record({
     functions: fc.array(
-      fc.record({
-        name: text,
-        parameters: fc.array(type),
-        nodes: fc.array(anyNode, { maxLength: 4 }),
-        results: fc.array(fc.nat()),
-      }),
+      fc.record(
+        {
+          name: text,
+          parameters: fc.array(type),
+          parameterNames: fc.array(text, { minLength: 1 }),
+          nodes: fc.array(anyNode, { maxLength: 4 }),
+          results: fc.array(fc.nat()),
+        },
+        { requiredKeys: ["name", "parameters", "nodes", "results"] },
+      ),
       { maxLength: 3 },
     ),
   }) as fc.Arbitrary<Graph>;

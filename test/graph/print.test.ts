@@ -74,6 +74,21 @@ it("writes text without types where they are not known", () => {
   expect(printGraph(example)).toContain("  %5 = clip %0, _, %2\n");
 });
 
+it("shows the names of parameters", () => {
+  const [item] = example.functions as [(typeof example.functions)[number]];
+  const rest = example.functions.slice(1);
+  const named = graph({ ...item, parameterNames: ["w.0", 'a "b"\u001b'] }, ...rest);
+  const shown = /^func main\(%0 w\.0: float32\[2\], %1 "a \\"b\\"\\u001b": bool\[\]\) {$/m;
+  expect(printGraph(named)).toMatch(shown);
+  expect(graphToMermaid(named)).toContain('f0_p0(["%0 w.0: float32#91;2#93;"])');
+  expect(graphToDot(named)).toContain('f0_p0 [shape=oval, label="%0 w.0: float32[2]"];');
+  const [main] = JSON.parse(JSON.stringify(graphToJson(named))).functions;
+  expect(main.parameters).toEqual([
+    { value: 0, type: "float32[2]", name: "w.0" },
+    { value: 1, type: "bool[]", name: 'a "b"\u001b' },
+  ]);
+});
+
 describe("drawings", () => {
   it("in Mermaid have a subgraph for each function, and nothing that could end a text", () => {
     const text = graphToMermaid(example, types());

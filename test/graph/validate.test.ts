@@ -40,10 +40,45 @@ it("takes a valid graph", () => {
   expect(() => validateGraph(valid)).not.toThrow();
 });
 
+it("takes names of parameters, in any function", () => {
+  const named = (item: Graph["functions"][number]) => ({
+    ...item,
+    parameterNames: item.parameters.map((_, index) => "x".repeat(index + 1)),
+  });
+  expect(() => validateGraph(graph(...valid.functions.map(named)))).not.toThrow();
+});
+
 describe("refuses", () => {
+  const named = (parameterNames: string[]) =>
+    graph({ ...fn(["float32[2]", "bool[]"], [], [], "main"), parameterNames });
   const one = (...nodes: ReturnType<typeof node>[]) => graph(fn(["float32[2]"], nodes, [], "main"));
 
   it.each<[string, Graph, string, RegExp]>([
+    [
+      "fewer names than parameters",
+      named(["x"]),
+      "graph_invalid",
+      /1 names of parameters; expected one for each of 2/,
+    ],
+    [
+      "an empty name",
+      named(["x", ""]),
+      "graph_invalid",
+      /name of parameter 1 is empty.*function "main"/,
+    ],
+    [
+      "a name twice",
+      named(["x\u001b", "x\u001b"]),
+      "graph_invalid",
+      /parameters 0 and 1 are both named "x\\u001b"/,
+    ],
+    ["a name that is no text", named(["x", "\ud800"]), "graph_invalid", /parameter 1 is no text/],
+    [
+      "a name that is too long",
+      named(["x", "ü".repeat(2049)]),
+      "limit_exceeded",
+      /name of parameter 1 has 4098 bytes; expected at most 4096/,
+    ],
     ["no functions", graph(), "graph_invalid", /no functions/],
     ["an unknown op", one(node("softmaxx", [0])), "unknown_op", /did you mean "softmax"/],
     ["an op named like a member of every object", one(node("toString")), "unknown_op", /toString/],

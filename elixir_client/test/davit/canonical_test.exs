@@ -39,7 +39,11 @@ defmodule Davit.Graph.CanonicalTest do
       nodes: Enum.map(function["nodes"], &graph_node/1),
       results: function["results"]
     }
+    |> named(function["parameterNames"])
   end
+
+  defp named(function, nil), do: function
+  defp named(function, names), do: Map.put(function, :parameter_names, names)
 
   defp graph_node(node) do
     %{
@@ -77,6 +81,8 @@ defmodule Davit.Graph.CanonicalTest do
   test "refuses bytes that are no graph, or not canonical" do
     encode = &Davit.Msgpack.encode(&1)
     empty = %{davit: 1, functions: []}
+    main = %{name: "main", nodes: [], parameters: [], results: []}
+    named = &encode.(%{empty | functions: [Map.put(main, :parameter_names, &1)]})
 
     for {bytes, message} <- [
           {"", ~r/ends after 0 bytes/},
@@ -84,6 +90,8 @@ defmodule Davit.Graph.CanonicalTest do
           {encode.(%{empty | davit: 2}), ~r/version 2/},
           {encode.(Map.put(empty, :more, 1)), ~r/canonical/},
           {encode.(%{empty | functions: [1]}), ~r/not a function/},
+          {named.([]), ~r/not names of parameters: \[\]/},
+          {named.(["x", 1]), ~r/not names of parameters: \["x", 1\]/},
           # A count in two bytes that fits one.
           {<<0x82, 0xA5, "davit", 0xCC, 1, 0xA9, "functions", 0x90>>, ~r/canonical/}
         ] do

@@ -20,6 +20,7 @@ defmodule Davit.Graph.Canonical do
       nodes: Enum.map(function.nodes, &node(&1, fetch)),
       results: function.results
     }
+    |> put(:parameter_names, function[:parameter_names], nil)
   end
 
   defp node(node, fetch) do
@@ -75,10 +76,19 @@ defmodule Davit.Graph.Canonical do
       nodes: Enum.map(nodes, &read_node(&1, fetch)),
       results: function["results"]
     }
+    |> put(:parameter_names, read_names(function["parameter_names"]), nil)
   end
 
   defp read_function(other, _),
     do: raise(ArgumentError, "not a function: #{inspect(other, limit: 5)}")
+
+  defp read_names(nil), do: nil
+
+  defp read_names(names) do
+    if is_list(names) and names != [] and Enum.all?(names, &is_binary/1),
+      do: names,
+      else: raise(ArgumentError, "not names of parameters: #{inspect(names, limit: 5)}")
+  end
 
   defp read_node(%{"op" => op, "inputs" => inputs} = node, fetch) do
     kinds = kinds(op, fetch)
