@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { type Arguments, type Command, type ExitCode, UsageError } from "./command.js";
-import { ENGINE_HELP, ENGINE_OPTIONS, engineOptions } from "./engine-options.js";
+import { engineOptions } from "./engine-options.js";
+import { SERVER_HELP, SERVER_OPTIONS, serverOptions } from "./server-options.js";
 
 /** `davit serve`: one engine for several programs of this machine. */
 export const serve: Command = {
@@ -10,9 +11,9 @@ export const serve: Command = {
 Serves any number of clients of this user over a Unix socket, all on one engine; see
 docs/protocol.md. Ends with Ctrl+C or SIGTERM.
 
-${ENGINE_HELP}
+${SERVER_HELP}
   --help                      this text`,
-  options: ENGINE_OPTIONS,
+  options: SERVER_OPTIONS,
   positionals: ["PATH"],
   run: serveSocketCommand,
 };
@@ -21,12 +22,13 @@ async function serveSocketCommand(args: Arguments): Promise<ExitCode> {
   const [path] = args.positionals;
   if (path === undefined || path === "") throw new UsageError("PATH is missing");
   const options = engineOptions(args);
+  const serving = serverOptions(args);
   const [{ Engine }, { serveSocket }] = await Promise.all([
     import("../engine/engine.js"),
     import("../server/socket.js"),
   ]);
   const stopped = Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
-  const server = await serveSocket(Engine.create(options), path);
+  const server = await serveSocket(Engine.create(options), path, serving);
   console.error(`davit serves ${server.path}`);
   await stopped;
   await server.close();

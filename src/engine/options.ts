@@ -36,20 +36,27 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     if (!NAMES.has(name)) bad(name, "unknown", `one of ${[...NAMES].join(", ")}`);
   }
   const { devices } = native().versions();
+  const memory = memoryBytes();
   const device = options.device ?? (devices.includes("gpu") ? "gpu" : "cpu");
   if (!devices.includes(device)) bad("device", device, `one of ${devices.join(", ")}`);
   return {
     lanes: count("lanes", options.lanes ?? availableParallelism(), 1, 1024),
-    memoryLimit: count("memoryLimit", options.memoryLimit ?? Math.floor(totalmem() * 0.8), 1),
+    memoryLimit: count("memoryLimit", options.memoryLimit ?? Math.floor(memory * 0.8), 1),
     cacheLimit: count(
       "cacheLimit",
-      options.cacheLimit ?? Math.min(2 ** 30, Math.floor(totalmem() / 8)),
+      options.cacheLimit ?? Math.min(2 ** 30, Math.floor(memory / 8)),
       0,
     ),
     device,
     hookBytes: count("hookBytes", options.hookBytes ?? DEFAULT_HOOK_BYTES, 1),
     graphLimits: { ...DEFAULT_LIMITS, ...options.graphLimits },
   };
+}
+
+/** The machine's memory, or what the process may have of it: in a container. */
+function memoryBytes(): number {
+  const allowed = process.constrainedMemory();
+  return allowed > 0 ? Math.min(allowed, totalmem()) : totalmem();
 }
 
 function count(name: string, value: number, min: number, max = Number.MAX_SAFE_INTEGER): number {

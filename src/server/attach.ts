@@ -1,9 +1,17 @@
 import { openPort, type PortOptions } from "erlang-port";
 import type { Host } from "../protocol/host.js";
+import type { Limits } from "../protocol/limits.js";
 import { Session } from "../protocol/session.js";
 
-/** A client that calls in a loop answers within tens of microseconds. */
-const BUSY_WAIT_MICROSECONDS = 200;
+/** How clients are served. */
+export interface ServerOptions {
+  readonly limits?: Partial<Limits>;
+  /** Microseconds for which the process stays awake for a prompt client after answering it. Default 200; 0 for never. */
+  readonly busyWait?: number;
+}
+
+/** A client that calls in a loop comes back within tens of microseconds. */
+const BUSY_WAIT = 200;
 
 /** A session at work. */
 export interface Attached {
@@ -15,7 +23,10 @@ export interface Attached {
 }
 
 /** Lets a session speak over a pair of descriptors or a stream. */
-export function attach(host: Host, io: Pick<PortOptions, "input" | "output">): Attached {
+export function attach(
+  host: Host,
+  { busyWait = BUSY_WAIT, ...io }: Pick<PortOptions, "input" | "output" | "busyWait">,
+): Attached {
   let end: (clean: boolean) => void = () => {};
   let close: () => void = () => {};
   const ended = new Promise<boolean>((resolve) => {
@@ -33,7 +44,7 @@ export function attach(host: Host, io: Pick<PortOptions, "input" | "output">): A
     ...io,
     packet: 4,
     maxFrameBytes: host.limits.maxFrameBytes,
-    busyWait: BUSY_WAIT_MICROSECONDS,
+    busyWait,
     onFrame: (frame) => session.receive(frame),
     onEnd: (error) => {
       if (error !== undefined) return session.end(error.code, error.message);

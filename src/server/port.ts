@@ -3,12 +3,10 @@ import type { Engine } from "../engine/engine.js";
 import { native } from "../native.js";
 import { BulkListener } from "../protocol/bulk.js";
 import { createHost } from "../protocol/host.js";
-import type { Limits } from "../protocol/limits.js";
-import { attach } from "./attach.js";
+import { attach, type ServerOptions } from "./attach.js";
 
 /** How a port is served. */
-export interface PortServerOptions {
-  readonly limits?: Partial<Limits>;
+export interface PortServerOptions extends ServerOptions {
   /** Descriptors. Default: 3 and 4, those of `:nouse_stdio`. */
   readonly input?: number;
   readonly output?: number;
@@ -28,11 +26,11 @@ export async function servePort(engine: Engine, options: PortServerOptions = {})
   keepOutputClean();
   const bulk = await BulkListener.open();
   process.once("exit", () => bulk.close());
-  const { input = 3, output = 4 } = options;
+  const { input = 3, output = 4, limits, ...rest } = options;
   native().exitOnHangUp(input, HANG_UP_GRACE);
-  const { session, ended, closed } = attach(createHost(engine, bulk, options.limits), {
-    input,
-    output,
+  const { session, ended, closed } = attach(createHost(engine, bulk, limits), {
+    ...{ input, output },
+    ...rest,
   });
   process.on("SIGINT", ignore);
   process.once("SIGTERM", () => session.end("terminated", "the engine was stopped by SIGTERM"));

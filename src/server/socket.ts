@@ -4,9 +4,8 @@ import type { Engine } from "../engine/engine.js";
 import { DavitError } from "../engine/error.js";
 import { BulkListener } from "../protocol/bulk.js";
 import { createHost } from "../protocol/host.js";
-import type { Limits } from "../protocol/limits.js";
 import type { Session } from "../protocol/session.js";
-import { attach } from "./attach.js";
+import { attach, type ServerOptions } from "./attach.js";
 
 /** What the system allows for the name of a Unix socket. */
 const LONGEST_PATH = process.platform === "linux" ? 107 : 103;
@@ -27,7 +26,7 @@ export interface SocketServer {
 export async function serveSocket(
   engine: Engine,
   path: string,
-  limits: Partial<Limits> = {},
+  { limits, ...options }: ServerOptions = {},
 ): Promise<SocketServer> {
   const bytes = Buffer.byteLength(path);
   if (bytes === 0 || bytes > LONGEST_PATH) {
@@ -41,7 +40,7 @@ export async function serveSocket(
   const host = createHost(engine, bulk, limits);
   const sessions = new Set<Session>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
-    const { session, ended } = attach(host, { input: socket, output: socket });
+    const { session, ended } = attach(host, { input: socket, output: socket, ...options });
     sessions.add(session);
     void ended.then(() => sessions.delete(session));
   });

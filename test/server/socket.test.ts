@@ -111,7 +111,7 @@ describe("a socket server", () => {
   });
 
   it("ends one session for a frame that is too long, and serves the others", async () => {
-    server = await serveSocket(engine, path, { maxFrameBytes: 1000 });
+    server = await serveSocket(engine, path, { limits: { maxFrameBytes: 1000 } });
     const bad = await dial();
     const good = await dial();
     await bad.client.hello();

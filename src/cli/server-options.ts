@@ -1,0 +1,24 @@
+import type { ServerOptions } from "../server/attach.js";
+import { type Arguments, type Options, single, UsageError } from "./command.js";
+import { ENGINE_HELP, ENGINE_OPTIONS } from "./engine-options.js";
+
+/** Options of every command that serves clients. */
+export const SERVER_OPTIONS = {
+  ...ENGINE_OPTIONS,
+  "busy-wait": { type: "string" },
+} as const satisfies Options;
+
+/** Their help. */
+export const SERVER_HELP = `\
+${ENGINE_HELP}
+  --busy-wait MICROSECONDS    stay awake so long for a client that answers promptly; 200, 0 for never`;
+
+/** The options of serving, apart from the engine's own. */
+export function serverOptions(args: Arguments): ServerOptions {
+  const text = single(args, "busy-wait");
+  if (text === undefined) return {};
+  if (!/^\d{1,9}$/.test(text)) {
+    throw new UsageError(`--busy-wait is "${text}"; expected a number of microseconds`);
+  }
+  return { busyWait: Number(text) };
+}
