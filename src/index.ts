@@ -1,6 +1,6 @@
 export { Engine, type Run, type RunOptions } from "./engine/engine.js";
 export { DavitError } from "./engine/error.js";
-export { type ExportedGraph, exportGraph } from "./engine/export.js";
+export { type ExportedGraph, type ExportOptions, exportGraph } from "./engine/export.js";
 export type { Argument, Jitted, Result } from "./engine/jit.js";
 export type { Firing } from "./engine/listen.js";
 export type { EngineOptions } from "./engine/options.js";

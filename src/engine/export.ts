@@ -1,7 +1,8 @@
 import { hashBytes } from "../graph/canonical.js";
 import type { Graph, GraphNode } from "../graph/graph.js";
+import { namesOfArguments } from "../trace/parameter-names.js";
 import type { TraceResult } from "../trace/trace.js";
-import { DavitError } from "./error.js";
+import { DavitError, guarded } from "./error.js";
 import { Tensor } from "./tensor.js";
 
 /** A program that means the same in any process. */
@@ -12,17 +13,33 @@ export interface ExportedGraph {
   readonly constants: ReadonlyMap<string, Tensor>;
 }
 
+/** What a graph should say besides what was traced. */
+export interface ExportOptions {
+  /**
+   * A name for each argument of the function, for `davit run --input NAME=FILE`. A tensor in an argument that is a list
+   * or an object gets its place there as well: `layers.0.w`. Without them, arguments that all are objects name their
+   * tensors by their keys alone; other arguments have no names.
+   */
+  readonly names?: readonly string[];
+}
+
 /**
  * Makes what tracing gave fit for a file or another engine. Tracing names captured tensors by their order, as their bytes may not
  * be computed yet; this waits for them.
  *
  * @example
  * ```ts
- * const { graph, constants } = await exportGraph(f.trace(x));
+ * const { graph, constants } = await exportGraph(f.trace(x), { names: ["x"] });
  * await writeFile("model.davit", encodeGraph(graph));
  * ```
  */
-export async function exportGraph(traced: TraceResult): Promise<ExportedGraph> {
+export async function exportGraph(
+  traced: TraceResult,
+  options: ExportOptions = {},
+): Promise<ExportedGraph> {
+  const { names: given } = options;
+  const parameterNames =
+    given === undefined ? undefined : guarded(() => namesOfArguments(traced.args, given));
   const names = new Map<string, string>();
   const constants = new Map<string, Tensor>();
   for (const [name, tensor] of traced.captures) {
@@ -39,8 +56,9 @@ export async function exportGraph(traced: TraceResult): Promise<ExportedGraph> {
     const content = names.get(Buffer.from(hash).toString("hex")) as string;
     return { ...node, attributes: { ...node.attributes, hash: Buffer.from(content, "hex") } };
   };
-  const functions = traced.graph.functions.map((item) => ({
+  const functions = traced.graph.functions.map((item, index) => ({
     ...item,
+    ...(index === 0 && parameterNames !== undefined ? { parameterNames } : {}),
     nodes: item.nodes.map(renamed),
   }));
   return { graph: { functions }, constants };

@@ -3,6 +3,7 @@ import type { TensorType } from "../tensor/dtype.js";
 import { type Captured, type Slot, TraceContext } from "./builder.js";
 import type { OperandLeaf, OperandTree } from "./control.js";
 import { toTraced } from "./operand.js";
+import { namesOfKeys } from "./parameter-names.js";
 import type { Traced } from "./traced.js";
 import { type Flat, flatten, type Tree } from "./tree.js";
 
@@ -13,13 +14,15 @@ export interface TraceResult {
   readonly captures: ReadonlyMap<string, Captured>;
   /** Functions that hooks and calls of the graph are bound to. */
   readonly slots: readonly Slot[];
+  /** How the graph's parameters make up each argument. */
+  readonly args: readonly Flat<TensorTypeLeaf>[];
   /** How the graph's results make up what the function returned. */
   readonly results: Flat<OperandLeaf>;
 }
 
 /**
  * Runs a function once on values that stand for tensors of given types, and records what it does as a graph.
- * `types` holds trees of types, one for each argument.
+ * `types` holds trees of types, one for each argument. Where all of them are objects, their keys name the graph's parameters.
  * @throws GraphError that names the op, its label and its operands' types, from the line that called it.
  */
 export function trace<Args extends readonly Tree<Traced>[]>(
@@ -33,14 +36,20 @@ export function trace<Args extends readonly Tree<Traced>[]>(
   try {
     const builder = context.begin(name);
     return context.inside(builder, () => {
-      const args = types.map((tree) => {
-        const flat = flatten<TensorTypeLeaf>(tree);
-        return flat.rebuild(flat.leaves.map(({ type }) => builder.parameter(type)));
-      });
-      const results = flatten<OperandLeaf>(fn(...(args as unknown as Args)));
+      const args = types.map((tree) => flatten<TensorTypeLeaf>(tree));
+      const parameters = args.map((flat) =>
+        flat.rebuild(flat.leaves.map(({ type }) => builder.parameter(type))),
+      );
+      const results = flatten<OperandLeaf>(fn(...(parameters as unknown as Args)));
       const traced = results.leaves.map((leaf) => toTraced(builder, leaf, "", undefined));
-      context.functions.set(builder.index, builder.finish(traced));
-      return { graph: context.graph(), captures: context.captures, slots: context.slots, results };
+      const parameterNames = namesOfKeys(args);
+      const entry = builder.finish(traced);
+      context.functions.set(
+        builder.index,
+        parameterNames === undefined ? entry : { ...entry, parameterNames },
+      );
+      const { captures, slots } = context;
+      return { graph: context.graph(), captures, slots, args, results };
     });
   } finally {
     TraceContext.current = outer;

@@ -6,6 +6,8 @@ export interface Flat<Leaf> {
   readonly leaves: Leaf[];
   /** The structure as text, such as `{"a": *, "b": [*, *]}`: equal for trees of the same shape. */
   readonly structure: string;
+  /** Where each leaf is: the object keys and list indices that lead to it. */
+  paths(): (string | number)[][];
   /** A tree of the same shape with other leaves. */
   rebuild<Other>(leaves: readonly Other[]): Tree<Other>;
 }
@@ -24,6 +26,7 @@ export function flatten<Leaf>(tree: Tree<Leaf>): Flat<Leaf> {
   return {
     leaves,
     structure: show(shape),
+    paths: () => pathsOf(shape),
     rebuild<Other>(others: readonly Other[]) {
       let next = 0;
       return build(shape, () => others[next++] as Other);
@@ -48,6 +51,13 @@ function show(shape: Shape): string {
   if (shape === 0) return "*";
   if ("a" in shape) return `[${shape.a.map(show).join(", ")}]`;
   return `{${shape.o.map(([key, item]) => `${JSON.stringify(key)}: ${show(item)}`).join(", ")}}`;
+}
+
+function pathsOf(shape: Shape): (string | number)[][] {
+  if (shape === 0) return [[]];
+  const items: readonly (readonly [string | number, Shape])[] =
+    "a" in shape ? shape.a.map((item, index) => [index, item]) : shape.o;
+  return items.flatMap(([key, item]) => pathsOf(item).map((path) => [key, ...path]));
 }
 
 function build<Leaf>(shape: Shape, next: () => Leaf): Tree<Leaf> {

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Engine } from "../../src/engine/engine.js";
 import { exportGraph } from "../../src/engine/export.js";
+import type { Argument } from "../../src/engine/jit.js";
 import { encodeGraph, graphHash, hashBytes } from "../../src/graph/canonical.js";
 import { decodeGraph } from "../../src/index.js";
-import { mx } from "../../src/trace/index.js";
+import { mx, type Traced, type Tree } from "../../src/trace/index.js";
+import { flatten } from "../../src/trace/tree.js";
 
 let engine: Engine;
 beforeAll(() => {
@@ -37,4 +39,41 @@ it("gives equal programs the same name, whatever came before", async () => {
   expect(await named(1, 2)).toBe(await named(1, 2));
   expect(await named(1, 2)).not.toBe(await named(2, 1));
   expect(await named(1, 1)).not.toBe(await named(1, 2));
+});
+
+it("names parameters by the keys of object arguments, or as it is told", async () => {
+  const x = engine.tensor(new Float32Array([1, 2]));
+  const f = engine.jit((p: Tree<Traced>, y?: Tree<Traced>) => {
+    const leaves = flatten<Traced>([p, y ?? []]).leaves;
+    return leaves.reduce((sum, leaf) => mx.add(sum, leaf));
+  });
+  const named = async (args: Argument[], names?: string[]) => {
+    const { graph } = await exportGraph(f.trace(...args), names === undefined ? {} : { names });
+    const back = decodeGraph(encodeGraph(graph));
+    expect(graphHash(engine.load(back).graph)).toBe(graphHash(graph));
+    return back.functions[0]?.parameterNames;
+  };
+  expect(await named([{ x, w: [x, { b: x }] }])).toEqual(["w.0", "w.1.b", "x"]);
+  expect(await named([{ x }, { y: x }])).toEqual(["x", "y"]);
+  // An argument without a name, a name twice, an empty one.
+  for (const args of [[x], [[x]], [{ x }, x], [{ x }, { x }], [{ "": x }]]) {
+    expect(await named(args)).toBeUndefined();
+  }
+  expect(await named([{ x }, [x, x]], ["p", "y"])).toEqual(["p.x", "y.0", "y.1"]);
+  expect(await named([x], ["größe"])).toEqual(["größe"]);
+});
+
+it("refuses names that do not fit the arguments", async () => {
+  const f = engine.jit((p: { a?: Traced; b?: { a: Traced } }, x: Traced) => {
+    return mx.add(p.a ?? p.b?.a ?? x, x);
+  });
+  const traced = f.trace({ a: [1] }, [1]);
+  const refused = (names: string[], message: RegExp) =>
+    expect(exportGraph(traced, { names })).rejects.toMatchObject({
+      code: "graph_invalid",
+      message: expect.stringMatching(message),
+    });
+  await refused(["x"], /are \["x"\]; expected one for each of 2 arguments/);
+  await refused(["p", ""], /are \["p", ""\]/);
+  await refused(["x", "x.a"], /parameters 0 and 1 are both named "x.a"/);
 });

@@ -27,6 +27,22 @@ it("takes trees apart and puts them together", () => {
   );
 });
 
+it("tells where each leaf is", () => {
+  expect(flatten<number>({ b: [1, { "c.d": 2 }], a: 3 }).paths()).toEqual([
+    ["a"],
+    ["b", 0],
+    ["b", 1, "c.d"],
+  ]);
+  const at = (tree: unknown, [key, ...path]: (string | number)[]): unknown =>
+    key === undefined ? tree : at((tree as Record<string | number, unknown>)[key], path);
+  fc.assert(
+    fc.property(trees, (tree) => {
+      const flat = flatten<number>(tree);
+      expect(flat.paths().map((path) => at(tree, path))).toEqual(flat.leaves);
+    }),
+  );
+});
+
 it("tells structures apart", () => {
   const structure = (tree: Tree<number>) => flatten<number>(tree).structure;
   const different = [
