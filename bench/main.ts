@@ -9,7 +9,7 @@ import { Tools } from "./tools.js";
 const HELP = `Usage: npm run bench [-- [--json] [NAME...]]
 
 Measures how fast this checkout is on this machine. Each figure is a median, taken in turn with what
-it is compared with. Without names all are measured, which takes about two minutes.
+it is compared with. Without names all are measured, which takes about half a minute.
 
   --json     print one JSON object as the last line
   --help     this text
