@@ -1,16 +1,18 @@
 import { availableParallelism } from "node:os";
 
 /**
- * Keeps the event loop from sleeping for a moment after a frame was written, as the Erlang VM's `+sbwt` does for its
+ * Keeps the event loop from sleeping for a moment after a frame was answered, as the Erlang VM's `+sbwt` does for its
  * schedulers: on many machines a process that sleeps is woken 30 to 50 microseconds after its frame has come.
  *
- * It does so only while the peer is prompt. A peer whose last frame came later than that after ours is waited for
- * asleep, so that a connection without conversation takes no processor time. Neither does one on a single core, which
+ * It does so only in a conversation, where both sides answer within that moment. Who takes longer to answer loses little
+ * by being woken, and a connection without conversation takes no processor time. Neither does one on a single core, which
  * the peer needs.
  */
 export class BusyWait {
   readonly #milliseconds: number;
   #wrote = Number.NEGATIVE_INFINITY;
+  #received = Number.NEGATIVE_INFINITY;
+  /** Whether the peer's last frame came soon after ours. */
   #prompt = false;
   #until = 0;
   #looking = false;
@@ -20,22 +22,23 @@ export class BusyWait {
     this.#milliseconds = cores > 1 ? microseconds / 1000 : 0;
   }
 
+  /** A frame came. */
+  received(): void {
+    if (this.#milliseconds === 0) return;
+    this.#received = performance.now();
+    this.#prompt = this.#received - this.#wrote <= this.#milliseconds;
+    this.#until = 0;
+  }
+
   /** A frame was written. */
   wrote(): void {
     if (this.#milliseconds === 0) return;
     this.#wrote = performance.now();
-    if (!this.#prompt) return;
+    if (!this.#prompt || this.#wrote - this.#received > this.#milliseconds) return;
     this.#until = this.#wrote + this.#milliseconds;
     if (this.#looking) return;
     this.#looking = true;
     setImmediate(this.#look);
-  }
-
-  /** A frame came. */
-  received(): void {
-    if (this.#milliseconds === 0) return;
-    this.#prompt = performance.now() - this.#wrote <= this.#milliseconds;
-    this.#until = 0;
   }
 
   /** Nothing more is to come. */

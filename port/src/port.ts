@@ -25,8 +25,8 @@ export interface PortOptions {
   /** `write` returns false while more bytes than this are pending. Default 1 MiB. */
   highWaterBytes?: number;
   /**
-   * For how many microseconds after a frame was written the process stays awake for the peer's next one, as long as
-   * the peer is that prompt; see {@link BusyWait}. Default 0.
+   * For how many microseconds after an answer the process stays awake for the peer's next frame, as long as both are
+   * that prompt; see {@link BusyWait}. Default 0.
    */
   busyWait?: number;
   /**

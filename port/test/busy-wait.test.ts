@@ -53,6 +53,14 @@ it("sleeps until a peer has been prompt, and when it no longer is", () => {
   expect(isAwake()).toBe(false);
 });
 
+it("sleeps after what is no answer", () => {
+  const wait = new BusyWait(2000, 2);
+  exchange(wait, 1000);
+  now += 5;
+  wait.wrote();
+  expect(isAwake()).toBe(false);
+});
+
 it("sleeps again once a frame has come", () => {
   const wait = new BusyWait(2000, 2);
   exchange(wait, 1000);

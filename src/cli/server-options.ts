@@ -11,7 +11,7 @@ export const SERVER_OPTIONS = {
 /** Their help. */
 export const SERVER_HELP = `\
 ${ENGINE_HELP}
-  --busy-wait MICROSECONDS    stay awake so long for a client that answers promptly; 200, 0 for never`;
+  --busy-wait MICROSECONDS    stay awake so long after an answer for a prompt client; 200, 0 for never`;
 
 /** The options of serving, apart from the engine's own. */
 export function serverOptions(args: Arguments): ServerOptions {

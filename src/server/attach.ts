@@ -6,7 +6,7 @@ import { Session } from "../protocol/session.js";
 /** How clients are served. */
 export interface ServerOptions {
   readonly limits?: Partial<Limits>;
-  /** Microseconds for which the process stays awake for a prompt client after answering it. Default 200; 0 for never. */
+  /** Microseconds for which the process stays awake after an answer, for a client that is as prompt. Default 200; 0 for never. */
   readonly busyWait?: number;
 }
 
