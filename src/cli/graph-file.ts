@@ -3,23 +3,18 @@ import { fromSystem } from "../files/error.js";
 import { decodeGraph } from "../graph/canonical.js";
 import { GraphError } from "../graph/error.js";
 import type { Graph } from "../graph/graph.js";
-import { UsageError } from "./command.js";
+import { validateGraph } from "../graph/validate.js";
 
-/** Reads a graph file: canonical bytes, as `encodeGraph` makes them. */
+/** Reads and checks a graph file: canonical bytes, as `encodeGraph` makes them. */
 export async function readGraph(path: string): Promise<Graph> {
   try {
-    return decodeGraph(await readFile(path));
+    const graph = decodeGraph(await readFile(path));
+    validateGraph(graph);
+    return graph;
   } catch (error) {
     if (error instanceof GraphError) {
       throw new GraphError(error.code, `${path}: ${error.reason}`, error.details);
     }
     throw fromSystem(error, path);
   }
-}
-
-/** The types of a program's parameters. */
-export function parametersOf(graph: Graph): Graph["functions"][number]["parameters"] {
-  const entry = graph.functions[0];
-  if (entry === undefined) throw new UsageError("the graph has no functions");
-  return entry.parameters;
 }

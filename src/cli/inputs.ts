@@ -3,8 +3,10 @@ import type { FileArray, FileRange } from "../files/array.js";
 import { FileError } from "../files/error.js";
 import { ONLY, readTensors } from "../files/index.js";
 import { openSafetensors } from "../files/safetensors.js";
-import { formatType, sameType, type TensorType } from "../tensor/dtype.js";
+import { shown } from "../graph/describe.js";
+import { formatType, sameType } from "../tensor/dtype.js";
 import { UsageError } from "./command.js";
+import { findParameter, type Parameter, parameterText } from "./parameters.js";
 
 /** Where an input comes from: read already, or still in a .safetensors file that the engine reads itself. */
 export type InputSource =
@@ -13,113 +15,145 @@ export type InputSource =
 
 /** One `--input`, taken apart. */
 interface InputSpec {
-  readonly parameter: number;
+  /** Absent where the file or the order tells it. */
+  readonly parameter: Parameter | undefined;
   readonly path: string;
   /** The tensor of a file that may hold several. */
-  readonly member?: string | undefined;
+  readonly member: string | undefined;
 }
 
+type Tensors = ReadonlyMap<string, InputSource>;
+
 /**
- * Finds the value of every parameter. An input is `NUMBER=FILE`, `%NUMBER=FILE` or `FILE` for the next
- * parameter without one; FILE is a .npy, .npz or .safetensors file, the latter two with `:TENSOR`.
+ * Finds the value of every parameter. An input is `NAME=FILE`, `NUMBER=FILE`, `%NUMBER=FILE`, or `FILE` alone: for the
+ * parameters that its tensors are named like, or else for the next one without a value. FILE is a .npy, .npz or
+ * .safetensors file, the latter two with `:TENSOR`.
  */
 export async function resolveInputs(
   inputs: readonly string[],
-  parameters: readonly TensorType[],
+  parameters: readonly Parameter[],
 ): Promise<InputSource[]> {
-  const sources = new Map<number, InputSource>();
-  for (const spec of parseInputs(inputs, parameters.length)) {
-    const source = await load(spec);
-    const type = source.kind === "array" ? source.array.type : source.range.type;
-    const wanted = parameters[spec.parameter] as TensorType;
-    if (!sameType(type, wanted)) {
+  const specs = inputs.map((input) => parseInput(input, parameters));
+  const values = new Values(specs.flatMap(({ parameter }) => parameter ?? []));
+  const files = new Map<string, Tensors>();
+  for (const { path } of specs) {
+    if (!files.has(path)) files.set(path, await openFile(path));
+  }
+  const inOrder: InputSpec[] = [];
+  for (const spec of specs) {
+    const tensors = files.get(spec.path) as Tensors;
+    if (spec.parameter !== undefined) {
+      values.set(spec.parameter, tensors, spec.path, spec.member);
+    } else if (!values.setNamed(parameters, tensors, spec)) inOrder.push(spec);
+  }
+  for (const { path, member } of inOrder) {
+    const next = values.firstWithout(parameters);
+    if (next === undefined) {
+      throw new UsageError(`too many inputs: the graph has ${parameters.length} parameters`);
+    }
+    values.set(next, files.get(path) as Tensors, path, member);
+  }
+  return parameters.map((parameter) => values.get(parameter));
+}
+
+/** Takes an `--input` option apart. */
+export function parseInput(input: string, parameters: readonly Parameter[]): InputSpec {
+  const [, name, file] = /^(?:([^=]*)=)?(.*)$/s.exec(input) as unknown as [
+    string,
+    string | undefined,
+    string,
+  ];
+  const [, path, member] = (/^(.*\.(?:npz|safetensors)):(.+)$/s.exec(file) ?? [
+    "",
+    file,
+    undefined,
+  ]) as [string, string, string | undefined];
+  const parameter = name === undefined ? undefined : findParameter(name, parameters);
+  return { parameter, path, member };
+}
+
+/** What parameters have got so far. */
+class Values {
+  readonly #sources = new Map<Parameter, InputSource>();
+  /** Those that inputs ask for themselves: files do not fill them. */
+  readonly #asked: ReadonlySet<Parameter>;
+
+  constructor(asked: readonly Parameter[]) {
+    this.#asked = new Set(asked);
+    const twice = asked.find((parameter, index) => asked.indexOf(parameter) !== index);
+    if (twice !== undefined) throw givenTwice(twice);
+  }
+
+  /** Takes a parameter's value from a file: the tensor asked for, else the only one, else the one named like it. */
+  set(parameter: Parameter, tensors: Tensors, path: string, member: string | undefined): void {
+    if (this.#sources.has(parameter)) throw givenTwice(parameter);
+    const name = member ?? nameIn(tensors, parameter);
+    const source = name === undefined ? undefined : tensors.get(name);
+    if (source === undefined) {
+      throw new FileError(
+        "file_not_found",
+        path,
+        member === undefined ? "it holds several tensors" : `it has no tensor "${member}"`,
+        `one of ${[...tensors.keys()].slice(0, 20).join(", ") || ONLY}, as in ${path}:NAME`,
+      );
+    }
+    const { type } = source.kind === "array" ? source.array : source.range;
+    if (!sameType(type, parameter.type)) {
       throw new FileError(
         "file_type",
-        spec.member === undefined ? spec.path : `${spec.path}:${spec.member}`,
+        tensors.size === 1 && member === undefined ? path : `${path}:${name}`,
         `it holds ${formatType(type)}`,
-        `${formatType(wanted)} for parameter ${spec.parameter}`,
+        `${formatType(parameter.type)} for ${parameterText(parameter)}`,
       );
     }
-    sources.set(spec.parameter, source);
+    this.#sources.set(parameter, source);
   }
-  return parameters.map((type, index) => {
-    const source = sources.get(index);
-    if (source === undefined) {
-      throw new UsageError(
-        `parameter ${index} has no value: --input ${index}=FILE with ${formatType(type)}`,
-      );
+
+  /** Takes what tensors of a file are named like; false where none is named like a parameter. */
+  setNamed(
+    parameters: readonly Parameter[],
+    tensors: Tensors,
+    { path, member }: InputSpec,
+  ): boolean {
+    // The only tensor of a .npy file has no name of its own.
+    if (member !== undefined || extname(path) === ".npy") return false;
+    const named = parameters.filter(({ name }) => name !== undefined && tensors.has(name));
+    for (const parameter of named) {
+      if (!this.#asked.has(parameter)) this.set(parameter, tensors, path, parameter.name);
     }
-    return source;
-  });
-}
-
-/** Takes the `--input` options apart and gives every one its parameter. */
-export function parseInputs(inputs: readonly string[], count: number): InputSpec[] {
-  const specs = inputs.map((input) => {
-    const [, name, file] = /^(?:([^=]*)=)?(.*)$/s.exec(input) as unknown as [
-      string,
-      string | undefined,
-      string,
-    ];
-    const [, path, member] = (/^(.*\.(?:npz|safetensors)):(.+)$/s.exec(file) ?? [
-      "",
-      file,
-      undefined,
-    ]) as [string, string, string | undefined];
-    return { parameter: name === undefined ? undefined : parameterOf(name, count), path, member };
-  });
-  const taken = new Set<number>();
-  for (const { parameter } of specs) {
-    if (parameter === undefined) continue;
-    if (taken.has(parameter)) throw new UsageError(`parameter ${parameter} was given twice`);
-    taken.add(parameter);
+    return named.length > 0;
   }
-  let next = 0;
-  return specs.map((spec) => {
-    if (spec.parameter !== undefined) return { ...spec, parameter: spec.parameter };
-    while (taken.has(next)) next++;
-    if (next >= count) {
-      throw new UsageError(`too many inputs: the graph has ${count} parameters`);
-    }
-    taken.add(next);
-    return { ...spec, parameter: next };
-  });
-}
 
-function parameterOf(name: string, count: number): number {
-  const number = /^%?(\d+)$/.exec(name)?.[1];
-  if (number === undefined || Number(number) >= count) {
-    const known = count === 0 ? "the graph has none" : `the graph has 0 to ${count - 1}`;
-    throw new UsageError(`there is no parameter "${name}": ${known}`);
+  firstWithout(parameters: readonly Parameter[]): Parameter | undefined {
+    return parameters.find((parameter) => !this.#sources.has(parameter));
   }
-  return Number(number);
-}
 
-async function load({ parameter, path, member }: InputSpec): Promise<InputSource> {
-  if (extname(path) === ".safetensors") {
-    const { tensors } = await openSafetensors(path);
-    return { kind: "range", path, range: pick(tensors, path, member, parameter) };
-  }
-  const arrays = await readTensors(path);
-  return { kind: "array", array: pick(arrays, path, member, parameter) };
-}
-
-/** The tensor asked for; else the only one; else the one named like the parameter. */
-function pick<T>(
-  tensors: ReadonlyMap<string, T>,
-  path: string,
-  member: string | undefined,
-  parameter: number,
-): T {
-  const name = member ?? (tensors.size === 1 ? [...tensors.keys()][0] : String(parameter));
-  const found = name === undefined ? undefined : tensors.get(name);
-  if (found === undefined) {
-    throw new FileError(
-      "file_not_found",
-      path,
-      member === undefined ? "it holds several tensors" : `it has no tensor "${member}"`,
-      `one of ${[...tensors.keys()].slice(0, 20).join(", ") || ONLY}, as in ${path}:NAME`,
+  get(parameter: Parameter): InputSource {
+    const source = this.#sources.get(parameter);
+    if (source !== undefined) return source;
+    const { name, index, type } = parameter;
+    const option = `--input ${name !== undefined && shown(name) === name ? name : index}=FILE`;
+    throw new UsageError(
+      `${parameterText(parameter)} has no value: ${option} with ${formatType(type)}`,
     );
   }
-  return found;
+}
+
+function givenTwice(parameter: Parameter): UsageError {
+  return new UsageError(`${parameterText(parameter)} was given twice`);
+}
+
+function nameIn(tensors: Tensors, { name, index }: Parameter): string | undefined {
+  if (tensors.size === 1) return [...tensors.keys()][0];
+  return name !== undefined && tensors.has(name) ? name : String(index);
+}
+
+/** The tensors of a file by name. */
+async function openFile(path: string): Promise<Tensors> {
+  if (extname(path) === ".safetensors") {
+    const { tensors } = await openSafetensors(path);
+    return new Map([...tensors].map(([name, range]) => [name, { kind: "range", path, range }]));
+  }
+  const arrays = await readTensors(path);
+  return new Map([...arrays].map(([name, array]) => [name, { kind: "array", array }]));
 }

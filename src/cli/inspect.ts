@@ -6,7 +6,6 @@ import { inferGraph, type TypedFunction } from "../graph/infer.js";
 import { graphToJson } from "../graph/json.js";
 import { graphToMermaid } from "../graph/mermaid.js";
 import { printGraph } from "../graph/print.js";
-import { validateGraph } from "../graph/validate.js";
 import { type Native, native } from "../native.js";
 import { type Arguments, type Command, type ExitCode, single, UsageError } from "./command.js";
 import { readGraph } from "./graph-file.js";
@@ -45,7 +44,6 @@ async function inspectGraph(args: Arguments): Promise<ExitCode> {
     throw new UsageError(`--format is "${format}"; expected one of ${known}`);
   }
   const graph = await readGraph(args.positionals[0] as string);
-  validateGraph(graph);
   const text = print(graph, typesOf(graph));
   const out = single(args, "out");
   if (out === undefined) {

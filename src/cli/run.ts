@@ -9,9 +9,10 @@ import { formatType } from "../tensor/dtype.js";
 import { type Arguments, type Command, type ExitCode, single, UsageError } from "./command.js";
 import { findConstants } from "./constants.js";
 import { ENGINE_HELP, ENGINE_OPTIONS, engineOptions } from "./engine-options.js";
-import { parametersOf, readGraph } from "./graph-file.js";
+import { readGraph } from "./graph-file.js";
 import { hookLines } from "./hook-lines.js";
 import { type InputSource, resolveInputs } from "./inputs.js";
+import { parametersOf } from "./parameters.js";
 
 /** `davit run`: one run of a graph file, on files, with its hooks on the terminal. */
 export const run: Command = {
@@ -20,8 +21,10 @@ export const run: Command = {
 
 Runs a graph file once. Inputs, constants and results are .npy, .npz or .safetensors files.
 
-  --input [N=]FILE[:TENSOR]   the value of parameter N, or of the next one; TENSOR names one in a
-                              .npz or .safetensors file. Repeat it for every parameter
+  --input NAME=FILE[:TENSOR]  the value of a parameter, by its name or its number; davit inspect shows them. TENSOR
+                              names one in a .npz or .safetensors file. Repeat it for every parameter
+  --input FILE[:TENSOR]       the values of all parameters that tensors in a .npz or .safetensors file are named like;
+                              else the value of the next parameter
   --constants FILE            a .safetensors file with constants that the graph names by hash
   --hook GLOB                 print a summary of every hook whose label matches, as it fires
   --probe GLOB                the same for every node whose label matches
@@ -35,7 +38,7 @@ ${ENGINE_HELP}
 
 Ctrl+C cancels the run. Exit codes: 0 done, 1 failed, 2 called wrongly.
 
-Example: davit run model.davit --input x.npy --hook 'encoder.*' --out y.npz`,
+Example: davit run model.davit --input x=x.npy --hook 'encoder.*' --out y.npz`,
   options: {
     input: { type: "string", multiple: true },
     constants: { type: "string", multiple: true },
@@ -60,8 +63,7 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
     throw new UsageError("--values is for printing; with --record nothing is printed");
   }
   const graph = await readGraph(path);
-  const parameters = parametersOf(graph);
-  const sources = await resolveInputs(args.values.get("input") ?? [], parameters);
+  const sources = await resolveInputs(args.values.get("input") ?? [], parametersOf(graph));
   const constants = await findConstants(graph, args.values.get("constants") ?? []);
   const [{ Engine: Engines }, { bindSlots }, { record, replay }] = await Promise.all([
     import("../engine/engine.js"),

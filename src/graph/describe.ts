@@ -90,7 +90,7 @@ export function parameterText({ value, name, type }: DescribedParameter): string
 }
 
 /** A name, in quotes where it is not of plain characters. */
-function shown(name: string): string {
+export function shown(name: string): string {
   return /^[\w.$-]+$/.test(name) ? name : quote(name);
 }
 

@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { parseInputs, resolveInputs } from "../../src/cli/inputs.js";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseInput, resolveInputs } from "../../src/cli/inputs.js";
+import { findParameter, type Parameter } from "../../src/cli/parameters.js";
 import { type FileArray, writeTensors } from "../../src/files/index.js";
 import type { TensorType } from "../../src/tensor/dtype.js";
 
@@ -10,63 +11,179 @@ const f32: TensorType = { dtype: "float32", shape: [2] };
 const i32: TensorType = { dtype: "int32", shape: [] };
 const floats: FileArray = { type: f32, bytes: new Uint8Array(Float32Array.of(1, 2).buffer) };
 const integer: FileArray = { type: i32, bytes: Uint8Array.of(7, 0, 0, 0) };
+const other: FileArray = { type: f32, bytes: new Uint8Array(Float32Array.of(3, 4).buffer) };
+
+const unnamed = (...types: TensorType[]): Parameter[] =>
+  types.map((type, index) => ({ index, type }));
+const named = (names: Record<string, TensorType>): Parameter[] =>
+  Object.entries(names).map(([name, type], index) => ({ index, name, type }));
 
 let folder: string;
 const at = (name: string) => join(folder, name);
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "davit-inputs-"));
   await writeTensors(at("f.npy"), new Map([["value", floats]]));
+  await writeTensors(at("i.npy"), new Map([["value", integer]]));
   const both = new Map([
     ["0", floats],
     ["i", integer],
   ]);
   await writeTensors(at("both.npz"), both);
   await writeTensors(at("both.safetensors"), both);
+  const xy = new Map([
+    ["y", other],
+    ["x", floats],
+    ["unused", integer],
+  ]);
+  await writeTensors(at("xy.npz"), xy);
+  await writeTensors(at("xy.safetensors"), xy);
+  await writeTensors(at("y.npz"), new Map([["y", other]]));
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-it("gives named inputs their parameter and the others the free ones in order", () => {
-  const specs = parseInputs(["a.npy", "0=b.npz:x=y", "%2=c.npy", "d.safetensors:t:u"], 4);
-  expect(specs).toEqual([
-    { parameter: 1, path: "a.npy", member: undefined },
-    { parameter: 0, path: "b.npz", member: "x=y" },
-    { parameter: 2, path: "c.npy", member: undefined },
-    { parameter: 3, path: "d.safetensors", member: "t:u" },
-  ]);
+/** The arrays that the parameters get. */
+const resolve = async (inputs: string[], parameters: Parameter[]) =>
+  (await resolveInputs(inputs, parameters)).map((source) => {
+    if (source.kind !== "array") throw new Error("a range of a file was given");
+    return { type: source.array.type, bytes: Uint8Array.from(source.array.bytes) };
+  });
+
+describe("an input", () => {
+  it.each([
+    ["a.npy", undefined, "a.npy", undefined],
+    ["0=b.npz:x=y", 0, "b.npz", "x=y"],
+    ["%2=c.npy", 2, "c.npy", undefined],
+    ["d.safetensors:t:u", undefined, "d.safetensors", "t:u"],
+  ])("%s is taken apart", (input, number, path, member) => {
+    const parameters = unnamed(f32, f32, f32);
+    const parameter = number === undefined ? undefined : parameters[number];
+    expect(parseInput(input, parameters)).toEqual({ parameter, path, member });
+  });
+
+  it("goes by name before it goes by number", () => {
+    const parameters = named({ x: f32, "w.0": f32, größe: f32 }).concat({
+      index: 3,
+      name: "0",
+      type: f32,
+    });
+    const index = (text: string) => findParameter(text, parameters).index;
+    expect(["x", "w.0", "größe", "0", "%0", "1", "%3"].map(index)).toEqual([0, 1, 2, 3, 0, 1, 3]);
+  });
 });
 
 it.each([
-  [["x=a.npy"], 'there is no parameter "x": the graph has 0 to 1'],
-  [["2=a.npy"], 'there is no parameter "2": the graph has 0 to 1'],
+  [[f32, i32], "x", 'there is no parameter "x": the graph has 0 to 1, and they have no names'],
+  [[f32, i32], "2", 'there is no parameter "2": the graph has 0 to 1, and they have no names'],
+  [[], "x", 'there is no parameter "x": the graph has none'],
+])("of %j there is no %s", (types, text, message) => {
+  expect(() => findParameter(text, unnamed(...types))).toThrow(message);
+});
+
+it("lists the names that there are", () => {
+  const parameters = named({ ids: i32, "attention mask": f32 });
+  expect(() => findParameter("id", parameters)).toThrow(
+    /^there is no parameter "id": the graph has ids, "attention mask"$/,
+  );
+  const many = named(Object.fromEntries(Array.from({ length: 22 }, (_, n) => [`w${n}x`, f32])));
+  expect(() => findParameter("7", many.slice(0, 3))).toThrow(/the graph has w0x, w1x, w2x$/);
+  expect(() => findParameter("w20", many)).toThrow(/, w19x and 2 more; did you mean w20x\?$/);
+  expect(() => findParameter("nothing", many)).toThrow(/: the graph has w0x, .*, w19x and 2 more$/);
+});
+
+it("gives inputs with a number their parameter and the others the free ones in order", async () => {
+  const parameters = unnamed(f32, i32, i32, f32);
+  const inputs = [at("i.npy"), `0=${at("f.npy")}`, `%2=${at("i.npy")}`, `${at("xy.npz")}:y`];
+  expect(await resolve(inputs, parameters)).toEqual([floats, integer, integer, other]);
+});
+
+it("gives inputs their parameter by name", async () => {
+  const parameters = named({ x: f32, y: f32, n: i32 });
+  const inputs = [`y=${at("xy.npz")}:x`, at("f.npy"), `n=${at("i.npy")}`];
+  expect(await resolve(inputs, parameters)).toEqual([floats, floats, integer]);
+  // Of several tensors the one named like the parameter.
+  const more = [`y=${at("xy.npz")}`, `x=${at("xy.npz")}`, `2=${at("both.npz")}:i`];
+  expect(await resolve(more, parameters)).toEqual([floats, other, integer]);
+});
+
+describe("a file alone", () => {
+  const parameters = named({ x: f32, n: i32, y: f32 });
+
+  it("fills the parameters that its tensors are named like; the other files are in order", async () => {
+    expect(await resolve([at("i.npy"), at("xy.npz")], parameters)).toEqual([
+      floats,
+      integer,
+      other,
+    ]);
+    const [x, n, y] = await resolveInputs([at("xy.safetensors"), at("i.npy")], parameters);
+    expect(x).toMatchObject({ kind: "range", path: at("xy.safetensors"), range: { type: f32 } });
+    expect(n).toMatchObject({ kind: "array" });
+    expect(y).not.toEqual(x);
+  });
+
+  it("leaves parameters alone that have an input of their own", async () => {
+    const inputs = [at("xy.npz"), `x=${at("y.npz")}`, `1=${at("i.npy")}`];
+    expect(await resolve(inputs, parameters)).toEqual([other, integer, other]);
+  });
+
+  it("is for the next parameter where nothing is named like one, as a .npy file always is", async () => {
+    const value = named({ n: i32, value: f32 });
+    expect(await resolve([at("i.npy"), at("y.npz")], value)).toEqual([integer, other]);
+    expect(await resolve([at("xy.npz:y")], named({ x: f32 }))).toEqual([other]);
+  });
+
+  it("is refused where another one has given the value already", async () => {
+    await expect(resolveInputs([at("xy.npz"), at("y.npz")], parameters)).rejects.toThrow(
+      'parameter 2 "y" was given twice',
+    );
+  });
+});
+
+it.each([
   [["0=a.npy", "%0=b.npy"], "parameter 0 was given twice"],
-  [["a.npy", "b.npy", "c.npy"], "too many inputs: the graph has 2 parameters"],
-])("refuses %j", (inputs, message) => {
-  expect(() => parseInputs(inputs, 2)).toThrow(message);
+  [["f.npy", "f.npy", "f.npy"], "too many inputs: the graph has 2 parameters"],
+])("refuses %j", async (inputs, message) => {
+  const paths = inputs.map((input) => (input.includes("=") ? input : at(input)));
+  await expect(resolveInputs(paths, unnamed(f32, f32))).rejects.toThrow(message);
 });
 
 it("reads .npy and .npz, and leaves .safetensors to the engine", async () => {
-  const [a, b] = await resolveInputs([at("both.npz"), `${at("both.safetensors")}:i`], [f32, i32]);
+  const inputs = [at("both.npz"), `${at("both.safetensors")}:i`];
+  const [a, b] = await resolveInputs(inputs, unnamed(f32, i32));
   expect(a).toEqual({ kind: "array", array: { type: f32, bytes: expect.anything() } });
   expect(b).toMatchObject({ kind: "range", path: at("both.safetensors"), range: { type: i32 } });
-  const [c] = await resolveInputs([at("f.npy")], [f32]);
+  const [c] = await resolveInputs([at("f.npy")], unnamed(f32));
   expect(c).toMatchObject({ kind: "array", array: { type: f32 } });
 });
 
 it.each([
-  [["f.npy"], [i32], "file_type", /it holds float32\[2\] \(expected int32\[\] for parameter 0\)/],
+  [
+    ["f.npy"],
+    [i32],
+    "file_type",
+    /f.npy: it holds float32\[2\] \(expected int32\[\] for parameter 0\)/,
+  ],
   [["both.npz:x"], [f32], "file_not_found", /no tensor "x" \(expected one of 0, i/],
-  [["both.npz"], [i32, i32], "file_type", /both.npz: it holds float32/],
+  [["both.npz"], [i32, i32], "file_type", /both.npz:0: it holds float32/],
   [["both.safetensors", "both.safetensors"], [f32, f32], "file_not_found", /several tensors/],
   [["missing.npy"], [f32], "file_not_found", /no such file/],
-])("refuses %j", async (files, parameters, code, message) => {
-  await expect(resolveInputs(files.map(at), parameters)).rejects.toMatchObject({
+])("refuses %j", async (files, types, code, message) => {
+  await expect(resolveInputs(files.map(at), unnamed(...types))).rejects.toMatchObject({
     code,
     message: expect.stringMatching(message),
   });
 });
 
-it("names a parameter without a value", async () => {
-  await expect(resolveInputs([], [f32])).rejects.toThrow(
+it("names a parameter without a value, or with one of another type", async () => {
+  await expect(resolveInputs([], unnamed(f32))).rejects.toThrow(
     "parameter 0 has no value: --input 0=FILE with float32[2]",
+  );
+  await expect(resolveInputs([], named({ "w.x": f32 }))).rejects.toThrow(
+    'parameter 0 "w.x" has no value: --input w.x=FILE with float32[2]',
+  );
+  await expect(resolveInputs([], named({ "w x": f32 }))).rejects.toThrow(
+    'parameter 0 "w x" has no value: --input 0=FILE with float32[2]',
+  );
+  await expect(resolveInputs([at("xy.npz")], named({ y: i32 }))).rejects.toThrow(
+    'xy.npz:y: it holds float32[2] (expected int32[] for parameter 0 "y")',
   );
 });

@@ -62,6 +62,19 @@ const printing: Graph = {
   ],
 };
 
+/** `x - w` of named parameters. */
+const withNames = (...parameterNames: string[]): Graph => ({
+  functions: [
+    {
+      name: "main",
+      parameters: [f32, f32],
+      parameterNames,
+      nodes: [{ op: "subtract", inputs: [0, 1], attributes: {}, outputs: 1 }],
+      results: [2],
+    },
+  ],
+});
+
 let folder: string;
 let out: string;
 let err: string;
@@ -71,9 +84,16 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "davit-cli-"));
   await writeFile(at("g.davit"), encodeGraph(graph));
   await writeFile(at("printing.davit"), encodeGraph(printing));
+  await writeFile(at("named.davit"), encodeGraph(withNames("x", "w.0")));
+  await writeFile(at("twice.davit"), encodeGraph(withNames("x", "x")));
   await writeFile(at("bad.davit"), "no graph");
   await writeTensors(at("x.npy"), new Map([["value", floats(1, 2)]]));
   await writeTensors(at("w.safetensors"), new Map([["w", weights]]));
+  const named = new Map([
+    ["w.0", weights],
+    ["x", floats(1, 2)],
+  ]);
+  await writeTensors(at("named.safetensors"), named);
 });
 afterAll(() => rm(folder, { recursive: true }));
 beforeEach(() => {
@@ -144,6 +164,16 @@ describe("davit inspect", () => {
     expect(err).toBe("");
   });
 
+  it.each([
+    ["text", "func main(%0 x: float32[2], %1 w.0: float32[2]) {"],
+    ["mermaid", 'f0_p1(["%1 w.0: '],
+    ["dot", 'label="%1 w.0: float32[2]"'],
+    ["json", '"name": "w.0"'],
+  ])("prints the names of parameters as %s", async (format, text) => {
+    expect(await main(["inspect", at("named.davit"), "--format", format])).toBe(0);
+    expect(out).toContain(text);
+  });
+
   it("refuses what is no graph, with the file's name", async () => {
     expect(await main(["inspect", at("bad.davit")])).toBe(1);
     expect(err).toMatch(/bad\.davit: .*\[malformed_graph\]/);
@@ -168,6 +198,36 @@ describe("davit run", () => {
     expect(await run("--input", `0=${at("x.npy")}`, "--hook", "se?n", "--probe", "sum")).toBe(0);
     expect(out).toMatch(/^sum #\d float32\[2\] {2}min 11 {2}max 22 {2}mean 16.5 {2}std 5.5$/m);
     expect(out).toMatch(/^seen #\d float32\[2\] {2}min 11 {2}max 22 {2}mean 16.5 {2}std 5.5$/m);
+  });
+
+  it.each([
+    [
+      ["--input", "w.0=x.npy", "--input", "x=w.safetensors"],
+      [9, 18],
+    ],
+    [
+      ["--input", "1=w.safetensors", "--input", "x=x.npy"],
+      [-9, -18],
+    ],
+    [
+      ["--input", "named.safetensors"],
+      [-9, -18],
+    ],
+    [
+      ["--input", "named.safetensors", "--input", "x=w.safetensors"],
+      [0, 0],
+    ],
+  ])("takes parameters by their names: %j", async (args, values) => {
+    const argv = args.map((arg) => arg.replace(/(?<==|^)\w+\.(npy|safetensors)$/, at("$&")));
+    expect(await main(["run", at("named.davit"), ...argv])).toBe(0);
+    expect(out).toBe(`0: float32[2]\narray([${values.join(", ")}], dtype=float32)\n`);
+  });
+
+  it("lists the names of parameters, and refuses a graph with wrong ones", async () => {
+    expect(await main(["run", at("named.davit"), "--input", "w=f.npy"])).toBe(2);
+    expect(err).toContain('there is no parameter "w": the graph has x, w.0\nTry');
+    expect(await main(["run", at("twice.davit"), "--input", at("named.safetensors")])).toBe(1);
+    expect(err).toMatch(/twice\.davit: parameters 0 and 1 are both named "x".*\[graph_invalid\]/);
   });
 
   it("prints what the graph prints", async () => {

@@ -20,7 +20,18 @@ defmodule Davit.Graph do
   need types that are known here; where one is not, state it with `typed/2`.
   """
 
-  alias Davit.Graph.{Canonical, Check, Control, CustomCall, Infer, OpTable, Scope, Value}
+  alias Davit.Graph.{
+    Canonical,
+    Check,
+    Control,
+    CustomCall,
+    Infer,
+    OpTable,
+    Parameters,
+    Scope,
+    Value
+  }
+
   alias Davit.{Tensor, Type}
   alias Davit.Tensor.Elements
 
@@ -41,14 +52,23 @@ defmodule Davit.Graph do
         }
   @type operand :: Value.t() | Elements.nested()
   @type container :: Value.t() | tuple | [Value.t()]
+  @type parameter :: Type.t() | {atom | String.t(), Type.t()}
 
   @doc """
   Builds a graph with parameters of the types. `fun` gets one value for each, and returns the results: a
   value, or a tuple or list of them. Option: `:name`, default `"main"`.
+
+  Parameters may have names, all or none: `davit inspect` shows them, and `davit run` takes `--input x=x.npy`.
+
+      iex> alias Davit.Graph, as: G
+      iex> graph = G.build([x: {:float32, {16}}, w: {:float32, {16}}], fn x, w -> G.multiply(x, w) end)
+      iex> hd(graph.functions).parameter_names
+      ["x", "w"]
   """
-  @spec build([Type.t()], (... -> container), keyword) :: t
-  def build(types, fun, options \\ []) when is_list(types) and is_function(fun, length(types)) do
-    types = for {dtype, shape} <- types, do: Type.new!(dtype, shape)
+  @spec build([parameter], (... -> container), keyword) :: t
+  def build(parameters, fun, options \\ [])
+      when is_list(parameters) and is_function(fun, length(parameters)) do
+    {names, types} = Parameters.split!(parameters)
     outer = Process.put(@constants, %{})
 
     try do
@@ -57,7 +77,8 @@ defmodule Davit.Graph do
           Control.build(Keyword.get(options, :name, "main"), types, &Kernel.apply(fun, &1))
         end)
 
-      functions = scope |> Scope.finish(results, []) |> Control.flatten()
+      main = scope |> Scope.finish(results, []) |> Parameters.name(names)
+      functions = Control.flatten(main)
       constants = Process.get(@constants)
       %__MODULE__{functions: functions, constants: constants, handlers: handlers}
     after

@@ -24,6 +24,41 @@ defmodule Davit.GraphTest do
     assert hd(graph.functions).results == [4, 1]
   end
 
+  test "parameters have names, all or none" do
+    y = {"w.0", {:int8, [4]}}
+    graph = G.build([{:x, @f}, y], fn x, _ -> G.exp(x) end)
+
+    assert [%{parameter_names: ["x", "w.0"], parameters: [@f, {:int8, {4}}]}] = graph.functions
+    assert G.from_binary(G.to_binary(graph)).functions == graph.functions
+
+    # Names are part of the graph; without them it is as it was before there were any.
+    bare = G.build([@f, {:int8, {4}}], fn x, _ -> G.exp(x) end)
+    refute Map.has_key?(hd(bare.functions), :parameter_names)
+    refute G.to_binary(bare) =~ "parameter_names"
+    refute G.hash(bare) == G.hash(graph)
+    refute Map.has_key?(hd(G.build([], fn -> G.constant(1, :int8) end).functions), :parameter_names)
+
+    # Functions inside have none.
+    loop = G.build([x: @f], fn x -> G.for_loop(2, x, fn _, x -> G.add(x, 1) end) end)
+    assert [%{parameter_names: ["x"]}, inner] = loop.functions
+    refute Map.has_key?(inner, :parameter_names)
+
+    for {parameters, message} <- [
+          {[@f, {:x, @f}], ~r/parameter 0 has no name, and others have/},
+          {[x: @f, x: @f], ~r/two parameters are named "x"/},
+          {[{:x, @f}, {"x", @f}], ~r/two parameters are named "x"/},
+          {[{"", @f}, {"x", @f}], ~r/name is an atom or a string of 1 to 4096 bytes, got ""/},
+          {[{nil, @f}, {"x", @f}], ~r/name is an atom or a string of 1 to 4096 bytes, got nil/},
+          {[{1, @f}, {"x", @f}], ~r/name is an atom or a string of 1 to 4096 bytes, got 1/},
+          {[{<<255>>, @f}, {"x", @f}], ~r/name is UTF-8, got <<255>>/},
+          {[{:x, {:float8, {}}}, {:y, @f}], ~r/got :float8 and {}/},
+          {[{:x, {2, 3}}, {:y, @f}], ~r/got :x and {2, 3}/},
+          {[:float32, @f], ~r/expected the type of a parameter, .* got :float32/}
+        ] do
+      assert_raise ArgumentError, message, fn -> G.build(parameters, fn x, _ -> x end) end
+    end
+  end
+
   test "every op of the table is a function" do
     exported = G.__info__(:functions) |> Keyword.keys() |> MapSet.new()
 

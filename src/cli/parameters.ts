@@ -1,0 +1,56 @@
+import { quote, shown } from "../graph/describe.js";
+import type { Graph } from "../graph/graph.js";
+import { nearest } from "../graph/nearest.js";
+import type { TensorType } from "../tensor/dtype.js";
+import { UsageError } from "./command.js";
+
+/** The most names that an error lists. */
+const LISTED = 20;
+
+/** A parameter of a program. */
+export interface Parameter {
+  readonly index: number;
+  readonly name?: string | undefined;
+  readonly type: TensorType;
+}
+
+/** The parameters of a valid graph's program. */
+export function parametersOf(graph: Graph): Parameter[] {
+  const entry = graph.functions[0];
+  if (entry === undefined) throw new UsageError("the graph has no functions");
+  return entry.parameters.map((type, index) => ({
+    index,
+    name: entry.parameterNames?.[index],
+    type,
+  }));
+}
+
+/** The parameter that is called so, or else the one of that number: `2` or `%2`. */
+export function findParameter(text: string, parameters: readonly Parameter[]): Parameter {
+  const number = /^%?(\d+)$/.exec(text)?.[1];
+  const found =
+    parameters.find(({ name }) => name === text) ??
+    (number === undefined ? undefined : parameters[Number(number)]);
+  if (found === undefined) {
+    throw new UsageError(`there is no parameter ${quote(text)}: ${known(text, parameters)}`);
+  }
+  return found;
+}
+
+/** A parameter in a message. */
+export function parameterText({ index, name }: Parameter): string {
+  return name === undefined ? `parameter ${index}` : `parameter ${index} ${quote(name)}`;
+}
+
+function known(text: string, parameters: readonly Parameter[]): string {
+  if (parameters.length === 0) return "the graph has none";
+  const names = parameters.flatMap(({ name }) => name ?? []);
+  if (names.length === 0) {
+    return `the graph has 0 to ${parameters.length - 1}, and they have no names`;
+  }
+  const listed = `the graph has ${names.slice(0, LISTED).map(shown).join(", ")}`;
+  if (names.length <= LISTED) return listed;
+  const guess = nearest(text, names);
+  const hint = guess === undefined ? "" : `; did you mean ${shown(guess)}?`;
+  return `${listed} and ${names.length - LISTED} more${hint}`;
+}
