@@ -86,7 +86,7 @@ it("lists the names that there are", () => {
   );
   const many = named(Object.fromEntries(Array.from({ length: 22 }, (_, n) => [`w${n}x`, f32])));
   expect(() => findParameter("7", many.slice(0, 3))).toThrow(/the graph has w0x, w1x, w2x$/);
-  expect(() => findParameter("w20", many)).toThrow(/, w19x and 2 more; did you mean w20x\?$/);
+  expect(() => findParameter("w20", many)).toThrow(/, w19x and 2 more; did you mean w2x\?$/);
   expect(() => findParameter("nothing", many)).toThrow(/: the graph has w0x, .*, w19x and 2 more$/);
 });
 
