@@ -1,4 +1,5 @@
 import type { Engine, Run } from "../engine/engine.js";
+import type { Program } from "../engine/program.js";
 import type { Site } from "../hooks/site.js";
 import type { QueueId, RunId, ValueId } from "../native.js";
 import { byteLength, formatType, sameType, type TensorType } from "../tensor/dtype.js";
@@ -40,15 +41,17 @@ export interface RunsHost {
 }
 
 /** @throws ProtocolError `input_count` or `input_type` */
-function checkType(index: number, type: TensorType, wanted: readonly TensorType[]): void {
-  const expected = wanted[index];
-  if (expected !== undefined && sameType(type, expected)) return;
+function checkInput({ inputs, graph }: Program, index: number, type: TensorType): void {
+  const expected = inputs[index];
   if (expected === undefined) {
-    throw new ProtocolError("input_count", `the program takes ${wanted.length} inputs`);
+    throw new ProtocolError("input_count", `the program takes ${inputs.length} inputs`);
   }
+  if (sameType(type, expected)) return;
+  const name = graph.functions[0]?.parameterNames?.[index];
+  const which = name === undefined ? `input ${index}` : `input ${index}, "${name}",`;
   throw new ProtocolError(
     "input_type",
-    `input ${index} is ${formatType(type)}; the program takes ${formatType(expected)}`,
+    `${which} is ${formatType(type)}; the program takes ${formatType(expected)}`,
     formatType(expected),
   );
 }
@@ -158,10 +161,11 @@ export class SessionRuns {
       if (typeof operand === "number") {
         const tensor = tensors.find(operand);
         if (tensor.error !== undefined) throw tensor.error;
+        checkInput(program, index, tensor.type as TensorType);
         if (tensor.pending) open.operands.push(tensor);
         inputs[index] = tensor.value;
       } else {
-        checkType(index, operand.type, program.inputs);
+        checkInput(program, index, operand.type);
         inputs[index] = operand.bytes;
       }
     }

@@ -2,6 +2,7 @@ import { encode } from "@msgpack/msgpack";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Engine } from "../../src/engine/engine.js";
+import type { GraphFunction } from "../../src/graph/graph.js";
 import { FrameEncoder } from "../../src/protocol/frame.js";
 import { createHost, type Host } from "../../src/protocol/host.js";
 import { Session } from "../../src/protocol/session.js";
@@ -238,6 +239,21 @@ describe("programs", () => {
 
 describe("runs", () => {
   beforeEach(() => client.load(1, increment()));
+
+  it("name the input that has another type", async () => {
+    const [main] = increment().functions;
+    const named = { functions: [{ ...(main as GraphFunction), parameterNames: ["x"] }] };
+    await client.load(2, named);
+    await client.result(["put", 5, ["int32", [4]], 0], [f32(1, 2, 3, 4)]);
+    for (const [program, which] of [
+      [1, "input 0"],
+      [2, 'input 0, "x",'],
+    ]) {
+      await expect(client.result(["run", 1, program, [5], [null]])).rejects.toThrow(
+        `${which} is int32[4]; the program takes float32[4]`,
+      );
+    }
+  });
 
   it.each([
     ["no inputs", ["run", 1, 1, [], [1]], "input_count"],
