@@ -99,10 +99,11 @@ defmodule Davit do
   """
   @spec open_file(Path.t(), [String.t()], keyword) :: %{String.t() => Tensor.t()}
   def open_file(path, names, options \\ []) do
+    Keyword.validate!(options, [:engine])
     session = Engine.session!(options[:engine] || Engine)
     refs = Map.new(names, &{&1, Tensor.Ref.new(session, 0)})
     ids = Map.new(refs, fn {name, ref} -> {name, ref.id} end)
-    answer = Request.call(session, ["open_file", to_string(path), ids])
+    answer = Request.call(session, ["open_file", Path.expand(path), ids])
     Tensor.touch(refs)
 
     case answer do

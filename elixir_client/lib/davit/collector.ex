@@ -21,7 +21,7 @@ defmodule Davit.Collector do
   use Supervisor
 
   alias Davit.Collector.{Nursery, Owner, Token}
-  alias Davit.Engine.Session
+  alias Davit.Engine.{Loader, Session, Writer}
 
   @type item :: {:tensor | :program, id :: pos_integer, instance :: pos_integer}
 
@@ -43,7 +43,9 @@ defmodule Davit.Collector do
         %{id: Owner, start: {Owner, :start_link, [owner, free]}},
         %{id: Nursery, start: {Nursery, :start_link, [nursery, owner, free, mode]}}
       ],
-      strategy: :one_for_all
+      strategy: :one_for_all,
+      # Tokens that are lost free nothing any more: should one of the two die, the engine begins anew.
+      max_restarts: 0
     )
   end
 
@@ -68,6 +70,9 @@ defmodule Davit.Collector do
   def reclaim(session) do
     collect(Nursery.makers(session.nursery), self())
     sweep(session)
+  catch
+    # The engine was stopped, and everything went with it.
+    :exit, _ -> :ok
   end
 
   @doc "Frees what is known to be forgotten now, without collecting anyone's garbage but the collector's."
@@ -106,10 +111,11 @@ defmodule Davit.Collector do
         # A program may have been loaded again since it was made, under the same id.
         for {:program, id, _} <- items, do: Davit.Program.unload(session, id)
 
-        Davit.Telemetry.execute([:collector, :freed], %{count: length(items)}, %{engine: engine})
+        count = %{count: length(items)}
+        Writer.telemetry(engine, [:collector, :freed], count, %{engine: engine})
 
       [] ->
-        for {:program, id, _} <- items, do: :ets.delete(engine, {:loaded, id})
+        for {:program, id, _} <- items, do: Loader.forget(engine, id)
         :ok
     end
   end

@@ -26,7 +26,7 @@ defmodule Davit.Engine do
   use Supervisor
 
   alias Davit.EngineError
-  alias Davit.Engine.{Bulk, Owner, Session, Writer}
+  alias Davit.Engine.{Bulk, Loader, Owner, Session, Writer}
 
   @default __MODULE__
   @deaths_kept 64
@@ -34,7 +34,11 @@ defmodule Davit.Engine do
   @doc "Starts an engine. See the module's documentation for the options."
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(options \\ []) do
-    options = Keyword.put_new(options, :name, @default)
+    options = Keyword.validate!(options, [:command, :env, :cd, :limits, :max_queue, name: @default])
+
+    is_atom(options[:name]) ||
+      raise ArgumentError, "expected :name to be an atom, got #{inspect(options[:name])}"
+
     Supervisor.start_link(__MODULE__, options, name: options[:name])
   end
 
@@ -51,18 +55,29 @@ defmodule Davit.Engine do
     :ets.new(name, [:named_table, :public, read_concurrency: true])
 
     routes = :ets.new(:routes, [:public, read_concurrency: true, write_concurrency: true])
-    session = %Session{name: name, routes: routes, ids: :atomics.new(2, [])}
+    session = Session.new(name, routes)
     :ets.insert(name, {:options, options})
 
-    children = [
+    # What one of these knows, the others need: they begin anew together, with an engine that has nothing of theirs.
+    core = [
       {Writer, name},
       {Davit.Collector, session},
       {Bulk, name},
-      {DynamicSupervisor, name: part(name, :feeds), strategy: :one_for_one},
+      {Loader, name},
       {Owner, {options, session}}
     ]
 
-    Supervisor.init(children, strategy: :one_for_all)
+    # Subscriptions live on.
+    children = [
+      {DynamicSupervisor, name: part(name, :feeds), strategy: :one_for_one},
+      %{
+        id: :core,
+        type: :supervisor,
+        start: {Supervisor, :start_link, [core, [strategy: :one_for_all]]}
+      }
+    ]
+
+    Supervisor.init(children, strategy: :one_for_one)
   end
 
   @doc "The running engine that is meant by `engine`, started if it is the default one. Raises `Davit.EngineError`."
@@ -70,7 +85,7 @@ defmodule Davit.Engine do
   def session!(engine \\ @default) do
     case :ets.lookup(engine, :session) do
       [{_, session}] -> session
-      [] -> unwrap(ask(engine, {:await, false}, :infinity))
+      [] -> unwrap(ask(engine, {:await, false, :infinity}, :infinity))
     end
   rescue
     ArgumentError -> engine |> start_default() |> session!()
@@ -85,7 +100,7 @@ defmodule Davit.Engine do
   def await(engine \\ @default, timeout \\ 60_000) do
     if :ets.whereis(engine) == :undefined, do: start_default(engine)
 
-    case ask(engine, {:await, true}, timeout) do
+    case ask(engine, {:await, true, timeout}, timeout) do
       {:ok, _} -> :ok
       error -> error
     end
@@ -117,7 +132,10 @@ defmodule Davit.Engine do
   @spec reclaim(atom) :: :ok
   def reclaim(engine \\ @default), do: Davit.Collector.reclaim(session!(engine))
 
-  @doc "Stops an engine that was started by name or on demand. Its calls end with an error."
+  @doc """
+  Stops an engine that was started by name or on demand. Its calls end with an error, and subscriptions with it. One that is
+  not running is left at that. An engine of a supervisor that restarts it comes back; stop that child instead.
+  """
   @spec stop(atom) :: :ok
   def stop(engine \\ @default) do
     case Supervisor.terminate_child(Davit.Supervisor, engine) do
@@ -126,6 +144,9 @@ defmodule Davit.Engine do
     end
 
     :ok
+  catch
+    # It was not running, or somebody else stopped it.
+    :exit, _ -> :ok
   end
 
   defp ask(engine, what, timeout) do
@@ -148,7 +169,8 @@ defmodule Davit.Engine do
     case Supervisor.start_child(Davit.Supervisor, child) do
       {:ok, _} -> @default
       {:error, {:already_started, _}} -> @default
-      {:error, :already_present} -> restart_default()
+      # Somebody is stopping it: it is deleted next, and then it can be started.
+      {:error, :already_present} -> delete_default()
       {:error, reason} -> not_started(inspect(reason))
     end
   catch
@@ -161,9 +183,9 @@ defmodule Davit.Engine do
     )
   end
 
-  defp restart_default do
-    {:ok, _} = Supervisor.restart_child(Davit.Supervisor, @default)
-    @default
+  defp delete_default do
+    _ = Supervisor.delete_child(Davit.Supervisor, @default)
+    start_default(@default)
   end
 
   defp not_started(why), do: raise(%EngineError{code: :engine_down, message: why})

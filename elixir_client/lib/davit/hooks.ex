@@ -10,7 +10,8 @@ defmodule Davit.Hooks do
 
   What can be matched, policies and views: `Davit.Hooks.Watch`. What comes: `Davit.Hooks.Event`.
 
-  A subscription ends with its subscriber, and is made again when the engine was started again. With policy
+  A subscription ends with its subscriber, and with `Davit.Engine.stop/1`; it is made again when the engine was started
+  again by itself. With policy
   `:every` nothing is lost: when a subscriber's mailbox holds more than `:max_queue` messages (default
   1,000), its events are held back, and runs with such hooks go no faster than it reads. A subscriber that waits
   for the engine itself, in `Davit.run/3` for example, is exempt from that.
@@ -29,20 +30,55 @@ defmodule Davit.Hooks do
   that is none; gives `{:error, exception}` where the engine refuses.
   """
   @spec subscribe(pid, Watch.match(), keyword) :: {:ok, reference} | {:error, EngineError.t()}
-  def subscribe(pid \\ self(), match, options \\ []) when is_pid(pid) do
+  def subscribe(pid \\ self(), match, options \\ [])
+
+  def subscribe(pid, match, options) when is_pid(pid) do
+    Keyword.validate!(options, [:policy, :view, :engine, :max_queue])
     watch = Watch.to_wire(match, options)
+    max_queue = max_queue(options)
     session = Davit.Engine.session!(options[:engine] || Davit.Engine)
     ref = make_ref()
-    feeds = Davit.Engine.part(session.name, :feeds)
-    arguments = {session.name, ref, pid, watch, Keyword.take(options, [:max_queue])}
-    {:ok, feed} = DynamicSupervisor.start_child(feeds, {Feed, arguments})
 
-    with :ok <- Feed.accepted(feed), do: {:ok, ref}
+    with {:ok, feed} <- start_feed(session, {session.name, ref, pid, watch, max_queue}),
+         :ok <- accepted(feed, pid, session),
+         do: {:ok, ref}
+  end
+
+  def subscribe(other, _match, _options) do
+    raise ArgumentError,
+          "expected a pid as the subscriber, as in subscribe(self(), match, options), got #{inspect(other)}"
+  end
+
+  defp max_queue(options) do
+    case options[:max_queue] do
+      nil ->
+        nil
+
+      count when is_integer(count) and count > 0 ->
+        count
+
+      other ->
+        raise ArgumentError,
+              "expected :max_queue to be a positive number of messages, got #{inspect(other)}"
+    end
+  end
+
+  defp start_feed(session, arguments) do
+    DynamicSupervisor.start_child(Davit.Engine.part(session.name, :feeds), {Feed, arguments})
   catch
-    # A feed ends with its subscriber.
+    :exit, _ -> {:error, Session.lost(session)}
+  end
+
+  defp accepted(feed, pid, session) do
+    Feed.accepted(feed)
+  catch
+    # A feed ends with its subscriber, or with the engine.
     :exit, {reason, {GenServer, :call, _}} when reason in [:normal, :noproc] ->
       message = "the subscriber #{inspect(pid)} is not alive"
       {:error, %EngineError{code: :subscriber_down, message: message}}
+
+    :exit, _ ->
+      {:error, Session.lost(session)}
   end
 
   @doc """
@@ -83,6 +119,7 @@ defmodule Davit.Hooks do
   """
   @spec stream(Watch.match(), keyword) :: Enumerable.t()
   def stream(match, options \\ []) do
+    Keyword.validate!(options, [:policy, :view, :engine, :started])
     watch = Watch.to_wire(match, options)
     Stream.resource(fn -> open(watch, options) end, &next/1, &close/1)
   end
@@ -103,15 +140,22 @@ defmodule Davit.Hooks do
       views: Watch.slices([watch])
     }
 
-    with :ok <-
-           Session.send_frame(session, Frame.encode(request, Msgpack.encode(["subscribe" | watch]))),
-         {:ok, _, _} <- receive_answer(state) do
-      if options[:started], do: options[:started].()
-      state
-    else
-      {:error, error} ->
+    try do
+      with :ok <-
+             Session.send_frame(
+               session,
+               Frame.encode(request, Msgpack.encode(["subscribe" | watch]))
+             ),
+           {:ok, _, _} <- receive_answer(state) do
+        if options[:started], do: options[:started].()
+        state
+      else
+        {:error, error} -> raise error
+      end
+    catch
+      kind, reason ->
         close(state)
-        raise error
+        :erlang.raise(kind, reason, __STACKTRACE__)
     end
   end
 
@@ -156,14 +200,6 @@ defmodule Davit.Hooks do
     Session.unroute(state.session, state.request)
     Process.demonitor(ref, [:flush])
     Session.notify(state.session, 0, ["unsubscribe", state.request])
-    flush(ref)
-  end
-
-  defp flush(ref) do
-    receive do
-      {^ref, _} -> flush(ref)
-    after
-      0 -> :ok
-    end
+    Session.flush(ref)
   end
 end

@@ -10,7 +10,7 @@ defmodule Davit.Program do
   """
 
   alias Davit.{Collector, EngineError, Graph, Tensor, Type}
-  alias Davit.Engine.{Request, Session, Writer}
+  alias Davit.Engine.{Loader, Request, Session}
   alias Davit.Hooks.Site
 
   @enforce_keys [:id, :token, :engine, :node, :instance, :graph, :hash, :inputs, :outputs]
@@ -60,6 +60,12 @@ defmodule Davit.Program do
   """
   @spec load(Graph.t() | binary, keyword) :: t
   def load(graph, options \\ []) do
+    Keyword.validate!(options, [:engine, :constants, :timeout])
+    timeout = Request.timeout!(options)
+
+    is_binary(graph) or is_struct(graph, Graph) ||
+      raise ArgumentError, "expected a Davit.Graph or its bytes, got #{inspect(graph, limit: 5)}"
+
     session = Davit.Engine.session!(options[:engine] || Davit.Engine)
     bytes = if is_binary(graph), do: graph, else: Graph.to_binary(graph)
     constants = Map.merge(constants(graph), options[:constants] || %{})
@@ -67,10 +73,8 @@ defmodule Davit.Program do
 
     answer =
       Davit.Telemetry.span([:load, :stop], %{engine: session.name, hash: Graph.hash(bytes)}, fn ->
-        # The engine's program keeps what it needs, so these may be forgotten once it is loaded.
-        sent = put(constants, session)
-        message = message(id, sent, session)
-        answer = Request.call(session, message, [bytes], options[:timeout] || :infinity)
+        {message, sent} = message(id, constants, session)
+        answer = Request.call(session, message, [bytes], timeout)
         Tensor.touch({sent, token})
         {answer, %{bytes: byte_size(bytes)}}
       end)
@@ -110,12 +114,15 @@ defmodule Davit.Program do
   defp handlers(%Graph{handlers: handlers}), do: handlers
   defp handlers(_bytes), do: []
 
-  defp put(constants, session) do
-    Map.new(constants, fn {hash, tensor} -> {hash, Tensor.put(tensor, session)} end)
-  end
-
-  defp message(id, constants, session) do
-    ["load", id, Map.new(constants, fn {hash, t} -> {hash, Tensor.fetch_ref!(t, session)} end)]
+  @doc false
+  # The message that loads a program, and its constants in the engine. They have to be alive until it is in the port; the
+  # engine's program keeps what it needs of them.
+  @spec message(pos_integer, %{String.t() => Tensor.t()}, Session.t()) ::
+          {list, %{String.t() => Tensor.t()}}
+  def message(id, constants, session) do
+    sent = Map.new(constants, fn {hash, tensor} -> {hash, Tensor.put(tensor, session)} end)
+    ids = Map.new(sent, fn {hash, tensor} -> {hash, Tensor.fetch_ref!(tensor, session)} end)
+    {["load", id, ids], sent}
   end
 
   defp types(types) do
@@ -133,34 +140,20 @@ defmodule Davit.Program do
     end
 
     session = Davit.Engine.session!(program.engine)
-    if session.instance != program.instance, do: reload(program, session)
-    session
-  end
 
-  # The ids of a session are its own, so the program keeps its number. Many processes may be here at once:
-  # the writer loads it for the first of them, ahead of what any of them sends next.
-  defp reload(%{id: id} = program, session) do
-    instance = session.instance
-
-    case :ets.lookup(session.name, {:loaded, id}) do
-      [{_, ^instance}] ->
-        :ok
-
-      _ ->
-        sent = put(program.constants, session)
-        message = Davit.Msgpack.encode(message(id, sent, session))
-        frame = Davit.Frame.encode(Session.next_id(session), message, [program.graph])
-        # Nobody waits for the answer: should it be an error, so is that of the run.
-        answer = Writer.once(session, {:loaded, id}, &Session.send_frame(&1, frame))
-        Tensor.touch({sent, program})
-        with {:error, error} <- answer, do: raise(error)
+    # The ids of a session are its own, so the program keeps its number.
+    with true <- session.instance != program.instance,
+         {:error, error} <- Loader.load(program, session) do
+      raise error
     end
+
+    session
   end
 
   @doc false
   @spec unload(Session.t(), pos_integer) :: :ok
   def unload(session, id) do
-    :ets.delete(session.name, {:loaded, id})
+    Loader.forget(session.name, id)
     Session.notify(session, 0, ["unload", id])
   end
 

@@ -29,7 +29,8 @@ defmodule Davit.Recording do
   @spec start(Path.t(), Watch.match() | [Watch.match()], keyword) ::
           {:ok, t} | {:error, EngineError.t()}
   def start(path, matches \\ :all, options \\ []) do
-    matches = for match <- List.wrap(matches), do: match |> Watch.to_wire([]) |> hd()
+    Keyword.validate!(options, [:engine])
+    matches = for match <- matches(matches), do: match |> Watch.to_wire([]) |> hd()
     path = Path.expand(path)
     session = Davit.Engine.session!(options[:engine] || Davit.Engine)
     id = Session.next_id(session)
@@ -37,6 +38,9 @@ defmodule Davit.Recording do
     with {:ok, _, _} <- Request.call(session, ["record", id, path, matches]),
          do: {:ok, %__MODULE__{path: path, session: session, id: id}}
   end
+
+  defp matches(matches) when is_list(matches), do: matches
+  defp matches(match), do: [match]
 
   @doc """
   Ends a recording, whose file is whole after this; gives the number of its events. An error where the engine was

@@ -33,7 +33,11 @@ defmodule Davit.Tensor do
   """
   @spec from_binary(binary, Type.t(), keyword) :: t
   def from_binary(bytes, {_, _} = type, options \\ []) when is_binary(bytes) do
+    Keyword.validate!(options, [:engine, :place])
     tensor = from_binary_at_home(bytes, type)
+
+    options[:place] in [nil, :engine] ||
+      raise ArgumentError, "expected :place to be :engine, got #{inspect(options[:place])}"
 
     if byte_size(bytes) > @inline or options[:place] == :engine do
       put(tensor, Davit.Engine.session!(options[:engine] || Davit.Engine))
@@ -84,12 +88,17 @@ defmodule Davit.Tensor do
   """
   @spec to_binary(t, keyword) :: binary
   def to_binary(tensor, options \\ [])
-  def to_binary(%Tensor{data: data}, _) when is_binary(data), do: data
+  def to_binary(%Tensor{data: data}, []) when is_binary(data), do: data
 
-  def to_binary(%Tensor{ref: ref, type: type} = tensor, options) do
+  def to_binary(%Tensor{} = tensor, options) do
+    Keyword.validate!(options, [:timeout])
+    timeout = Request.timeout!(options)
+    tensor.data || read(tensor, timeout)
+  end
+
+  defp read(%Tensor{ref: ref, type: type} = tensor, timeout) do
     session = session!(tensor)
     bytes = Type.byte_size(type)
-    timeout = options[:timeout] || :infinity
 
     data =
       Davit.Telemetry.span([:get, :stop], %{engine: ref.engine, type: type}, fn ->
@@ -167,15 +176,17 @@ defmodule Davit.Tensor do
   @doc false
   # Sends a tensor that is at home. One allocation that fails is tried again after what is forgotten was freed.
   @spec put(t, Session.t()) :: t
-  def put(%Tensor{ref: %Ref{instance: i, engine: e}} = tensor, %{instance: i, name: e}), do: tensor
-
-  def put(%Tensor{data: nil} = tensor, session) do
-    # It lives elsewhere; say where.
-    fetch_ref!(tensor, session)
-    tensor
+  def put(%Tensor{ref: ref, data: data} = tensor, session) do
+    if data == nil or (ref != nil and Ref.in?(ref, session)) do
+      # Where it lives elsewhere, this says where.
+      fetch_ref!(tensor, session)
+      tensor
+    else
+      send_values(tensor, session)
+    end
   end
 
-  def put(%Tensor{type: type, data: data} = tensor, session) do
+  defp send_values(%Tensor{type: type, data: data} = tensor, session) do
     Davit.Telemetry.span([:put, :stop], %{engine: session.name, type: type}, fn ->
       answer =
         with {:error, %{code: :out_of_memory}} <- put_once(session, type, data) do

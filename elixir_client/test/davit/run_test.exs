@@ -102,7 +102,7 @@ defmodule Davit.RunTest do
 
       assert error.message == "at 40"
       assert Enum.any?(stack, &match?({__MODULE__, :fail_at, 2, _}, &1))
-      assert [[_, "a handler raised"]] = Engine.info(engine)["cancelled"]
+      assert [[_, "its caller raised"]] = Engine.info(engine)["cancelled"]
       assert {_, []} = Process.info(self(), :messages)
       refute Engine.Session.waiting?(Engine.session!(engine), self())
     end

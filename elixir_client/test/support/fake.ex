@@ -8,11 +8,12 @@ defmodule Davit.Fake do
 
   @doc "Starts a fake engine for one test; gives its name."
   def start(arguments \\ [], options \\ []) do
-    name = :"fake_#{System.unique_integer([:positive])}"
+    name = options[:name] || :"fake_#{System.unique_integer([:positive])}"
     command = ["node", @script | arguments]
     # A word, so that no `port` is added.
     command = if arguments == [], do: command ++ ["normal"], else: command
-    start_supervised!({Davit.Engine, [name: name, command: command] ++ options}, id: name)
+    options = Keyword.merge(options, name: name, command: command)
+    start_supervised!({Davit.Engine, options}, id: name)
     name
   end
 

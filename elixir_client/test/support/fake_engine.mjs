@@ -5,6 +5,9 @@
 //   events:N      N events of the first input for every watch, then as echo
 //   print         one print event of the first input, then as echo
 //   call          hands the inputs to a handler and gives what it replies
+//   hollow        answers without values
+//   count         counts its runs, then answers with no outputs
+//   inlined       counts the inputs that came with the run, then as echo
 //   hang          never answers, until it is cancelled
 //   exit:N        exits with status N
 //   kill          kills itself with SIGKILL
@@ -43,6 +46,8 @@ const early = new Map();
 const token = randomBytes(16);
 const ID = randomBytes(16);
 let bulk;
+let runs = 0;
+let inlined = 0;
 let transfer = 0;
 
 createServer((socket) => {
@@ -185,7 +190,7 @@ const handlers = {
       Array.isArray(input) ? { type: input[1], bytes: attachments[input[2]] } : tensors.get(input),
     );
     const [name, argument] = program.main.name.split(":");
-    behaviours[name](request, operands, outputs, options, Number(argument), queue);
+    behaviours[name](request, operands, outputs, options, Number(argument), queue, inputs);
   },
   free(_, [ids]) {
     for (const id of ids) tensors.delete(id);
@@ -236,6 +241,8 @@ const handlers = {
         unloaded,
         cancelled,
         closed,
+        runs,
+        inlined,
         subscriptions: [...subscriptions].map(([request, s]) => ({ request, ...s })),
         consumed: map([...consumed].map(([k, v]) => [String(k), v])),
       },
@@ -293,6 +300,15 @@ const behaviours = {
     waiting.set(request, { outputs, options });
     const values = operands.map((o) => o.bytes);
     send(request, ["call", 1, 3, 0, []], values);
+  },
+  hollow: (request) => send(request, ["ok", {}]),
+  count(request) {
+    runs++;
+    send(request, ["ok", { outputs: [], values: [] }]);
+  },
+  inlined(request, operands, outputs, options, _argument, _queue, inputs) {
+    inlined = inputs.filter(Array.isArray).length;
+    answer(request, operands, outputs, options);
   },
   hang: (request, operands, outputs, options) => waiting.set(request, { outputs, options }),
   exit: (_request, _operands, _outputs, _options, status) => process.exit(status),

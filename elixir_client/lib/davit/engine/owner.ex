@@ -6,8 +6,8 @@ defmodule Davit.Engine.Owner do
 
   use GenServer
 
-  alias Davit.{EngineError, Frame, Msgpack, Telemetry}
-  alias Davit.Engine.{Bulk, Command, Session, Writer}
+  alias Davit.{EngineError, Frame, Msgpack}
+  alias Davit.Engine.{Bulk, Command, Request, Session, Writer}
 
   @backoff [0, 100, 300, 1_000, 3_000, 10_000, 30_000]
   # An engine that lived this long begins the back-off anew. One that answered anything at all comes back within
@@ -46,7 +46,14 @@ defmodule Davit.Engine.Owner do
   end
 
   @impl true
-  def handle_continue(:open, state), do: {:noreply, open(state)}
+  def handle_continue(:open, state) do
+    # An owner that was killed told nobody. Feeds live on, and go over to this one.
+    forget_session(state.session)
+    tell(state.session, Request.owner_down(:killed))
+    feeds = DynamicSupervisor.which_children(Davit.Engine.part(state.session.name, :feeds))
+    state = Enum.reduce(feeds, state, fn {_, pid, _, _}, state -> watch(pid, state) end)
+    {:noreply, open(state)}
+  end
 
   @impl true
   # What comes most often comes first.
@@ -80,9 +87,8 @@ defmodule Davit.Engine.Owner do
   end
 
   def handle_info({:watch, pid}, state) do
-    ref = Process.monitor(pid)
     if state.status == :up, do: send(pid, {:davit_up, state.session})
-    {:noreply, put_in(state.watchers[ref], pid)}
+    {:noreply, watch(pid, state)}
   end
 
   def handle_info({:DOWN, ref, :process, _, _}, state) when is_map_key(state.callers, ref) do
@@ -106,16 +112,17 @@ defmodule Davit.Engine.Owner do
   def handle_info(_, state), do: {:noreply, state}
 
   @impl true
-  # Who is patient waits through failed starts.
-  def handle_call({:await, patient}, from, %{status: status} = state)
+  # Who is patient waits through failed starts; nobody waits for longer than `timeout`.
+  def handle_call({:await, patient, timeout}, from, %{status: status} = state)
       when status == :starting or (status == :down and patient) do
-    {:noreply, %{state | waiting: [{from, patient} | state.waiting]}}
+    waiting = {from, patient, if(timeout != :infinity, do: now() + ms(timeout))}
+    {:noreply, %{state | waiting: [waiting | state.waiting]}}
   end
 
-  def handle_call({:await, _}, _from, %{status: :up} = state),
+  def handle_call({:await, _, _}, _from, %{status: :up} = state),
     do: {:reply, {:ok, state.session}, state}
 
-  def handle_call({:await, _}, _from, state), do: {:reply, {:error, state.error}, state}
+  def handle_call({:await, _, _}, _from, state), do: {:reply, {:error, state.error}, state}
 
   def handle_call(:status, _from, state) do
     {:reply, {state.status, state.instance, state.error}, state}
@@ -127,8 +134,16 @@ defmodule Davit.Engine.Owner do
     close(state.session.port)
   end
 
+  # Its feed may be known already: from the list of them, and from its own message.
+  defp watch(pid, state) do
+    if pid in Map.values(state.watchers),
+      do: state,
+      else: put_in(state.watchers[Process.monitor(pid)], pid)
+  end
+
   defp open(state) do
-    state = %{state | timer: nil, bye: nil, instance: state.instance + 1, opened_at: now()}
+    instance = Session.next_instance(state.session)
+    state = %{state | timer: nil, bye: nil, instance: instance, opened_at: now()}
 
     case Command.find(state.options) do
       {:ok, path, arguments} -> start(path, arguments, state)
@@ -164,7 +179,7 @@ defmodule Davit.Engine.Owner do
 
   # The engine's answer to `hello`, the end of the session, a log line, or what nobody waits for any more.
   defp unrouted(request, frame, %{hello: request} = state) do
-    case Davit.Engine.Request.answer(frame) do
+    case Request.answer(frame) do
       {:ok, %{} = hello, _} -> up(hello, state)
       {:ok, other, _} -> exited("answered `hello` with #{inspect(other, limit: 5)}", state)
       {:error, error} -> exited("refused the session: #{Exception.message(error)}", state)
@@ -201,10 +216,10 @@ defmodule Davit.Engine.Owner do
     Bulk.open(session, hello)
     :ets.insert(session.name, [{:hello, hello}, {:session, session}])
     Session.up(session, session.instance)
-    Enum.each(state.waiting, fn {from, _} -> GenServer.reply(from, {:ok, session}) end)
+    Enum.each(state.waiting, fn {from, _, _} -> GenServer.reply(from, {:ok, session}) end)
     Enum.each(state.watchers, fn {_, pid} -> send(pid, {:davit_up, session}) end)
 
-    Telemetry.execute([:engine, :up], %{duration: now() - state.opened_at}, %{
+    Writer.telemetry(session.name, [:engine, :up], %{duration: now() - state.opened_at}, %{
       engine: session.name,
       instance: state.instance,
       hello: hello
@@ -216,8 +231,7 @@ defmodule Davit.Engine.Owner do
   # The engine is gone, or has to go. Those that wait are told once; nothing is sent again for them.
   defp exited(how, state) do
     session = state.session
-    Session.up(session, nil)
-    :ets.delete(session.name, :session)
+    forget_session(session)
     close(session.port)
     how = if state.bye, do: "#{how} after saying #{state.bye}", else: how
     Davit.Engine.record_death(session.name, state.instance, how)
@@ -227,11 +241,7 @@ defmodule Davit.Engine.Owner do
       message: "the engine went away during the call: " <> obituary(state)
     }
 
-    for {_, to, _, _} = route <- :ets.tab2list(session.routes) do
-      :ets.delete_object(session.routes, route)
-      send(to, {to, error})
-    end
-
+    tell(session, error)
     lived = if state.opened_at, do: now() - state.opened_at, else: 0
 
     attempt =
@@ -245,6 +255,18 @@ defmodule Davit.Engine.Owner do
     down(%EngineError{code: :engine_down, message: obituary(state)}, %{state | hello: nil})
   end
 
+  defp forget_session(session) do
+    Session.up(session, nil)
+    :ets.delete(session.name, :session)
+  end
+
+  defp tell(session, error) do
+    for {_, to, _, _} = route <- :ets.tab2list(session.routes) do
+      :ets.delete_object(session.routes, route)
+      send(to, {to, error})
+    end
+  end
+
   defp obituary(state),
     do: "engine #{state.instance} #{Davit.Engine.death(state.session.name, state.instance)}"
 
@@ -253,7 +275,7 @@ defmodule Davit.Engine.Owner do
     timer = make_ref()
     Process.send_after(self(), {:open, timer}, delay)
 
-    Telemetry.execute([:engine, :down], %{retry_in: delay}, %{
+    Writer.telemetry(state.session.name, [:engine, :down], %{retry_in: delay}, %{
       engine: state.session.name,
       instance: state.instance,
       error: error
@@ -272,8 +294,10 @@ defmodule Davit.Engine.Owner do
       %{state | status: :starting, served: false}
     else
       {patient, others} = Enum.split_with(state.waiting, &elem(&1, 1))
-      Enum.each(others, fn {from, _} -> GenServer.reply(from, {:error, error}) end)
-      %{state | status: :down, waiting: patient}
+      Enum.each(others, fn {from, _, _} -> GenServer.reply(from, {:error, error}) end)
+      # Those whose time is over have gone.
+      waiting = for {_, _, until} = waiting <- patient, until == nil or until > now(), do: waiting
+      %{state | status: :down, waiting: waiting}
     end
   end
 

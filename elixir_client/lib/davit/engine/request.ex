@@ -6,6 +6,9 @@ defmodule Davit.Engine.Request do
   alias Davit.{EngineError, Frame, Msgpack}
   alias Davit.Engine.Session
 
+  # What a receive can wait for.
+  @longest 0xFFFF_FFFF
+
   @type answer :: {:ok, result :: term, Frame.attachments()} | {:error, EngineError.t()}
 
   @doc """
@@ -52,11 +55,23 @@ defmodule Davit.Engine.Request do
   defp abandon(session, request, ref) do
     Session.unroute(session, request)
     Process.demonitor(ref, [:flush])
+    Session.flush(ref)
+  end
 
-    receive do
-      {^ref, _} -> :ok
-    after
-      0 -> :ok
+  @doc "The option `:timeout`, or `:infinity`. Raises `ArgumentError` for what is no timeout."
+  @spec timeout!(keyword) :: timeout
+  def timeout!(options) do
+    case Keyword.get(options, :timeout, :infinity) do
+      :infinity ->
+        :infinity
+
+      timeout when is_integer(timeout) and timeout in 0..@longest ->
+        timeout
+
+      other ->
+        raise ArgumentError,
+              "expected :timeout to be :infinity or milliseconds from 0 to #{@longest}, " <>
+                "got #{inspect(other)}"
     end
   end
 

@@ -39,18 +39,39 @@ defmodule Davit.Engine.Session do
   @typedoc "What the engine is told when the process that waits dies: `cancel`, `unsubscribe` or nothing."
   @type kind :: :run | :subscription | :request
 
+  # Of the numbers that `ids` counts: ids; the instance that runs; instances.
+  @id 1
+  @up 2
+  @instance 3
+
+  @doc false
+  # The session of an engine that is to be started. What a name counts goes on for as long as the VM lives: a tensor or
+  # program of an engine that was stopped is never taken for one of the next engine of that name.
+  @spec new(atom, :ets.tid()) :: t
+  def new(name, routes) do
+    key = {__MODULE__, name}
+    ids = :persistent_term.get(key, nil) || :atomics.new(3, [])
+    :persistent_term.put(key, ids)
+    %__MODULE__{name: name, routes: routes, ids: ids}
+  end
+
   @doc "A number that was not used before: for a request, a tensor, a program, a queue or a transfer."
   @spec next_id(t) :: pos_integer
-  def next_id(%__MODULE__{ids: ids}), do: :atomics.add_get(ids, 1, 1)
+  def next_id(%__MODULE__{ids: ids}), do: :atomics.add_get(ids, @id, 1)
 
   @doc "Tells whether this is the session of a running engine, without asking anybody."
   @spec up?(t) :: boolean
-  def up?(%__MODULE__{ids: ids, instance: instance}), do: :atomics.get(ids, 2) == instance
+  def up?(%__MODULE__{ids: ids, instance: instance}), do: :atomics.get(ids, @up) == instance
 
   @doc false
   # For the owner: the session is that of the running engine from now on; `nil` where none runs.
   @spec up(t, pos_integer | nil) :: :ok
-  def up(%__MODULE__{ids: ids}, instance), do: :atomics.put(ids, 2, instance || 0)
+  def up(%__MODULE__{ids: ids}, instance), do: :atomics.put(ids, @up, instance || 0)
+
+  @doc false
+  # For the owner: the number of the engine that it starts.
+  @spec next_instance(t) :: pos_integer
+  def next_instance(%__MODULE__{ids: ids}), do: :atomics.add_get(ids, @instance, 1)
 
   @doc "Puts a frame into the port. It suspends the calling process while the port is busy."
   @spec send_frame(t, iodata) :: :ok | {:error, EngineError.t()}
@@ -58,7 +79,16 @@ defmodule Davit.Engine.Session do
     :erlang.port_command(port, frame)
     :ok
   catch
-    :error, :badarg -> {:error, lost(session)}
+    :error, :badarg ->
+      settle(session)
+      {:error, lost(session)}
+  end
+
+  # The port's end is in the owner's mailbox: the owner knows of it before it answers this.
+  defp settle(%__MODULE__{owner: owner}) do
+    GenServer.call(owner, :status)
+  catch
+    :exit, _ -> :ok
   end
 
   @doc "Sends a message that has no answer. An engine that is gone needs none."
@@ -72,11 +102,45 @@ defmodule Davit.Engine.Session do
   @spec route(t, pos_integer, reference, kind) :: true
   def route(%__MODULE__{routes: routes}, request, ref, kind) do
     :ets.insert(routes, {request, ref, self(), kind})
+  rescue
+    # The table went with the engine, as the port did before it: what is sent next gives the error.
+    ArgumentError -> true
   end
 
   @doc "Ends what `route/4` began."
   @spec unroute(t, pos_integer) :: true
-  def unroute(%__MODULE__{routes: routes}, request), do: :ets.delete(routes, request)
+  def unroute(%__MODULE__{routes: routes}, request) do
+    :ets.delete(routes, request)
+  rescue
+    ArgumentError -> true
+  end
+
+  @doc "The requests whose answers go to the alias `ref`. It looks through the whole table."
+  @spec routed(t, reference) :: [pos_integer]
+  def routed(%__MODULE__{routes: routes}, ref) do
+    routes |> :ets.match({:"$1", ref, :_, :_}) |> List.flatten()
+  rescue
+    ArgumentError -> []
+  end
+
+  @doc "How many requests and subscriptions wait for something."
+  @spec routes(t) :: non_neg_integer
+  def routes(%__MODULE__{routes: routes}) do
+    case :ets.info(routes, :size) do
+      :undefined -> 0
+      size -> size
+    end
+  end
+
+  @doc "Takes what came for the alias `ref` out of the mailbox. The alias has to be inactive."
+  @spec flush(reference) :: :ok
+  def flush(ref) do
+    receive do
+      {^ref, _} -> flush(ref)
+    after
+      0 -> :ok
+    end
+  end
 
   @doc "Tells whether a process waits for an answer of this engine."
   @spec waiting?(t, pid) :: boolean

@@ -1,13 +1,13 @@
 defmodule Davit.Engine.Writer do
   @moduledoc false
-  # Does what the owner must not do: it writes into the port, which may suspend a process, and it passes
-  # the engine's log lines to Logger, which may block one.
+  # Does what the owner and the collector must not do: it writes into the port, which may suspend a process, and it calls
+  # Logger and the handlers of telemetry, which may block one.
 
   use GenServer
 
   require Logger
 
-  alias Davit.Frame
+  alias Davit.{Frame, Telemetry}
   alias Davit.Engine.Session
 
   def start_link(name),
@@ -19,16 +19,15 @@ defmodule Davit.Engine.Writer do
   @doc "Handles a frame that belongs to no request."
   def message(session, frame), do: cast(session, {:message, frame})
 
-  @doc """
-  Runs `fun` with the session unless it was run for `key` and this instance before. What it sends is in the
-  port before anything that the caller sends after this.
-  """
-  @spec once(Session.t(), term, (Session.t() -> :ok | {:error, Exception.t()})) ::
-          :ok | {:error, Exception.t()}
-  def once(session, key, fun),
-    do: GenServer.call(session.writer, {:once, session, key, fun}, :infinity)
+  @doc "Executes an event of `Davit.Telemetry`, whose handlers may use the engine."
+  @spec telemetry(atom, [atom], map, map) :: :ok
+  def telemetry(engine, event, measurements, metadata) do
+    if Telemetry.loaded?(),
+      do: cast(%{name: engine}, {:telemetry, event, measurements, metadata}),
+      else: :ok
+  end
 
-  defp cast(session, message), do: GenServer.cast(Davit.Engine.part(session.name, :writer), message)
+  defp cast(%{name: name}, message), do: GenServer.cast(Davit.Engine.part(name, :writer), message)
 
   @impl true
   def init(_), do: {:ok, nil}
@@ -37,6 +36,11 @@ defmodule Davit.Engine.Writer do
   def handle_cast({:frame, session, frame}, state) do
     # An engine that is gone by now needs no word from us; its owner sees the exit itself.
     _ = Session.send_frame(session, frame)
+    {:noreply, state}
+  end
+
+  def handle_cast({:telemetry, event, measurements, metadata}, state) do
+    Telemetry.execute(event, measurements, metadata)
     {:noreply, state}
   end
 
@@ -62,21 +66,6 @@ defmodule Davit.Engine.Writer do
     end
 
     {:noreply, state}
-  end
-
-  @impl true
-  def handle_call({:once, session, key, fun}, _from, state) do
-    instance = session.instance
-
-    case :ets.lookup(session.name, key) do
-      [{_, ^instance}] ->
-        {:reply, :ok, state}
-
-      _ ->
-        answer = fun.(session)
-        if answer == :ok, do: :ets.insert(session.name, {key, instance})
-        {:reply, answer, state}
-    end
   end
 
   defp level("debug"), do: :debug

@@ -5,10 +5,13 @@ defmodule Davit.Hooks.Feed do
   #
   # The engine sends on credit. Credit goes back when the subscriber's mailbox is short enough; a look at
   # it is due when events come, and while credit is held back, on a timer that slows down.
+  #
+  # The engine sends a run's events before its answer. They take one hop more, through here, so a run asks feeds to
+  # catch up before it gives its result.
 
   use GenServer, restart: :temporary
 
-  alias Davit.{Frame, Msgpack}
+  alias Davit.{Frame, Msgpack, Program}
   alias Davit.Engine.{Request, Session}
   alias Davit.Hooks.{Event, Site}
 
@@ -40,10 +43,38 @@ defmodule Davit.Hooks.Feed do
   @doc "Ends it. The subscriber gets nothing after this."
   def stop(feed), do: GenServer.call(feed, :stop, :infinity)
 
+  @doc """
+  Waits until subscribers have in their mailboxes what a run of the program made them be sent: all events that came
+  before the run's answer.
+  """
+  @spec settle(Program.t()) :: :ok
+  def settle(%Program{sites: []}), do: :ok
+
+  def settle(%Program{engine: engine, sites: sites}) do
+    # Mostly there is none, and counting is the fastest way to know.
+    if Registry.count(Davit.Hooks.Registry) > 0 do
+      feeds = Registry.select(Davit.Hooks.Registry, [{{:_, :"$1", {engine, :"$2"}}, [], [:"$$"]}])
+      # Nodes that are no hooks fire for probes alone.
+      hooks? = Enum.any?(sites, &(&1.kind not in [:node, :call]))
+      for [feed, probe?] <- feeds, probe? or hooks?, do: settled(feed)
+    end
+
+    :ok
+  end
+
+  defp settled(feed) do
+    GenServer.call(feed, :settled, :infinity)
+  catch
+    # It ended with its subscriber.
+    :exit, _ -> :ok
+  end
+
   @impl true
-  def init({engine, ref, pid, watch, options}) do
+  def init({engine, ref, pid, watch, max_queue}) do
     Process.monitor(pid)
-    {:ok, _} = Registry.register(Davit.Hooks.Registry, ref, nil)
+
+    {:ok, _} =
+      Registry.register(Davit.Hooks.Registry, ref, {engine, match?([["probe", _] | _], watch)})
 
     {:ok,
      %__MODULE__{
@@ -52,7 +83,7 @@ defmodule Davit.Hooks.Feed do
        watch: watch,
        views: Davit.Hooks.Watch.slices([watch]),
        engine: engine,
-       max_queue: options[:max_queue] || Davit.Engine.option(engine, :max_queue, 1000)
+       max_queue: max_queue || Davit.Engine.option(engine, :max_queue, 1000)
      }, {:continue, :watch}}
   end
 
@@ -69,6 +100,8 @@ defmodule Davit.Hooks.Feed do
 
   def handle_call(:accepted, _from, %{answer: :ok} = state), do: {:reply, :ok, state}
   def handle_call(:accepted, _from, state), do: {:stop, :normal, state.answer, state}
+
+  def handle_call(:settled, _from, state), do: {:reply, :ok, state}
 
   def handle_call(:stop, _from, state), do: {:stop, :normal, :ok, unsubscribe(state)}
 

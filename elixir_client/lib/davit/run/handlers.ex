@@ -3,7 +3,7 @@ defmodule Davit.Run.Handlers do
   # The functions that a caller gave for its run, and how they are called.
 
   alias Davit.{EngineError, Tensor, Type}
-  alias Davit.Hooks.{Destination, Event, Id, Site, Watch}
+  alias Davit.Hooks.{Destination, Event, Site, Watch}
 
   # As `inspect/2` has it.
   @print_limit 50
@@ -24,7 +24,7 @@ defmodule Davit.Run.Handlers do
   """
   @spec new(keyword, [Davit.Graph.CustomCall.handler()]) :: t
   def new(options, bound) do
-    hooks = Enum.map(options[:hooks] || [], &hook/1)
+    hooks = options |> list(:hooks) |> Enum.map(&hook/1)
     hooks = hooks ++ bound_hooks(bound, hooks)
     watches = Enum.map(hooks, &elem(&1, 0))
 
@@ -32,8 +32,19 @@ defmodule Davit.Run.Handlers do
       watches: watches,
       functions: hooks |> Enum.map(&elem(&1, 1)) |> List.to_tuple(),
       slices: Watch.slices(watches),
-      calls: Enum.map(options[:calls] || [], &handler/1) ++ bound_calls(bound)
+      calls: Enum.map(list(options, :calls), &handler/1) ++ bound_calls(bound)
     }
+  end
+
+  defp list(options, key) do
+    case Keyword.get(options, key, []) do
+      list when is_list(list) ->
+        list
+
+      other ->
+        raise ArgumentError,
+              "expected #{inspect(key)} to be a list of {match, function of an event}, got #{inspect(other)}"
+    end
   end
 
   defp bound_hooks([], _hooks), do: []
@@ -51,8 +62,10 @@ defmodule Davit.Run.Handlers do
 
   defp hook({match, function}), do: hook({match, function, []})
 
-  defp hook({match, function, options}) when is_function(function, 1),
-    do: {Watch.to_wire(match, options), function}
+  defp hook({match, function, options}) when is_function(function, 1) and is_list(options) do
+    Keyword.validate!(options, [:policy, :view])
+    {Watch.to_wire(match, options), function}
+  end
 
   defp hook(other) do
     raise ArgumentError,
@@ -60,9 +73,22 @@ defmodule Davit.Run.Handlers do
             "got #{inspect(other)}"
   end
 
+  defp handler({:all, function}) when is_function(function, 1), do: {:all, function}
+
+  # Names and ids as hooks have them; calls are not found by their labels.
   defp handler({match, function}) when is_function(function, 1) do
-    match = if is_function(match), do: {:id, Id.of(match)}, else: match
-    {match, function}
+    case Watch.to_wire(match, []) do
+      [["name", name] | _] ->
+        {{:name, name}, function}
+
+      [["id", {:bin, id}] | _] ->
+        {{:id, id}, function}
+
+      _ ->
+        raise ArgumentError,
+              "expected a name, {:name, name}, {:id, 16 bytes}, :all or &Mod.fun/arity as a match in " <>
+                ":calls, got #{inspect(match)}"
+    end
   end
 
   defp handler(other) do
@@ -123,10 +149,8 @@ defmodule Davit.Run.Handlers do
   end
 
   defp matches?(:all, _), do: true
-  defp matches?({:id, id}, site), do: id != nil and id == site.id
+  defp matches?({:id, id}, site), do: id == site.id
   defp matches?({:name, name}, site), do: name == site.name
-  defp matches?(name, site) when is_binary(name), do: name == site.name
-  defp matches?(_, _), do: false
 
   defp no_handler(site), do: "the call #{Site.title(site)} has no handler among this run's :calls"
 

@@ -6,74 +6,86 @@ defmodule Davit.Run.Inputs do
   alias Davit.Engine.Session
   alias Davit.Tensor.{Elements, Ref}
 
+  # So many bytes travel with a run, which is less than a frame may be.
+  @room 16 * 1024 * 1024
+
   @type input :: Tensor.t() | binary | Elements.nested()
 
   @doc """
   The operands of a run, the attachments they refer to, and the tensors that have to be alive until they
-  are sent. Raises `ArgumentError` or `Davit.EngineError`.
+  are sent. `what` gives the words for the operand of a number. Raises `ArgumentError` or `Davit.EngineError`.
   """
-  @spec to_wire([input], [Type.t()], Session.t()) :: {list, [binary], [Tensor.t()]}
-  def to_wire(inputs, types, session) do
+  @spec to_wire([input], [Type.t()], Session.t(), (non_neg_integer -> String.t())) ::
+          {list, [binary], [Tensor.t()]}
+  def to_wire(inputs, types, session, what) do
     if length(inputs) != length(types) do
       raise ArgumentError,
             "the program takes #{length(types)} inputs " <>
               "(#{Enum.map_join(types, ", ", &Type.format/1)}), got #{length(inputs)}"
     end
 
-    walk(inputs, types, session, 0, 0, [], [], [])
+    walk(inputs, types, 0, {0, @room, [], [], []}, {session, what})
   end
 
-  defp walk([], [], _session, _index, _count, operands, attachments, alive) do
-    {Enum.reverse(operands), Enum.reverse(attachments), alive}
-  end
+  defp walk([], [], _index, {_, _, operands, attachments, alive}, _context),
+    do: {Enum.reverse(operands), Enum.reverse(attachments), alive}
 
-  defp walk([input | inputs], [type | types], session, index, count, operands, attachments, alive) do
-    case operand(input, type, session, index) do
-      {:inline, type, bytes} ->
-        operands = [["inline", Type.to_wire(type), count] | operands]
-        attachments = [bytes | attachments]
-        walk(inputs, types, session, index + 1, count + 1, operands, attachments, alive)
+  defp walk([input | inputs], [type | types], index, sent, {session, what} = context) do
+    {count, room, operands, attachments, alive} = sent
 
-      %Tensor{ref: ref} = tensor ->
-        operands = [ref.id | operands]
-        walk(inputs, types, session, index + 1, count, operands, attachments, [tensor | alive])
-    end
+    sent =
+      case operand(input, type, room, session, fn -> what.(index) end) do
+        {:inline, type, bytes} ->
+          operands = [["inline", Type.to_wire(type), count] | operands]
+          {count + 1, room - byte_size(bytes), operands, [bytes | attachments], alive}
+
+        %Tensor{ref: ref} = tensor ->
+          {count, room, [ref.id | operands], attachments, [tensor | alive]}
+      end
+
+    walk(inputs, types, index + 1, sent, context)
   end
 
   # A tensor whose values are at home outlives its engine.
-  defp operand(%Tensor{ref: %Ref{} = ref, data: data} = tensor, _, session, _)
-       when data == nil or (ref.instance == session.instance and ref.engine == session.name) do
-    Tensor.fetch_ref!(tensor, session)
-    tensor
+  defp operand(%Tensor{ref: %Ref{} = ref, data: data} = tensor, _, room, session, _) do
+    if data == nil or Ref.in?(ref, session) do
+      Tensor.fetch_ref!(tensor, session)
+      tensor
+    else
+      send_bytes(tensor.type, data, room, session)
+    end
   end
 
-  defp operand(%Tensor{type: type, data: bytes}, _, session, _),
-    do: send_bytes(type, bytes, session)
+  defp operand(%Tensor{type: type, data: bytes}, _, room, session, _),
+    do: send_bytes(type, bytes, room, session)
 
-  defp operand(bytes, type, session, index) when is_binary(bytes) do
+  defp operand(bytes, type, room, session, what) when is_binary(bytes) do
     if byte_size(bytes) != Type.byte_size(type) do
       raise ArgumentError,
-            "input #{index} is a #{Type.format(type)} of #{Type.byte_size(type)} bytes, " <>
+            "#{what.()} is a #{Type.format(type)} of #{Type.byte_size(type)} bytes, " <>
               "got #{byte_size(bytes)} bytes"
     end
 
-    send_bytes(type, bytes, session)
+    send_bytes(type, bytes, room, session)
   end
 
-  defp operand(list, {dtype, shape} = type, session, index) do
-    got = Elements.shape(list)
+  defp operand(list, type, room, session, what),
+    do: send_bytes(type, encode(list, type, what), room, session)
 
-    if got != shape do
-      raise ArgumentError,
-            "input #{index} is a #{Type.format(type)}, got values of the shape #{inspect(got)}"
+  defp encode(list, {_, shape} = type, what) do
+    case Elements.shape(list) do
+      ^shape -> Elements.encode(list, type)
+      got -> raise ArgumentError, "got values of the shape #{inspect(got)}"
     end
-
-    send_bytes(type, Elements.encode(list, {dtype, shape}), session)
+  rescue
+    error in ArgumentError ->
+      message = "#{what.()} is a #{Type.format(type)}, #{error.message}"
+      reraise ArgumentError, [message: message], __STACKTRACE__
   end
 
   # What is too large to travel with the run goes ahead of it, and is forgotten after it.
-  defp send_bytes(type, bytes, session) do
-    if byte_size(bytes) <= Tensor.inline_limit() do
+  defp send_bytes(type, bytes, room, session) do
+    if byte_size(bytes) <= min(room, Tensor.inline_limit()) do
       {:inline, type, bytes}
     else
       Tensor.put(%Tensor{type: type, data: bytes}, session)

@@ -6,6 +6,7 @@ defmodule Davit.Run.Plain do
 
   alias Davit.{EngineError, Frame, Msgpack, Program, Tensor, Type}
   alias Davit.Engine.{Request, Session}
+  alias Davit.Hooks.Feed
   alias Davit.Run.Inputs
 
   @fetch 4096
@@ -91,6 +92,7 @@ defmodule Davit.Run.Plain do
         receive do
           {^ref, frame} when is_binary(frame) ->
             Session.unroute(session, request)
+            Feed.settle(program)
             outputs(Frame.split(frame), plan, program)
 
           {^ref, error} ->
@@ -105,6 +107,8 @@ defmodule Davit.Run.Plain do
         Process.delete(__MODULE__)
         Process.demonitor(ref, [:flush])
         Session.unroute(session, request)
+        # The owner may have told of it at the same time.
+        Session.flush(ref)
         :other
     end
   end

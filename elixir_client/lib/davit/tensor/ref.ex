@@ -15,6 +15,13 @@ defmodule Davit.Tensor.Ref do
         }
 
   @doc false
+  # Tells whether it is in the engine of this session.
+  @spec in?(t, Davit.Engine.Session.t()) :: boolean
+  def in?(%__MODULE__{} = ref, session) do
+    ref.instance == session.instance and ref.engine == session.name and ref.node == node()
+  end
+
+  @doc false
   @spec new(Davit.Engine.Session.t(), non_neg_integer) :: t
   def new(session, bytes) do
     {id, token} = Davit.Collector.mint(session, :tensor, bytes)

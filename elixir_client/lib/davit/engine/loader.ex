@@ -1,0 +1,60 @@
+defmodule Davit.Engine.Loader do
+  @moduledoc false
+  # Loads programs again in an engine that was started again. Many processes may want the same one at once: it and its
+  # constants, which may be large, are sent for the first of them.
+
+  use GenServer
+
+  alias Davit.{EngineError, Frame, Msgpack, Program, Tensor}
+  alias Davit.Engine.Session
+
+  def start_link(name),
+    do: GenServer.start_link(__MODULE__, nil, name: Davit.Engine.part(name, :loader))
+
+  @doc """
+  Makes sure that the program is loaded in the session, under its own number. The request is in the port before anything
+  that the caller sends after this. Nobody waits for its answer: should it be an error, so is that of the run.
+  """
+  @spec load(Program.t(), Session.t()) :: :ok | {:error, EngineError.t()}
+  def load(%Program{} = program, session) do
+    if loaded?(program, session) do
+      :ok
+    else
+      GenServer.call(Davit.Engine.part(session.name, :loader), {:load, program, session}, :infinity)
+    end
+  catch
+    :exit, _ -> {:error, Session.lost(session)}
+  end
+
+  @doc "Forgets that the program `id` was loaded."
+  @spec forget(atom, pos_integer) :: true
+  def forget(engine, id), do: :ets.delete(engine, {:loaded, id})
+
+  defp loaded?(%Program{id: id}, %{name: name, instance: instance}) do
+    :ets.lookup(name, {:loaded, id}) == [{{:loaded, id}, instance}]
+  rescue
+    # The table went with the engine.
+    ArgumentError -> false
+  end
+
+  @impl true
+  def init(_), do: {:ok, nil}
+
+  @impl true
+  def handle_call({:load, program, session}, _from, state) do
+    answer = if loaded?(program, session), do: :ok, else: send_program(program, session)
+    # The collector counts who holds the program's token: garbage would count.
+    {:reply, answer, state, :hibernate}
+  end
+
+  defp send_program(%Program{id: id} = program, session) do
+    {message, constants} = Program.message(id, program.constants, session)
+    frame = Frame.encode(Session.next_id(session), Msgpack.encode(message), [program.graph])
+    answer = Session.send_frame(session, frame)
+    Tensor.touch({constants, program})
+    if answer == :ok, do: :ets.insert(session.name, {{:loaded, id}, session.instance})
+    answer
+  rescue
+    error in EngineError -> {:error, error}
+  end
+end

@@ -1,0 +1,202 @@
+defmodule Davit.Run.Loop do
+  @moduledoc false
+  # The runs of one call, while they are under way: the calling process sends them, executes their handlers while it
+  # waits, and takes their answers. However it ends, nothing of it is left in the mailbox, the engine's table or the engine.
+
+  alias Davit.{EngineError, Frame, Msgpack, Run, Tensor}
+  alias Davit.Engine.{Request, Session}
+  alias Davit.Hooks.{Event, Feed, Site}
+  alias Davit.Run.{Handlers, Inputs}
+
+  # How many runs of a call are on their way at once, and how many of all calls together: an engine refuses more than 65,536
+  # requests. Each call has one at least.
+  @window 512
+  @most 32_768
+  # So many bytes of credit go back at once.
+  @prompt 256 * 1024
+
+  @doc "Gives the outputs of a run for each list of inputs, in order."
+  @spec execute(Run.t(), [[Inputs.input()]]) :: [[Tensor.t()]]
+  def execute(run, inputs) do
+    # The reference is made in the function that enters the loop, which lets the receive skip whatever was in
+    # the mailbox before. `:demonitor` keeps the alias over many messages.
+    ref = :erlang.monitor(:process, run.session.owner, alias: :demonitor)
+
+    # Runs under way by their request, what each over gave by its number, and the credit that is owed for events.
+    state = %{pending: %{}, done: %{}, count: 0, inputs: inputs, owed: nil}
+
+    try do
+      loop(ref, run, refill(state, ref, run))
+    catch
+      kind, reason ->
+        abandon(run.session, ref)
+        :erlang.raise(kind, reason, __STACKTRACE__)
+    end
+  end
+
+  defp loop(ref, run, %{pending: pending, inputs: []} = state) when pending == %{} do
+    Process.demonitor(ref, [:flush])
+    Feed.settle(run.program)
+    for index <- index(state.count), do: Map.fetch!(state.done, index)
+  end
+
+  defp loop(ref, run, state) do
+    receive do
+      {^ref, frame} when is_binary(frame) ->
+        loop(ref, run, take(Frame.decode(frame), ref, run, state))
+
+      {^ref, error} ->
+        raise error
+
+      {:DOWN, ^ref, _, _, reason} ->
+        raise Request.owner_down(reason)
+    after
+      if(state.owed, do: 0, else: Run.left(run)) -> loop(ref, run, idle(run, state))
+    end
+  end
+
+  defp index(0), do: []
+  defp index(count), do: 0..(count - 1)
+
+  defp idle(run, %{owed: nil}), do: raise(expired(run))
+  defp idle(run, state), do: pay(state, run)
+
+  defp expired(run), do: Request.timeout(run.timeout, "run")
+
+  defp refill(%{inputs: [inputs | rest], pending: pending} = state, ref, run) do
+    if pending == %{} or
+         (map_size(pending) < @window and Session.routes(run.session) < @most) do
+      case Run.start_one(run, ref, inputs) do
+        {:ok, request, outputs} ->
+          pending = Map.put(pending, request, {state.count, outputs})
+          refill(%{state | pending: pending, count: state.count + 1, inputs: rest}, ref, run)
+
+        {:error, error} ->
+          raise error
+      end
+    else
+      state
+    end
+  end
+
+  defp refill(state, _ref, _run), do: state
+
+  defp take({:ok, request, ["ok", %{"values" => values}], attachments}, ref, run, state) do
+    {{index, outputs}, pending} = Map.pop!(state.pending, request)
+    Session.unroute(run.session, request)
+    done = Map.put(state.done, index, Run.outputs(outputs, values, attachments))
+    # A run that is over needs no credit.
+    owed = with {^request, _} <- state.owed, do: nil
+    refill(%{state | pending: pending, done: done, owed: owed}, ref, run)
+  end
+
+  defp take({:ok, request, ["error", error], _}, _ref, run, _state) do
+    Session.unroute(run.session, request)
+    Feed.settle(run.program)
+    raise EngineError.from_wire(error)
+  end
+
+  defp take({:ok, request, message, attachments}, _ref, run, state) do
+    bytes = handle(message, request, attachments, run)
+    # Handlers may have taken long, and more events may be here already.
+    if Run.left(run) == 0, do: raise(expired(run))
+    owe(state, run, request, bytes)
+  end
+
+  defp take({:error, why}, _ref, _run, _state), do: raise(Request.protocol(why))
+
+  # Credit goes back when nothing else is to be done, or when it is much: mostly the run's answer comes first, and then
+  # it need not go back at all.
+  defp owe(state, _run, _request, 0), do: state
+
+  defp owe(%{owed: nil} = state, run, request, bytes) do
+    state = %{state | owed: {request, bytes}}
+    if bytes >= @prompt, do: pay(state, run), else: state
+  end
+
+  defp owe(%{owed: {request, owed}} = state, run, request, bytes),
+    do: owe(%{state | owed: nil}, run, request, owed + bytes)
+
+  defp owe(state, run, request, bytes), do: state |> pay(run) |> owe(run, request, bytes)
+
+  defp pay(%{owed: {request, bytes}} = state, run) do
+    Session.notify(run.session, request, ["consumed", bytes])
+    %{state | owed: nil}
+  end
+
+  # Calls the handlers; gives the credit that the message holds.
+  defp handle(["events", events], request, attachments, run) do
+    sites = run.program.by_number
+    {events, bytes} = Event.decode(events, attachments, sites, run.handlers.slices)
+
+    as_parent(run, request, fn ->
+      Enum.each(events, fn {index, event} -> Handlers.event(run.handlers, index, event) end)
+    end)
+
+    bytes
+  end
+
+  defp handle(["call", call, number, seq, path], request, values, run)
+       when is_map_key(run.program.by_number, number) do
+    %Site{types: results} = site = Map.fetch!(run.program.by_number, number)
+
+    {operands, attachments, alive} =
+      as_parent(run, request, fn ->
+        event = Handlers.call_event(site, request, seq, path, values)
+        what = &"value #{&1} of the handler of #{Site.title(site)}"
+        run.handlers |> Handlers.call(event, results) |> Inputs.to_wire(results, run.session, what)
+      end)
+
+    # A reply that comes too late would be to a run that is gone.
+    if Run.left(run) > 0 do
+      header = Msgpack.encode(["reply", request, call, operands])
+      # Should the engine be gone, a message about that is on its way.
+      _ = Session.send_frame(run.session, Frame.encode(0, header, attachments))
+    end
+
+    Tensor.touch(alive)
+    0
+  end
+
+  defp handle([type | _], _, _, _),
+    do: raise(Request.protocol("a run got an unexpected message #{inspect(type)}"))
+
+  # Calls handlers. What they run themselves on this engine has this run as its parent, and does not queue behind it.
+  defp as_parent(run, request, fun) do
+    key = key(run.session.name)
+    outer = Process.put(key, {run.session.instance, request})
+
+    try do
+      fun.()
+    after
+      if outer, do: Process.put(key, outer), else: Process.delete(key)
+    end
+  end
+
+  defp key(engine), do: {__MODULE__, engine}
+
+  @doc "Tells whether the calling process is in a handler of a run of this engine."
+  @spec handling?(atom) :: boolean
+  def handling?(engine), do: Process.get(key(engine)) != nil
+
+  @doc "The run in whose handler the calling process is, where there is one."
+  @spec parent(Session.t()) :: pos_integer | nil
+  def parent(%Session{name: name, instance: instance}) do
+    with {^instance, request} <- Process.get(key(name)) do
+      request
+    else
+      _ -> nil
+    end
+  end
+
+  defp abandon(session, ref) do
+    Process.demonitor(ref, [:flush])
+
+    for request <- Session.routed(session, ref) do
+      Session.unroute(session, request)
+      Session.notify(session, 0, ["cancel", request, "its caller raised"])
+    end
+
+    Session.flush(ref)
+  end
+end
