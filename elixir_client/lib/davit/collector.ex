@@ -21,7 +21,7 @@ defmodule Davit.Collector do
   use Supervisor
 
   alias Davit.Collector.{Nursery, Owner, Token}
-  alias Davit.Engine.{Loader, Session, Writer}
+  alias Davit.Engine.{Loader, Reporter, Session}
 
   @type item :: {:tensor | :program, id :: pos_integer, instance :: pos_integer}
 
@@ -88,16 +88,19 @@ defmodule Davit.Collector do
 
   defp collect(pids, self) do
     tag = make_ref()
-
-    waiting =
-      for pid <- pids, pid != self, Process.alive?(pid) do
-        :erlang.garbage_collect(pid, async: {tag, pid})
-        pid
-      end
-
+    others = List.delete(pids, self)
+    # One that is dead answers too.
+    for pid <- others, do: :erlang.garbage_collect(pid, async: tag)
     :erlang.garbage_collect()
-    for pid <- waiting, do: receive(do: ({:garbage_collect, {^tag, ^pid}, _} -> :ok))
-    :ok
+    collected(length(others), tag)
+  end
+
+  defp collected(0, _tag), do: :ok
+
+  defp collected(count, tag) do
+    receive do
+      {:garbage_collect, ^tag, _} -> collected(count - 1, tag)
+    end
   end
 
   @doc false
@@ -112,7 +115,7 @@ defmodule Davit.Collector do
         for {:program, id, _} <- items, do: Davit.Program.unload(session, id)
 
         count = %{count: length(items)}
-        Writer.telemetry(engine, [:collector, :freed], count, %{engine: engine})
+        Reporter.telemetry(engine, [:collector, :freed], count, %{engine: engine})
 
       [] ->
         for {:program, id, _} <- items, do: Loader.forget(engine, id)

@@ -26,7 +26,7 @@ defmodule Davit.Engine do
   use Supervisor
 
   alias Davit.EngineError
-  alias Davit.Engine.{Bulk, Loader, Owner, Session, Writer}
+  alias Davit.Engine.{Bulk, Loader, Owner, Reporter, Session, Writer}
 
   @default __MODULE__
   @deaths_kept 64
@@ -69,6 +69,7 @@ defmodule Davit.Engine do
 
     # Subscriptions live on.
     children = [
+      {Reporter, name},
       {DynamicSupervisor, name: part(name, :feeds), strategy: :one_for_one},
       %{
         id: :core,

@@ -174,8 +174,8 @@ defmodule Davit.EngineTest do
         Logger.configure(level: :info)
         engine = Fake.start()
         Engine.info(engine)
-        # The line came before the answer to `hello`; the writer has it, or had it.
-        :sys.get_state(Engine.part(engine, :writer))
+        # The line came before the answer to `hello`; the reporter has it, or had it.
+        :sys.get_state(Engine.part(engine, :reporter))
         Logger.configure(level: :warning)
       end)
 

@@ -209,9 +209,9 @@ defmodule Davit.RealHandlersTest do
     log =
       capture_log(fn ->
         assert number(Davit.run(program, [1], calls: [{"ask", handler}])) == 4.0
-        # The writer has taken what came before this answer.
+        # The reporter has taken what came before this answer.
         assert %{} = Engine.info()
-        :sys.get_state(session.writer)
+        :sys.get_state(Engine.part(session.name, :reporter))
       end)
 
     assert length(String.split(log, "waits for a reply")) == 10

@@ -8,9 +8,21 @@ defmodule Davit.TelemetryTest do
     def source do
       quote do
         def execute(event, measurements, metadata) do
-          case Process.whereis(Davit.TelemetryTest) do
-            nil -> :ok
-            pid -> send(pid, {event, measurements, metadata})
+          case {Process.whereis(Davit.TelemetryTest), event} do
+            {nil, _} ->
+              :ok
+
+            # Handlers may use the engine.
+            {pid, [:davit, :engine, :up]} ->
+              send(pid, {event, measurements, metadata})
+              send(pid, {:info, Davit.Engine.info(metadata.engine)})
+
+            {pid, [:davit, :engine, :down]} ->
+              send(pid, {event, measurements, metadata})
+              send(pid, {:awaited, Davit.Engine.await(metadata.engine)})
+
+            {pid, _} ->
+              send(pid, {event, measurements, metadata})
           end
         end
       end
@@ -44,5 +56,9 @@ defmodule Davit.TelemetryTest do
     assert_raise EngineError, fn -> Davit.run(kill, [<<0::512>>]) end
     assert_receive {[:davit, :run, :exception], _, %{kind: :error, reason: %EngineError{}}}
     assert_receive {[:davit, :engine, :down], %{retry_in: 0}, %{error: %EngineError{}}}
+    assert_receive {:info, %{"pid" => first}}
+    assert_receive {:awaited, :ok}
+    assert_receive {:info, %{"pid" => second}}
+    refute first == second
   end
 end

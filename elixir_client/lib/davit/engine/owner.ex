@@ -7,7 +7,7 @@ defmodule Davit.Engine.Owner do
   use GenServer
 
   alias Davit.{EngineError, Frame, Msgpack}
-  alias Davit.Engine.{Bulk, Command, Request, Session, Writer}
+  alias Davit.Engine.{Bulk, Command, Reporter, Request, Session, Writer}
 
   @backoff [0, 100, 300, 1_000, 3_000, 10_000, 30_000]
   # An engine that lived this long begins the back-off anew. One that answered anything at all comes back within
@@ -134,12 +134,7 @@ defmodule Davit.Engine.Owner do
     close(state.session.port)
   end
 
-  # Its feed may be known already: from the list of them, and from its own message.
-  defp watch(pid, state) do
-    if pid in Map.values(state.watchers),
-      do: state,
-      else: put_in(state.watchers[Process.monitor(pid)], pid)
-  end
+  defp watch(pid, state), do: put_in(state.watchers[Process.monitor(pid)], pid)
 
   defp open(state) do
     instance = Session.next_instance(state.session)
@@ -195,7 +190,7 @@ defmodule Davit.Engine.Owner do
   end
 
   defp unrouted(0, frame, state) do
-    Writer.message(state.session, frame)
+    Reporter.message(state.session.name, frame)
     state
   end
 
@@ -207,8 +202,7 @@ defmodule Davit.Engine.Owner do
   defp up(hello, state) do
     session = %{
       state.session
-      | writer: Process.whereis(Davit.Engine.part(state.session.name, :writer)),
-        nursery: Process.whereis(Davit.Engine.part(state.session.name, :nursery)),
+      | nursery: Process.whereis(Davit.Engine.part(state.session.name, :nursery)),
         bulk: Process.whereis(Davit.Engine.part(state.session.name, :bulk)),
         bulk?: is_binary(hello["bulk"])
     }
@@ -219,7 +213,7 @@ defmodule Davit.Engine.Owner do
     Enum.each(state.waiting, fn {from, _, _} -> GenServer.reply(from, {:ok, session}) end)
     Enum.each(state.watchers, fn {_, pid} -> send(pid, {:davit_up, session}) end)
 
-    Writer.telemetry(session.name, [:engine, :up], %{duration: now() - state.opened_at}, %{
+    Reporter.telemetry(session.name, [:engine, :up], %{duration: now() - state.opened_at}, %{
       engine: session.name,
       instance: state.instance,
       hello: hello
@@ -275,7 +269,7 @@ defmodule Davit.Engine.Owner do
     timer = make_ref()
     Process.send_after(self(), {:open, timer}, delay)
 
-    Writer.telemetry(state.session.name, [:engine, :down], %{retry_in: delay}, %{
+    Reporter.telemetry(state.session.name, [:engine, :down], %{retry_in: delay}, %{
       engine: state.session.name,
       instance: state.instance,
       error: error

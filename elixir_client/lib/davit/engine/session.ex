@@ -17,7 +17,6 @@ defmodule Davit.Engine.Session do
     :port,
     :instance,
     :owner,
-    :writer,
     :nursery,
     :bulk,
     bulk?: false
@@ -30,7 +29,6 @@ defmodule Davit.Engine.Session do
           port: port | nil,
           instance: pos_integer | nil,
           owner: pid | nil,
-          writer: pid | nil,
           nursery: pid | nil,
           bulk: pid | nil,
           bulk?: boolean

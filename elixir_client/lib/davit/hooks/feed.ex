@@ -106,26 +106,30 @@ defmodule Davit.Hooks.Feed do
   def handle_call(:stop, _from, state), do: {:stop, :normal, :ok, unsubscribe(state)}
 
   @impl true
+  # An owner that was started again may say so twice.
+  def handle_info({:davit_up, %{instance: i}}, %{session: %{instance: i}} = state),
+    do: {:noreply, state}
+
   def handle_info({:davit_up, session}, state) do
+    if state.alias, do: :erlang.unalias(state.alias)
     request = Session.next_id(session)
     alias = :erlang.alias()
     # Should this process die, the owner unsubscribes for it.
     Session.queue(session)
     Session.route(session, request, alias, :subscription)
     frame = Frame.encode(request, Msgpack.encode(["subscribe" | state.watch]))
-    # An engine that is gone by now will be up again, and says so.
-    _ = Session.send_frame(session, frame)
 
-    {:noreply,
-     %{
-       state
-       | session: session,
-         alias: alias,
-         request: request,
-         sites: %{},
-         held: 0,
-         look: @first_look
-     }}
+    case Session.send_frame(session, frame) do
+      :ok ->
+        new = [session: session, alias: alias, request: request]
+        {:noreply, struct!(state, new ++ [sites: %{}, held: 0, look: @first_look])}
+
+      # An engine that is gone by now will be up again, and says so.
+      {:error, _} ->
+        Session.unroute(session, request)
+        :erlang.unalias(alias)
+        {:noreply, %{state | session: nil, alias: nil, request: nil, held: 0}}
+    end
   end
 
   def handle_info({alias, frame}, %{alias: alias} = state) when is_binary(frame) do
