@@ -87,6 +87,55 @@ defmodule Davit.RealHooksTest do
     end
   end
 
+  test "a destination may hold anything: what is no process is refused, and nothing is made of it" do
+    pad = fn bytes -> bytes <> :binary.copy(<<0>>, 256 - byte_size(bytes)) end
+    pid = :erlang.term_to_binary(self())
+    number = System.unique_integer([:positive])
+    unheard = "nobody#{number}@nowhere"
+
+    hostile = [
+      # A large term in few bytes, an atom that there is not, functions, a pid among others, one that is cut off.
+      :erlang.term_to_binary(:binary.copy(<<0>>, 10_000), compressed: 9),
+      <<131, 119, byte_size(unheard), unheard::binary>>,
+      <<131, 88, 119, byte_size(unheard), unheard::binary, 0::96>>,
+      :erlang.term_to_binary(fn -> send(self(), :called) end),
+      :erlang.term_to_binary(&System.halt/0),
+      :erlang.term_to_binary([self(), self()]),
+      :erlang.term_to_binary(make_ref()),
+      :erlang.term_to_binary({self(), "more"}),
+      binary_part(pid, 0, byte_size(pid) - 1) <> <<255>>,
+      pid <> "more",
+      <<131, 108, 0xFFFFFFFF::32, 106>>,
+      <<>>,
+      :crypto.strong_rand_bytes(256)
+    ]
+
+    types = [@scalar, {:uint8, {256}}]
+    # The program itself puts them together, as any program can.
+    program =
+      types
+      |> G.build(fn x, bytes ->
+        G.for_loop(2, x, fn _, y ->
+          y |> G.add(1) |> G.hook("astray", to: G.bitwise_xor(bytes, 255))
+        end)
+      end)
+      |> Davit.load()
+
+    run = fn bytes ->
+      Davit.run(program, [1, for(<<byte <- pad.(bytes)>>, into: <<>>, do: <<255 - byte>>)])
+    end
+
+    for bytes <- hostile do
+      error = assert_raise EngineError, fn -> run.(bytes) end
+      assert error.code == :bad_destination
+    end
+
+    assert_raise ArgumentError, fn -> String.to_existing_atom(unheard) end
+    assert {:messages, []} = Process.info(self(), :messages)
+    assert [_] = run.(pid)
+    for i <- 0..1, do: assert_received({:davit_hook, "astray", %{path: [^i]}})
+  end
+
   describe "print" do
     test "goes to the group leader of the process that runs, wherever that is" do
       program = [@x] |> G.build(&(&1 |> G.add(1) |> G.print("x", label: "layer.0"))) |> Davit.load()

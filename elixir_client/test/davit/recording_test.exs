@@ -58,6 +58,76 @@ defmodule Davit.RecordingTest do
     assert different =~ "First difference: step [0], float32[2], element [1]"
   end
 
+  # Runs `davit` on a graph of this client with one float32[] as its input.
+  defp davit(folder, graph, input, arguments) do
+    path = Path.join(folder, "g.davit")
+    File.write!(path, G.to_binary(graph))
+    # The header of a .npy file fills 128 bytes.
+    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (), }"
+    head = <<0x93, "NUMPY", 1, 0, 118::little-16>>
+    npy = [head, String.pad_trailing(header, 117), "\n", <<input::float-little-32>>]
+    File.write!(Path.join(folder, "x.npy"), npy)
+    {:ok, davit, own} = Davit.Engine.Command.find([])
+    own = List.delete(own, "port") ++ ["run", path, "--input", Path.join(folder, "x.npy")]
+    System.cmd(davit, own ++ arguments, stderr_to_stdout: true)
+  end
+
+  # Asks in a loop, and once more in a branch of it.
+  defp asking do
+    type = {:float32, {}}
+
+    G.build([type], fn x ->
+      G.for_loop(3, x, fn i, y ->
+        y = y |> G.call("ask", type) |> G.hook("answer", label: "step.answer")
+        G.cond(G.equal(i, 1), fn -> G.call(y, "more", type) end, fn -> y end)
+      end)
+    end)
+  end
+
+  test "replies of handlers here are replayed elsewhere, where nobody else could give them", %{
+    folder: folder
+  } do
+    program = Davit.load(asking())
+    number = fn event -> event |> Davit.Hooks.Event.value() |> Tensor.to_list() end
+    calls = [{"ask", &(number.(&1) * 10)}, {"more", &(number.(&1) + 0.5)}]
+    [recorded, again] = for name <- ~w(a again), do: Path.join(folder, "#{name}.rec")
+    {:ok, recording} = Recording.start(recorded)
+    # 1: 10, 100 and 100.5, 1005.
+    assert [result] = Davit.run(program, [1], calls: calls)
+    assert Tensor.to_list(result) == 1005.0
+    # Three hooks and four replies.
+    assert {:ok, 7} = Recording.stop(recording)
+
+    assert {without, 1} = davit(folder, asking(), 1.0, [])
+    assert without =~ "no_handler"
+    assert {replayed, 0} = davit(folder, asking(), 1.0, ["--replay", recorded, "--record", again])
+    assert replayed =~ "array(1005, dtype=float32)"
+    assert {same, 0} = diff(recorded, again)
+    assert same =~ "No difference."
+  end
+
+  test "the command runs, probes and records a graph of this client", %{folder: folder} do
+    graph =
+      G.build([{:float32, {}}], fn x ->
+        G.for_loop(2, x, fn _, y -> y |> G.add(1, label: "enc.0") |> G.log(label: "enc.1") end)
+      end)
+
+    [good, bad] = for name <- ~w(good bad), do: Path.join(folder, "#{name}.rec")
+    probe = ["--probe", "enc.?", "--record"]
+    assert {_, 0} = davit(folder, graph, 1.0, probe ++ [good])
+    assert {_, 0} = davit(folder, graph, -1.0, probe ++ [bad])
+    assert {different, 1} = diff(good, bad)
+    assert different =~ "First difference: enc.0 [0], float32[], element []"
+    # What the command recorded and what this client records is the same.
+    here = Path.join(folder, "here.rec")
+    {:ok, recording} = Recording.start(here, {:probe, "enc.*"})
+    Davit.run(Davit.load(graph), [1])
+    assert {:ok, 4} = Recording.stop(recording)
+    assert {_, 0} = diff(good, here)
+    assert {shown, 0} = davit(folder, graph, 1.0, ["--probe", "enc.0", "--values"])
+    assert shown =~ ~r/enc\.0 \[0\].*\narray\(2, dtype=float32\)/
+  end
+
   test "all hooks are recorded where nothing is said", %{folder: folder} do
     {:ok, recording} = Recording.start(Path.join(folder, "all.rec"))
     run(program(), [1, 2])
