@@ -8,11 +8,13 @@ namespace davit::blas {
 // Name, version and build options of the BLAS in use, as it describes itself.
 std::string config();
 
-// Threads that one BLAS call may use; 0 where the BLAS decides by itself (Accelerate).
-int threads();
-
-// Sets threads() for all calls that begin from now on, in the whole process. No effect where the
-// BLAS decides by itself.
-void set_threads(int count);
+// Held by whoever computes. While one does, a call uses all cores that the process may use; while
+// several do, each call uses one. No effect where the BLAS decides by itself (Accelerate).
+class Share {
+ public:
+  Share();
+  ~Share();
+  Share(const Share&) = delete;
+};
 
 }  // namespace davit::blas

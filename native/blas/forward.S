@@ -1,4 +1,4 @@
-// The BLAS and LAPACK functions that libmlx calls, each a jump to OpenBLAS.
+// The LAPACK functions that libmlx calls, each a jump to OpenBLAS; openblas.cpp has its products.
 //
 // MLX's Linux wheel brings netlib's reference BLAS, 30 times too slow. The addon comes before it in
 // the lookup scope of everything the addon loads, so a symbol that the addon exports is the one that
@@ -24,10 +24,6 @@
 #endif
   .size \name, .-\name
 .endm
-
-  forward cblas_sgemm
-  forward cblas_dgemm
-  forward cblas_cgemm
 
   forward sgeev_
   forward dgeev_

@@ -10,8 +10,7 @@ std::string config() {
 #endif
 }
 
-int threads() { return 0; }
-
-void set_threads(int) {}
+Share::Share() = default;
+Share::~Share() = default;
 
 }  // namespace davit::blas

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <thread>
 
 #include "blas/blas.h"
 
@@ -18,28 +17,6 @@ constexpr size_t kStackBytes = 64 << 20;
 // A segment keeps this many variants (sets of watched nodes); the oldest goes first.
 constexpr size_t kVariants = 8;
 std::atomic<std::uintptr_t> next_compile_id{1};
-
-// One BLAS call uses all cores when one lane computes, and one when several do.
-class BlasShare {
- public:
-  BlasShare() { change(+1); }
-  ~BlasShare() { change(-1); }
-
- private:
-  static void change(int by) {
-    static std::mutex mutex;
-    static int computing = 0;
-    static int current = 0;
-    std::lock_guard lock(mutex);
-    computing += by;
-    // Asking the system takes longer than a small program.
-    static const int cores = static_cast<int>(std::thread::hardware_concurrency());
-    int wanted = computing > 1 ? 1 : cores;
-    if (wanted == current) return;
-    current = wanted;
-    blas::set_threads(wanted);
-  }
-};
 
 }  // namespace
 
@@ -173,7 +150,7 @@ Arrays Lane::launch(const ProgramPtr& program, const Function& function, const S
     // The tape has all of it.
     mx::detail::compile_erase(mx::detail::compile_cache(), known.compile_id);
   }
-  BlasShare share;
+  blas::Share share;
   return known.tape->run(std::move(inputs), cancel);
 }
 
@@ -219,7 +196,7 @@ void Lane::forget(int64_t program) {
 
 void Lane::evaluate(const Arrays& arrays, const CancelFlag& cancel) {
   if (inline_streams_) return;
-  BlasShare share;
+  blas::Share share;
   gate_.begin(&cancel);
   try {
     mx::eval(arrays);

@@ -22,4 +22,29 @@ describe.runIf(process.platform === "linux")("BLAS forwarding", () => {
     );
     expect(found.filter(([, library]) => !library.endsWith("/davit.node"))).toEqual([]);
   });
+
+  it("uses no more threads than the process may have cores", () => {
+    const script = `
+      const { readdirSync } = require("node:fs");
+      const { Engine } = require(${JSON.stringify(addonPath)});
+      const limits = { lanes: 1, memoryLimit: 0, cacheLimit: 0, device: "cpu" };
+      const engine = new Engine({ ...limits, onBatch: done, onMore() {} });
+      const type = { dtype: "float32", shape: [512, 512] };
+      const node = { op: "matmul", inputs: [0, 1], attributes: {}, outputs: [type] };
+      const program = engine.loadProgram([{ parameters: [type, type], nodes: [node], results: [2] }]);
+      const x = engine.put(type, new Uint8Array(512 * 512 * 4));
+      const threads = () => readdirSync("/proc/self/task").length;
+      const before = threads();
+      engine.setAlive(true);
+      engine.run(1, program, engine.createQueue(), [x, x]);
+      function done() {
+        process.stdout.write(String(threads() - before));
+        engine.setAlive(false);
+      }`;
+    const { stdout, stderr } = spawnSync("taskset", ["-c", "0", process.execPath, "-e", script], {
+      encoding: "utf8",
+    });
+    expect(stderr).toBe("");
+    expect(stdout).toBe("0");
+  });
 });
