@@ -9,7 +9,12 @@ defmodule Davit.MixProject do
       elixirc_paths: elixirc_paths(Mix.env()),
       start_permanent: Mix.env() == :prod,
       deps: [],
-      description: "MLX tensor programs in a process next to the VM, with hooks that stream values"
+      description: "MLX tensor programs in a process next to the VM, with hooks that stream values",
+      package: [
+        licenses: ["Apache-2.0"],
+        links: %{},
+        files: ~w(lib mix.exs README.md .formatter.exs)
+      ]
     ]
   end
 

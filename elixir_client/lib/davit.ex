@@ -49,9 +49,10 @@ defmodule Davit do
     * `:fetch`: outputs up to this many bytes come with the answer and live here alone (default 4096, 0 for
       none); larger ones stay in the engine until they are read;
     * `:keep`: `true` to keep all outputs in the engine;
-    * `:queue`: a number; runs of one queue go one after the other. Default: a queue for each calling process.
+    * `:queue`: a positive number; runs of one queue go one after the other. Default: a queue for each calling process.
 
-  Raises `Davit.EngineError`.
+  Raises `Davit.EngineError`; `ArgumentError` for inputs and options that are none. However it ends, nothing of it stays in
+  the caller's mailbox, and what it had begun in the engine is cancelled.
   """
   @spec run(Program.t(), [Run.Inputs.input()], keyword) :: [Tensor.t()]
   def run(%Program{} = program, inputs, options \\ []) when is_list(inputs) do
@@ -70,7 +71,7 @@ defmodule Davit do
 
   @doc """
   Runs a program in a task, which has the caller's group leader and ends with the caller. Its handlers run
-  in the task.
+  in the task. `await/2` gives what the run gives, or raises what it raised. Options are those of `run/3`.
   """
   @spec async(Program.t(), [Run.Inputs.input()], keyword) :: Task.t()
   def async(%Program{} = program, inputs, options \\ []) do
@@ -95,11 +96,11 @@ defmodule Davit do
   @doc """
   Names the tensors of a .safetensors file on the engine's machine. Each is read when it is first needed.
 
-  `names` are those to open. Options: `:engine`. Raises `Davit.EngineError`.
+  A relative path is one of this VM's working directory. `names` are those to open. Options: `:engine`. Raises `Davit.EngineError`.
   """
   @spec open_file(Path.t(), [String.t()], keyword) :: %{String.t() => Tensor.t()}
   def open_file(path, names, options \\ []) do
-    Keyword.validate!(options, [:engine])
+    Davit.Options.check!(options, [:engine])
     session = Engine.session!(options[:engine] || Engine)
     refs = Map.new(names, &{&1, Tensor.Ref.new(session, 0)})
     ids = Map.new(refs, fn {name, ref} -> {name, ref.id} end)

@@ -21,11 +21,14 @@ defmodule Davit.Engine do
   then after 100 ms, and up to every 30 s while it does not get as far as to answer anything, without end. It never
   takes its supervisor down. While it starts, calls wait; between two failed starts they raise `:engine_down`
   at once, and `await/2` waits.
+
+  A program goes on in the next engine of its name, also in one that was stopped and started; a tensor that lived in an engine
+  does not, and says so. Subscriptions live as long as the engine is not stopped.
   """
 
   use Supervisor
 
-  alias Davit.EngineError
+  alias Davit.{EngineError, Options}
   alias Davit.Engine.{Bulk, Loader, Owner, Reporter, Session, Writer}
 
   @default __MODULE__
@@ -34,15 +37,29 @@ defmodule Davit.Engine do
   @doc "Starts an engine. See the module's documentation for the options."
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(options \\ []) do
-    options = Keyword.validate!(options, [:command, :env, :cd, :limits, :max_queue, name: @default])
+    Options.check!(options, [:name, :command, :env, :cd, :limits, :max_queue])
+    name = Options.get!(options, :name, @default, "an atom", &(is_atom(&1) and &1 != nil))
+    words? = &(is_binary(&1) or (is_list(&1) and &1 != []))
+    Options.get!(options, :command, nil, "a string or a list of words", &(&1 == nil or words?.(&1)))
+    Options.get!(options, :env, [], "a list of {name, value}", &env?/1)
+    Options.get!(options, :cd, nil, "a folder", &(&1 == nil or is_binary(&1)))
+    Options.get!(options, :limits, %{}, "a map of positive numbers", &limits?/1)
+    Options.get!(options, :max_queue, 1000, "a positive number", &(is_integer(&1) and &1 > 0))
+    Supervisor.start_link(__MODULE__, Keyword.put(options, :name, name), name: name)
+  end
 
-    is_atom(options[:name]) ||
-      raise ArgumentError, "expected :name to be an atom, got #{inspect(options[:name])}"
+  defp env?(env), do: is_list(env) and Enum.all?(env, &variable?/1)
+  defp variable?({name, value}), do: text?(name) and (value == nil or text?(value))
+  defp variable?(_), do: false
+  defp text?(text), do: is_binary(text) or is_atom(text) or (is_list(text) and text != [])
 
-    Supervisor.start_link(__MODULE__, options, name: options[:name])
+  defp limits?(limits) do
+    is_map(limits) and
+      Enum.all?(limits, fn {_, limit} -> is_integer(limit) and limit > 0 end)
   end
 
   @doc false
+  @spec child_spec(keyword) :: Supervisor.child_spec()
   def child_spec(options) do
     name = Keyword.get(options, :name, @default)
     %{id: name, start: {__MODULE__, :start_link, [options]}, type: :supervisor}
@@ -193,15 +210,18 @@ defmodule Davit.Engine do
 
   @doc false
   # The registered name of one of an engine's processes.
+  @spec part(atom, atom) :: atom
   def part(name, part), do: :"#{inspect(name)}.#{part}"
 
   @doc false
+  @spec option(atom, atom, term) :: term
   def option(name, key, default) do
     [{_, options}] = :ets.lookup(name, :options)
     Keyword.get(options, key, default)
   end
 
   @doc false
+  @spec record_death(atom, pos_integer, String.t()) :: true
   def record_death(name, instance, how) do
     at = DateTime.utc_now() |> DateTime.truncate(:second) |> DateTime.to_iso8601()
     :ets.insert(name, {{:death, instance}, "#{how} at #{at}"})

@@ -12,6 +12,7 @@ defmodule Davit.EngineError do
   | `:engine_lost` | the engine died under a call, or with a tensor that lived in it |
   | `:timeout` | no answer in time; the run was cancelled |
   | `:tensor_freed` | the tensor was freed |
+  | `:transfer_broken` | the connection that a large value travelled over ended, but not the engine |
   | `:bad_destination` | the bytes that say who gets a hook's values are no process, see `Davit.Hooks.to/1` |
   | `:no_handler` | a call has no handler among those of its run |
   | `:subscriber_down` | the process that was to get events is not alive |

@@ -19,7 +19,7 @@ defmodule Davit.Hooks do
   For the hooks of one run alone, give `Davit.run/3` the option `:hooks`.
   """
 
-  alias Davit.{EngineError, Frame, Msgpack}
+  alias Davit.{EngineError, Frame, Msgpack, Options}
   alias Davit.Engine.{Request, Session}
   alias Davit.Hooks.{Event, Feed, Site, Watch}
 
@@ -33,9 +33,12 @@ defmodule Davit.Hooks do
   def subscribe(pid \\ self(), match, options \\ [])
 
   def subscribe(pid, match, options) when is_pid(pid) do
-    Keyword.validate!(options, [:policy, :view, :engine, :max_queue])
+    Options.check!(options, [:policy, :view, :engine, :max_queue])
     watch = Watch.to_wire(match, options)
-    max_queue = max_queue(options)
+
+    max_queue =
+      Options.get!(options, :max_queue, nil, "a positive number", &(is_integer(&1) and &1 > 0))
+
     session = Davit.Engine.session!(options[:engine] || Davit.Engine)
     ref = make_ref()
 
@@ -47,20 +50,6 @@ defmodule Davit.Hooks do
   def subscribe(other, _match, _options) do
     raise ArgumentError,
           "expected a pid as the subscriber, as in subscribe(self(), match, options), got #{inspect(other)}"
-  end
-
-  defp max_queue(options) do
-    case options[:max_queue] do
-      nil ->
-        nil
-
-      count when is_integer(count) and count > 0 ->
-        count
-
-      other ->
-        raise ArgumentError,
-              "expected :max_queue to be a positive number of messages, got #{inspect(other)}"
-    end
   end
 
   defp start_feed(session, arguments) do
@@ -119,7 +108,7 @@ defmodule Davit.Hooks do
   """
   @spec stream(Watch.match(), keyword) :: Enumerable.t()
   def stream(match, options \\ []) do
-    Keyword.validate!(options, [:policy, :view, :engine, :started])
+    Options.check!(options, [:policy, :view, :engine, :started])
     watch = Watch.to_wire(match, options)
     Stream.resource(fn -> open(watch, options) end, &next/1, &close/1)
   end

@@ -60,7 +60,7 @@ defmodule Davit.Program do
   """
   @spec load(Graph.t() | binary, keyword) :: t
   def load(graph, options \\ []) do
-    Keyword.validate!(options, [:engine, :constants, :timeout])
+    Davit.Options.check!(options, [:engine, :constants, :timeout])
     timeout = Request.timeout!(options)
 
     is_binary(graph) or is_struct(graph, Graph) ||

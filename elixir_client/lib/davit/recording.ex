@@ -15,6 +15,7 @@ defmodule Davit.Recording do
   alias Davit.Engine.{Request, Session}
   alias Davit.Hooks.Watch
 
+  @derive {Inspect, only: [:path]}
   @enforce_keys [:path, :session, :id]
   defstruct @enforce_keys
 
@@ -29,7 +30,7 @@ defmodule Davit.Recording do
   @spec start(Path.t(), Watch.match() | [Watch.match()], keyword) ::
           {:ok, t} | {:error, EngineError.t()}
   def start(path, matches \\ :all, options \\ []) do
-    Keyword.validate!(options, [:engine])
+    Davit.Options.check!(options, [:engine])
     matches = for match <- matches(matches), do: match |> Watch.to_wire([]) |> hd()
     path = Path.expand(path)
     session = Davit.Engine.session!(options[:engine] || Davit.Engine)

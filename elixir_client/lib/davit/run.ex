@@ -2,7 +2,7 @@ defmodule Davit.Run do
   @moduledoc false
   # Runs of a program: what `Davit.run/3` was given, read and sent. `Davit.Run.Loop` waits for what comes back.
 
-  alias Davit.{EngineError, Frame, Msgpack, Program, Telemetry, Tensor, Type}
+  alias Davit.{EngineError, Frame, Msgpack, Options, Program, Telemetry, Tensor, Type}
   alias Davit.Engine.{Request, Session}
   alias Davit.Run.{Handlers, Inputs, Loop, Plain}
 
@@ -85,12 +85,15 @@ defmodule Davit.Run do
 
   @spec new(Program.t(), keyword) :: t
   defp new(program, options) do
-    Keyword.validate!(options, @options)
+    Options.check!(options, @options)
     timeout = Request.timeout!(options)
-    fetch = option(options, :fetch, @fetch, "a number of bytes", &(is_integer(&1) and &1 >= 0))
-    keep = option(options, :keep, false, "true or false", &is_boolean/1)
-    print = option(options, :print, true, "true or false", &is_boolean/1)
-    queue = option(options, :queue, nil, "a positive integer", &(is_integer(&1) and &1 > 0))
+
+    fetch =
+      Options.get!(options, :fetch, @fetch, "a number of bytes", &(is_integer(&1) and &1 >= 0))
+
+    keep = Options.get!(options, :keep, false, "true or false", &is_boolean/1)
+    print = Options.get!(options, :print, true, "true or false", &is_boolean/1)
+    queue = Options.get!(options, :queue, nil, "a positive integer", &(is_integer(&1) and &1 > 0))
     handlers = Handlers.new(options, program.handlers)
     session = Program.session!(program)
     # Asked for in any case: it makes the owner watch this process.
@@ -107,19 +110,6 @@ defmodule Davit.Run do
       timeout: timeout,
       deadline: if(timeout == :infinity, do: :infinity, else: now() + timeout)
     }
-  end
-
-  defp option(options, key, default, expected, valid?) do
-    case Keyword.fetch(options, key) do
-      :error ->
-        default
-
-      {:ok, value} ->
-        valid?.(value) ||
-          raise ArgumentError, "expected #{inspect(key)} to be #{expected}, got #{inspect(value)}"
-
-        value
-    end
   end
 
   defp wire_options(session, fetch, handlers, print) do

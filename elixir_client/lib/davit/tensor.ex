@@ -14,9 +14,9 @@ defmodule Davit.Tensor do
   nor after that engine exited (`:engine_lost`).
   """
 
-  alias Davit.{Collector, EngineError, Tensor, Type}
-  alias Davit.Engine.{Bulk, Request, Session}
-  alias Davit.Tensor.{Elements, Ref}
+  alias Davit.{EngineError, Tensor, Type}
+  alias Davit.Engine.{Request, Session}
+  alias Davit.Tensor.{Elements, Ref, Transfer}
 
   @inline 64 * 1024
 
@@ -29,17 +29,18 @@ defmodule Davit.Tensor do
   @doc """
   A tensor of raw values: row by row, little-endian.
 
-  Options: `:engine`, its name; `:place`, `:engine` to send also a small tensor at once.
+  Options: `:engine`, its name; `:place`, `:engine` to send also a small tensor at once
+  (default `:home`).
   """
   @spec from_binary(binary, Type.t(), keyword) :: t
   def from_binary(bytes, {_, _} = type, options \\ []) when is_binary(bytes) do
-    Keyword.validate!(options, [:engine, :place])
+    Davit.Options.check!(options, [:engine, :place])
     tensor = from_binary_at_home(bytes, type)
 
-    options[:place] in [nil, :engine] ||
-      raise ArgumentError, "expected :place to be :engine, got #{inspect(options[:place])}"
+    place =
+      Davit.Options.get!(options, :place, :home, ":home or :engine", &(&1 in [:home, :engine]))
 
-    if byte_size(bytes) > @inline or options[:place] == :engine do
+    if byte_size(bytes) > @inline or place == :engine do
       put(tensor, Davit.Engine.session!(options[:engine] || Davit.Engine))
     else
       tensor
@@ -91,7 +92,7 @@ defmodule Davit.Tensor do
   def to_binary(%Tensor{data: data}, []) when is_binary(data), do: data
 
   def to_binary(%Tensor{} = tensor, options) do
-    Keyword.validate!(options, [:timeout])
+    Davit.Options.check!(options, [:timeout])
     timeout = Request.timeout!(options)
     tensor.data || read(tensor, timeout)
   end
@@ -102,7 +103,7 @@ defmodule Davit.Tensor do
 
     data =
       Davit.Telemetry.span([:get, :stop], %{engine: ref.engine, type: type}, fn ->
-        {get(session, ref.id, bytes, timeout), %{bytes: bytes}}
+        {Transfer.get(session, ref.id, bytes, timeout), %{bytes: bytes}}
       end)
 
     # The tensor has to be alive until here, or the collector might free it before it is read.
@@ -117,20 +118,6 @@ defmodule Davit.Tensor do
 
       {:error, error} ->
         raise error
-    end
-  end
-
-  defp get(session, id, bytes, timeout) do
-    bulk = session.bulk? and bytes > @inline
-
-    with :ok <- if(bulk, do: Bulk.connect(session), else: :ok),
-         {:ok, result, attachments} <-
-           Request.call(session, ["get", id, %{bulk: bulk}], [], timeout) do
-      case result do
-        %{"transfer" => n} -> Bulk.claim(session, n, timeout)
-        %{"value" => index} when index < tuple_size(attachments) -> {:ok, elem(attachments, index)}
-        other -> {:error, Request.protocol("`get` was answered with #{inspect(other, limit: 5)}")}
-      end
     end
   end
 
@@ -174,7 +161,7 @@ defmodule Davit.Tensor do
   def inline_limit, do: @inline
 
   @doc false
-  # Sends a tensor that is at home. One allocation that fails is tried again after what is forgotten was freed.
+  # The tensor in this session's engine: sent there, where it is at home.
   @spec put(t, Session.t()) :: t
   def put(%Tensor{ref: ref, data: data} = tensor, session) do
     if data == nil or (ref != nil and Ref.in?(ref, session)) do
@@ -182,47 +169,8 @@ defmodule Davit.Tensor do
       fetch_ref!(tensor, session)
       tensor
     else
-      send_values(tensor, session)
+      Transfer.put(tensor, session)
     end
-  end
-
-  defp send_values(%Tensor{type: type, data: data} = tensor, session) do
-    Davit.Telemetry.span([:put, :stop], %{engine: session.name, type: type}, fn ->
-      answer =
-        with {:error, %{code: :out_of_memory}} <- put_once(session, type, data) do
-          Collector.reclaim(session)
-          put_once(session, type, data)
-        end
-
-      case answer do
-        {:ok, ref} -> {%{tensor | ref: ref, data: keep(data)}, %{bytes: byte_size(data)}}
-        {:error, error} -> raise error
-      end
-    end)
-  end
-
-  defp keep(data), do: if(byte_size(data) <= @inline, do: data)
-
-  defp put_once(session, type, data) do
-    ref = Ref.new(session, byte_size(data))
-
-    answer =
-      if session.bulk? and byte_size(data) > @inline do
-        put_bulk(session, ref.id, type, data)
-      else
-        Request.call(session, ["put", ref.id, Type.to_wire(type), 0], [data])
-      end
-
-    with {:ok, _, _} <- answer, do: {:ok, ref}
-  end
-
-  defp put_bulk(session, id, type, data) do
-    transfer = Session.next_id(session)
-    message = ["put", id, Type.to_wire(type), ["transfer", transfer]]
-
-    Bulk.sending(session, fn socket ->
-      Request.call(session, message, [], :infinity, fn -> Bulk.transfer(socket, transfer, data) end)
-    end)
   end
 
   @doc false

@@ -103,6 +103,7 @@ defmodule Davit.Type do
   def from_wire(_), do: :error
 
   @doc false
+  @spec list_from_wire(term) :: [t]
   def list_from_wire(wire) do
     case from_wire(wire) do
       {:ok, type} -> [type]

@@ -29,6 +29,16 @@ defmodule Davit.EngineTest do
     end
   end
 
+  test "its process has the environment and the folder that were asked for" do
+    script = "test \"$A-$PWD\" = b-/ && exit 7"
+    name = :"env_#{System.unique_integer([:positive])}"
+    command = ["sh", "-c", script]
+    start_supervised!({Engine, name: name, command: command, env: [{"A", "b"}], cd: "/"})
+    assert_raise EngineError, ~r/exited with status 7/, fn -> Engine.session!(name) end
+  end
+
+  doctest Davit.Engine.Launcher
+
   test "an engine that was not started is named" do
     error = assert_raise EngineError, fn -> Engine.session!(:never_started) end
     assert error.message =~ ":never_started"

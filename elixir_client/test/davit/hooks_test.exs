@@ -1,5 +1,6 @@
 defmodule Davit.HooksTest do
   use ExUnit.Case, async: true
+  import ExUnit.CaptureLog
 
   alias Davit.{Engine, EngineError, Fake, Hooks, Tensor}
 
@@ -125,7 +126,37 @@ defmodule Davit.HooksTest do
     assert :ok = Hooks.unsubscribe(ref)
   end
 
+  test "one that the next engine refuses ends, with a word in the log", %{engine: engine} do
+    path = Path.join(System.tmp_dir!(), "davit-#{System.unique_integer([:positive])}")
+    on_exit(fn -> File.rm(path) end)
+    kill = Fake.program(engine, "kill")
+    {:ok, ref} = Hooks.subscribe(self(), path, engine: engine)
+    File.write!(path, "")
+
+    log =
+      capture_log(fn ->
+        [{feed, _}] = Registry.lookup(Davit.Hooks.Registry, ref)
+        monitor = Process.monitor(feed)
+        assert_raise EngineError, fn -> Davit.run(kill, [input()]) end
+        assert_receive {:DOWN, ^monitor, _, _, :normal}
+      end)
+
+    assert log =~ "subscription"
+    assert log =~ inspect(self())
+    assert :ok = Hooks.unsubscribe(ref)
+  end
+
   describe "a stream" do
+    test "whose start raises leaves nothing behind", %{engine: engine} do
+      options = [engine: engine, started: fn -> raise "no" end]
+      assert_raise RuntimeError, fn -> "h" |> Hooks.stream(options) |> Enum.take(1) end
+      assert Engine.info(engine)["subscriptions"] == []
+      Davit.run(Fake.program(engine, "events:1"), [input()])
+      assert Process.info(self(), :messages) == {:messages, []}
+      {:monitors, monitors} = Process.info(self(), :monitors)
+      refute {:process, Engine.session!(engine).owner} in monitors
+    end
+
     test "gives events as they come, and ends with its reader", %{engine: engine} do
       program = Fake.program(engine, "events:100")
       test = self()

@@ -106,7 +106,9 @@ defmodule Davit.RunFailuresTest do
             fn -> Davit.open_file("x", [], engne: engine) end,
             fn -> Engine.start_link(nme: :x) end
           ] do
-        assert_raise ArgumentError, ~r/unknown keys.*(hook|polcy|engne|plce|timout|nme)/, call
+        assert_raise ArgumentError,
+                     ~r/unknown option :(hook|polcy|engne|plce|timout|nme) .*expected :/,
+                     call
       end
     end
 
@@ -142,7 +144,18 @@ defmodule Davit.RunFailuresTest do
         Tensor.from_list([1], :int8, place: :gpu)
       end
 
-      assert_raise ArgumentError, ~r/:name.*got "x"/, fn -> Engine.start_link(name: "x") end
+      for {options, message} <- [
+            {[name: "x"], ~r/:name.*got "x"/},
+            {[command: 7], ~r/:command.*got 7/},
+            {[env: [A: 1]], ~r/:env.*got \[A: 1\]/},
+            {[cd: 7], ~r/:cd.*got 7/},
+            {[limits: %{hook_credit: -1}], ~r/:limits.*got %\{hook_credit: -1\}/},
+            {[max_queue: 0], ~r/:max_queue.*got 0/},
+            {:x, ~r/keyword list.*got :x/}
+          ] do
+        assert_raise ArgumentError, message, fn -> Engine.start_link(options) end
+      end
+
       assert_raise ArgumentError, ~r/Davit.Graph.*got 17/, fn -> Davit.load(17, engine: engine) end
     end
   end

@@ -15,7 +15,7 @@
 //   garbage       answers with bytes that are no frame's payload
 //   fail          answers with an error that has everything an error can have
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -209,7 +209,7 @@ const handlers = {
     closed.push(queue);
   },
   subscribe(request, [match, policy, view]) {
-    if (match[1] === "refuse me") {
+    if (match[1] === "refuse me" || existsSync(match[1] ?? "")) {
       return send(request, ["error", { code: "bad_match", message: "no" }]);
     }
     subscriptions.set(request, { match, policy, view });

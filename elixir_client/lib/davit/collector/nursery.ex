@@ -35,6 +35,7 @@ defmodule Davit.Collector.Nursery do
   def flush(nursery), do: call(nursery, :flush)
 
   @doc false
+  @spec call(pid | atom, atom) :: term
   def call(pid, what) do
     ref = :erlang.monitor(:process, pid, alias: :reply_demonitor)
     send(pid, {what, ref})
@@ -98,6 +99,7 @@ defmodule Davit.Collector.Nursery do
   defp split([_ | rest], batch, dead, live), do: split(rest, batch, dead, live)
 
   @doc false
+  @spec run({module, atom, list}, list) :: term
   def run({module, function, arguments}, items), do: apply(module, function, [items | arguments])
 
   # The fallback: what a process made is freed when it exits.

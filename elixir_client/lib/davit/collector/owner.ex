@@ -17,6 +17,7 @@ defmodule Davit.Collector.Owner do
   end
 
   @doc "Hands over tokens with their addresses."
+  @spec adopt(atom, [{address :: term, item :: term, token :: binary}]) :: term
   def adopt(owner, tokens), do: send(owner, {:adopt, tokens})
 
   @doc "Frees what is forgotten, now."

@@ -27,6 +27,7 @@ defmodule Davit.Collector.SelfTest do
   defp make_and_forget(pid), do: send(pid, {:token, Token.new(2, 0)}) && :ok
 
   @doc false
+  @spec look(pid) :: term
   def look(parent) do
     Process.flag(:message_queue_data, :off_heap)
     tokens = for _ <- 1..2, do: receive(do: ({:token, token} -> token))

@@ -11,6 +11,7 @@ defmodule Davit.Collector.Token do
   @most div(16 * 1024, @slots)
 
   @doc "How many tokens with ids in a row have different sizes."
+  @spec slots() :: pos_integer
   def slots, do: @slots
 
   @doc "The token of `id`, which stands for `bytes` of engine memory."

@@ -29,13 +29,17 @@ defmodule Davit.Engine.Bulk do
     do: GenServer.start_link(__MODULE__, nil, name: Davit.Engine.part(name, :bulk))
 
   @doc "Tells of a new session; whatever belonged to the one before is gone."
+  @spec open(Davit.Engine.Session.t(), map) :: :ok
   def open(session, hello) do
     token = with {:bin, bytes} <- hello["token"], do: bytes
     GenServer.cast(session.bulk, {:open, hello["bulk"], token})
   end
 
-  @doc "Opens the connection if it is not open yet, so that the engine can send over it."
-  @spec connect(Davit.Engine.Session.t()) :: :ok | {:error, EngineError.t()}
+  @doc """
+  Opens the connection if it is not open yet, so that the engine can send over it. Gives what `claim/4` is to be told: what
+  came over one connection does not come over the next.
+  """
+  @spec connect(Davit.Engine.Session.t()) :: {:ok, connection :: pid} | {:error, EngineError.t()}
   def connect(session), do: call(session, :connect)
 
   @doc "Calls `fun` with a function that sends `bytes` as transfer `n`; nobody else sends meanwhile."
@@ -75,10 +79,13 @@ defmodule Davit.Engine.Bulk do
     with {:error, reason} <- :gen_tcp.send(socket, bytes), do: {:error, closed(reason)}
   end
 
-  @doc "The bytes of transfer `n` of the engine, once they are here."
-  @spec claim(Davit.Engine.Session.t(), pos_integer, timeout) ::
+  @doc """
+  The bytes of transfer `n` of the engine, once they are here. An error of the code `:transfer_broken` where the connection
+  ended before they were; they may be asked for again.
+  """
+  @spec claim(Davit.Engine.Session.t(), pos_integer, pid, timeout) ::
           {:ok, binary} | {:error, EngineError.t()}
-  def claim(session, n, timeout), do: call(session, {:claim, n}, timeout)
+  def claim(session, n, connection, timeout), do: call(session, {:claim, n, connection}, timeout)
 
   defp call(session, what, timeout \\ :infinity) do
     GenServer.call(session.bulk, what, timeout)
@@ -109,7 +116,7 @@ defmodule Davit.Engine.Bulk do
   @impl true
   def handle_call(:connect, _from, state) do
     case connected(state) do
-      {:ok, state} -> {:reply, :ok, state}
+      {:ok, state} -> {:reply, {:ok, state.reader}, state}
       {:error, _} = error -> {:reply, error, state}
     end
   end
@@ -118,13 +125,15 @@ defmodule Davit.Engine.Bulk do
     {:noreply, next(%{state | queue: :queue.in(from, state.queue)})}
   end
 
-  def handle_call({:claim, n}, from, state) do
+  def handle_call({:claim, n, reader}, from, %{reader: reader} = state) do
     case Map.pop(state.arrived, n) do
-      {nil, _} when state.socket == nil -> {:reply, {:error, closed("it is not open")}, state}
       {nil, _} -> {:noreply, put_in(state.claims[n], from)}
       {bytes, arrived} -> {:reply, {:ok, bytes}, %{state | arrived: arrived}}
     end
   end
+
+  def handle_call({:claim, _, _}, _from, state),
+    do: {:reply, {:error, closed("a process died while it sent, or the engine did")}, state}
 
   @impl true
   def handle_info({:arrived, reader, n, bytes}, %{reader: reader} = state) do
@@ -222,6 +231,6 @@ defmodule Davit.Engine.Bulk do
 
   defp closed(reason) do
     text = if is_atom(reason), do: :inet.format_error(reason), else: reason
-    %EngineError{code: :engine_lost, message: "the bulk connection failed: #{text}"}
+    %EngineError{code: :transfer_broken, message: "the bulk connection failed: #{text}"}
   end
 end

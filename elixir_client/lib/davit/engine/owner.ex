@@ -7,7 +7,7 @@ defmodule Davit.Engine.Owner do
   use GenServer
 
   alias Davit.{EngineError, Frame, Msgpack}
-  alias Davit.Engine.{Bulk, Command, Reporter, Request, Session, Writer}
+  alias Davit.Engine.{Bulk, Launcher, Reporter, Request, Session, Writer}
 
   @backoff [0, 100, 300, 1_000, 3_000, 10_000, 30_000]
   # An engine that lived this long begins the back-off anew. One that answered anything at all comes back within
@@ -74,7 +74,7 @@ defmodule Davit.Engine.Owner do
   end
 
   def handle_info({port, {:exit_status, status}}, state) when port == state.session.port do
-    {:noreply, exited(exit_text(status), state)}
+    {:noreply, exited(Launcher.exit_text(status), state)}
   end
 
   def handle_info({:EXIT, port, reason}, state) when port == state.session.port do
@@ -131,7 +131,7 @@ defmodule Davit.Engine.Owner do
   @impl true
   def terminate(_reason, state) do
     Session.up(state.session, nil)
-    close(state.session.port)
+    Launcher.close(state.session.port)
   end
 
   defp watch(pid, state), do: put_in(state.watchers[Process.monitor(pid)], pid)
@@ -140,14 +140,13 @@ defmodule Davit.Engine.Owner do
     instance = Session.next_instance(state.session)
     state = %{state | timer: nil, bye: nil, instance: instance, opened_at: now()}
 
-    case Command.find(state.options) do
-      {:ok, path, arguments} -> start(path, arguments, state)
+    case Launcher.open(state.options) do
+      {:ok, port} -> greet(port, state)
       {:error, error} -> down(error, state)
     end
   end
 
-  defp start(path, arguments, state) do
-    port = Port.open({:spawn_executable, path}, port_options(arguments, state.options))
+  defp greet(port, state) do
     request = Session.next_id(state.session)
     session = %{state.session | port: port, instance: state.instance}
     # Not through an alias: a message of this process to itself, which it may take like any other.
@@ -156,19 +155,7 @@ defmodule Davit.Engine.Owner do
     Writer.send_frame(session, frame)
     Process.send_after(self(), {:hello_timeout, port}, @hello_timeout)
     %{state | session: session, status: :starting, hello: request}
-  rescue
-    error in [ErlangError, ArgumentError] ->
-      message = "#{path} could not be started: #{Exception.message(error)}"
-      down(%EngineError{code: :engine_not_found, message: message}, state)
   end
-
-  defp port_options(arguments, options) do
-    env = for {name, value} <- options[:env] || [], do: {charlist(name), value && charlist(value)}
-    base = [:nouse_stdio, {:packet, 4}, :binary, :exit_status, :hide, args: arguments, env: env]
-    if options[:cd], do: [{:cd, options[:cd]} | base], else: base
-  end
-
-  defp charlist(text), do: text |> to_string() |> String.to_charlist()
 
   defp version, do: Application.spec(:davit, :vsn) |> to_string()
 
@@ -226,7 +213,7 @@ defmodule Davit.Engine.Owner do
   defp exited(how, state) do
     session = state.session
     forget_session(session)
-    close(session.port)
+    Launcher.close(session.port)
     how = if state.bye, do: "#{how} after saying #{state.bye}", else: how
     Davit.Engine.record_death(session.name, state.instance, how)
 
@@ -311,18 +298,6 @@ defmodule Davit.Engine.Owner do
   defp notify(session, message) do
     Writer.send_frame(session, Frame.encode(0, Msgpack.encode(message)))
   end
-
-  defp close(nil), do: :ok
-
-  defp close(port) do
-    Port.close(port)
-  catch
-    :error, :badarg -> :ok
-  end
-
-  # A shell's convention, and Erlang's: 128 + the signal's number.
-  defp exit_text(status) when status > 128, do: "exited with signal #{status - 128}"
-  defp exit_text(status), do: "exited with status #{status}"
 
   defp now, do: System.monotonic_time()
   defp ms(count), do: System.convert_time_unit(count, :millisecond, :native)

@@ -61,18 +61,9 @@ defmodule Davit.Engine.Request do
   @doc "The option `:timeout`, or `:infinity`. Raises `ArgumentError` for what is no timeout."
   @spec timeout!(keyword) :: timeout
   def timeout!(options) do
-    case Keyword.get(options, :timeout, :infinity) do
-      :infinity ->
-        :infinity
-
-      timeout when is_integer(timeout) and timeout in 0..@longest ->
-        timeout
-
-      other ->
-        raise ArgumentError,
-              "expected :timeout to be :infinity or milliseconds from 0 to #{@longest}, " <>
-                "got #{inspect(other)}"
-    end
+    expected = ":infinity or milliseconds from 0 to #{@longest}"
+    valid? = &(&1 == :infinity or (is_integer(&1) and &1 in 0..@longest))
+    Davit.Options.get!(options, :timeout, :infinity, expected, valid?)
   end
 
   @doc "Reads an answer."
@@ -87,14 +78,17 @@ defmodule Davit.Engine.Request do
   end
 
   @doc false
+  @spec protocol(String.t()) :: EngineError.t()
   def protocol(why), do: %EngineError{code: :protocol, message: why}
 
   @doc false
+  @spec timeout(timeout, String.t()) :: EngineError.t()
   def timeout(timeout, what) do
     %EngineError{code: :timeout, message: "no answer to #{what} within #{timeout} ms"}
   end
 
   @doc false
+  @spec owner_down(term) :: EngineError.t()
   def owner_down(reason) do
     %EngineError{
       code: :engine_lost,

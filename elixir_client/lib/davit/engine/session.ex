@@ -9,6 +9,7 @@ defmodule Davit.Engine.Session do
 
   alias Davit.{EngineError, Frame, Msgpack}
 
+  @derive {Inspect, only: [:name, :instance]}
   @enforce_keys [:name, :ids, :routes]
   defstruct [
     :name,
@@ -80,6 +81,13 @@ defmodule Davit.Engine.Session do
     :error, :badarg ->
       settle(session)
       {:error, lost(session)}
+  end
+
+  @doc "As `up?/1`, but asks the owner, who may have to hear of the engine's end first."
+  @spec alive?(t) :: boolean
+  def alive?(session) do
+    settle(session)
+    up?(session)
   end
 
   # The port's end is in the owner's mailbox: the owner knows of it before it answers this.

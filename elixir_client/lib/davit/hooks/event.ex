@@ -14,6 +14,8 @@ defmodule Davit.Hooks.Event do
   alias Davit.{Frame, Tensor}
   alias Davit.Hooks.Site
 
+  # The site has its name and label, and much that is the same in every event.
+  @derive {Inspect, except: [:site]}
   defstruct [:site, :name, :label, :run, :seq, :path, :dropped, :values]
 
   @type summary :: %{

@@ -11,6 +11,8 @@ defmodule Davit.Hooks.Feed do
 
   use GenServer, restart: :temporary
 
+  require Logger
+
   alias Davit.{Frame, Msgpack, Program}
   alias Davit.Engine.{Request, Session}
   alias Davit.Hooks.{Event, Site}
@@ -38,9 +40,11 @@ defmodule Davit.Hooks.Feed do
   def start_link(arguments), do: GenServer.start_link(__MODULE__, arguments)
 
   @doc "Waits until the engine has accepted or refused the subscription."
+  @spec accepted(pid) :: :ok | {:error, Davit.EngineError.t()}
   def accepted(feed), do: GenServer.call(feed, :accepted, :infinity)
 
   @doc "Ends it. The subscriber gets nothing after this."
+  @spec stop(pid) :: :ok
   def stop(feed), do: GenServer.call(feed, :stop, :infinity)
 
   @doc """
@@ -177,6 +181,16 @@ defmodule Davit.Hooks.Feed do
   end
 
   defp message([type | _], _, state), do: {:stop, {:protocol, Request.protocol(type)}, state}
+
+  # By an engine that was started again.
+  defp accept({:error, error}, %{answer: :ok} = state) do
+    Logger.warning(
+      "the subscription of #{inspect(state.pid)} for #{inspect(state.watch)} ends: " <>
+        "the engine that was started again refused it (#{Exception.message(error)})"
+    )
+
+    {:stop, :normal, state}
+  end
 
   defp accept(answer, %{answer_to: nil} = state), do: {:noreply, %{state | answer: answer}}
 

@@ -2,7 +2,7 @@ defmodule Davit.Run.Handlers do
   @moduledoc false
   # The functions that a caller gave for its run, and how they are called.
 
-  alias Davit.{EngineError, Tensor, Type}
+  alias Davit.{EngineError, Options, Tensor, Type}
   alias Davit.Hooks.{Destination, Event, Site, Watch}
 
   # As `inspect/2` has it.
@@ -36,16 +36,8 @@ defmodule Davit.Run.Handlers do
     }
   end
 
-  defp list(options, key) do
-    case Keyword.get(options, key, []) do
-      list when is_list(list) ->
-        list
-
-      other ->
-        raise ArgumentError,
-              "expected #{inspect(key)} to be a list of {match, function of an event}, got #{inspect(other)}"
-    end
-  end
+  defp list(options, key),
+    do: Options.get!(options, key, [], "a list of {match, function of an event}", &is_list/1)
 
   defp bound_hooks([], _hooks), do: []
 
@@ -63,7 +55,7 @@ defmodule Davit.Run.Handlers do
   defp hook({match, function}), do: hook({match, function, []})
 
   defp hook({match, function, options}) when is_function(function, 1) and is_list(options) do
-    Keyword.validate!(options, [:policy, :view])
+    Options.check!(options, [:policy, :view])
     {Watch.to_wire(match, options), function}
   end
 

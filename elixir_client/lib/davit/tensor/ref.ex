@@ -3,6 +3,7 @@ defmodule Davit.Tensor.Ref do
   Where in an engine a tensor is. Its token is what `Davit.Collector` watches; it must not be taken out.
   """
 
+  @derive {Inspect, except: [:token]}
   @enforce_keys [:id, :token, :engine, :instance, :node]
   defstruct [:id, :token, :engine, :instance, :node]
 

@@ -1,0 +1,49 @@
+defmodule Davit.Engine.Launcher do
+  @moduledoc false
+  # Opens the port of an engine's process, and says how it ended.
+
+  alias Davit.EngineError
+  alias Davit.Engine.Command
+
+  @doc "Starts the process that the engine's options are for, as a port of the calling process."
+  @spec open(keyword) :: {:ok, port} | {:error, EngineError.t()}
+  def open(options) do
+    with {:ok, path, arguments} <- Command.find(options) do
+      try do
+        {:ok, Port.open({:spawn_executable, path}, port_options(arguments, options))}
+      rescue
+        error in [ErlangError, ArgumentError] ->
+          message = "#{path} could not be started: #{Exception.message(error)}"
+          {:error, %EngineError{code: :engine_not_found, message: message}}
+      end
+    end
+  end
+
+  defp port_options(arguments, options) do
+    env = for {name, value} <- options[:env] || [], do: {charlist(name), value && charlist(value)}
+    base = [:nouse_stdio, {:packet, 4}, :binary, :exit_status, :hide, args: arguments, env: env]
+    if options[:cd], do: [{:cd, options[:cd]} | base], else: base
+  end
+
+  defp charlist(text), do: text |> to_string() |> String.to_charlist()
+
+  @doc "Closes the port, if it is not closed yet."
+  @spec close(port | nil) :: true
+  def close(nil), do: true
+
+  def close(port) do
+    Port.close(port)
+  catch
+    :error, :badarg -> true
+  end
+
+  @doc """
+  What an exit status says, by a shell's convention, and Erlang's: 128 + the signal's number.
+
+      iex> {Davit.Engine.Launcher.exit_text(1), Davit.Engine.Launcher.exit_text(137)}
+      {"exited with status 1", "exited with signal 9"}
+  """
+  @spec exit_text(non_neg_integer) :: String.t()
+  def exit_text(status) when status > 128, do: "exited with signal #{status - 128}"
+  def exit_text(status), do: "exited with status #{status}"
+end
