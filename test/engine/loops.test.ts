@@ -47,7 +47,9 @@ describe("loops and branches", () => {
     );
     const seen: [string | undefined, string, unknown][] = [];
     const watches = ["inner", "outer"].map((name) =>
-      f.on(name, (e) => seen.push([e.name, e.path.join("."), e.values.map((v) => [...(v as Uint8Array)])])),
+      f.on(name, (e) =>
+        seen.push([e.name, e.path.join("."), e.values.map((v) => [...(v as Uint8Array)])]),
+      ),
     );
     const inputs = [
       engine.tensor(3n),
