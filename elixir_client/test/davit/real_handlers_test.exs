@@ -183,8 +183,9 @@ defmodule Davit.RealHandlersTest do
           {Tensor.from_list([1], :int8), ~r/ask has to return float32\[\], it returned int8\[1\]/},
           {[1, 2], ~r/float32\[\], got values of the shape \[?\{?2/},
           {{1, 2}, ~r/ask has to return float32\[\], it returned 1, 2/},
-          {:ok, ~r/:ok is not a number/},
-          {nil, ~r/nil is not a number/}
+          {:ok, ~r/handler of ask is a float32\[\], :ok is not a number/},
+          {nil, ~r/handler of ask is a float32\[\], nil is not a number/},
+          {<<1, 2>>, ~r/handler of ask is a float32\[\] of 4 bytes, got 2 bytes/}
         ] do
       calls = [{"ask", fn _ -> value end}]
       assert_raise ArgumentError, message, fn -> Davit.run(program, [1], calls: calls) end
