@@ -1,5 +1,5 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { Graph } from "../graph/graph.js";
+import { Nesting } from "../hooks/nesting.js";
 import { HookRouter } from "../hooks/router.js";
 import type { Site } from "../hooks/site.js";
 import {
@@ -47,9 +47,6 @@ interface UnderWay {
 }
 
 let nextRun = 1;
-
-/** The queue of a handler under way. */
-const nestedQueue = new AsyncLocalStorage<{ readonly engine: Engine; readonly queue: QueueId }>();
 
 /**
  * Runs programs on MLX, on threads of their own: everything here returns at once, and the event loop
@@ -181,7 +178,7 @@ export class Engine {
     const cancel = () => run.cancel("cancelled", `the run was cancelled: ${signal?.reason}`);
     const run = this.start(
       program,
-      inputs.map((tensor) => tensor.value),
+      inputs.map((tensor) => tensor.valueIn(this.native)),
       {
         ...rest,
         onDone: (error) => {
@@ -217,11 +214,11 @@ export class Engine {
 
   /** Runs a handler: the runs that it starts do not queue behind the run that waits for it. */
   async nested<T>(handler: () => T): Promise<Awaited<T>> {
-    const queue = this.native.createQueue();
+    const nesting = new Nesting(this.native);
     try {
-      return await nestedQueue.run({ engine: this, queue }, handler);
+      return await nesting.run(handler);
     } finally {
-      this.native.closeQueue(queue);
+      nesting.close();
     }
   }
 
@@ -273,8 +270,7 @@ export class Engine {
   readonly #handlers = new Map<string, CallHandler>();
 
   #defaultQueue(): QueueId {
-    const nested = nestedQueue.getStore();
-    return nested?.engine === this ? nested.queue : this.#queue;
+    return Nesting.queue(this.native) ?? this.#queue;
   }
 
   /** Answers a `call` of a run with tensors; nothing happens where the run is over. */

@@ -67,7 +67,10 @@ export function jit<R extends OperandTree>(engine: Engine, fn: (...args: never[]
       const trees = flat.rebuild(types.map(ofType)) as Tree<TensorTypeLeaf>[];
       const traced = guarded(() => trace(fn as never, trees, fn.name || "main"));
       const constants = new Map(
-        [...traced.captures].map(([name, captured]) => [name, captured.value]),
+        [...traced.captures].map(([name, captured]) => [
+          name,
+          (captured as Tensor).valueIn(engine.native),
+        ]),
       );
       entry = { traced, program: engine.load(traced.graph, constants) };
       entries.set(key, entry);

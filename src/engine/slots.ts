@@ -114,7 +114,7 @@ async function answer(
     engine.reply(
       run,
       call,
-      results.map((result) => result.value),
+      results.map((result) => result.valueIn(engine.native)),
     );
   } catch (error) {
     onError(error);

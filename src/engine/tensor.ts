@@ -52,6 +52,18 @@ export class Tensor implements Disposable {
     return this.#handle.value;
   }
 
+  /**
+   * The native tensor's number, for an engine that is to compute with it.
+   * @throws DavitError `tensor_freed`, `remote_tensor`
+   */
+  valueIn(native: NativeEngine): ValueId {
+    if (this.#handle.native !== native) {
+      const message = `the tensor ${formatType(this.type)} is another engine's; expected one of this engine`;
+      throw new DavitError("remote_tensor", message, { expected: "a tensor of this engine" });
+    }
+    return this.value;
+  }
+
   /** The value's bytes: row by row, little-endian. Not a copy: do not write to them. */
   async bytes(): Promise<Uint8Array> {
     await this.ready;

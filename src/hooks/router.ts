@@ -1,6 +1,7 @@
 import type { ChannelId, NativeEngine, ProgramId, RunId, SubscriptionId } from "../native.js";
 import { type CallRecord, type EventRecord, freeValues, type HookEvent } from "./event.js";
 import { type Match, type SiteTest, siteTest } from "./match.js";
+import { isThenable, Nesting } from "./nesting.js";
 import { type Delivery, nativeDelivery } from "./policy.js";
 import type { Site, WatchedProgram } from "./site.js";
 
@@ -83,9 +84,8 @@ export class HookRouter {
 
   /** Calls a handler with every event of matching sites, in all programs, those loaded later too. */
   subscribe(match: Match, delivery: Delivery, handler: HookHandler): Watch {
-    const watcher = new HandlerWatcher([handler]);
-    watcher.watch = this.watch(match, delivery, watcher);
-    return watcher.watch;
+    const watcher = new HandlerWatcher([handler], this.#native);
+    return watcher.watching(this.watch(match, delivery, watcher));
   }
 
   /** As {@link subscribe}, for one run: pairs of a wish and its handler. Close it when the run has ended. */
@@ -93,9 +93,11 @@ export class HookRouter {
     program: WatchedProgram,
     requests: readonly (WatchRequest & { readonly handler: HookHandler })[],
   ): RunWatch {
-    const watcher = new HandlerWatcher(requests.map((request) => request.handler));
-    watcher.watch = this.watchRun(program, requests, watcher);
-    return watcher.watch as RunWatch;
+    const watcher = new HandlerWatcher(
+      requests.map((request) => request.handler),
+      this.#native,
+    );
+    return watcher.watching(this.watchRun(program, requests, watcher));
   }
 
   /** Subscribes a watcher to matching sites of all programs. */
@@ -253,28 +255,42 @@ export class HookRouter {
 
 /** Calls handlers, and gives an event's cost back when its handler is done with it. */
 class HandlerWatcher implements Watcher {
-  watch: Watch | undefined;
+  #watch: Watch | undefined;
+  readonly #handlers: readonly HookHandler[];
+  // The run may wait for the credit of an event until its handler has computed.
+  readonly #nesting: Nesting;
 
-  constructor(private readonly handlers: readonly HookHandler[]) {}
+  constructor(handlers: readonly HookHandler[], native: NativeEngine) {
+    this.#handlers = handlers;
+    this.#nesting = new Nesting(native);
+  }
+
+  /** The watch that this is the watcher of, as others close it. */
+  watching<W extends Watch>(watch: W): W {
+    this.#watch = watch;
+    return {
+      ...watch,
+      close: () => {
+        watch.close();
+        this.#nesting.close();
+      },
+    };
+  }
 
   onEvent(event: EventRecord, site: Site, index: number): void {
     const { run, program, seq, path, dropped, values, cost } = event;
-    const handler = this.handlers[index] as HookHandler;
+    const handler = this.#handlers[index] as HookHandler;
     let result: unknown;
     try {
-      result = handler({ site, run, program, seq, path, dropped, values });
+      result = this.#nesting.run(() => handler({ site, run, program, seq, path, dropped, values }));
     } catch (error) {
       // As in any callback it is an uncaught exception; thrown from here it would cost the rest of the batch.
       queueMicrotask(() => {
         throw error;
       });
     }
-    const done = () => this.watch?.credit(cost);
+    const done = () => this.#watch?.credit(cost);
     if (isThenable(result)) void Promise.resolve(result).finally(done);
     else done();
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 }

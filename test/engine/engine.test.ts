@@ -6,6 +6,7 @@ import {
   mx,
   type Program,
   repeat,
+  type Tensor,
   type Traced,
   whileLoop,
 } from "../../src/index.js";
@@ -190,6 +191,19 @@ describe("Engine", () => {
     const freed = floats(1, 2, 3, 4);
     freed.dispose();
     expect(() => engine.run(program, [freed])).toThrow(/freed/);
+  });
+
+  it("refuses the tensors of another engine, wherever they come from", async () => {
+    const other = Engine.create({ lanes: 1 });
+    // A tensor of its number is here, too.
+    const theirs = Array.from({ length: 50 }, () => other.tensor([7])).at(-1) as Tensor;
+    const f = engine.jit((x: Traced) => mx.add(x, 1));
+    const asking = engine.jit((x: Traced) => call(() => theirs, x, [x.type])[0] as Traced);
+    const holding = engine.jit((x: Traced) => mx.add(x, theirs));
+    for (const run of [() => f(theirs), () => asking([1]), () => holding([1])]) {
+      await expect(run()).rejects.toMatchObject({ code: "remote_tensor" });
+    }
+    await other.close();
   });
 
   it("refuses options that it does not know, with the value and what was expected", () => {

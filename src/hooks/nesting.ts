@@ -1,0 +1,76 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { QueueId } from "../native.js";
+
+/** What nested runs need of an engine. */
+interface Queues {
+  createQueue(): QueueId;
+  closeQueue(queue: QueueId): void;
+}
+
+/** The handlers under way. */
+const current = new AsyncLocalStorage<Nesting>();
+
+/**
+ * Where the runs of handlers go: to a queue of their own, not behind the run that waits for the handlers, be it for a
+ * reply or for the credit of an event.
+ */
+export class Nesting {
+  readonly #queues: Queues;
+  #queue: QueueId | undefined;
+  #underWay = 0;
+  #closed = false;
+
+  constructor(queues: Queues) {
+    this.#queues = queues;
+  }
+
+  /** The queue for runs that start here; undefined outside of handlers of this engine. */
+  static queue(queues: Queues): QueueId | undefined {
+    const nesting = current.getStore();
+    return nesting !== undefined && nesting.#queues === queues ? nesting.#own() : undefined;
+  }
+
+  // What a handler left behind may start runs after it: nobody waits for them any more.
+  #own(): QueueId | undefined {
+    if (this.#closed && this.#underWay === 0) return undefined;
+    this.#queue ??= this.#queues.createQueue();
+    return this.#queue;
+  }
+
+  /** Calls a handler; its runs are nested until its promise, where it gives one, is settled. */
+  run<T>(handler: () => T): T {
+    this.#underWay++;
+    let result: T;
+    try {
+      result = current.run(this, handler);
+    } catch (error) {
+      this.#done();
+      throw error;
+    }
+    if (isThenable(result)) result.then(this.#done, this.#done);
+    else this.#done();
+    return result;
+  }
+
+  readonly #done = () => {
+    this.#underWay--;
+    this.#release();
+  };
+
+  /** No more handlers will be called. Those under way go on. */
+  close(): void {
+    this.#closed = true;
+    this.#release();
+  }
+
+  #release(): void {
+    if (!this.#closed || this.#underWay > 0 || this.#queue === undefined) return;
+    this.#queues.closeQueue(this.#queue);
+    this.#queue = undefined;
+  }
+}
+
+/** Whether somebody has to wait for a handler's result. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
+}
