@@ -1,6 +1,6 @@
 import type { Match } from "../hooks/match.js";
 import type { Delivery } from "../hooks/policy.js";
-import type { Watch } from "../hooks/router.js";
+import { checkHandler, type Watch } from "../hooks/router.js";
 import { isTypedArray, type TypedArray } from "../tensor/typed-array.js";
 import type { NestedArray } from "../tensor/values.js";
 import type { OperandLeaf, OperandTree } from "../trace/control.js";
@@ -93,7 +93,10 @@ export function jit<R extends OperandTree>(engine: Engine, fn: (...args: never[]
   };
 
   const watch = (match: Match, handler: (firing: Firing) => unknown, options: Delivery = {}) =>
-    guarded(() => engine.hooks.subscribe(match, options, (event) => handler(toFiring(event))));
+    guarded(() => {
+      checkHandler(handler);
+      return engine.hooks.subscribe(match, options, (event) => handler(toFiring(event)));
+    });
 
   return Object.assign((...args: Argument[]) => call({}, args), {
     with: (options: { signal?: AbortSignal }, ...args: Argument[]) => call(options, args),

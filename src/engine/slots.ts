@@ -162,16 +162,16 @@ function nameOf(site: Site): string {
   return site.name ?? site.label ?? `site ${site.site}`;
 }
 
-function printEvent(event: HookEvent): void {
-  const { site } = event;
+function printEvent({ site, path, values }: HookEvent): void {
   const { precision, limit } = site.print ?? {};
   const options = {
     ...(precision === undefined ? {} : { precision }),
     ...(limit === undefined ? {} : { limit }),
   };
-  const texts = event.values.map((value, index) =>
+  const texts = values.map((value, index) =>
     formatTensor(value as Uint8Array, site.types[index] as TensorType, options),
   );
-  const name = site.name ?? site.label;
-  console.log(name === undefined ? texts.join("\n") : `${name}: ${texts.join("\n")}`);
+  const where = [site.label ?? site.name, path.length > 0 && `at [${path.join(", ")}]`];
+  const title = where.filter(Boolean).join(" ");
+  console.log(title === "" ? texts.join("\n") : `${title}: ${texts.join("\n")}`);
 }

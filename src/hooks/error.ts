@@ -3,7 +3,7 @@ export class HookError extends Error {
   override readonly name = "HookError";
 
   constructor(
-    readonly code: "bad_match" | "bad_policy" | "bad_view",
+    readonly code: "bad_match" | "bad_policy" | "bad_view" | "bad_handler",
     found: string,
     readonly expected: string,
   ) {

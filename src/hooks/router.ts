@@ -1,4 +1,5 @@
 import type { ChannelId, NativeEngine, ProgramId, RunId, SubscriptionId } from "../native.js";
+import { HookError, show } from "./error.js";
 import { type CallRecord, type EventRecord, freeValues, type HookEvent } from "./event.js";
 import { type Match, type SiteTest, siteTest } from "./match.js";
 import { isThenable, Nesting } from "./nesting.js";
@@ -253,6 +254,12 @@ export class HookRouter {
   }
 }
 
+/** @throws HookError `bad_handler` where it cannot be called */
+export function checkHandler(handler: unknown): void {
+  if (typeof handler === "function") return;
+  throw new HookError("bad_handler", `the handler is ${show(handler)}`, "a function");
+}
+
 /** Calls handlers, and gives an event's cost back when its handler is done with it. */
 class HandlerWatcher implements Watcher {
   #watch: Watch | undefined;
@@ -261,6 +268,7 @@ class HandlerWatcher implements Watcher {
   readonly #nesting: Nesting;
 
   constructor(handlers: readonly HookHandler[], native: NativeEngine) {
+    for (const handler of handlers) checkHandler(handler);
     this.#handlers = handlers;
     this.#nesting = new Nesting(native);
   }

@@ -243,4 +243,12 @@ describe("print", () => {
     expect(lines).toHaveLength(1);
     expect(lines[0]).toMatch(/^x: .*0.*\.\.\./s);
   });
+
+  it("takes functions alone", () => {
+    const f = engine.jit((x: Traced) => hook(x, "x"));
+    const expected = "the handler is 5; expected a function";
+    expect(() => f.on("x", 5 as never)).toThrow(expected);
+    expect(() => f.probe("x", 5 as never)).toThrow(expected);
+    expect(() => engine.hooks.subscribe("all", {}, 5 as never)).toThrow(expected);
+  });
 });

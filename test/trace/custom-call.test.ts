@@ -198,8 +198,8 @@ describe("print", () => {
     );
     await f(1);
     expect(log.mock.calls.map(([text]) => text)).toEqual([
-      "small: array(1.33, dtype=float32)",
-      "large: array(13.3333, dtype=float32)",
+      "small at [0]: array(1.33, dtype=float32)",
+      "large at [1]: array(13.3333, dtype=float32)",
     ]);
   });
 });
