@@ -10,7 +10,7 @@ defmodule Davit.Run.Loop do
 
   # How many runs of a call are on their way at once, and how many of all calls together: an engine refuses more than 65,536
   # requests. Each call has one at least.
-  @window 512
+  @window 64
   @most 32_768
   # So many bytes of credit go back at once.
   @prompt 256 * 1024
