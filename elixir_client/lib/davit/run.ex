@@ -56,7 +56,7 @@ defmodule Davit.Run do
 
   defp start(program, [inputs], []) do
     # In a handler it has a parent.
-    case Loop.handling?(program.engine) || Plain.run(program, inputs) do
+    case Process.get(parent_key(program.engine)) || Plain.run(program, inputs) do
       outputs when is_list(outputs) -> [outputs]
       _ -> run(program, [inputs], [])
     end
@@ -116,9 +116,18 @@ defmodule Davit.Run do
     wire = %{fetch: fetch}
     wire = if handlers.watches == [], do: wire, else: Map.put(wire, :hooks, handlers.watches)
     wire = if print, do: wire, else: Map.put(wire, :print, false)
-    parent = Loop.parent(session)
-    if parent, do: Map.put(wire, :parent, parent), else: wire
+
+    case Process.get(parent_key(session.name)) do
+      {instance, parent} when instance == session.instance -> Map.put(wire, :parent, parent)
+      _ -> wire
+    end
   end
+
+  @doc """
+  Where a process that is in a handler of a run of this engine keeps that run, as `{instance, request}`.
+  """
+  @spec parent_key(atom) :: term
+  def parent_key(engine), do: {__MODULE__, engine}
 
   @doc """
   Sends one run, whose answer goes to the alias `ref`. Gives its request and its outputs, those in the engine with

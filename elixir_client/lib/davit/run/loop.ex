@@ -163,29 +163,13 @@ defmodule Davit.Run.Loop do
 
   # Calls handlers. What they run themselves on this engine has this run as its parent, and does not queue behind it.
   defp as_parent(run, request, fun) do
-    key = key(run.session.name)
+    key = Run.parent_key(run.session.name)
     outer = Process.put(key, {run.session.instance, request})
 
     try do
       fun.()
     after
       if outer, do: Process.put(key, outer), else: Process.delete(key)
-    end
-  end
-
-  defp key(engine), do: {__MODULE__, engine}
-
-  @doc "Tells whether the calling process is in a handler of a run of this engine."
-  @spec handling?(atom) :: boolean
-  def handling?(engine), do: Process.get(key(engine)) != nil
-
-  @doc "The run in whose handler the calling process is, where there is one."
-  @spec parent(Session.t()) :: pos_integer | nil
-  def parent(%Session{name: name, instance: instance}) do
-    with {^instance, request} <- Process.get(key(name)) do
-      request
-    else
-      _ -> nil
     end
   end
 

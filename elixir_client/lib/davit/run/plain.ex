@@ -92,7 +92,7 @@ defmodule Davit.Run.Plain do
         receive do
           {^ref, frame} when is_binary(frame) ->
             Session.unroute(session, request)
-            Feed.settle(program)
+            if program.sites != [], do: Feed.settle(program)
             outputs(Frame.split(frame), plan, program)
 
           {^ref, error} ->
