@@ -5,7 +5,7 @@ import type { ValueId } from "../native.js";
 import { byteLength, formatType, sameType, type TensorType } from "../tensor/dtype.js";
 import { ProtocolError } from "./error.js";
 import type { SessionHooks } from "./hooks.js";
-import type { Operand, Reply, ReplyError } from "./messages.js";
+import type { Operand, Reply, ReplyError } from "./message.js";
 import type { Sender } from "./sender.js";
 import type { SessionTensors, Tensor } from "./tensors.js";
 import { wireError } from "./wire.js";

@@ -3,7 +3,7 @@ import type { WatchedProgram } from "../hooks/site.js";
 import type { ProgramId, RunId } from "../native.js";
 import { ProtocolError } from "./error.js";
 import { EventStream, type StreamHost } from "./event-stream.js";
-import type { Subscribe } from "./messages.js";
+import type { Subscribe } from "./message.js";
 import type { Sender } from "./sender.js";
 
 /** What a run's caller gets without asking for it, each under a number of its own in the run's stream. */

@@ -5,7 +5,7 @@ import type { ProgramId, ValueId } from "../native.js";
 import { byteLength } from "../tensor/dtype.js";
 import { ProtocolError } from "./error.js";
 import { encodeHeader } from "./header.js";
-import type { Load } from "./messages.js";
+import type { Load } from "./message.js";
 import type { Sender } from "./sender.js";
 import type { SessionTensors } from "./tensors.js";
 import { wireSite, wireType } from "./wire.js";

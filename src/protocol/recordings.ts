@@ -1,7 +1,7 @@
 import type { Engine } from "../engine/engine.js";
 import { type Recording, record } from "../record/record.js";
 import { ProtocolError } from "./error.js";
-import type { StartRecording } from "./messages.js";
+import type { StartRecording } from "./message.js";
 import type { Sender } from "./sender.js";
 
 /** The recordings that one session has under way; each is a file of the engine's machine. */

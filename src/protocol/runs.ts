@@ -1,13 +1,17 @@
 import type { Engine, Run } from "../engine/engine.js";
 import type { Program } from "../engine/program.js";
+import type { CallRecord } from "../hooks/event.js";
+import type { CallReceiver } from "../hooks/router.js";
 import type { Site } from "../hooks/site.js";
-import type { QueueId, RunId, ValueId } from "../native.js";
+import type { RunId, ValueId } from "../native.js";
 import { byteLength, formatType, sameType, type TensorType } from "../tensor/dtype.js";
 import { type Caller, SessionCalls } from "./calls.js";
 import { ProtocolError } from "./error.js";
 import type { OwnHooks, RunHooks, SessionHooks } from "./hooks.js";
-import type { RunMessage } from "./messages.js";
+import type { RunMessage } from "./message.js";
 import type { LoadedProgram, SessionPrograms } from "./programs.js";
+import { type SessionQueue, SessionQueues } from "./queues.js";
+import type { SessionReplays } from "./replays.js";
 import type { Sender } from "./sender.js";
 import { type SessionTensors, Tensor } from "./tensors.js";
 
@@ -17,7 +21,10 @@ class OpenRun implements Caller {
   hooks: RunHooks | undefined;
   timer: NodeJS.Timeout | undefined;
   /** For what the run's handlers run: it must not wait behind the run. */
-  childQueue: QueueId | undefined;
+  children: SessionQueue | undefined;
+  queue: SessionQueue | undefined;
+  /** What its calls are answered with, where it is not the client. */
+  replies: CallReceiver | undefined;
   /** Its tensor operands, whose failure is its own. */
   operands: Tensor[] = [];
   outputs: Tensor[] = [];
@@ -37,6 +44,7 @@ export interface RunsHost {
   readonly tensors: SessionTensors;
   readonly programs: SessionPrograms;
   readonly hooks: SessionHooks;
+  readonly replays: SessionReplays;
   readonly limits: { readonly queues: number; readonly maxFrameBytes: number };
 }
 
@@ -62,11 +70,12 @@ export class SessionRuns {
   readonly #host: RunsHost;
   readonly #open = new Map<number, OpenRun>();
   readonly #byRun = new Map<RunId, OpenRun>();
-  readonly #queues = new Map<number, QueueId>();
+  readonly #queues: SessionQueues;
 
   constructor(host: RunsHost) {
     this.#host = host;
     this.calls = new SessionCalls(host);
+    this.#queues = new SessionQueues(host.engine, host.limits);
   }
 
   /** How many wait for their answer. */
@@ -100,7 +109,7 @@ export class SessionRuns {
   }
 
   #start(request: number, message: RunMessage): void {
-    const { engine, programs, hooks } = this.#host;
+    const { engine, programs, hooks, replays } = this.#host;
     const loaded = programs.find(message.program);
     const { program } = loaded;
     if (message.outputs.length !== program.outputs.length) {
@@ -113,6 +122,7 @@ export class SessionRuns {
     }
     const open = new OpenRun(request, loaded, message.fetch);
     try {
+      if (message.replay !== undefined) open.replies = replays.find(message.replay);
       const inputs = this.#inputs(open, message);
       if (this.#runHere(open, message, inputs)) return;
       const own: OwnHooks[] = [];
@@ -121,8 +131,9 @@ export class SessionRuns {
       if (own.length > 0 || message.hooks.length > 0) {
         open.hooks = hooks.watchRun(request, program, message.hooks, own);
       }
+      open.queue = this.#queue(message);
       open.run = engine.start(program, inputs, {
-        queue: this.#queue(message),
+        queue: open.queue.id,
         ...(open.hooks === undefined ? {} : { watches: open.hooks.watch.watches }),
         onDone: (error) => this.#done(open, error),
       });
@@ -144,7 +155,7 @@ export class SessionRuns {
     if (outputBytes > message.fetch || outputBytes > limits.maxFrameBytes / 2) return false;
     if (message.hooks.length > 0 || loaded.hasPrints || loaded.hasDestinations) return false;
     if (!sender.ready || message.outputs.some((id) => id !== null)) return false;
-    const results = engine.runHere(program, inputs, this.#queue(message));
+    const results = engine.runHere(program, inputs, this.#queue(message).id);
     if (results === undefined) return false;
     const attachments = results.map((bytes) => new Uint8Array(bytes));
     sender.sendEncoded(request, loaded.answer(results.length), attachments);
@@ -176,12 +187,14 @@ export class SessionRuns {
     const { engine, tensors } = this.#host;
     const { program } = open.loaded;
     open.loaded.runs++;
+    if (open.queue !== undefined) open.queue.runs++;
     this.#open.set(open.request, open);
     this.#byRun.set(run.id, open);
     if (open.loaded.hasCalls) {
-      engine.hooks.answerCalls(run.id, {
-        onCall: (call, site) => this.calls.send(open, call, site),
-      });
+      const client = {
+        onCall: (call: CallRecord, site: Site) => this.calls.send(open, call, site),
+      };
+      engine.hooks.answerCalls(run.id, open.replies ?? client);
     }
     open.outputs = run.outputs.map((value, index) => {
       const tensor = new Tensor(value, program.outputs[index], true);
@@ -199,30 +212,16 @@ export class SessionRuns {
     }
   }
 
-  #queue(message: RunMessage): QueueId {
-    const { engine, limits } = this.#host;
+  #queue(message: RunMessage): SessionQueue {
     const parent = message.parent === undefined ? undefined : this.#open.get(message.parent);
-    if (parent !== undefined) {
-      parent.childQueue ??= engine.createQueue();
-      return parent.childQueue;
-    }
-    let queue = this.#queues.get(message.queue);
-    if (queue === undefined) {
-      if (this.#queues.size >= limits.queues) {
-        throw new ProtocolError("too_many_queues", `the session has ${limits.queues} queues`);
-      }
-      queue = engine.createQueue();
-      this.#queues.set(message.queue, queue);
-    }
-    return queue;
+    if (parent === undefined) return this.#queues.find(message.queue);
+    parent.children ??= { id: this.#host.engine.createQueue(), runs: 0 };
+    return parent.children;
   }
 
   /** Takes `close_queue`. */
   closeQueue(number: number): void {
-    const queue = this.#queues.get(number);
-    if (queue === undefined) return;
-    this.#queues.delete(number);
-    this.#host.engine.closeQueue(queue);
+    this.#queues.close(number);
   }
 
   /** Takes `cancel`. */
@@ -254,7 +253,8 @@ export class SessionRuns {
     if (open.run !== undefined) this.#byRun.delete(open.run.id);
     if (open.timer !== undefined) clearTimeout(open.timer);
     if (open.hooks !== undefined) hooks.endRun(open.hooks);
-    if (open.childQueue !== undefined) engine.closeQueue(open.childQueue);
+    if (open.children !== undefined) engine.closeQueue(open.children.id);
+    if (open.queue !== undefined) open.queue.runs--;
     programs.runEnded(open.loaded);
   }
 
@@ -298,7 +298,6 @@ export class SessionRuns {
     for (const { run } of this.#open.values()) {
       run?.cancel("session_closed", "the session of the run ended");
     }
-    for (const queue of this.#queues.values()) this.#host.engine.closeQueue(queue);
-    this.#queues.clear();
+    this.#queues.closeAll();
   }
 }

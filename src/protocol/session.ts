@@ -4,9 +4,11 @@ import { decodeHeader, MAX_HEADER_BYTES } from "./header.js";
 import { SessionHooks } from "./hooks.js";
 import type { Host } from "./host.js";
 import { wireLimits } from "./limits.js";
-import { type Hello, type Message, parseMessage } from "./messages.js";
+import type { Hello, Message } from "./message.js";
+import { parseMessage } from "./parse-message.js";
 import { SessionPrograms } from "./programs.js";
 import { SessionRecordings } from "./recordings.js";
+import { SessionReplays } from "./replays.js";
 import { SessionRuns } from "./runs.js";
 import { type Connection, Sender } from "./sender.js";
 import { SessionTensors } from "./tensors.js";
@@ -31,6 +33,7 @@ export class Session {
   readonly #hooks: SessionHooks;
   readonly #runs: SessionRuns;
   readonly #recordings: SessionRecordings;
+  readonly #replays: SessionReplays;
   readonly #token: Uint8Array | undefined;
   #greeted = false;
   #ended = false;
@@ -53,12 +56,14 @@ export class Session {
       },
       limits.hookCredit,
     );
+    this.#replays = new SessionReplays(engine, sender, limits);
     this.#runs = new SessionRuns({
       engine,
       sender,
       tensors: this.#tensors,
       programs: this.#programs,
       hooks: this.#hooks,
+      replays: this.#replays,
       limits,
     });
     this.#recordings = new SessionRecordings(engine, sender, limits);
@@ -127,6 +132,12 @@ export class Session {
         break;
       case "stop_recording":
         this.#recordings.stop(request, message.recording);
+        break;
+      case "replay":
+        this.#replays.open(request, message);
+        break;
+      case "stop_replay":
+        this.#replays.stop(request, message.replay);
         break;
       case "subscribe":
         this.#hooks.subscribe(request, message);
@@ -231,6 +242,7 @@ export class Session {
     this.#runs.close();
     this.#hooks.close();
     this.#recordings.close();
+    this.#replays.close();
     this.#tensors.close();
     this.#transfers.close();
     this.#programs.close();

@@ -3,7 +3,7 @@ import { FileError } from "../files/error.js";
 import type { NativeEngine, ValueId } from "../native.js";
 import { byteLength, type TensorType } from "../tensor/dtype.js";
 import { ProtocolError } from "./error.js";
-import type { Get, OpenFile, Put } from "./messages.js";
+import type { Get, OpenFile, Put } from "./message.js";
 import { openHeader } from "./open-file.js";
 import type { Sender } from "./sender.js";
 import type { Transfers } from "./transfers.js";

@@ -24,13 +24,27 @@ export interface Replay {
  * @throws FileError where the recording cannot be read
  */
 export async function replay(engine: Engine, path: string): Promise<Replay> {
-  const file = await RecordingFile.open(path);
-  const replies = new Replies(engine, file);
+  const replies = await openReplies(engine, path);
   engine.hooks.answerAllCalls(replies);
-  return replies;
+  return {
+    get answered() {
+      return replies.answered;
+    },
+    close: () => {
+      engine.hooks.answerAllCalls(undefined);
+      return replies.close();
+    },
+  };
 }
 
-class Replies implements Replay, CallReceiver {
+/** The replies of a recording, for runs of an engine. @throws FileError where it cannot be read */
+export async function openReplies(engine: Engine, path: string): Promise<Replies> {
+  return new Replies(engine, await RecordingFile.open(path));
+}
+
+/** Answers calls with what was recorded. */
+export class Replies implements CallReceiver {
+  /** Calls answered so far. */
   answered = 0;
   readonly #engine: Engine;
   readonly #file: RecordingFile;
@@ -40,6 +54,7 @@ class Replies implements Replay, CallReceiver {
   readonly #runs = new Map<RunId, number>();
   readonly #ordinals = new Map<ProgramId, Map<number, number>>();
   #reading: Promise<unknown> = Promise.resolve();
+  #closed = false;
 
   constructor(engine: Engine, file: RecordingFile) {
     this.#engine = engine;
@@ -62,8 +77,9 @@ class Replies implements Replay, CallReceiver {
     this.#reading = this.#reading.then(() => this.#answer(call, site));
   }
 
+  /** Closes the file; calls that come later fail. */
   async close(): Promise<void> {
-    this.#engine.hooks.answerAllCalls(undefined);
+    this.#closed = true;
     await this.#reading;
     await this.#file.close();
   }
@@ -93,6 +109,9 @@ class Replies implements Replay, CallReceiver {
         "replay_missing",
         `${this.#file.path} has no reply for ${what} in run ${number + 1} of ${this.#recorded.length}${this.#file.complete ? "" : "; it was not closed"}`,
       );
+    }
+    if (this.#closed) {
+      throw new DavitError("replay_missing", `the replay of ${this.#file.path} was stopped`);
     }
     const values = await this.#file.values(event);
     const types = values.map(({ type }) => type);

@@ -5,8 +5,8 @@ import type { Session } from "../../src/protocol/session.js";
 import { diffRecordings } from "../../src/record/diff.js";
 import { RecordingFile } from "../../src/record/reader.js";
 import { temporaryFolder } from "../record/support.js";
-import { f32, type TestClient } from "../support/client.js";
-import { hooked } from "../support/graphs.js";
+import { f32, floats, type TestClient } from "../support/client.js";
+import { asking, hooked } from "../support/graphs.js";
 import { openSession } from "../support/session.js";
 
 const at = temporaryFolder();
@@ -74,5 +74,75 @@ describe("record", () => {
       expect(args[0].message).toMatch(text);
     }
     expect(await client.ask(["stop_recording", 1])).toMatchObject({ args: [{ events: 0 }] });
+  });
+});
+
+describe("replay", () => {
+  const type = ["float32", [2]];
+  const inline = ["inline", type, 0];
+  const runAsking = (options = {}) =>
+    client.send(["run", 1, 2, [inline], [null], { fetch: 100, ...options }], [f32(1, 2)]);
+  const values = async (request: number) => floats((await client.answer(request)).attachments[0]);
+
+  beforeEach(async () => {
+    await client.load(2, asking([2]));
+  });
+
+  /** A recording of two runs and their replies. */
+  async function recorded(name: string): Promise<string> {
+    await client.ask(["record", 9, at(name), []]);
+    for (const reply of [f32(10, 20), f32(30, 40)]) {
+      const request = runAsking();
+      const { args } = await client.find((one) => one.request === request && one.type === "call");
+      client.tell(["reply", request, args[0], [inline]], [reply]);
+      await client.answer(request);
+    }
+    await client.ask(["stop_recording", 9]);
+    return at(name);
+  }
+
+  it("answers the calls of the runs that ask for it, and of no others", async () => {
+    const path = await recorded("replies.rec");
+    expect(await client.ask(["replay", 1, path])).toMatchObject({ type: "ok" });
+    expect(await values(runAsking({ replay: 1 }))).toEqual([10, 20]);
+    const other = runAsking();
+    const { args } = await client.find((one) => one.request === other && one.type === "call");
+    client.tell(["reply", other, args[0], [inline]], [f32(5, 6)]);
+    expect(await values(other)).toEqual([5, 6]);
+    expect(await values(runAsking({ replay: 1 }))).toEqual([30, 40]);
+    const third = await client.answer(runAsking({ replay: 1 }));
+    expect(third.args[0]).toMatchObject({ code: "replay_missing" });
+    expect(await client.result(["stop_replay", 1])).toEqual({ answered: 2 });
+    const stopped = await client.answer(runAsking({ replay: 1 }));
+    expect(stopped.args[0]).toMatchObject({ code: "recording_unknown" });
+  });
+
+  it("plays two recordings beside each other", async () => {
+    const path = await recorded("twice.rec");
+    await client.result(["replay", 1, path]);
+    await client.result(["replay", 2, path]);
+    const requests = [1, 2].map((replay) => runAsking({ replay }));
+    expect(await Promise.all(requests.map(values))).toEqual([
+      [10, 20],
+      [10, 20],
+    ]);
+  });
+
+  it("refuses what makes no sense", async () => {
+    const path = await recorded("good.rec");
+    await client.result(["replay", 1, path]);
+    const cases: [unknown[], string, RegExp][] = [
+      [["replay", 1, path], "recording_exists", /replay 1/],
+      [["replay", 2, at("none.rec")], "file_not_found", /none\.rec/],
+      [["replay", 2, 7], "bad_message", /replay's path is 7/],
+      [["stop_replay", 2], "recording_unknown", /no replay 2/],
+      [["run", 1, 2, [inline], [null], { replay: 2 }], "recording_unknown", /no replay 2/],
+      [["run", 1, 2, [inline], [null], { replay: "a" }], "bad_message", /run's replay is "a"/],
+    ];
+    for (const [message, code, text] of cases) {
+      const { type, args } = await client.ask(message, message[0] === "run" ? [f32(1, 2)] : []);
+      expect([type, args[0].code]).toEqual(["error", code]);
+      expect(args[0].message).toMatch(text);
+    }
   });
 });

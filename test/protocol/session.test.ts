@@ -7,7 +7,7 @@ import { FrameEncoder } from "../../src/protocol/frame.js";
 import { createHost, type Host } from "../../src/protocol/host.js";
 import { Session } from "../../src/protocol/session.js";
 import { f32, floats, TestClient } from "../support/client.js";
-import { graph, increment } from "../support/graphs.js";
+import { asking, graph, increment } from "../support/graphs.js";
 import { openSession } from "../support/session.js";
 
 const F32x4 = ["float32", [4]];
@@ -437,9 +437,13 @@ describe("limits", () => {
     await one.load(1, increment());
     const run = (queue: number) =>
       one.result(["run", queue, 1, [["inline", F32x4, 0]], [null]], [f32(1, 2, 3, 4)]);
-    await run(1);
+    for (let queue = 1; queue < 20; queue++) await run(queue);
+    await one.load(2, asking());
+    const waiting = one.send(["run", 1, 2, [["inline", F32x4, 0]], [null]], [f32(1, 2, 3, 4)]);
     await expect(run(2)).rejects.toMatchObject({ code: "too_many_queues" });
     one.tell(["close_queue", 1]);
     await run(2);
+    one.tell(["cancel", waiting]);
+    expect(await one.answer(waiting)).toMatchObject({ args: [{ code: "cancelled" }] });
   });
 });

@@ -56,3 +56,10 @@ export function hooked(shape: readonly number[] = [4]): Graph {
     [3],
   );
 }
+
+/** What a call "ask" is answered with, for x. */
+export function asking(shape: readonly number[] = [4]): Graph {
+  const type: TensorType = { dtype: "float32", shape };
+  const { attributes, ...call } = customCall("call", "ask", [0]);
+  return graph([type], [{ ...call, attributes: { ...attributes, results: [type] as never } }], [1]);
+}

@@ -1,7 +1,4 @@
-import type { Match } from "../hooks/match.js";
-import type { Policy, View } from "../hooks/policy.js";
 import type { WatchRequest } from "../hooks/router.js";
-import type { TensorType } from "../tensor/dtype.js";
 import {
   attachment,
   badMessage,
@@ -16,95 +13,21 @@ import {
 } from "./checks.js";
 import { describe, ProtocolError } from "./error.js";
 import { parseHook, parseMatch } from "./hook-messages.js";
-
-/** A tensor that came with a message. */
-export interface Inline {
-  readonly type: TensorType;
-  readonly bytes: Uint8Array;
-}
-
-/** An operand: a tensor's id, or the tensor itself. */
-export type Operand = number | Inline;
-
-/** What a client may ask for less of, or more. */
-export interface ClientLimits {
-  readonly hookCredit?: number;
-}
-
-export type Hello = {
-  type: "hello";
-  protocol: number;
-  client: string;
-  limits: ClientLimits;
-};
-export type Load = {
-  type: "load";
-  program: number;
-  constants: ReadonlyMap<string, number>;
-  graph: Uint8Array;
-};
-export type Put = {
-  type: "put";
-  tensor: number;
-  tensorType: TensorType;
-  source: { readonly bytes: Uint8Array } | { readonly transfer: number };
-};
-export type OpenFile = {
-  type: "open_file";
-  path: string;
-  tensors: readonly (readonly [name: string, tensor: number])[];
-};
-export type RunMessage = {
-  type: "run";
-  queue: number;
-  program: number;
-  inputs: readonly Operand[];
-  outputs: readonly (number | null)[];
-  /** Outputs up to this many bytes travel with the answer; 0 for none. */
-  fetch: number;
-  /** Milliseconds. */
-  timeout: number | undefined;
-  hooks: readonly WatchRequest[];
-  print: boolean;
-  parent: number | undefined;
-};
-export type Get = { type: "get"; tensor: number; bulk: boolean };
-export type StartRecording = {
-  type: "record";
-  recording: number;
-  path: string;
-  match: readonly Match[];
-};
-export type Subscribe = { type: "subscribe"; match: Match; policy: Policy; view: View };
-export type Reply = { type: "reply"; run: number; call: number; values: readonly Operand[] };
-export type ReplyError = {
-  type: "reply_error";
-  run: number;
-  call: number;
-  code: string;
-  message: string;
-};
-
-/** Every message of a client, checked. */
-export type Message =
-  | Hello
-  | Load
-  | { type: "unload"; program: number }
-  | Put
-  | OpenFile
-  | RunMessage
-  | Get
-  | { type: "free"; tensors: readonly number[] }
-  | { type: "cancel"; run: number; reason: string }
-  | { type: "close_queue"; queue: number }
-  | StartRecording
-  | { type: "stop_recording"; recording: number }
-  | Subscribe
-  | { type: "unsubscribe"; subscription: number }
-  | { type: "consumed"; bytes: number }
-  | Reply
-  | ReplyError
-  | { type: "info" };
+import type {
+  Get,
+  Hello,
+  Load,
+  Message,
+  OpenFile,
+  OpenReplay,
+  Operand,
+  Put,
+  Reply,
+  ReplyError,
+  RunMessage,
+  StartRecording,
+  Subscribe,
+} from "./message.js";
 
 type Parser = (args: readonly unknown[], attachments: readonly Uint8Array[]) => Message;
 
@@ -128,6 +51,8 @@ const PARSERS: ReadonlyMap<string, readonly [least: number, most: number, parse:
     "stop_recording",
     [1, 1, ([id]) => ({ type: "stop_recording", recording: unsigned(id, "the recording") })],
   ],
+  ["replay", [2, 2, openReplay]],
+  ["stop_replay", [1, 1, ([id]) => ({ type: "stop_replay", replay: unsigned(id, "the replay") })]],
   ["subscribe", [1, 3, subscribe]],
   [
     "unsubscribe",
@@ -217,7 +142,7 @@ function openFile([path, tensors]: readonly unknown[]): OpenFile {
   };
 }
 
-const RUN_OPTIONS = ["fetch", "timeout", "hooks", "print", "parent"];
+const RUN_OPTIONS = ["fetch", "timeout", "hooks", "print", "parent", "replay"];
 const NO_HOOKS: readonly WatchRequest[] = [];
 /** The longest delay that Node's timers take. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
@@ -237,9 +162,10 @@ function run(
     hooks: NO_HOOKS,
     print: true,
     parent: undefined,
+    replay: undefined,
   };
   if (given === null || given === undefined) return message;
-  const { fetch, timeout, hooks, print, parent } = options(given, "run", RUN_OPTIONS);
+  const { fetch, timeout, hooks, print, parent, replay } = options(given, "run", RUN_OPTIONS);
   if (isGiven(fetch)) message.fetch = unsigned(fetch, "run's fetch");
   if (isGiven(timeout)) message.timeout = positive(timeout, "run's timeout", MAX_TIMEOUT);
   if (isGiven(hooks)) message.hooks = list(hooks, "run's hooks").map(parseHook);
@@ -248,6 +174,7 @@ function run(
     message.print = print;
   }
   if (isGiven(parent)) message.parent = unsigned(parent, "run's parent");
+  if (isGiven(replay)) message.replay = unsigned(replay, "run's replay");
   return message;
 }
 
@@ -273,6 +200,14 @@ function startRecording([id, path, matches]: readonly unknown[]): StartRecording
     recording: unsigned(id, "record's recording"),
     path: text(path, "record's path"),
     match: list(matches, "record's matches").map(parseMatch),
+  };
+}
+
+function openReplay([id, path]: readonly unknown[]): OpenReplay {
+  return {
+    type: "replay",
+    replay: unsigned(id, "replay's replay"),
+    path: text(path, "replay's path"),
   };
 }
 
