@@ -44,6 +44,7 @@ defmodule Davit do
       a `Davit.Hooks.Event`;
     * `:calls`: `[{match, fun}]` for `call` nodes; `fun` gets an event and returns the result: a tensor, number
       or nested list, or a tuple of as many as the call has results;
+    * `:replay`: a `Davit.Replay`, whose recorded replies take the place of handlers of calls;
     * `:print`: `false` to silence prints, which otherwise go to the caller's group leader;
     * `:timeout`: milliseconds, default `:infinity`; the run is cancelled when it passes;
     * `:fetch`: outputs up to this many bytes come with the answer and live here alone (default 4096, 0 for

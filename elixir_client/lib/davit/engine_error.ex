@@ -41,7 +41,7 @@ defmodule Davit.EngineError do
     function_unknown graph_invalid hello_expected hello_twice input_count input_type internal label_invalid
     lane_failed limit_exceeded malformed_graph mlx no_handler not_allocated not_differentiable op_refused
     op_unknown out_of_memory output_count policy_invalid program_exists program_unknown protocol_version
-    reader_too_slow recording_exists recording_unknown reply_mismatch request_exists run_exists server_closed
+    reader_too_slow recording_exists recording_unknown replay_missing reply_mismatch request_exists run_exists server_closed
     session_closed shape_invalid shape_mismatch state_lost tensor_exists tensor_freed tensor_pending
     tensor_unknown terminated timeout too_large too_many_programs too_many_queues too_many_requests
     too_many_subscriptions too_many_tensors transfer_broken transfer_exists truncated type_invalid

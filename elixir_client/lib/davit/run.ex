@@ -6,7 +6,7 @@ defmodule Davit.Run do
   alias Davit.Engine.{Request, Session}
   alias Davit.Run.{Handlers, Inputs, Loop, Plain}
 
-  @options [:hooks, :calls, :print, :timeout, :fetch, :keep, :queue]
+  @options [:hooks, :calls, :replay, :print, :timeout, :fetch, :keep, :queue]
   @fetch 4096
   # An engine's answer holds at least this much.
   @answer_bytes 16 * 1024 * 1024
@@ -94,6 +94,7 @@ defmodule Davit.Run do
     keep = Options.get!(options, :keep, false, "true or false", &is_boolean/1)
     print = Options.get!(options, :print, true, "true or false", &is_boolean/1)
     queue = Options.get!(options, :queue, nil, "a positive integer", &(is_integer(&1) and &1 > 0))
+    replay = Options.get!(options, :replay, nil, "a Davit.Replay", &is_struct(&1, Davit.Replay))
     handlers = Handlers.new(options, program.handlers)
     session = Program.session!(program)
     # Asked for in any case: it makes the owner watch this process.
@@ -106,7 +107,7 @@ defmodule Davit.Run do
       handlers: handlers,
       fetch: fetch,
       keep: keep,
-      options: wire_options(session, fetch, handlers, print),
+      options: session |> wire_options(fetch, handlers, print) |> replay(replay, session),
       timeout: timeout,
       deadline: if(timeout == :infinity, do: :infinity, else: now() + timeout)
     }
@@ -122,6 +123,11 @@ defmodule Davit.Run do
       _ -> wire
     end
   end
+
+  defp replay(wire, nil, _session), do: wire
+
+  defp replay(wire, replay, session),
+    do: Map.put(wire, :replay, Davit.Replay.id!(replay, session))
 
   @doc """
   Where a process that is in a handler of a run of this engine keeps that run, as `{instance, request}`.

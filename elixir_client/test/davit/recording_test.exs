@@ -2,7 +2,8 @@ defmodule Davit.RecordingTest do
   use ExUnit.Case, async: false
   @moduletag :engine
 
-  alias Davit.{EngineError, Recording, Tensor}
+  alias Davit.{EngineError, Recording, Replay, Tensor}
+  alias Davit.Hooks.Event
   alias Davit.Graph, as: G
 
   setup_all do
@@ -104,6 +105,61 @@ defmodule Davit.RecordingTest do
     assert replayed =~ "array(1005, dtype=float32)"
     assert {same, 0} = diff(recorded, again)
     assert same =~ "No difference."
+  end
+
+  test "runs here are given the replies of a recording", %{folder: folder} do
+    program = Davit.load(asking())
+    path = Path.join(folder, "replies.rec")
+    {:ok, recording} = Recording.start(path, [])
+
+    for more <- [0.5, 0.25] do
+      calls = [{"ask", fn _ -> 3 end}, {"more", fn _ -> more end}]
+      Davit.run(program, [1], calls: calls)
+    end
+
+    {:ok, 8} = Recording.stop(recording)
+    {:ok, replay} = Replay.open(path)
+    assert inspect(replay) == "#Davit.Replay<path: #{inspect(path)}, ...>"
+    me = self()
+    # Hooks go on as ever; a run without the replay has its own handlers.
+    hooks = [{"answer", &send(me, {&1.path, &1.run, Tensor.to_list(Event.value(&1))})}]
+    [first] = Davit.run(program, [1], replay: replay, hooks: hooks)
+    assert Tensor.to_list(first) == 3.0
+    assert_received {[0], _, 3.0}
+
+    other = [{"ask", fn _ -> 7 end}, {"more", fn _ -> 8 end}]
+    assert [seven] = Davit.run(program, [1], calls: other)
+    assert Tensor.to_list(seven) == 7.0
+
+    Davit.run(program, [1], replay: replay)
+    missing = assert_raise EngineError, fn -> Davit.run(program, [1], replay: replay) end
+    assert %{code: :replay_missing} = missing
+    assert Exception.message(missing) =~ ~s(no reply for the call "ask")
+    assert {:ok, 8} = Replay.close(replay)
+
+    stopped = assert_raise EngineError, fn -> Davit.run(program, [1], replay: replay) end
+    assert %{code: :recording_unknown} = stopped
+    assert {:error, %EngineError{code: :recording_unknown}} = Replay.close(replay)
+  end
+
+  test "a replay of no file, of another engine, and what is none", %{folder: folder} do
+    path = Path.join(folder, "empty.rec")
+    assert {:error, %EngineError{} = error} = Replay.open(path)
+    assert Exception.message(error) =~ "empty.rec"
+    {:ok, recording} = Recording.start(path)
+    {:ok, 0} = Recording.stop(recording)
+
+    start_supervised!({Davit.Engine, name: __MODULE__.Other})
+    {:ok, theirs} = Replay.open(path, engine: __MODULE__.Other)
+    program = Davit.load(asking())
+
+    assert_raise EngineError, ~r/opened in engine 1 of .*Other/, fn ->
+      Davit.run(program, [1], replay: theirs)
+    end
+
+    assert_raise ArgumentError, ~r/expected :replay to be a Davit.Replay, got "a.rec"/, fn ->
+      Davit.run(program, [1], replay: "a.rec")
+    end
   end
 
   test "the command runs, probes and records a graph of this client", %{folder: folder} do
