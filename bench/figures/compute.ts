@@ -58,6 +58,6 @@ export const computeFigures: Figures = {
       };
     },
   },
-  "minilm.b1": minilm(1, 5),
-  "minilm.b32": minilm(32, 1),
+  "minilm.b1": minilm(1, 25),
+  "minilm.b32": minilm(32, 3),
 };
