@@ -68,13 +68,13 @@ bool Run::call(Frame& frame, const Node& node) {
 
 std::optional<std::vector<TensorType>> Run::reply_types(int64_t call) {
   std::lock_guard lock(reply_mutex_);
-  if (call != awaited_call_) return std::nullopt;
+  if (awaited_call_ == 0 || call != awaited_call_) return std::nullopt;
   return awaited_node_->outputs;
 }
 
 bool Run::take_reply(int64_t call, CallReply reply) {
   std::lock_guard lock(reply_mutex_);
-  if (call != awaited_call_ || reply_) return false;
+  if (awaited_call_ == 0 || call != awaited_call_ || reply_) return false;
   reply_.emplace(std::move(reply));
   return true;
 }

@@ -217,14 +217,15 @@ bool Run::pass_batch(Loop& loop, const Segment* segment) {
   const Watching& watched = watching(body, segment != nullptr ? *segment : kNothing);
   int64_t passes = std::min(
       {loop.batch, loop.trips - loop.iteration, std::max<int64_t>(1, watched.largest_share())});
-  if (!reserve(watched, passes)) return false;
-
-  auto begin = std::chrono::steady_clock::now();
+  // Before credit is taken: one that failed ends the run.
   std::unordered_map<int, mx::array> constants;
   for (int index : body.bound) {
     const Node& node = body.nodes[static_cast<size_t>(index)];
     constants.emplace(node.first_output, node.bound->array());
   }
+  if (!reserve(watched, passes)) return false;
+
+  auto begin = std::chrono::steady_clock::now();
   Arrays carries = std::move(loop.carries);
   loop.carries.clear();
   expect(watched, true, loop.iteration, passes);

@@ -13,9 +13,6 @@ namespace davit {
 
 namespace {
 
-// The id of runs whose end is not told.
-constexpr int64_t kUntold = 0;
-
 template <typename Map>
 auto& find(Map& map, int64_t id, const char* what) {
   auto it = map.find(id);
@@ -66,26 +63,13 @@ void end_at_once() {
 #endif
 }
 
-void check_inputs(const Function& entry, const std::vector<ValuePtr>& inputs) {
-  if (inputs.size() != entry.parameters.size()) {
-    throw OpError("input_count", "the program takes " + std::to_string(entry.parameters.size()) +
-                                     " inputs, not " + std::to_string(inputs.size()));
-  }
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i]->type() == entry.parameters[i]) continue;
-    throw OpError("input_type", "input " + std::to_string(i) + " is " +
-                                    to_string(inputs[i]->type()) + "; the program takes " +
-                                    to_string(entry.parameters[i]));
-  }
-}
-
 }  // namespace
 
 Engine::Engine(EngineOptions options) : outbox_(options.wake), memory_limit_(options.memory_limit) {
   bool inline_streams = set_up_mlx(options);
   end_at_once();
   for (int i = 0; i < std::max(1, options.lanes); ++i) {
-    lanes_.push_back(std::make_unique<Lane>(outbox_, counters_, options.device, inline_streams));
+    lanes_.push_back(new Lane(outbox_, counters_, options.device, inline_streams));
   }
   if (inline_streams) {
     host_lane_ = std::make_unique<Lane>(outbox_, counters_, options.device, true,
@@ -104,8 +88,8 @@ void Engine::unload_program(int64_t program) {
   if (it == programs_.end()) return;
   it->second->set_unloaded();
   programs_.erase(it);
-  for (auto& lane : lanes_) {
-    lane->post([lane = lane.get(), program] { lane->forget(program); });
+  for (Lane* lane : lanes_) {
+    lane->post([lane, program] { lane->forget(program); });
   }
   if (host_lane_) host_lane_->forget(program);
 }
@@ -116,238 +100,14 @@ int64_t Engine::create_queue() {
   int64_t id = next_id_++;
   auto queue = std::make_shared<Queue>();
   queue->id = id;
-  queue->lane = lanes_[next_lane_++ % lanes_.size()].get();
+  queue->lane = lanes_[next_lane_++ % lanes_.size()];
   queues_.emplace(id, std::move(queue));
   return id;
 }
 
 void Engine::close_queue(int64_t queue) { queues_.erase(queue); }
 
-void Engine::settled(Value& value) {
-  auto waiters = std::move(value.waiters);
-  value.waiters.clear();
-  for (const auto& run : waiters) {
-    if (--run->waiting_on == 0) try_start(*run->queue());
-  }
-}
-
-void Engine::settle(Value& value, mx::array array) {
-  std::lock_guard lock(mutex_);
-  if (value.settled()) return;
-  value.set(std::move(array));
-  settled(value);
-}
-
-void Engine::settle(Value& value, FailurePtr failure) {
-  std::lock_guard lock(mutex_);
-  if (value.settled()) return;
-  value.fail(std::move(failure));
-  settled(value);
-}
-
-std::vector<int64_t> Engine::run(int64_t id, int64_t program_id, int64_t queue_id,
-                                 std::vector<ValuePtr> inputs,
-                                 const std::vector<std::pair<int, int64_t>>& watches) {
-  const auto& program = find(programs_, program_id, "program");
-  const auto& queue = find(queues_, queue_id, "queue");
-  const Function& entry = program->entry();
-  {
-    std::lock_guard lock(mutex_);
-    if (runs_.contains(id)) {
-      throw OpError("run_exists", "run " + std::to_string(id) + " is under way");
-    }
-  }
-  check_inputs(entry, inputs);
-  std::vector<RunWatch> own;
-  own.reserve(watches.size());
-  for (const auto& [site, subscription_id] : watches) {
-    own.emplace_back(site, subscription(subscription_id));
-  }
-  std::vector<ValuePtr> outputs;
-  std::vector<int64_t> output_ids;
-  for (int result : entry.results) {
-    outputs.push_back(std::make_shared<Value>(entry.type_of_value(result)));
-    output_ids.push_back(values_.add(outputs.back()));
-  }
-  auto run = std::make_shared<Run>(*this, id, program, queue, std::move(inputs), std::move(outputs),
-                                   std::move(own));
-  std::unique_lock lock(mutex_);
-  runs_.emplace(id, run);
-  auto wait_for = [&](const ValuePtr& value) {
-    if (!value->pending()) return;
-    value->waiters.push_back(run);
-    ++run->waiting_on;
-  };
-  for (const auto& input : run->inputs()) wait_for(input);
-  for (const auto& constant : program->bound_values()) wait_for(constant);
-  queue->runs.push_back(run);
-  if (!runs_here(*run, *program)) {
-    try_start(*queue);
-    return output_ids;
-  }
-  begin_here(*run);
-  lock.unlock();
-  advance_here(*run);
-  return output_ids;
-}
-
-std::optional<Arrays> Engine::run_here(int64_t program_id, int64_t queue_id,
-                                       std::vector<ValuePtr> inputs) {
-  const auto& program = find(programs_, program_id, "program");
-  const auto& queue = find(queues_, queue_id, "queue");
-  const Function& entry = program->entry();
-  check_inputs(entry, inputs);
-  // It must be over when it is advanced once, and tell by its outputs whether it failed.
-  if (!entry.straight() || entry.results.empty()) return std::nullopt;
-  auto pending = [](const ValuePtr& value) { return value->pending(); };
-  if (std::ranges::any_of(inputs, pending)) return std::nullopt;
-  if (std::ranges::any_of(program->bound_values(), pending)) return std::nullopt;
-  std::vector<ValuePtr> outputs;
-  for (int result : entry.results) {
-    outputs.push_back(std::make_shared<Value>(entry.type_of_value(result)));
-  }
-  auto run = std::make_shared<Run>(*this, kUntold, program, queue, std::move(inputs), outputs,
-                                   std::vector<RunWatch>{});
-  {
-    std::lock_guard lock(mutex_);
-    queue->runs.push_back(run);
-    if (!runs_here(*run, *program)) {
-      queue->runs.pop_back();
-      return std::nullopt;
-    }
-    begin_here(*run);
-  }
-  advance_here(*run);
-  Arrays results;
-  for (const auto& output : outputs) results.push_back(output->array());
-  return results;
-}
-
-void Engine::begin_here(Run& run) {
-  run.queue()->busy = true;
-  run.started = true;
-  run.set_lane(*host_lane_);
-}
-
-bool Engine::runs_here(Run& run, const Program& program) const {
-  const Queue& queue = *run.queue();
-  return host_lane_ && program.is_small() && run.waiting_on == 0 && !queue.busy &&
-         queue.runs.size() == 1 && run.unwatched();
-}
-
-void Engine::advance_here(Run& run) {
-  outbox_.hold();
-  run.advance();
-  outbox_.unhold();
-}
-
-Batch Engine::take_batch() {
-  if (host_lane_) {
-    outbox_.hold();
-    host_lane_->run_posted();
-    outbox_.unhold();
-  }
-  return outbox_.take();
-}
-
-void Engine::try_start(Queue& queue) {
-  if (queue.busy || queue.runs.empty()) return;
-  const auto& run = queue.runs.front();
-  if (run->waiting_on > 0) return;
-  queue.busy = true;
-  run->started = true;
-  run->resume();
-}
-
-void Engine::finished(const RunPtr& run, const Arrays& results, FailurePtr failure) {
-  counters_.runs.fetch_add(1, std::memory_order_relaxed);
-  {
-    std::lock_guard lock(mutex_);
-    run->finished = true;
-    runs_.erase(run->id());
-    for (size_t i = 0; i < run->outputs().size(); ++i) {
-      Value& output = *run->outputs()[i];
-      if (failure) {
-        output.fail(failure);
-      } else {
-        output.set(results[i]);
-      }
-      settled(output);
-    }
-    auto& queue = *run->queue();
-    queue.runs.pop_front();
-    queue.busy = false;
-    // Under the lock: a run that waits for an output must not be over before this one.
-    if (run->id() != kUntold) outbox_.finished(run->id(), failure.get());
-    try_start(queue);
-  }
-}
-
-void Engine::cancel(int64_t id, std::string code, std::string message) {
-  RunPtr run;
-  {
-    std::lock_guard lock(mutex_);
-    auto it = runs_.find(id);
-    if (it == runs_.end()) return;
-    run = it->second;
-    run->cancel_flag().set(std::move(code), std::move(message));
-    if (!run->started) {
-      // It never gets to a lane: it leaves its queue and fails at once.
-      auto failure = std::make_shared<Failure>();
-      try {
-        run->cancel_flag().check();
-      } catch (const RunError& error) {
-        *failure = *error.failure();
-      }
-      auto& runs = run->queue()->runs;
-      runs.erase(std::find(runs.begin(), runs.end(), run));
-      runs_.erase(it);
-      for (const auto& input : run->inputs()) std::erase(input->waiters, run);
-      for (const auto& constant : run->program()->bound_values()) {
-        std::erase(constant->waiters, run);
-      }
-      for (const auto& output : run->outputs()) {
-        output->fail(failure);
-        settled(*output);
-      }
-      try_start(*run->queue());
-      outbox_.finished(id, failure.get());
-      return;
-    }
-  }
-  run->queue()->lane->wake();
-  run->resume();
-}
-
-RunPtr Engine::find_run(int64_t id) {
-  std::lock_guard lock(mutex_);
-  auto it = runs_.find(id);
-  return it == runs_.end() ? nullptr : it->second;
-}
-
-std::optional<std::vector<TensorType>> Engine::reply_types(int64_t id, int64_t call) {
-  RunPtr run = find_run(id);
-  if (!run) return std::nullopt;
-  return run->reply_types(call);
-}
-
-void Engine::reply(int64_t id, int64_t call, const std::vector<ValuePtr>& values) {
-  Arrays arrays;
-  for (const auto& value : values) arrays.push_back(value->array());
-  RunPtr run = find_run(id);
-  if (!run || !run->take_reply(call, std::move(arrays))) return;
-  if (run->is_on(host_lane_.get())) {
-    advance_here(*run);
-  } else {
-    run->resume();
-  }
-}
-
-void Engine::reply_error(int64_t id, int64_t call, std::string code, std::string message) {
-  RunPtr run = find_run(id);
-  auto failure = std::make_shared<Failure>(Failure{std::move(code), std::move(message)});
-  if (run && run->take_reply(call, std::move(failure))) run->resume();
-}
+const std::shared_ptr<Queue>& Engine::queue(int64_t id) const { return find(queues_, id, "queue"); }
 
 int64_t Engine::create_channel(int64_t budget) {
   int64_t id = next_id_++;
@@ -392,7 +152,7 @@ SubscriptionPtr Engine::subscription(int64_t id) const {
 }
 
 void Engine::watch(int64_t program_id, int64_t subscription_id, const std::vector<int64_t>& sites) {
-  find(programs_, program_id, "program")->watch(subscription(subscription_id), sites);
+  program(program_id)->watch(subscription(subscription_id), sites);
 }
 
 }  // namespace davit

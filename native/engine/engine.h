@@ -23,7 +23,6 @@ struct Queue {
   Lane* lane;
   std::deque<RunPtr> runs;  // the scheduler's lock guards what follows
   bool busy = false;
-  bool closed = false;
 };
 
 struct EngineOptions {
@@ -84,6 +83,7 @@ class Engine {
   int64_t next_call() { return next_call_.fetch_add(1); }
 
  private:
+  const std::shared_ptr<Queue>& queue(int64_t id) const;
   void try_start(Queue& queue);
   // Whether a run is best done at once, on the host's thread.
   bool runs_here(Run& run, const Program& program) const;
@@ -98,7 +98,7 @@ class Engine {
   Counters counters_;
   ValueStore values_;
   size_t memory_limit_;
-  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::vector<Lane*> lanes_;         // never destroyed: their threads do not end
   std::unique_ptr<Lane> host_lane_;  // null where streams have threads of their own
 
   std::mutex mutex_;  // guards queues' contents, waiters of tensors, and runs_

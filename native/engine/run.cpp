@@ -1,9 +1,5 @@
 #include "engine/run.h"
 
-#include <algorithm>
-#include <chrono>
-#include <limits>
-
 #include "engine/engine.h"
 
 namespace davit {

@@ -61,7 +61,6 @@ class Run : public std::enable_shared_from_this<Run> {
   // The scheduler's, under its lock.
   int waiting_on = 0;
   bool started = false;
-  bool finished = false;
 
  private:
   // Where the results of a frame go.
@@ -152,7 +151,7 @@ class Run : public std::enable_shared_from_this<Run> {
   std::set<SubscriptionPtr> latest_;                // those with policy `latest` that saw this run
 
   std::mutex reply_mutex_;
-  int64_t awaited_call_ = 0;
+  int64_t awaited_call_ = 0;  // 0 while none is
   const Node* awaited_node_ = nullptr;
   std::optional<CallReply> reply_;
 };

@@ -88,9 +88,9 @@ std::vector<mx::array> Tape::run(std::vector<mx::array> inputs, const CancelFlag
     try {
       primitive.eval_cpu(operands, results);
       interpose::check_streams();
-    } catch (const RunError&) {
-      throw;
     } catch (...) {
+      interpose::forget_stream_errors();
+      mx::cpu::get_command_encoder(primitive.stream()).temporaries().clear();
       auto failure = current_failure();
       throw RunError(failure->code, failure->message, operation.site);
     }

@@ -23,6 +23,9 @@ bool streams_failed();
 // evaluation.
 void check_streams();
 
+// For after an evaluation that threw by itself: what its tasks threw before is not the next one's.
+void forget_stream_errors();
+
 // Allocations that fail, or would go beyond the limit, throw; MLX alone returns null and crashes.
 // 0 means no limit. Returns whether it took effect.
 bool limit_allocations(size_t bytes);

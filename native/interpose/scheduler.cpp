@@ -2,9 +2,7 @@
 #include <mlx/scheduler.h>
 
 #include <atomic>
-#include <optional>
-#include <stdexcept>
-#include <string>
+#include <exception>
 #include <utility>
 
 #include "interpose/interpose.h"
@@ -20,8 +18,8 @@ std::atomic<int> tasks_seen{0};
 std::atomic<int> signals_seen{0};
 
 // What a task of this thread's streams threw first, until somebody asks.
-std::optional<std::string>& thread_error() {
-  static thread_local std::optional<std::string> error;
+std::exception_ptr& thread_error() {
+  static thread_local std::exception_ptr error;
   return error;
 }
 
@@ -46,8 +44,8 @@ void Scheduler::enqueue(Stream s, std::function<void()> task) {
   tasks_seen.fetch_add(1, std::memory_order_relaxed);
   try {
     task();
-  } catch (const std::exception& error) {
-    if (!thread_error()) thread_error() = error.what();
+  } catch (...) {
+    if (!thread_error()) thread_error() = std::current_exception();
   }
 }
 
@@ -101,12 +99,14 @@ bool run_streams_inline() {
   return works;
 }
 
-bool streams_failed() { return thread_error().has_value(); }
+bool streams_failed() { return thread_error() != nullptr; }
 
 void check_streams() {
-  auto error = std::exchange(thread_error(), std::nullopt);
-  if (error) throw std::runtime_error(*error);
+  auto error = std::exchange(thread_error(), nullptr);
+  if (error) std::rethrow_exception(error);
 }
+
+void forget_stream_errors() { thread_error() = nullptr; }
 
 }  // namespace davit::interpose
 
@@ -116,6 +116,7 @@ namespace davit::interpose {
 bool run_streams_inline() { return false; }
 bool streams_failed() { return false; }
 void check_streams() {}
+void forget_stream_errors() {}
 }  // namespace davit::interpose
 
 #endif

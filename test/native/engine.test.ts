@@ -1,0 +1,135 @@
+import { spawnSync } from "node:child_process";
+import { afterEach, describe, expect, it } from "vitest";
+import { addonPath, type NativeEngine, type NativeNode, native } from "../../src/native.js";
+import type { TensorType } from "../../src/tensor/dtype.js";
+
+const vector: TensorType = { dtype: "float32", shape: [4] };
+const matrix: TensorType = { dtype: "float32", shape: [64, 64] };
+
+const node = (
+  op: string,
+  inputs: number[],
+  outputs: TensorType[],
+  attributes: NativeNode["attributes"] = {},
+): NativeNode => ({ op, inputs, attributes, outputs, watchable: false });
+
+/** A native engine without the host around it, and what it tells of runs that are over. */
+function open(): { engine: NativeEngine; over: () => Promise<string> } {
+  const told: string[] = [];
+  const waiting: ((text: string) => void)[] = [];
+  const { Engine } = native();
+  const engine = new Engine({
+    lanes: 1,
+    memoryLimit: 0,
+    cacheLimit: 0,
+    device: "cpu",
+    onMore: () => setImmediate(() => engine.poll()),
+    onBatch: (words, count, _bytes, _blobs, texts) => {
+      // Records of other kinds come before these, and are not of interest.
+      if (words[count - 6] !== 0) return;
+      const text = words[count - 4] === 0 ? "done" : String(texts?.[words[count - 3] as number]);
+      const next = waiting.shift();
+      if (next === undefined) told.push(text);
+      else next(text);
+    },
+  });
+  engine.setAlive(true);
+  opened.push(engine);
+  const over = () =>
+    new Promise<string>((resolve) => {
+      const text = told.shift();
+      if (text === undefined) waiting.push(resolve);
+      else resolve(text);
+    });
+  return { engine, over };
+}
+
+const opened: NativeEngine[] = [];
+afterEach(() => {
+  for (const engine of opened.splice(0)) engine.setAlive(false);
+});
+
+describe("native engine", () => {
+  it("tells of runs that end on a lane while small ones are run at once", async () => {
+    const { engine, over } = open();
+    const product = engine.loadProgram([
+      { parameters: [matrix], nodes: [node("matmul", [0, 0], [matrix])], results: [1] },
+    ]);
+    const small = engine.loadProgram([
+      { parameters: [vector], nodes: [node("negative", [0], [vector])], results: [1] },
+    ]);
+    const x = engine.put(vector, new Uint8Array(16));
+    const y = engine.put(matrix, new Uint8Array(4 * 64 * 64));
+    const [queue, other] = [engine.createQueue(), engine.createQueue()];
+    for (let run = 1; run <= 200; run++) {
+      const [output] = engine.run(run, product, queue, [y]);
+      const begin = performance.now();
+      while (performance.now() - begin < 1) engine.runHere(small, other, [x]);
+      expect(await over()).toBe("done");
+      engine.free(output as number);
+    }
+  });
+
+  it("takes no reply for a call that there is not", async () => {
+    const { engine, over } = open();
+    const program = engine.loadProgram([
+      { parameters: [matrix], nodes: [node("negative", [0], [matrix])], results: [1] },
+    ]);
+    const { value } = engine.allocate(matrix);
+    engine.run(1, program, engine.createQueue(), [value]);
+    for (const call of [0, 1, -1]) engine.reply(1, call, []);
+    engine.publish(value);
+    expect(await over()).toBe("done");
+  });
+
+  it("gives credit back where a loop's constant turns out to have failed", async () => {
+    const { engine, over } = open();
+    const { value } = engine.allocate(vector);
+    engine.fail(value, "lost", "it did not come");
+    const index: TensorType = { dtype: "int32", shape: [] };
+    const hook = (operand: number) => node("custom_call", [operand], [vector], { target: "hook" });
+    const loop = engine.loadProgram([
+      {
+        parameters: [vector],
+        nodes: [node("for", [0], [vector], { count: 3, body: 1 })],
+        results: [1],
+      },
+      {
+        parameters: [index, vector],
+        nodes: [node("constant", [], [vector], { value }), node("add", [1, 2], [vector]), hook(3)],
+        results: [4],
+      },
+    ]);
+    const straight = engine.loadProgram([{ parameters: [vector], nodes: [hook(0)], results: [1] }]);
+    // An event costs 80 bytes.
+    const channel = engine.createChannel(100);
+    const every = () =>
+      engine.createSubscription({ channel, policy: "every", interval: 0, view: { kind: "full" } });
+    engine.watch(loop, every(), [3]);
+    engine.watch(straight, every(), [0]);
+    const x = engine.put(vector, new Uint8Array(16));
+    const queue = engine.createQueue();
+    engine.run(1, loop, queue, [x]);
+    expect(await over()).toBe("lost");
+    engine.run(2, straight, queue, [x]);
+    expect(await over()).toBe("done");
+  });
+
+  it.runIf(process.platform === "linux")("tells that a lane's thread does not start", () => {
+    // Each lane has a stack of 64 MiB.
+    const script = `
+      const { Engine } = require(${JSON.stringify(addonPath)});
+      const limits = { lanes: 4000, memoryLimit: 0, cacheLimit: 0, device: "cpu" };
+      try {
+        new Engine({ ...limits, onBatch() {}, onMore() {} });
+      } catch (error) {
+        process.stdout.write(error.code);
+      }`;
+    const { stdout, status } = spawnSync(
+      "prlimit",
+      [`--as=${150 * 2 ** 30}`, process.execPath, "-e", script],
+      { encoding: "utf8", timeout: 20_000 },
+    );
+    expect([stdout, status]).toEqual(["lane_failed", 0]);
+  });
+});
