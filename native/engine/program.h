@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -118,9 +119,12 @@ class Program {
   // The counter of a `while`, where one was recognised.
   const Counter* counter_of(const Node& loop) const;
 
-  // Whether a run keeps a thread for some microseconds at most, or from one call to the next: few
-  // nodes, few elements, no loop without calls.
-  bool is_small() const { return small_; }
+  // Whether a run is likely to keep a thread for some microseconds only, or from one call to the
+  // next: it has few nodes, few elements and no loop without calls; or no control flow at all, and
+  // the last run was over as soon.
+  bool is_brief() const { return small_ || brief_.load(std::memory_order_relaxed); }
+  // How long a run took, from its beginning to its end.
+  void took(std::chrono::nanoseconds time);
 
   // Tensors that its constants are bound to.
   std::vector<ValuePtr> bound_values() const;
@@ -141,6 +145,7 @@ class Program {
 
   const int64_t id_;
   bool small_ = false;
+  std::atomic<bool> brief_{false};
   std::atomic<bool> unloaded_{false};
   std::vector<Function> functions_;
   std::map<int, Function> iterations_;  // by the loop's site

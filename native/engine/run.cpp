@@ -33,7 +33,7 @@ void Run::advance() {
   try {
     cancel_.check();
     if (!begun_) {
-      begun_ = true;
+      begun_ = Clock::now();
       Arrays arguments;
       arguments.reserve(inputs_.size());
       for (const auto& input : inputs_) arguments.push_back(input_array(*input));
@@ -74,6 +74,7 @@ void Run::end(FailurePtr failure) {
     }
   }
   results_.reset();
+  if (!failure) program_->took(Clock::now() - *begun_);
   // A kept latest value of this run goes out before its result.
   for (const auto& subscription : latest_) subscription->flush(engine_.outbox(), id_);
   latest_.clear();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -142,7 +143,8 @@ class Run : public std::enable_shared_from_this<Run> {
   // The lane's.
   std::vector<std::unique_ptr<Frame>> frames_;
   std::optional<Arrays> results_;
-  bool begun_ = false;
+  using Clock = std::chrono::steady_clock;
+  std::optional<Clock::time_point> begun_;
   bool ended_ = false;
   std::shared_ptr<std::atomic<int64_t>> seq_ = std::make_shared<std::atomic<int64_t>>(0);
   WatchTablePtr base_table_;

@@ -145,8 +145,10 @@ void Engine::begin_here(Run& run) {
 
 bool Engine::runs_here(Run& run, const Program& program) const {
   const Queue& queue = *run.queue();
-  return host_lane_ && program.is_small() && run.waiting_on == 0 && !queue.busy &&
-         queue.runs.size() == 1 && run.unwatched();
+  // What is still to be read from a file is read by a lane.
+  auto there = [](const ValuePtr& input) { return input->settled(); };
+  return host_lane_ && program.is_brief() && !queue.busy && queue.runs.size() == 1 &&
+         std::ranges::all_of(run.inputs(), there) && run.waiting_on == 0 && run.unwatched();
 }
 
 void Engine::advance_here(Run& run) {
