@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { median } from "./stats.js";
 
 /** The medians of each round, of each part. */
@@ -6,10 +7,12 @@ export type Rounds<Part extends string> = Readonly<Record<Part, readonly number[
 /**
  * Takes the parts in turn, round after round (A B B A A B ...): whatever else the machine does then hits all of
  * them alike. Each part gives samples, of which a round keeps the median. The first round warms up and is not kept.
+ * `pause`: milliseconds before each part, where those before it leave something behind.
  */
 export async function interleave<Part extends string>(
   rounds: number,
   parts: Readonly<Record<Part, () => Promise<readonly number[]>>>,
+  pause = 0,
 ): Promise<Rounds<Part>> {
   const names = Object.keys(parts) as Part[];
   const medians = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<
@@ -18,6 +21,7 @@ export async function interleave<Part extends string>(
   >;
   for (let round = 0; round <= rounds; round++) {
     for (const name of round % 2 === 0 ? names : names.toReversed()) {
+      if (pause > 0) await setTimeout(pause);
       const samples = await parts[name]();
       if (round > 0) medians[name].push(median(samples));
     }

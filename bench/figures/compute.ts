@@ -7,6 +7,9 @@ import type { Tools } from "../tools.js";
 /** Floating-point operations of a product of two 1024 x 1024 matrices. */
 const OPERATIONS = 2 * 1024 ** 3;
 
+/** The threads of an OpenBLAS stay awake for some milliseconds after their last product, on cores that the other wants. */
+const UNTIL_ASLEEP = 100;
+
 const minilm = (rows: number, batches: number) =>
   ({
     about: `sentences of 16 tokens through all-MiniLM-L6-v2, ${rows} at a time, in process; beside numpy`,
@@ -16,10 +19,14 @@ const minilm = (rows: number, batches: number) =>
       await compare(tools, rows, ids);
       const node = tools.worker("node");
       const python = tools.worker("python");
-      const rounds = await interleave(8, {
-        engine: () => node.measure("minilm", batches, rows, ...ids),
-        numpy: () => python.measure("minilm", batches, rows, ...ids),
-      });
+      const rounds = await interleave(
+        8,
+        {
+          engine: () => node.measure("minilm", batches, rows, ...ids),
+          numpy: () => python.measure("minilm", batches, rows, ...ids),
+        },
+        UNTIL_ASLEEP,
+      );
       const perSecond = (time: number) => rows / (time / 1e6);
       return {
         value: perSecond(median(rounds.engine)),
@@ -46,10 +53,14 @@ export const computeFigures: Figures = {
     measure: async (tools) => {
       const node = tools.worker("node");
       const python = tools.worker("python");
-      const rounds = await interleave(12, {
-        engine: () => node.measure("matmul", 5),
-        numpy: () => python.measure("matmul", 5),
-      });
+      const rounds = await interleave(
+        12,
+        {
+          engine: () => node.measure("matmul", 5),
+          numpy: () => python.measure("matmul", 5),
+        },
+        UNTIL_ASLEEP,
+      );
       const gigaflops = (time: number) => OPERATIONS / (time * 1000);
       return {
         value: gigaflops(median(rounds.engine)),
