@@ -60,7 +60,8 @@ defmodule Davit.Engine.Owner do
   def handle_info({port, {:data, <<request::64, _::binary>> = frame}}, state)
       when port == state.session.port do
     case :ets.lookup(state.session.routes, request) do
-      [{_, to, _, _}] ->
+      [{_, to, _, kind}] ->
+        count(kind)
         send(to, {to, frame})
         {:noreply, served(state)}
 
@@ -286,14 +287,20 @@ defmodule Davit.Engine.Owner do
     for {request, _, _, kind} = route <- :ets.match_object(session.routes, {:_, :_, pid, :_}) do
       :ets.delete_object(session.routes, route)
 
-      if session.port && kind != :subscription,
-        do: notify(session, ["cancel", request, "caller died"])
-
-      if session.port && kind == :subscription, do: notify(session, ["unsubscribe", request])
+      if session.port, do: notify(session, last_word(kind, request))
     end
 
     if session.port, do: notify(session, ["close_queue", queue])
   end
+
+  defp last_word(kind, request) when kind in [:run, :request],
+    do: ["cancel", request, "caller died"]
+
+  defp last_word(_subscription, request), do: ["unsubscribe", request]
+
+  # For who wants to know whether all of it was passed on.
+  defp count({:subscription, sent}), do: :counters.add(sent, 1, 1)
+  defp count(_), do: :ok
 
   defp notify(session, message) do
     Writer.send_frame(session, Frame.encode(0, Msgpack.encode(message)))

@@ -36,7 +36,7 @@ defmodule Davit.Engine.Session do
         }
 
   @typedoc "What the engine is told when the process that waits dies: `cancel`, `unsubscribe` or nothing."
-  @type kind :: :run | :subscription | :request
+  @type kind :: :run | :request | :subscription | {:subscription, sent :: :counters.counters_ref()}
 
   # Of the numbers that `ids` counts: ids; the instance that runs; instances.
   @id 1
@@ -152,7 +152,9 @@ defmodule Davit.Engine.Session do
   @spec waiting?(t, pid) :: boolean
   def waiting?(%__MODULE__{routes: routes}, pid) do
     match = {:_, :_, pid, :"$1"}
-    :ets.select(routes, [{match, [{:"=/=", :"$1", :subscription}], [true]}], 1) != :"$end_of_table"
+    # Nobody waits for what comes of a subscription.
+    guards = [{:"=/=", :"$1", :subscription}, {:not, {:is_tuple, :"$1"}}]
+    :ets.select(routes, [{match, guards, [true]}], 1) != :"$end_of_table"
   rescue
     ArgumentError -> false
   end

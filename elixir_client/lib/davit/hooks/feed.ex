@@ -17,6 +17,10 @@ defmodule Davit.Hooks.Feed do
   alias Davit.Engine.{Request, Session}
   alias Davit.Hooks.{Event, Site}
 
+  # Frames that the owner has sent here, and those that were dealt with.
+  @sent 1
+  @passed_on 2
+
   @first_look 2
   @last_look 100
 
@@ -32,6 +36,7 @@ defmodule Davit.Hooks.Feed do
     :answer,
     :answer_to,
     :max_queue,
+    :counters,
     sites: %{},
     held: 0,
     look: @first_look
@@ -57,17 +62,20 @@ defmodule Davit.Hooks.Feed do
   def settle(%Program{engine: engine, sites: sites}) do
     # Mostly there is none, and counting is the fastest way to know.
     if Registry.count(Davit.Hooks.Registry) > 0 do
-      feeds = Registry.select(Davit.Hooks.Registry, [{{:_, :"$1", {engine, :"$2"}}, [], [:"$$"]}])
+      match = {:_, :"$1", {engine, :"$2", :"$3"}}
+      feeds = Registry.select(Davit.Hooks.Registry, [{match, [], [:"$$"]}])
       # Nodes that are no hooks fire for probes alone.
       hooks? = Enum.any?(sites, &(&1.kind not in [:node, :call]))
-      for [feed, probe?] <- feeds, probe? or hooks?, do: settled(feed)
+      for [feed, probe?, counters] <- feeds, probe? or hooks?, do: settled(feed, counters)
     end
 
     :ok
   end
 
-  defp settled(feed) do
-    GenServer.call(feed, :settled, :infinity)
+  defp settled(feed, counters) do
+    if :counters.get(counters, @sent) != :counters.get(counters, @passed_on),
+      do: GenServer.call(feed, :settled, :infinity),
+      else: :ok
   catch
     # It ended with its subscriber.
     :exit, _ -> :ok
@@ -77,8 +85,9 @@ defmodule Davit.Hooks.Feed do
   def init({engine, ref, pid, watch, max_queue}) do
     Process.monitor(pid)
 
-    {:ok, _} =
-      Registry.register(Davit.Hooks.Registry, ref, {engine, match?([["probe", _] | _], watch)})
+    counters = :counters.new(2, [:atomics])
+    value = {engine, match?([["probe", _] | _], watch), counters}
+    {:ok, _} = Registry.register(Davit.Hooks.Registry, ref, value)
 
     {:ok,
      %__MODULE__{
@@ -87,6 +96,7 @@ defmodule Davit.Hooks.Feed do
        watch: watch,
        views: Davit.Hooks.Watch.slices([watch]),
        engine: engine,
+       counters: counters,
        max_queue: max_queue || Davit.Engine.option(engine, :max_queue, 1000)
      }, {:continue, :watch}}
   end
@@ -120,7 +130,9 @@ defmodule Davit.Hooks.Feed do
     alias = :erlang.alias()
     # Should this process die, the owner unsubscribes for it.
     Session.queue(session)
-    Session.route(session, request, alias, :subscription)
+    # What was on its way to the alias before is lost.
+    :counters.put(state.counters, @passed_on, :counters.get(state.counters, @sent))
+    Session.route(session, request, alias, {:subscription, state.counters})
     frame = Frame.encode(request, Msgpack.encode(["subscribe" | state.watch]))
 
     case Session.send_frame(session, frame) do
@@ -137,10 +149,14 @@ defmodule Davit.Hooks.Feed do
   end
 
   def handle_info({alias, frame}, %{alias: alias} = state) when is_binary(frame) do
-    case Frame.decode(frame) do
-      {:ok, _, message, attachments} -> message(message, attachments, state)
-      {:error, why} -> {:stop, {:protocol, why}, state}
-    end
+    answer =
+      case Frame.decode(frame) do
+        {:ok, _, message, attachments} -> message(message, attachments, state)
+        {:error, why} -> {:stop, {:protocol, why}, state}
+      end
+
+    :counters.add(state.counters, @passed_on, 1)
+    answer
   end
 
   # The engine is gone. `{:davit_up, session}` follows.
