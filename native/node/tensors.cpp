@@ -124,8 +124,11 @@ Napi::Value EngineObject::publish(const Napi::CallbackInfo& info) {
 Napi::Value EngineObject::fail(const Napi::CallbackInfo& info) {
   auto env = info.Env();
   guarded(env, [&] {
-    filling_.erase(id_of(info[0]));
-    engine_->settle(*engine_->values().get(id_of(info[0])),
+    auto id = id_of(info[0]);
+    if (filling_.erase(id) == 0) {
+      throw OpError("not_allocated", "only an allocated tensor can be failed");
+    }
+    engine_->settle(*engine_->values().get(id),
                     std::make_shared<Failure>(Failure{text_of(info[1]), text_of(info[2])}));
   });
   return env.Undefined();

@@ -106,6 +106,22 @@ describe("native engine", () => {
     }
   });
 
+  it("fills and fails allocated tensors alone", async () => {
+    const { engine, over } = open();
+    const program = engine.loadProgram([
+      { parameters: [vector], nodes: [node("negative", [0], [vector])], results: [1] },
+    ]);
+    const { value } = engine.allocate(vector);
+    const [output = 0] = engine.run(1, program, engine.createQueue(), [value]);
+    for (const id of [output, engine.put(vector, new Uint8Array(16))]) {
+      expect(() => engine.fail(id, "lost", "")).toThrow(/only an allocated tensor/);
+      expect(() => engine.publish(id)).toThrow(/only an allocated tensor/);
+    }
+    engine.fail(value, "lost", "it did not come");
+    expect(() => engine.fail(value, "lost", "")).toThrow(/only an allocated tensor/);
+    expect(await over()).toBe("lost");
+  });
+
   it("takes no reply for a call that there is not", async () => {
     const { engine, over } = open();
     const program = engine.loadProgram([
