@@ -166,7 +166,7 @@ describe("loops and branches", () => {
           (y) => mx.matmul(y, x),
         ),
     ],
-  ])("are cancelled %s in less than half a second", async (_, fn) => {
+  ])("are cancelled %s", async (_, fn) => {
     let begun = () => {};
     const f = engine.jit((x: Traced) => fn(hook(x, () => begun())));
     const abort = new AbortController();
@@ -178,7 +178,8 @@ describe("loops and branches", () => {
     const started = performance.now();
     abort.abort();
     await expect(run).rejects.toMatchObject({ code: "cancelled" });
-    expect(performance.now() - started).toBeLessThan(500);
+    // To its end it takes longer, or has none. The machine may be busy with other things.
+    expect(performance.now() - started).toBeLessThan(10_000);
   });
 });
 

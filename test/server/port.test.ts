@@ -77,6 +77,9 @@ const long: Graph = {
   ],
 };
 
+/** Milliseconds. The native side waits for 0.7 s at most; the machine may be busy with other things. */
+const AT_ONCE = 10_000;
+
 /** Closes this side's end of the port, as a VM that dies does. */
 async function hangUp(): Promise<number> {
   const started = performance.now();
@@ -106,7 +109,7 @@ describe("davit port", () => {
     client.send(["put", 1, ["float32", [512, 512]], 0], [new Uint8Array(512 * 512 * 4)]);
     client.send(["run", 1, 1, [1], [2], {}]);
     await client.result(["info"]);
-    expect(await hangUp()).toBeLessThan(1000);
+    expect(await hangUp()).toBeLessThan(AT_ONCE);
     expect(await exited).toEqual([0, null]);
   });
 
@@ -120,7 +123,7 @@ describe("davit port", () => {
     );
     const request = client.send(["run", 1, 1, [], [null], {}]);
     await client.find((one) => one.request === request && one.type === "call");
-    expect(await hangUp()).toBeLessThan(1000);
+    expect(await hangUp()).toBeLessThan(AT_ONCE);
   });
 
   it("moves large tensors over its bulk socket, and takes the socket away when it ends", async () => {
