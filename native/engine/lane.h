@@ -34,7 +34,7 @@ class Lane {
 
   // `inline_streams`: whether CPU streams run inline, see native/interpose.
   // `posted` is called after a task was posted to a lane on its maker's thread, which then calls
-  // work().
+  // run_posted().
   Lane(Outbox& outbox, Counters& counters, mx::Device device, bool inline_streams,
        Thread thread = Thread::own, std::function<void()> posted = {});
   Lane(const Lane&) = delete;

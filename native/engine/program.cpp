@@ -78,6 +78,9 @@ Program::Program(int64_t id, std::vector<Function> functions)
   }
   small_ = is_small_program(functions_);
   for (const Function& function : functions_) {
+    for (int index : function.bound) {
+      bound_values_.push_back(function.nodes[static_cast<size_t>(index)].bound);
+    }
     for (const Node& node : function.nodes) {
       if (node.kind != NodeKind::while_) continue;
       iterations_.emplace(node.site, join(node));
@@ -129,16 +132,6 @@ const Counter* Program::counter_of(const Node& loop) const {
 }
 
 const Function& Program::iteration_of(const Node& loop) const { return iterations_.at(loop.site); }
-
-std::vector<ValuePtr> Program::bound_values() const {
-  std::vector<ValuePtr> values;
-  for (const Function& function : functions_) {
-    for (int index : function.bound) {
-      values.push_back(function.nodes[static_cast<size_t>(index)].bound);
-    }
-  }
-  return values;
-}
 
 void Program::took(std::chrono::nanoseconds time) {
   if (entry().straight()) brief_.store(time <= kBrief, std::memory_order_relaxed);

@@ -127,7 +127,7 @@ class Program {
   void took(std::chrono::nanoseconds time);
 
   // Tensors that its constants are bound to.
-  std::vector<ValuePtr> bound_values() const;
+  const std::vector<ValuePtr>& bound_values() const { return bound_values_; }
 
   // Set when it is unloaded; runs under way go on.
   bool unloaded() const { return unloaded_.load(); }
@@ -148,6 +148,7 @@ class Program {
   std::atomic<bool> brief_{false};
   std::atomic<bool> unloaded_{false};
   std::vector<Function> functions_;
+  std::vector<ValuePtr> bound_values_;
   std::map<int, Function> iterations_;  // by the loop's site
   std::map<int, Counter> counters_;     // likewise
   mutable std::mutex mutex_;

@@ -112,9 +112,6 @@ std::optional<Arrays> Engine::run_here(int64_t program_id, int64_t queue_id,
   check_inputs(entry, inputs);
   // It must be over when it is advanced once, and tell by its outputs whether it failed.
   if (!entry.straight() || entry.results.empty()) return std::nullopt;
-  auto pending = [](const ValuePtr& value) { return value->pending(); };
-  if (std::ranges::any_of(inputs, pending)) return std::nullopt;
-  if (std::ranges::any_of(program->bound_values(), pending)) return std::nullopt;
   std::vector<ValuePtr> outputs;
   for (int result : entry.results) {
     outputs.push_back(std::make_shared<Value>(entry.type_of_value(result)));
@@ -145,10 +142,11 @@ void Engine::begin_here(Run& run) {
 
 bool Engine::runs_here(Run& run, const Program& program) const {
   const Queue& queue = *run.queue();
-  // What is still to be read from a file is read by a lane.
-  auto there = [](const ValuePtr& input) { return input->settled(); };
+  // A run that has to wait for a tensor does so in its queue; a file is read by a lane.
+  auto there = [](const ValuePtr& value) { return value->settled(); };
   return host_lane_ && program.is_brief() && !queue.busy && queue.runs.size() == 1 &&
-         std::ranges::all_of(run.inputs(), there) && run.waiting_on == 0 && run.unwatched();
+         std::ranges::all_of(run.inputs(), there) &&
+         std::ranges::all_of(program.bound_values(), there) && run.unwatched();
 }
 
 void Engine::advance_here(Run& run) {

@@ -124,14 +124,14 @@ export class SessionRuns {
     try {
       if (message.replay !== undefined) open.replies = replays.find(message.replay);
       const inputs = this.#inputs(open, message);
-      if (this.#runHere(open, message, inputs)) return;
+      open.queue = this.#queue(message);
+      if (this.#runHere(open, message, inputs, open.queue)) return;
       const own: OwnHooks[] = [];
       if (message.print && loaded.hasPrints) own.push("prints");
       if (loaded.hasDestinations) own.push("destinations");
       if (own.length > 0 || message.hooks.length > 0) {
         open.hooks = hooks.watchRun(request, program, message.hooks, own);
       }
-      open.queue = this.#queue(message);
       open.run = engine.start(program, inputs, {
         queue: open.queue.id,
         ...(open.hooks === undefined ? {} : { watches: open.hooks.watch.watches }),
@@ -149,13 +149,14 @@ export class SessionRuns {
     { request, loaded }: OpenRun,
     message: RunMessage,
     inputs: readonly (ValueId | Uint8Array)[],
+    queue: SessionQueue,
   ): boolean {
     const { engine, sender, limits } = this.#host;
     const { program, outputBytes } = loaded;
     if (outputBytes > message.fetch || outputBytes > limits.maxFrameBytes / 2) return false;
     if (message.hooks.length > 0 || loaded.hasPrints || loaded.hasDestinations) return false;
     if (!sender.ready || message.outputs.some((id) => id !== null)) return false;
-    const results = engine.runHere(program, inputs, this.#queue(message).id);
+    const results = engine.runHere(program, inputs, queue.id);
     if (results === undefined) return false;
     const attachments = results.map((bytes) => new Uint8Array(bytes));
     sender.sendEncoded(request, loaded.answer(results.length), attachments);
