@@ -1,13 +1,14 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { main } from "../../src/cli/main.js";
 import { readTensors, writeTensors } from "../../src/files/index.js";
 import { encodeGraph, hashBytes } from "../../src/graph/canonical.js";
 import type { Graph } from "../../src/graph/graph.js";
 import { namedId } from "../../src/hooks/ids.js";
 import type { TensorType } from "../../src/tensor/dtype.js";
+import { capturePrinted } from "./support.js";
 
 const f32: TensorType = { dtype: "float32", shape: [2] };
 const floats = (...values: number[]) => ({
@@ -76,8 +77,7 @@ const withNames = (...parameterNames: string[]): Graph => ({
 });
 
 let folder: string;
-let out: string;
-let err: string;
+const printed = capturePrinted();
 const at = (name: string) => join(folder, name);
 
 beforeAll(async () => {
@@ -96,42 +96,25 @@ beforeAll(async () => {
   await writeTensors(at("named.safetensors"), named);
 });
 afterAll(() => rm(folder, { recursive: true }));
-beforeEach(() => {
-  out = "";
-  err = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    out += text;
-    return true;
-  });
-  vi.spyOn(console, "log").mockImplementation((text) => {
-    out += `${text}\n`;
-  });
-  vi.spyOn(console, "error").mockImplementation((text) => {
-    err += `${text}\n`;
-  });
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-});
 
 describe("davit", () => {
   it("helps", async () => {
     expect(await main(["--help"])).toBe(0);
     for (const command of ["run", "inspect", "port", "serve", "doctor", "demo"]) {
-      expect(out).toMatch(new RegExp(`^  ${command} +\\w`, "m"));
-      out = "";
+      expect(printed.out).toMatch(new RegExp(`^  ${command} +\\w`, "m"));
+      printed.out = "";
       expect(await main([command, "--help"])).toBe(0);
-      expect(out).toMatch(new RegExp(`^Usage: davit ${command}\\b`));
-      expect(out).toContain("--help");
+      expect(printed.out).toMatch(new RegExp(`^Usage: davit ${command}\\b`));
+      expect(printed.out).toContain("--help");
       await main(["--help"]);
     }
     expect(await main(["help", "run"])).toBe(0);
-    expect(err).toBe("");
+    expect(printed.err).toBe("");
   });
 
   it("tells its version", async () => {
     expect(await main(["--version"])).toBe(0);
-    expect(out).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect(printed.out).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
   it.each([
@@ -147,8 +130,8 @@ describe("davit", () => {
     [["run", "g", "--device", "tpu"], /--device is "tpu"/],
   ])("%j is called wrongly", async (argv, message) => {
     expect(await main(argv)).toBe(2);
-    expect(err).toMatch(message);
-    expect(out).toBe("");
+    expect(printed.err).toMatch(message);
+    expect(printed.out).toBe("");
   });
 });
 
@@ -160,8 +143,8 @@ describe("davit inspect", () => {
     ["json", /"op": "custom_call"/],
   ])("prints %s", async (format, pattern) => {
     expect(await main(["inspect", at("g.davit"), "--format", format])).toBe(0);
-    expect(out).toMatch(pattern);
-    expect(err).toBe("");
+    expect(printed.out).toMatch(pattern);
+    expect(printed.err).toBe("");
   });
 
   it.each([
@@ -171,14 +154,14 @@ describe("davit inspect", () => {
     ["json", '"name": "w.0"'],
   ])("prints the names of parameters as %s", async (format, text) => {
     expect(await main(["inspect", at("named.davit"), "--format", format])).toBe(0);
-    expect(out).toContain(text);
+    expect(printed.out).toContain(text);
   });
 
   it("refuses what is no graph, with the file's name", async () => {
     expect(await main(["inspect", at("bad.davit")])).toBe(1);
-    expect(err).toMatch(/bad\.davit: .*\[malformed_graph\]/);
+    expect(printed.err).toMatch(/bad\.davit: .*\[malformed_graph\]/);
     expect(await main(["inspect", at("missing.davit")])).toBe(1);
-    expect(err).toMatch(/missing\.davit: there is no such file .*\[file_not_found\]/);
+    expect(printed.err).toMatch(/missing\.davit: there is no such file .*\[file_not_found\]/);
   });
 });
 
@@ -188,7 +171,7 @@ describe("davit run", () => {
 
   it("prints hooks as they fire, then the results", async () => {
     expect(await run("--input", at("x.npy"), "--hook", "*", "--values")).toBe(0);
-    expect(out).toBe(
+    expect(printed.out).toBe(
       "seen #0 float32[2]\narray([11, 22], dtype=float32)\n" +
         "0: float32[2]\narray([22, 44], dtype=float32)\n",
     );
@@ -196,8 +179,12 @@ describe("davit run", () => {
 
   it("prints summaries of hooks and probes", async () => {
     expect(await run("--input", `0=${at("x.npy")}`, "--hook", "se?n", "--probe", "sum")).toBe(0);
-    expect(out).toMatch(/^sum #\d float32\[2\] {2}min 11 {2}max 22 {2}mean 16.5 {2}std 5.5$/m);
-    expect(out).toMatch(/^seen #\d float32\[2\] {2}min 11 {2}max 22 {2}mean 16.5 {2}std 5.5$/m);
+    expect(printed.out).toMatch(
+      /^sum #\d float32\[2\] {2}min 11 {2}max 22 {2}mean 16.5 {2}std 5.5$/m,
+    );
+    expect(printed.out).toMatch(
+      /^seen #\d float32\[2\] {2}min 11 {2}max 22 {2}mean 16.5 {2}std 5.5$/m,
+    );
   });
 
   it.each([
@@ -208,33 +195,35 @@ describe("davit run", () => {
   ])("takes parameters by their names: %j", async (args, values) => {
     const argv = args.map((arg) => arg.replace(/(?<==|^)\w+\.(npy|safetensors)$/, at("$&")));
     expect(await main(["run", at("named.davit"), ...argv])).toBe(0);
-    expect(out).toBe(`0: float32[2]\narray(${values}, dtype=float32)\n`);
+    expect(printed.out).toBe(`0: float32[2]\narray(${values}, dtype=float32)\n`);
   });
 
   it("lists the names of parameters, and refuses a graph with wrong ones", async () => {
     expect(await main(["run", at("named.davit"), "--input", "w=f.npy"])).toBe(2);
-    expect(err).toContain('there is no parameter "w": the graph has x, w.0\nTry');
+    expect(printed.err).toContain('there is no parameter "w": the graph has x, w.0\nTry');
     expect(await main(["run", at("twice.davit"), "--input", at("named.safetensors")])).toBe(1);
-    expect(err).toMatch(/twice\.davit: parameters 0 and 1 are both named "x".*\[graph_invalid\]/);
+    expect(printed.err).toMatch(
+      /twice\.davit: parameters 0 and 1 are both named "x".*\[graph_invalid\]/,
+    );
   });
 
   it("prints what the graph prints", async () => {
     const args = ["--input", at("x.npy"), "--out", at("z.npy")];
     expect(await main(["run", at("printing.davit"), ...args])).toBe(0);
-    expect(out).toBe("x: array([1, 2], dtype=float32)\n");
+    expect(printed.out).toBe("x: array([1, 2], dtype=float32)\n");
   });
 
   it.each(["y.npy", "y.npz", "y.safetensors"])("writes %s", async (file) => {
     expect(await run("--input", at("x.npy"), "--out", at(file))).toBe(0);
     const [result] = (await readTensors(at(file))).values();
     expect([...new Float32Array(Uint8Array.from(result?.bytes ?? []).buffer)]).toEqual([22, 44]);
-    expect(out).toBe("");
+    expect(printed.out).toBe("");
   });
 
   it("tells which input or constant is missing", async () => {
     expect(await run()).toBe(2);
-    expect(err).toMatch(/parameter 0 has no value: --input 0=FILE with float32\[2\]/);
+    expect(printed.err).toMatch(/parameter 0 has no value: --input 0=FILE with float32\[2\]/);
     expect(await main(["run", at("g.davit"), "--input", at("x.npy")])).toBe(2);
-    expect(err).toMatch(/1 constants of the graph are in no file given with --constants/);
+    expect(printed.err).toMatch(/1 constants of the graph are in no file given with --constants/);
   });
 });

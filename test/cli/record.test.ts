@@ -1,5 +1,5 @@
 import { writeFile } from "node:fs/promises";
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { main } from "../../src/cli/main.js";
 import { writeTensors } from "../../src/files/index.js";
 import {
@@ -13,10 +13,10 @@ import {
   type Traced,
 } from "../../src/index.js";
 import { temporaryFolder } from "../record/support.js";
+import { capturePrinted } from "./support.js";
 
 const at = temporaryFolder();
-let out: string;
-let err: string;
+const printed = capturePrinted();
 
 const scalar = { dtype: "float32", shape: [] } as const;
 const f32 = (value: number) => ({
@@ -51,24 +51,6 @@ beforeAll(async () => {
   await engine.close();
 });
 
-beforeEach(() => {
-  out = "";
-  err = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    out += text;
-    return true;
-  });
-  vi.spyOn(console, "log").mockImplementation((text) => {
-    out += `${text}\n`;
-  });
-  vi.spyOn(console, "error").mockImplementation((text) => {
-    err += `${text}\n`;
-  });
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-});
-
 const run = (input: string, ...more: string[]) =>
   main(["run", at("g.davit"), "--input", at(input), ...more]);
 const diff = (...argv: string[]) => main(["diff", ...argv]);
@@ -79,28 +61,28 @@ describe("davit run --record and davit diff", () => {
     expect(await run("two.npy", "--record", at("again.rec"))).toBe(0);
     expect(await run("one.npy", "--record", at("bad.rec"))).toBe(0);
     // What is recorded is not printed; the results are.
-    expect(out).toBe(
+    expect(printed.out).toBe(
       "0: float32[]\narray(0, dtype=float32)\n".repeat(2) +
         "0: float32[]\narray(-inf, dtype=float32)\n",
     );
-    out = "";
+    printed.out = "";
     expect(await diff(at("good.rec"), at("again.rec"))).toBe(0);
-    expect(out).toContain("No difference.");
-    out = "";
+    expect(printed.out).toContain("No difference.");
+    printed.out = "";
     expect(await diff(at("good.rec"), at("bad.rec"))).toBe(1);
-    expect(out).toMatch(
+    expect(printed.out).toMatch(
       /First difference: out, float32\[\], element \[\]\n {2}A {2} +\[0\]\n {2}B {2}\[-Infinity\]\n/,
     );
-    expect(err).not.toMatch(/^davit:/m);
+    expect(printed.err).not.toMatch(/^davit:/m);
   });
 
   it("compares probes, within tolerances, as JSON", async () => {
     const probe = ["--probe", "*.in", "--probe", "net"];
     expect(await run("two.npy", "--record", at("good.rec"), ...probe)).toBe(0);
     expect(await run("one.npy", "--record", at("bad.rec"), ...probe)).toBe(0);
-    out = "";
+    printed.out = "";
     expect(await diff(at("good.rec"), at("bad.rec"), "--json")).toBe(1);
-    expect(JSON.parse(out)).toMatchObject({
+    expect(JSON.parse(printed.out)).toMatchObject({
       same: false,
       first: { kind: "value", firing: { title: "net.in" }, around: { a: ["1"], b: ["0"] } },
       titles: [
@@ -108,10 +90,10 @@ describe("davit run --record and davit diff", () => {
         { title: "net", out: 1, inf: [0, 1] },
       ],
     });
-    out = "";
+    printed.out = "";
     expect(await diff(at("good.rec"), at("bad.rec"), "--atol", "1", "--all")).toBe(1);
-    expect(out).toMatch(/First difference: net/);
-    expect(out).toMatch(/^net\.in +1 +0 +0 of 1/m);
+    expect(printed.out).toMatch(/First difference: net/);
+    expect(printed.out).toMatch(/^net\.in +1 +0 +0 of 1/m);
   });
 
   it.each([
@@ -123,20 +105,20 @@ describe("davit run --record and davit diff", () => {
     [["a", "b", "--rtool", "1"], /did you mean --rtol/],
   ])("diff %j is called wrongly", async (argv, message) => {
     expect(await diff(...argv)).toBe(2);
-    expect(err).toMatch(message);
-    expect(out).toBe("");
+    expect(printed.err).toMatch(message);
+    expect(printed.out).toBe("");
   });
 
   it("names files that are no recordings", async () => {
     await run("two.npy", "--record", at("good.rec"));
     expect(await diff(at("good.rec"), at("missing.rec"))).toBe(1);
-    expect(err).toMatch(/missing\.rec: there is no such file .*\[file_not_found\]/);
-    err = "";
+    expect(printed.err).toMatch(/missing\.rec: there is no such file .*\[file_not_found\]/);
+    printed.err = "";
     expect(await diff(at("g.davit"), at("good.rec"))).toBe(1);
-    expect(err).toMatch(/g\.davit: it is no recording of davit .*\[file_malformed\]/);
-    err = "";
+    expect(printed.err).toMatch(/g\.davit: it is no recording of davit .*\[file_malformed\]/);
+    printed.err = "";
     expect(await run("two.npy", "--record", at("no/such/folder/x.rec"))).toBe(1);
-    expect(err).toMatch(/x\.rec.*\[file_not_found\]/);
+    expect(printed.err).toMatch(/x\.rec.*\[file_not_found\]/);
     expect(await run("two.npy", "--record", at("x.rec"), "--values")).toBe(2);
   });
 });
@@ -144,10 +126,10 @@ describe("davit run --record and davit diff", () => {
 describe("davit run --probe", () => {
   it("watches any labelled node of a graph file", async () => {
     expect(await run("two.npy", "--probe", "n?t")).toBe(0);
-    expect(out).toMatch(/^net #0 float32\[\] {2}min 0 {2}max 0 {2}mean 0 {2}std 0\n/);
-    out = "";
+    expect(printed.out).toMatch(/^net #0 float32\[\] {2}min 0 {2}max 0 {2}mean 0 {2}std 0\n/);
+    printed.out = "";
     expect(await run("two.npy", "--probe", "net.in", "--values")).toBe(0);
-    expect(out).toMatch(/^net\.in #0 float32\[\]\narray\(1, dtype=float32\)\n/);
+    expect(printed.out).toMatch(/^net\.in #0 float32\[\]\narray\(1, dtype=float32\)\n/);
   });
 });
 
@@ -157,26 +139,26 @@ describe("davit run --replay", () => {
 
   it("answers calls from a recording", async () => {
     expect(await asking()).toBe(1);
-    expect(err).toMatch(/\[no_handler\]/);
+    expect(printed.err).toMatch(/\[no_handler\]/);
     expect(await asking("--replay", at("replies.rec"))).toBe(0);
-    expect(out).toContain("array(42, dtype=float32)");
+    expect(printed.out).toContain("array(42, dtype=float32)");
   });
 
   it("records what it replays", async () => {
     const again = ["--replay", at("replies.rec"), "--record", at("again.rec")];
     expect(await asking(...again)).toBe(0);
-    out = "";
+    printed.out = "";
     expect(await diff(at("replies.rec"), at("again.rec"), "--all")).toBe(0);
-    expect(out).toMatch(/^ask +1 +0 /m);
+    expect(printed.out).toMatch(/^ask +1 +0 /m);
   });
 
   it("says what it has no reply for", async () => {
     await run("two.npy", "--record", at("none.rec"));
     expect(await asking("--replay", at("none.rec"))).toBe(1);
-    expect(err).toMatch(
+    expect(printed.err).toMatch(
       /none\.rec has no reply for the call "ask" in run 1 of 0.*\[replay_missing\]/,
     );
     expect(await asking("--replay", at("missing.rec"))).toBe(1);
-    expect(err).toMatch(/missing\.rec: there is no such file/);
+    expect(printed.err).toMatch(/missing\.rec: there is no such file/);
   });
 });

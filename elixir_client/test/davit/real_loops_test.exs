@@ -19,15 +19,7 @@ defmodule Davit.RealLoopsTest do
     me = self()
     handler = fn e -> send(me, {e.name, e.path, Enum.map(e.values, &Tensor.to_list/1)}) end
     results = Real.compute(types, fun, inputs, hooks: [{:all, handler}])
-    {results, flush()}
-  end
-
-  defp flush do
-    receive do
-      message -> [message | flush()]
-    after
-      0 -> []
-    end
+    {results, Real.flush()}
   end
 
   test "a while in a while carries many values of many types" do
@@ -155,7 +147,7 @@ defmodule Davit.RealLoopsTest do
     hooks = [{"same", &send(me, {&1.site.index, &1.label, hd(Tensor.to_list(hd(&1.values)))})}]
     assert [_] = Davit.run(program, [[1, 2]], hooks: hooks)
 
-    assert [{a, nil, 1.0}, {b, "f", 2.0}, {c, nil, 2.0}, {d, "f", 4.0}] = flush()
+    assert [{a, nil, 1.0}, {b, "f", 2.0}, {c, nil, 2.0}, {d, "f", 4.0}] = Real.flush()
     assert length(Enum.uniq([a, b, c])) == 3
     assert b < c or c < d
     ids = for %{kind: :hook, id: id} <- program.sites, do: id

@@ -23,6 +23,15 @@ defmodule Davit.Real do
     name
   end
 
+  @doc "What is in the mailbox, oldest first."
+  def flush do
+    receive do
+      message -> [message | flush()]
+    after
+      0 -> []
+    end
+  end
+
   @doc "Runs `fun` in a process whose group leader keeps what it prints; gives that."
   def printed(fun) do
     {:ok, io} = StringIO.open("")

@@ -1,6 +1,6 @@
 import { floats } from "../../../test/support/client.js";
-import { KINDS, type KindName, type Vector } from "./programs.js";
-import type { CallPlan, EventPlan, WatchPlan } from "./schedule.js";
+import { KINDS, type Vector } from "./programs.js";
+import type { Action, CallPlan, EventPlan, WatchPlan } from "./schedule.js";
 import {
   checkCalls,
   checkEvents,
@@ -24,21 +24,11 @@ export interface Standing {
   ended: boolean;
 }
 
-/** How a run is started, and what its handlers do. */
-export interface RunPlan {
-  readonly kind: KindName;
-  readonly queue: number;
-  /** Elements, or a tensor's id. */
+/** How a run is started, and what its handlers do. `input`: elements, or a tensor's id. */
+export type RunPlan = Omit<Extract<Action, { do: "run" }>, "do" | "input"> & {
   readonly input: Vector | number;
-  readonly fetch: boolean;
-  readonly name: boolean;
-  readonly print: boolean;
-  readonly timeout: boolean;
-  readonly hooks: readonly WatchPlan[];
-  readonly events: EventPlan;
-  readonly calls: readonly CallPlan[];
   readonly parent?: RunRecord | undefined;
-}
+};
 
 /** The type of all inputs and outputs. */
 export const VECTOR = ["float32", [4]];
