@@ -46,6 +46,16 @@ export const loopFigures: Figures = {
     "whileDynamic",
   ),
   "while.counted": loop("the same with a known number of iterations", 5, "whileCounted"),
+  cancel: {
+    about: "from a cancel in the middle of a segment of large products until the run is over",
+    unit: "ms",
+    target: atMost("value", 500),
+    measure: async (tools) => {
+      const node = tools.worker("node");
+      const rounds = await interleave(3, { cancel: () => node.measure("cancel", 5) });
+      return { value: median(rounds.cancel) };
+    },
+  },
   "call.loop": callLoop("a call in a loop, answered by Elixir; beside the echo port", false),
   "call.loop.pinned": callLoop("the same with all processes on one core", true),
 };

@@ -1,4 +1,5 @@
 /** Loops, and hooks in them. */
+import { setTimeout } from "node:timers/promises";
 import { hook, type Jitted, mx, repeat, type Traced, whileLoop } from "davit-engine";
 import { engine, float32, timedRuns } from "./engine.js";
 
@@ -54,4 +55,37 @@ export async function hookEvents(count: number): Promise<number[]> {
   watch.close();
   if (seen !== count) throw new Error(`${seen} of ${count} events came`);
   return [count / ((time as number) / 1e6)];
+}
+
+/** Seconds of work without a loop or branch in it. */
+const longSegment = engine.jit((x: Traced) => {
+  let y = hook(x, "begun");
+  for (let n = 0; n < 500; n++) y = mx.matmul(y, x);
+  return y;
+});
+
+/** Milliseconds from a cancel in the middle of a segment until the run is over, so many times. */
+export async function cancel(count: number): Promise<number[]> {
+  const x = float32(1024, 1024);
+  const samples: number[] = [];
+  for (let n = 0; n < count; n++) {
+    const abort = new AbortController();
+    let watch: { close(): void } | undefined;
+    const begun = new Promise((resolve) => {
+      watch = longSegment.on("begun", resolve, { view: "summary" });
+    });
+    const run = longSegment.with({ signal: abort.signal }, x).then(
+      () => false,
+      () => true,
+    );
+    await begun;
+    watch?.close();
+    // In the middle of some product.
+    await setTimeout(50);
+    const start = performance.now();
+    abort.abort();
+    if (!(await run)) throw new Error("the run was over before it was cancelled");
+    samples.push(performance.now() - start);
+  }
+  return samples;
 }
