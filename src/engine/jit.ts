@@ -1,6 +1,7 @@
 import type { Match } from "../hooks/match.js";
 import type { Delivery } from "../hooks/policy.js";
 import { checkHandler, type Watch } from "../hooks/router.js";
+import { show } from "../show.js";
 import { isTypedArray, type TypedArray } from "../tensor/typed-array.js";
 import type { NestedArray } from "../tensor/values.js";
 import type { OperandLeaf, OperandTree } from "../trace/control.js";
@@ -122,11 +123,9 @@ function toTensors(engine: Engine, arg: Argument, made: Tensor[]): Tree<Tensor> 
   }
   if (!isTypedArray(arg) && !Array.isArray(arg) && !isScalar(arg)) {
     const expected = "a tensor, numbers, a typed array, or a list or object of these";
-    throw new DavitError(
-      "argument_invalid",
-      `an argument is ${String(arg)}; expected ${expected}`,
-      { expected },
-    );
+    throw new DavitError("argument_invalid", `an argument is ${show(arg)}; expected ${expected}`, {
+      expected,
+    });
   }
   const tensor = engine.tensor(arg as NestedArray);
   made.push(tensor);

@@ -2,6 +2,7 @@ import { availableParallelism, totalmem } from "node:os";
 import { DEFAULT_LIMITS, type GraphLimits } from "../graph/limits.js";
 import { DEFAULT_HOOK_BYTES } from "../hooks/router.js";
 import { native } from "../native.js";
+import { show } from "../show.js";
 import { DavitError } from "./error.js";
 
 /** How an engine works. Every field has a default. */
@@ -69,7 +70,7 @@ function count(name: string, value: number, min: number, max = Number.MAX_SAFE_I
 function bad(name: string, value: unknown, expected: string): never {
   throw new DavitError(
     "bad_option",
-    `engine option ${name} is ${String(value)}; expected ${expected}`,
+    `engine option ${name} is ${show(value)}; expected ${expected}`,
     {
       expected,
     },

@@ -2,12 +2,13 @@ import type { CallRecord, HookEvent } from "../hooks/event.js";
 import type { CallReceiver, RunWatch } from "../hooks/router.js";
 import type { Site } from "../hooks/site.js";
 import type { RunId } from "../native.js";
+import { describeThrown } from "../show.js";
 import type { TensorType } from "../tensor/dtype.js";
 import { formatTensor } from "../tensor/format.js";
 import type { TensorLike } from "../tensor/values.js";
 import type { Slot } from "../trace/builder.js";
 import type { Engine } from "./engine.js";
-import { DavitError, toDavitError } from "./error.js";
+import { DavitError } from "./error.js";
 import { type Firing, toFiring } from "./listen.js";
 import type { Program } from "./program.js";
 import { Tensor } from "./tensor.js";
@@ -40,7 +41,8 @@ export function bindSlots(engine: Engine, program: Program, slots: readonly Slot
   let thrown: { error: unknown } | undefined;
   const fail = (error: unknown) => {
     thrown ??= { error };
-    if (run !== undefined) engine.native.cancel(run, "handler_failed", String(error));
+    if (run !== undefined)
+      engine.native.cancel(run, "handler_failed", describeThrown(error).message);
   };
   const underWay = new Set<Promise<void>>();
   const guarded = (handler: (firing: Firing) => unknown) => (event: HookEvent) => {
@@ -118,14 +120,8 @@ async function answer(
     );
   } catch (error) {
     onError(error);
-    const known = toDavitError(error);
-    const code = known instanceof DavitError ? known.code : "handler_failed";
-    engine.native.replyError(
-      run,
-      call,
-      code,
-      error instanceof Error ? error.message : String(error),
-    );
+    const { code = "handler_failed", message } = describeThrown(error);
+    engine.native.replyError(run, call, code, message);
   } finally {
     for (const tensor of [...values, ...made]) tensor.dispose();
   }

@@ -1,3 +1,4 @@
+import { show } from "../show.js";
 import { DTYPES, isDtype, type TensorType } from "../tensor/dtype.js";
 import { GraphError, type GraphErrorDetails } from "./error.js";
 import type { Attribute, Attributes } from "./graph.js";
@@ -124,15 +125,4 @@ function checkAttribute(
       });
     }
   }
-}
-
-/** A value in an error message, shortened. */
-function show(value: unknown): string {
-  if (value instanceof Uint8Array) return `${value.length} bytes`;
-  const text =
-    typeof value === "bigint" || Number.isNaN(value) || Math.abs(value as number) === Infinity
-      ? String(value)
-      : (JSON.stringify(value, (_key, item) => (typeof item === "bigint" ? String(item) : item)) ??
-        typeof value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

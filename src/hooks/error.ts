@@ -10,16 +10,3 @@ export class HookError extends Error {
     super(`${found}; expected ${expected}`);
   }
 }
-
-/** Prints a value that somebody gave, shortened, for a message. */
-export function show(value: unknown): string {
-  if (value instanceof Uint8Array) return `${value.length} bytes`;
-  let text: string | undefined;
-  try {
-    text = JSON.stringify(value);
-  } catch {
-    // Not JSON: a bigint or a cycle.
-  }
-  text ??= String(value);
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
-}

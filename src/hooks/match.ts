@@ -1,4 +1,5 @@
-import { HookError, show } from "./error.js";
+import { show } from "../show.js";
+import { HookError } from "./error.js";
 import type { Site } from "./site.js";
 
 /**

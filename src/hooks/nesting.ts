@@ -40,16 +40,15 @@ export class Nesting {
   /** Calls a handler; its runs are nested until its promise, where it gives one, is settled. */
   run<T>(handler: () => T): T {
     this.#underWay++;
-    let result: T;
     try {
-      result = current.run(this, handler);
+      const result = current.run(this, handler);
+      if (isThenable(result)) void Promise.resolve(result).then(this.#done, this.#done);
+      else this.#done();
+      return result;
     } catch (error) {
       this.#done();
       throw error;
     }
-    if (isThenable(result)) result.then(this.#done, this.#done);
-    else this.#done();
-    return result;
   }
 
   readonly #done = () => {

@@ -1,5 +1,6 @@
 import type { NativeSubscription, NativeView } from "../native.js";
-import { HookError, show } from "./error.js";
+import { show } from "../show.js";
+import { HookError } from "./error.js";
 
 /**
  * Which firings a subscriber gets: `every` one (the run waits for a slow reader), the `latest` when the reader is

@@ -1,5 +1,6 @@
 import type { ChannelId, NativeEngine, ProgramId, RunId, SubscriptionId } from "../native.js";
-import { HookError, show } from "./error.js";
+import { show } from "../show.js";
+import { HookError } from "./error.js";
 import { type CallRecord, type EventRecord, freeValues, type HookEvent } from "./event.js";
 import { type Match, type SiteTest, siteTest } from "./match.js";
 import { isThenable, Nesting } from "./nesting.js";
@@ -288,17 +289,19 @@ class HandlerWatcher implements Watcher {
   onEvent(event: EventRecord, site: Site, index: number): void {
     const { run, program, seq, path, dropped, values, cost } = event;
     const handler = this.#handlers[index] as HookHandler;
-    let result: unknown;
+    const done = () => this.#watch?.credit(cost);
     try {
-      result = this.#nesting.run(() => handler({ site, run, program, seq, path, dropped, values }));
+      const result = this.#nesting.run(() =>
+        handler({ site, run, program, seq, path, dropped, values }),
+      );
+      if (isThenable(result)) void Promise.resolve(result).finally(done);
+      else done();
     } catch (error) {
+      done();
       // As in any callback it is an uncaught exception; thrown from here it would cost the rest of the batch.
       queueMicrotask(() => {
         throw error;
       });
     }
-    const done = () => this.#watch?.credit(cost);
-    if (isThenable(result)) void Promise.resolve(result).finally(done);
-    else done();
   }
 }

@@ -1,4 +1,5 @@
 import type { Site } from "../hooks/site.js";
+import { describeThrown } from "../show.js";
 import type { TensorType } from "../tensor/dtype.js";
 
 /** How types, sites and errors look in headers. */
@@ -32,12 +33,13 @@ interface ErrorDetails {
 
 /** Any error as it travels. What has no code is a fault of Davit's own: `internal`. */
 export function wireError(error: unknown): Record<string, unknown> {
-  if (!(error instanceof Error)) return { code: "internal", message: String(error) };
-  const { code, details } = error as { code?: unknown; details?: ErrorDetails };
+  const { code = "internal", message } = describeThrown(error);
+  if (!(error instanceof Error)) return { code, message };
+  const { details } = error as { details?: ErrorDetails };
   const { op, label, site, inputs, expected } = { ...details, ...(error as ErrorDetails) };
   return {
-    code: typeof code === "string" ? code : "internal",
-    message: error.message,
+    code,
+    message,
     op,
     label,
     site,

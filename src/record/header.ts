@@ -1,4 +1,5 @@
 import { checkedByteLength } from "../files/array.js";
+import { show } from "../show.js";
 import { isDtype, type TensorType } from "../tensor/dtype.js";
 import { damaged, type Place, type RecordHeader, VERSION } from "./format.js";
 
@@ -62,9 +63,4 @@ function isType(value: unknown, path: string): value is TensorType {
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function show(value: unknown): string {
-  const text = JSON.stringify(value);
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

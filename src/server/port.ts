@@ -3,6 +3,7 @@ import type { Engine } from "../engine/engine.js";
 import { native } from "../native.js";
 import { BulkListener } from "../protocol/bulk.js";
 import { createHost } from "../protocol/host.js";
+import { describeThrown } from "../show.js";
 import { attach, type ServerOptions } from "./attach.js";
 
 /** How a port is served. */
@@ -35,10 +36,12 @@ export async function servePort(engine: Engine, options: PortServerOptions = {})
   process.on("SIGINT", ignore);
   process.once("SIGTERM", () => session.end("terminated", "the engine was stopped by SIGTERM"));
   process.on("warning", (warning) => session.log("warning", warning.message));
-  process.once("uncaughtException", (error) => {
-    console.error(error);
-    session.log("error", error.stack ?? String(error));
-    session.end("internal", `the engine failed: ${error.message}`);
+  // Whatever was thrown: it need not be an error.
+  process.once("uncaughtException", (error: unknown) => {
+    const { message, stack = message } = describeThrown(error);
+    console.error(stack);
+    session.log("error", stack);
+    session.end("internal", `the engine failed: ${message}`);
   });
   const clean = await ended;
   await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, FLUSH_TIMEOUT))]);

@@ -12,6 +12,7 @@ import {
   type Traced,
   whileLoop,
 } from "../../src/index.js";
+import { STRANGE } from "../support/thrown.js";
 
 const engine = Engine.create({ lanes: 2, hookBytes: 4096 });
 afterAll(() => engine.close());
@@ -227,6 +228,35 @@ describe("calls", () => {
     await expect(f(1)).rejects.toThrow(/nobody handles the call "nobody"/);
     engine.handle("nobody", (value) => value);
     expect(await (await f(1)).toArray()).toBe(1);
+  });
+});
+
+describe("a handler that throws what is no error", () => {
+  const cases = Object.entries(STRANGE);
+  const outcome = (work: Promise<unknown>) =>
+    work.then(
+      () => "done",
+      (error: unknown) => ({ error }),
+    );
+
+  it.each(cases)("ends its call's run: %s", async (_name, thrown) => {
+    const fail = () => {
+      throw thrown;
+    };
+    const f = engine.jit(
+      (x: Traced) => call(fail, x, [{ dtype: "float32", shape: [] }])[0] as Traced,
+    );
+    expect(Object.is(((await outcome(f(0))) as { error: unknown }).error, thrown)).toBe(true);
+    // Nothing waits in the queue for a reply that never comes.
+    expect(await (await engine.jit((x: Traced) => mx.add(x, 1))(0)).toArray()).toBe(1);
+  });
+
+  it.each(cases)("ends its hook's run: %s", async (_name, thrown) => {
+    const fail = () => {
+      throw thrown;
+    };
+    const f = engine.jit((x: Traced) => hook(mx.add(x, 1), fail));
+    expect(Object.is(((await outcome(f(0))) as { error: unknown }).error, thrown)).toBe(true);
   });
 });
 

@@ -121,7 +121,7 @@ describe("jit", () => {
   it("refuses what is no argument", async () => {
     const f = engine.jit((x: Traced) => x);
     await expect(f("text" as never)).rejects.toThrow(
-      /an argument is text; expected a tensor, numbers/,
+      /an argument is "text"; expected a tensor, numbers/,
     );
     const closed = engine.tensor(1);
     closed.dispose();

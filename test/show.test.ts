@@ -1,0 +1,45 @@
+import { describe, expect, it } from "vitest";
+import { describeThrown, show } from "../src/show.js";
+import { STRANGE } from "./support/thrown.js";
+
+describe("show", () => {
+  it("prints values on one line, shortened", () => {
+    expect(show("text")).toBe('"text"');
+    expect(show({ sample: -1 })).toBe('{"sample":-1}');
+    expect(show([1n, 2])).toBe('["1",2]');
+    expect(show(Number.NaN)).toBe("NaN");
+    expect(show(undefined)).toBe("undefined");
+    expect(show(new Uint8Array(3))).toBe("3 bytes");
+    expect(show("x".repeat(100))).toHaveLength(81);
+  });
+
+  it.each(Object.entries(STRANGE))("prints %s", (_name, value) => {
+    expect(show(value)).toEqual(expect.any(String));
+  });
+
+  it("prints what contains itself", () => {
+    const circle: unknown[] = [];
+    circle.push(circle);
+    expect(show(circle)).toContain("Circular");
+  });
+});
+
+describe("describeThrown", () => {
+  it("tells an error's code and message", () => {
+    const error = Object.assign(new Error("gone"), { code: "file_not_found" });
+    expect(describeThrown(error)).toMatchObject({ code: "file_not_found", message: "gone" });
+    expect(describeThrown(Object.assign(new Error("odd"), { code: 7 })).code).toBeUndefined();
+  });
+
+  it("tells anything else as text", () => {
+    expect(describeThrown("stop").message).toBe("stop");
+    expect(describeThrown({ reason: 5 }).message).toBe("{ reason: 5 }");
+    expect(describeThrown(Symbol("stop")).message).toBe("Symbol(stop)");
+  });
+
+  it.each(Object.entries(STRANGE))("tells of %s", (_name, value) => {
+    const { code, message } = describeThrown(value);
+    expect(code).toBeUndefined();
+    expect(message).toEqual(expect.any(String));
+  });
+});
