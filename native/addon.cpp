@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include "blas/blas.h"
+#include "interpose/interpose.h"
 #include "node/convert.h"
 #include "node/engine.h"
 #include "node/hang_up.h"
@@ -56,6 +57,17 @@ Napi::Value infer(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value allocation_checks(const Napi::CallbackInfo& info) {
+  auto env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    auto checks = interpose::allocation_checks();
+    auto result = Napi::Object::New(env);
+    result.Set("guardPages", checks.guard_pages);
+    result.Set("poison", checks.poison ? Napi::Number::New(env, *checks.poison) : env.Null());
+    return result;
+  });
+}
+
 Napi::Value on_hang_up(const Napi::CallbackInfo& info) {
   exit_on_hang_up(info[0].ToNumber().Int32Value(), info[1].ToNumber().Int32Value());
   return info.Env().Undefined();
@@ -65,6 +77,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("versions", Napi::Function::New(env, versions, "versions"));
   exports.Set("opNames", Napi::Function::New(env, op_names, "opNames"));
   exports.Set("inferTypes", Napi::Function::New(env, infer, "inferTypes"));
+  exports.Set("allocationChecks", Napi::Function::New(env, allocation_checks, "allocationChecks"));
   exports.Set("exitOnHangUp", Napi::Function::New(env, on_hang_up, "exitOnHangUp"));
   exports.Set("Engine", EngineObject::define(env));
   return exports;

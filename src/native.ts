@@ -183,6 +183,8 @@ export interface Native {
   ): TensorType[];
   /** Names of all ops that the native table lowers. */
   opNames(): string[];
+  /** How buffers are checked (`DAVIT_GUARD_PAGES`, `DAVIT_POISON`), found by allocating; for tests. */
+  allocationChecks(): { readonly guardPages: boolean; readonly poison: number | null };
   /**
    * Ends the process some milliseconds after the other end of a descriptor was closed, unless it ended before;
    * also while this thread is busy.

@@ -27,6 +27,7 @@ auto& find(Map& map, int64_t id, const char* what) {
 // and can see other streams' errors in the middle of an evaluation; a thread that ends takes that
 // role. Gives whether CPU streams run inline.
 bool set_up_mlx(const EngineOptions& options) {
+  interpose::allocation_checks();
   bool inline_streams = false;
   std::thread([&] {
     mx::set_default_device(options.device);

@@ -7,6 +7,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 
 namespace davit::interpose {
 
@@ -29,5 +31,15 @@ void forget_stream_errors();
 // Allocations that fail, or would go beyond the limit, throw; MLX alone returns null and crashes.
 // 0 means no limit. Returns whether it took effect.
 bool limit_allocations(size_t bytes);
+
+// What is done to buffers so that tests see a kernel that reads or writes where it may not.
+struct AllocationChecks {
+  bool guard_pages = false;       // DAVIT_GUARD_PAGES=1: each ends at a page that cannot be touched
+  std::optional<uint8_t> poison;  // DAVIT_POISON=BYTE: what fresh memory holds
+};
+
+// The checks that are in effect, found by allocating. Throws std::invalid_argument where the
+// environment asks for what cannot be.
+AllocationChecks allocation_checks();
 
 }  // namespace davit::interpose
