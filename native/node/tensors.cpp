@@ -1,5 +1,6 @@
 // Tensors: from bytes and files, and back.
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -19,6 +20,10 @@ mx::array read_file(const std::string& path, int64_t offset, const TensorType& t
     throw RunError("file_unreadable", path + ": " + std::strerror(errno));
   }
   try {
+    struct stat status;
+    if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
+      throw RunError("file_unreadable", path + ": it is no regular file any more");
+    }
     auto array = allocate_array(type);
     auto* out = array.data<uint8_t>();
     size_t left = array.nbytes();

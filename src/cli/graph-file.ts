@@ -1,5 +1,4 @@
-import { readFile } from "node:fs/promises";
-import { fromSystem } from "../files/error.js";
+import { readRegular } from "../files/open.js";
 import { decodeGraph } from "../graph/canonical.js";
 import { GraphError } from "../graph/error.js";
 import type { Graph } from "../graph/graph.js";
@@ -7,14 +6,15 @@ import { validateGraph } from "../graph/validate.js";
 
 /** Reads and checks a graph file: canonical bytes, as `encodeGraph` makes them. */
 export async function readGraph(path: string): Promise<Graph> {
+  const bytes = await readRegular(path);
   try {
-    const graph = decodeGraph(await readFile(path));
+    const graph = decodeGraph(bytes);
     validateGraph(graph);
     return graph;
   } catch (error) {
     if (error instanceof GraphError) {
       throw new GraphError(error.code, `${path}: ${error.reason}`, error.details);
     }
-    throw fromSystem(error, path);
+    throw error;
   }
 }

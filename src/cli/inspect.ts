@@ -1,5 +1,4 @@
-import { writeFile } from "node:fs/promises";
-import { fromSystem } from "../files/error.js";
+import { writeRegular } from "../files/open.js";
 import { graphToDot } from "../graph/dot.js";
 import type { Graph } from "../graph/graph.js";
 import { inferGraph, type TypedFunction } from "../graph/infer.js";
@@ -50,11 +49,7 @@ async function inspectGraph(args: Arguments): Promise<ExitCode> {
     process.stdout.write(text);
     return 0;
   }
-  try {
-    await writeFile(out, text);
-  } catch (error) {
-    throw fromSystem(error, out);
-  }
+  await writeRegular(out, text);
   return 0;
 }
 

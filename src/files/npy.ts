@@ -1,7 +1,7 @@
-import { readFile, writeFile } from "node:fs/promises";
 import { type Dtype, elementCount, itemBytes } from "../tensor/dtype.js";
 import { checkArray, checkedByteLength, type FileArray } from "./array.js";
-import { FileError, fromSystem } from "./error.js";
+import { FileError } from "./error.js";
+import { readRegular, writeRegular } from "./open.js";
 
 const MAGIC = Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59); // "\x93NUMPY"
 
@@ -32,20 +32,12 @@ interface NpyHeader {
 
 /** Reads a .npy file. */
 export async function readNpy(path: string): Promise<FileArray> {
-  try {
-    return decodeNpy(await readFile(path), path);
-  } catch (error) {
-    throw fromSystem(error, path);
-  }
+  return decodeNpy(await readRegular(path), path);
 }
 
 /** Writes a .npy file. */
 export async function writeNpy(path: string, array: FileArray): Promise<void> {
-  try {
-    await writeFile(path, encodeNpy(array, path));
-  } catch (error) {
-    throw fromSystem(error, path);
-  }
+  await writeRegular(path, encodeNpy(array, path));
 }
 
 /**

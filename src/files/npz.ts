@@ -1,8 +1,8 @@
-import { readFile, writeFile } from "node:fs/promises";
 import { zipSync } from "fflate";
 import type { FileArray } from "./array.js";
-import { FileError, fromSystem } from "./error.js";
+import { FileError } from "./error.js";
 import { decodeNpy, encodeNpy } from "./npy.js";
+import { readRegular, writeRegular } from "./open.js";
 import { unzip } from "./zip.js";
 
 /** Options of reading archives. */
@@ -20,11 +20,7 @@ export async function readNpz(
   path: string,
   options: NpzOptions = {},
 ): Promise<Map<string, FileArray>> {
-  try {
-    return decodeNpz(await readFile(path), path, options);
-  } catch (error) {
-    throw fromSystem(error, path);
-  }
+  return decodeNpz(await readRegular(path), path, options);
 }
 
 /** Writes a .npz file, not compressed unless `compress` is set. */
@@ -33,11 +29,7 @@ export async function writeNpz(
   arrays: ReadonlyMap<string, FileArray>,
   compress = false,
 ): Promise<void> {
-  try {
-    await writeFile(path, encodeNpz(arrays, path, compress));
-  } catch (error) {
-    throw fromSystem(error, path);
-  }
+  await writeRegular(path, encodeNpz(arrays, path, compress));
 }
 
 /** Takes the bytes of a .npz file apart; names are without `.npy`. `path` is only for messages. */

@@ -1,8 +1,9 @@
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import type { Dtype, TensorType } from "../tensor/dtype.js";
 import { itemBytes } from "../tensor/dtype.js";
 import { checkArray, checkedByteLength, type FileArray, type FileRange } from "./array.js";
-import { FileError, fromSystem } from "./error.js";
+import { FileError } from "./error.js";
+import { withRegular } from "./open.js";
 
 /** What a .safetensors file says of itself; the tensors stay in the file. */
 export interface Safetensors {
@@ -37,7 +38,7 @@ const EXPECTED_ENTRY = '{"dtype": "F32", "shape": [2, 3], "data_offsets": [begin
 
 /** Reads the header of a .safetensors file, and checks it against the file's length. Reads no tensor. */
 export async function openSafetensors(path: string): Promise<Safetensors> {
-  return await withFile(path, "r", async (file) => {
+  return await withRegular(path, "read", async (file) => {
     const { size } = await file.stat();
     const length = headerLength(await readAt(file, 0, Math.min(8, size), path), size, path);
     return parseSafetensors(await readAt(file, 8, length, path), size, path);
@@ -56,7 +57,7 @@ export async function readSafetensor(opened: Safetensors, name: string): Promise
     );
   }
   const length = checkedByteLength(range.type, opened.path);
-  return await withFile(opened.path, "r", async (file) => ({
+  return await withRegular(opened.path, "read", async (file) => ({
     type: range.type,
     bytes: await readAt(file, range.offset, length, opened.path),
   }));
@@ -89,7 +90,7 @@ export async function writeSafetensors(
   const header = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, " ");
   header.writeBigUInt64LE(BigInt(header.length - 8));
   header.set(json, 8);
-  await withFile(path, "w", async (file) => {
+  await withRegular(path, "write", async (file) => {
     await file.writeFile(header);
     for (const [, array] of sorted) await file.writeFile(array.bytes);
   });
@@ -225,22 +226,6 @@ function record(value: unknown, path: string): Record<string, unknown> {
 
 function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
-}
-
-async function withFile<T>(
-  path: string,
-  flags: string,
-  use: (file: FileHandle) => Promise<T>,
-): Promise<T> {
-  let file: FileHandle | undefined;
-  try {
-    file = await open(path, flags);
-    return await use(file);
-  } catch (error) {
-    throw fromSystem(error, path);
-  } finally {
-    await file?.close();
-  }
 }
 
 /** Reads exactly `length` bytes; a file may shrink between its header and this. */

@@ -1,5 +1,6 @@
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { FileError, fromSystem } from "../files/error.js";
+import { openRegular } from "../files/open.js";
 
 const WINDOW = 256 * 1024;
 
@@ -15,12 +16,8 @@ export class WindowedFile {
   ) {}
 
   static async open(path: string): Promise<WindowedFile> {
-    try {
-      const file = await open(path, "r");
-      return new WindowedFile(path, (await file.stat()).size, file);
-    } catch (error) {
-      throw fromSystem(error, path);
-    }
+    const file = await openRegular(path, "read");
+    return new WindowedFile(path, (await file.stat()).size, file);
   }
 
   /** Bytes that were read already, or undefined. They are good until the next read. */

@@ -1,5 +1,6 @@
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 import { fromSystem } from "../files/error.js";
+import { openRegularSync } from "../files/open.js";
 import { encodeRecord, type RecordHeader, SIGNATURE } from "./format.js";
 
 /** So many bytes are gathered before they are written. */
@@ -18,11 +19,7 @@ export class RecordWriter {
 
   /** @throws FileError where the file cannot be made */
   constructor(readonly path: string) {
-    try {
-      this.#file = openSync(path, "w");
-    } catch (error) {
-      throw fromSystem(error, path);
-    }
+    this.#file = openRegularSync(path, "write");
   }
 
   /** Adds a record. Where the disk is full or refuses, that is told by {@link close}; what is recorded goes on. */

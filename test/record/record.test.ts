@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { stat, writeFile } from "node:fs/promises";
 import { afterAll, describe, expect, it } from "vitest";
 import {
@@ -142,16 +143,23 @@ describe("record", () => {
     expect(() => record(engine, { path: at("no/such/folder") })).toThrow(FileError);
   });
 
-  it.skipIf(process.platform !== "linux")(
-    "tells when it is closed that the disk is full",
-    async () => {
-      const f = engine.jit((x: Traced) => hook(mx.add(x, 1), "h"));
-      const recording = record(engine, { path: "/dev/full" });
-      expect(await (await f(1)).toArray()).toBe(2);
-      expect(() => recording.close()).toThrow(/\/dev\/full: ENOSPC/);
+  it("tells when it is closed that its file could not be written", () => {
+    const index = new URL("../../dist/index.js", import.meta.url);
+    const script = `
+      import { Engine, hook, mx, record } from "${index}";
+      const engine = Engine.create({ lanes: 1 });
+      const f = engine.jit((x) => hook(mx.add(x, 1), "h"));
+      const recording = record(engine, { path: process.argv[1] });
+      console.log(await (await f(1)).toArray());
+      await f(new Float32Array(65536));
+      try { recording.close(); } catch ({ code, message }) { console.log(code, message); }
       recording.close();
-    },
-  );
+    `;
+    // No file of this process may be longer than 64 blocks; a write that would make one longer fails.
+    const limited = `trap "" XFSZ; ulimit -f 64; exec "$0" --input-type=module -e "$1" "$2"`;
+    const printed = execFileSync("bash", ["-c", limited, process.execPath, script, at("full.rec")]);
+    expect(String(printed)).toMatch(/^2\nfile_unreadable .*full\.rec: EFBIG/);
+  });
 });
 
 describe("replay", () => {
