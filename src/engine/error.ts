@@ -1,5 +1,5 @@
-import { GraphError } from "../graph/error.js";
-import { formatType, type TensorType } from "../tensor/dtype.js";
+import { formatTypes, GraphError } from "../graph/error.js";
+import type { TensorType } from "../tensor/dtype.js";
 
 /** What is known of the place where something failed. */
 export interface DavitErrorDetails {
@@ -38,7 +38,7 @@ export class DavitError extends Error {
 
 function where({ op, label, inputs }: DavitErrorDetails): string {
   if (op === undefined) return "";
-  const types = inputs === undefined ? "" : `(${inputs.map(formatType).join(", ")})`;
+  const types = inputs === undefined ? "" : formatTypes(inputs);
   return label === undefined ? ` [op ${op}${types}]` : ` [op ${op}${types}, label "${label}"]`;
 }
 

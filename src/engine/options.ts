@@ -39,7 +39,7 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
   const { devices } = native().versions();
   const memory = memoryBytes();
   const device = options.device ?? (devices.includes("gpu") ? "gpu" : "cpu");
-  if (!devices.includes(device)) bad("device", device, `one of ${devices.join(", ")}`);
+  if (!devices.includes(device)) bad("device", show(device), `one of ${devices.join(", ")}`);
   return {
     lanes: count("lanes", options.lanes ?? availableParallelism(), 1, 1024),
     memoryLimit: count("memoryLimit", options.memoryLimit ?? Math.floor(memory * 0.8), 1),
@@ -62,15 +62,15 @@ function memoryBytes(): number {
 
 function count(name: string, value: number, min: number, max = Number.MAX_SAFE_INTEGER): number {
   if (!Number.isInteger(value) || value < min || value > max) {
-    bad(name, value, `an integer from ${min} to ${max}`);
+    bad(name, show(value), `an integer from ${min} to ${max}`);
   }
   return value;
 }
 
-function bad(name: string, value: unknown, expected: string): never {
+function bad(name: string, found: string, expected: string): never {
   throw new DavitError(
     "bad_option",
-    `engine option ${name} is ${show(value)}; expected ${expected}`,
+    `engine option ${name} is ${found}; expected ${expected}`,
     {
       expected,
     },

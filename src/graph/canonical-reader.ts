@@ -15,6 +15,8 @@ export class CanonicalReader {
   readonly #bytes: Buffer;
   readonly #limits: GraphLimits;
   #at = 0;
+  /** Items of all lists so far: each takes some bytes only here, and far more as a value. */
+  #items = 0;
 
   constructor(bytes: Uint8Array, limits: GraphLimits) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -58,6 +60,12 @@ export class CanonicalReader {
     if (count > limit) {
       throw new GraphError("limit_exceeded", `${what} has ${count} items`, {
         expected: `at most ${limit}`,
+      });
+    }
+    this.#items += count;
+    if (this.#items > this.#limits.items) {
+      throw new GraphError("limit_exceeded", `${what} has ${count} items`, {
+        expected: `at most ${this.#limits.items} in all lists of the graph`,
       });
     }
     const items: T[] = [];

@@ -1,3 +1,4 @@
+import { show } from "../show.js";
 import { formatType, sameType, type TensorType } from "../tensor/dtype.js";
 import { formatTypes, GraphError, type GraphErrorDetails } from "./error.js";
 import type { Attributes, GraphNode } from "./graph.js";
@@ -37,8 +38,13 @@ export function checkControlFlow(
     case "switch": {
       checkScalar("the index", operands[0], "integer", (type) => INTEGER.test(type.dtype), details);
       const branches = node.attributes.branches as readonly number[];
+      // One function may be very many of the branches.
+      const different = new Map<number, string>();
+      branches.forEach((branch, index) => {
+        if (!different.has(branch)) different.set(branch, `branch ${index}`);
+      });
       return checkBranches(
-        branches.map((branch, index) => [`branch ${index}`, signature(branch)]),
+        [...different].map(([branch, name]) => [name, signature(branch)]),
         operands.slice(1),
         details,
       );
@@ -82,13 +88,16 @@ function checkDerivative(
   details: GraphErrorDetails,
 ): readonly TensorType[] {
   const wrt = wrtOf(node.attributes, parameters.length);
-  wrt.forEach((index, position) => {
-    if (index >= 0 && index < parameters.length && wrt.indexOf(index) === position) return;
-    throw new GraphError("attribute_invalid", `"wrt" is [${wrt.join(", ")}]`, {
-      ...details,
-      expected: `different numbers below ${parameters.length}, the number of arguments`,
-    });
-  });
+  const seen = new Set<number>();
+  for (const index of wrt) {
+    if (index < 0 || index >= parameters.length || seen.has(index)) {
+      throw new GraphError("attribute_invalid", `"wrt" is ${show(wrt)}`, {
+        ...details,
+        expected: `different numbers below ${parameters.length}, the number of arguments`,
+      });
+    }
+    seen.add(index);
+  }
   const by = wrt.map((index) => parameters[index] as TensorType);
   wrt.forEach((index, position) => {
     checkDifferentiable(`argument ${index}`, by[position] as TensorType, details);

@@ -42,9 +42,16 @@ export class GraphError extends Error {
   }
 }
 
-/** Writes operand types as a call: `(float32[2, 3], int32[])`. */
+/** So many types are written; a node may have tens of thousands of operands. */
+const SHOWN_TYPES = 8;
+
+/** Writes operand types as a call: `(float32[2, 3], int32[])`; of many the first ones. */
 export function formatTypes(types: readonly (TensorType | null)[]): string {
-  return `(${types.map((type) => (type === null ? "absent" : formatType(type))).join(", ")})`;
+  const texts = types
+    .slice(0, SHOWN_TYPES)
+    .map((type) => (type === null ? "absent" : formatType(type)));
+  if (types.length > SHOWN_TYPES) texts.push(`… ${types.length - SHOWN_TYPES} more`);
+  return `(${texts.join(", ")})`;
 }
 
 function describe(details: GraphErrorDetails): string {

@@ -7,6 +7,7 @@ import type { Graph, GraphFunction, GraphNode } from "./graph.js";
 import { DEFAULT_LIMITS, type GraphLimits } from "./limits.js";
 import type { OpSpec } from "./ops/spec.js";
 import { checkParameterNames } from "./parameter-names.js";
+import { checkTotals } from "./size.js";
 import { findOp, operandCounts } from "./table.js";
 
 /**
@@ -24,6 +25,7 @@ export function validateGraph(graph: Graph, limits: GraphLimits = DEFAULT_LIMITS
   functions.forEach((_item, index) => {
     validateFunction(graph, index, limits, budget);
   });
+  checkTotals(graph, limits);
   checkLimit(expandedNodes(graph), limits.expandedNodes, "the graph", "nodes once inlined", {});
 }
 

@@ -1,8 +1,9 @@
 import type { Engine, Run } from "../engine/engine.js";
+import { formatTypes } from "../graph/error.js";
 import { type CallRecord, freeValues } from "../hooks/event.js";
 import type { Site } from "../hooks/site.js";
 import type { ValueId } from "../native.js";
-import { byteLength, formatType, sameType, type TensorType } from "../tensor/dtype.js";
+import { byteLength, sameType, type TensorType } from "../tensor/dtype.js";
 import { ProtocolError } from "./error.js";
 import type { SessionHooks } from "./hooks.js";
 import type { Operand, Reply, ReplyError } from "./message.js";
@@ -108,13 +109,13 @@ export class SessionCalls {
 
   /** Calls back when tensors that other runs still compute are there. */
   #whenReady(given: readonly Given[], from: number, callback: () => void): void {
-    const next = given.findIndex(({ tensor }, index) => index >= from && tensor?.pending);
-    if (next < 0) callback();
-    else {
-      this.host.tensors.whenSettled(given[next]?.tensor as Tensor, () =>
-        this.#whenReady(given, next + 1, callback),
-      );
+    for (let index = from; index < given.length; index++) {
+      const tensor = given[index]?.tensor;
+      if (tensor?.pending !== true) continue;
+      this.host.tensors.whenSettled(tensor, () => this.#whenReady(given, index + 1, callback));
+      return;
     }
+    callback();
   }
 
   #refuse(run: Run, call: number, error: unknown): void {
@@ -148,12 +149,12 @@ function checkTypes(site: Site, given: readonly Given[]): void {
     given.length === site.types.length &&
     given.every(({ type }, index) => sameType(type, site.types[index] as TensorType));
   if (fits) return;
-  const expected = site.types.map(formatType).join(", ");
-  const found = given.map(({ type }) => formatType(type)).join(", ");
+  const expected = formatTypes(site.types);
+  const found = formatTypes(given.map(({ type }) => type));
   const name = site.label ?? site.name ?? `site ${site.site}`;
   throw new ProtocolError(
     "reply_mismatch",
-    `the call "${name}" was answered with (${found}); expected (${expected})`,
+    `the call "${name}" was answered with ${found}; expected ${expected}`,
     expected,
   );
 }

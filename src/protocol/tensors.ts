@@ -187,13 +187,14 @@ export class SessionTensors {
 
   /** Checks names that one message gives; nil is none. @throws ProtocolError as {@link checkNew} */
   checkAllNew(ids: readonly (number | null)[]): void {
-    for (let index = 0; index < ids.length; index++) {
-      const id = ids[index] as number | null;
+    let named = 0;
+    for (const id of ids) {
       if (id === null) continue;
       this.checkNew(id);
-      if (ids.indexOf(id) === index) continue;
-      throw new ProtocolError("tensor_exists", "one id is given to two tensors", "new ids");
+      named++;
     }
+    if (named < 2 || new Set(ids).size >= named + Number(named < ids.length)) return;
+    throw new ProtocolError("tensor_exists", "one id is given to two tensors", "new ids");
   }
 
   define(id: number, tensor: Tensor): void {

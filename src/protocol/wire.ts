@@ -31,6 +31,9 @@ interface ErrorDetails {
   readonly expected?: string;
 }
 
+/** An error tells the types of so many operands at most. */
+const MOST_INPUTS = 64;
+
 /** Any error as it travels. What has no code is a fault of Davit's own: `internal`. */
 export function wireError(error: unknown): Record<string, unknown> {
   const { code = "internal", message } = describeThrown(error);
@@ -43,7 +46,7 @@ export function wireError(error: unknown): Record<string, unknown> {
     op,
     label,
     site,
-    inputs: inputs?.map((type) => (type === null ? null : wireType(type))),
+    inputs: inputs?.slice(0, MOST_INPUTS).map((type) => (type === null ? null : wireType(type))),
     expected,
   };
 }

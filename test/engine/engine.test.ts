@@ -209,7 +209,7 @@ describe("Engine", () => {
   it("refuses options that it does not know, with the value and what was expected", () => {
     expect(() => Engine.create({ lanes: 0 })).toThrow(/lanes is 0; expected an integer from 1/);
     expect(() => Engine.create({ laens: 2 } as never)).toThrow(/laens is unknown/);
-    expect(() => Engine.create({ device: "tpu" as never })).toThrow(/device is tpu/);
+    expect(() => Engine.create({ device: "tpu" as never })).toThrow(/device is "tpu"/);
   });
 
   it("compiles a program once, and forgets it when it is unloaded", async () => {

@@ -224,6 +224,7 @@ describe("decoding what is not canonical", () => {
     expect(limited({ nodes: 2 })).toBe("limit_exceeded");
     expect(limited({ functions: 0 })).toBe("limit_exceeded");
     expect(limited({ textBytes: 3 })).toBe("limit_exceeded");
+    expect(limited({ items: 3 })).toBe("limit_exceeded");
   });
 
   it("passes over deep nesting without a stack", () => {

@@ -329,7 +329,7 @@ describe("derivatives", () => {
       "by an argument twice",
       main("vjp", [...operands, "float32[2]", "float32[]"], [0, 0], 4),
       "attribute_invalid",
-      /"wrt" is \[0, 0\]/,
+      /"wrt" is \[0,0\]/,
     ],
     [
       "with other cotangents than results",

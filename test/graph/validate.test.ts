@@ -292,6 +292,9 @@ describe("refuses", () => {
     ["functions", 3, /4 functions; expected at most 3/],
     ["nodes", 12, /13 nodes/],
     ["expandedNodes", 12, /13 nodes once inlined/],
+    ["values", 5, /\d+ values; expected at most 5/],
+    ["items", 20, /\d+ items in its lists; expected at most 20/],
+    ["expandedValues", 20, /\d+ operands and outputs once inlined; expected at most 20/],
     ["list", 2, /expected at most 2/],
     ["constantBytes", 8, /inline constants/],
     ["rank", 0, /float32\[2\]/],
@@ -300,6 +303,32 @@ describe("refuses", () => {
     const error = thrown(() => validateGraph(valid, { ...DEFAULT_LIMITS, [name]: limit }));
     expect(error.code).toBe("limit_exceeded");
     expect(error.message).toMatch(message);
+  });
+
+  it("a small graph with very many values", () => {
+    // 900 times 65,536 values in some 40 kB.
+    const split = node("split", [0], { axis: 0, sections: 65_536 }, { outputs: 65_536 });
+    const many = graph(fn(["float32[0]"], new Array(900).fill(split), [0]));
+    const error = thrown(() => validateGraph(many));
+    expect(error.code).toBe("limit_exceeded");
+    expect(error.message).toMatch(/has 58982401 values; expected at most 1000000/);
+  });
+
+  it("a small graph with very many operands once inlined", () => {
+    const call = node("call", new Array(60_000).fill(0), { function: 1 }, { outputs: 0 });
+    const inner = fn(new Array(60_000).fill("float32[2]"), [node("concatenate", [])], []);
+    const broad = { ...inner.nodes[0], inputs: Array.from({ length: 60_000 }, (_, i) => i) };
+    const functions = [
+      fn(["float32[2]"], new Array(9).fill(call), []),
+      ...[2, 3].map((next) => ({
+        ...inner,
+        nodes: new Array(5).fill({ ...call, attributes: { function: next } }),
+      })),
+      { ...inner, nodes: [broad] },
+    ];
+    const error = thrown(() => validateGraph(graph(...(functions as never[]))));
+    expect(error.code).toBe("limit_exceeded");
+    expect(error.message).toMatch(/operands and outputs once inlined; expected at most 8000000/);
   });
 
   it("a small graph that would be huge once inlined", () => {
