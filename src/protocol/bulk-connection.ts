@@ -3,6 +3,8 @@ import { ProtocolError } from "./error.js";
 import type { Carrier, Receipt, Transfers } from "./transfers.js";
 
 const HEADER_BYTES = 16;
+/** Bytes that nobody wants are read so many at a time. */
+const WASTE_BYTES = 256 * 1024;
 /** How long a connection may take to show its token, in milliseconds. */
 const TOKEN_TIMEOUT = 10_000;
 
@@ -28,6 +30,8 @@ export class BulkConnection implements Carrier {
   #coming: { readonly transfer: number; readonly length: number } | undefined;
   #receipt: Receipt | undefined;
   #received = 0;
+  /** Where bytes go that nobody wants; made when the first come. */
+  #waste: Buffer | undefined;
   /** The first bytes of the transfer come into the scratch, as it had no name when reading stopped. */
   #early = false;
   #sending = false;
@@ -81,12 +85,18 @@ export class BulkConnection implements Carrier {
 
   /** Where the next bytes from the system go. */
   #target(): Uint8Array {
-    if (this.#receipt !== undefined) return this.#receipt.target.subarray(this.#received);
+    if (this.#receipt !== undefined) return this.#rest(this.#receipt);
     if (this.#coming !== undefined && this.#coming.length > 0) {
       this.#early = true;
       return this.#scratch.subarray(0, Math.min(this.#scratch.length, this.#coming.length));
     }
     return this.#scratch.subarray(this.#filled, this.#wanted());
+  }
+
+  #rest({ target, length }: Receipt): Uint8Array {
+    if (target !== undefined) return target.subarray(this.#received);
+    this.#waste ??= Buffer.allocUnsafeSlow(WASTE_BYTES);
+    return this.#waste.subarray(0, Math.min(WASTE_BYTES, length - this.#received));
   }
 
   #wanted(): number {
@@ -96,10 +106,10 @@ export class BulkConnection implements Carrier {
   /** Takes `count` bytes that were read into `#target()`; false stops reading. */
   #read(count: number): boolean {
     if (this.#receipt !== undefined) {
-      if (this.#early) this.#receipt.target.set(this.#scratch.subarray(0, count));
+      if (this.#early) this.#receipt.target?.set(this.#scratch.subarray(0, count));
       this.#early = false;
       this.#received += count;
-      if (this.#received === this.#receipt.target.length) this.#finish();
+      if (this.#received === this.#receipt.length) this.#finish();
       return true;
     }
     this.#filled += count;
@@ -133,13 +143,13 @@ export class BulkConnection implements Carrier {
     const { transfer, length } = this.#coming as { transfer: number; length: number };
     const receipt = this.#transfers?.begin(transfer);
     if (receipt === undefined) return false;
-    if (length !== receipt.target.length) {
+    if (length !== receipt.length) {
       this.#transfers?.end(
         transfer,
         new ProtocolError(
           "bad_length",
-          `transfer ${transfer} announces ${length} bytes; expected ${receipt.target.length}`,
-          `${receipt.target.length} bytes`,
+          `transfer ${transfer} announces ${length} bytes; expected ${receipt.length}`,
+          `${receipt.length} bytes`,
         ),
       );
       // What follows cannot be told from a header any more.
@@ -157,6 +167,7 @@ export class BulkConnection implements Carrier {
     const { transfer } = this.#coming as { transfer: number };
     this.#coming = undefined;
     this.#receipt = undefined;
+    this.#waste = undefined;
     this.#transfers?.end(transfer);
   }
 

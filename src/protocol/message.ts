@@ -84,7 +84,7 @@ export type Message =
   | RunMessage
   | Get
   | { type: "free"; tensors: readonly number[] }
-  | { type: "cancel"; run: number; reason: string }
+  | { type: "cancel"; request: number; reason: string }
   | { type: "close_queue"; queue: number }
   | StartRecording
   | { type: "stop_recording"; recording: number }

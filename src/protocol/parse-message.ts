@@ -189,8 +189,8 @@ function get([id, given]: readonly unknown[]): Get {
 function cancel([id, reason]: readonly unknown[]): Message {
   return {
     type: "cancel",
-    run: unsigned(id, "cancel's request"),
-    reason: isGiven(reason) ? text(reason, "cancel's reason") : "the run was cancelled",
+    request: unsigned(id, "cancel's request"),
+    reason: isGiven(reason) ? text(reason, "cancel's reason") : "the request was cancelled",
   };
 }
 

@@ -7,7 +7,7 @@ import { ProtocolError } from "./error.js";
 import { encodeHeader } from "./header.js";
 import type { Load } from "./message.js";
 import type { Sender } from "./sender.js";
-import type { SessionTensors } from "./tensors.js";
+import type { SessionTensors, Tensor } from "./tensors.js";
 import { wireSite, wireType } from "./wire.js";
 
 /** A program that a client named. */
@@ -23,7 +23,11 @@ export class LoadedProgram {
   unloaded = false;
   readonly #answers = new Map<number, Uint8Array>();
 
-  constructor(program: Program) {
+  constructor(
+    program: Program,
+    /** Tensors that are constants of it and were pending when it was loaded, pinned. */
+    readonly pending: readonly Tensor[],
+  ) {
     this.program = program;
     this.outputTypes = program.outputs.map(wireType);
     this.hasPrints = program.sites.some((site) => site.kind === "print");
@@ -70,15 +74,20 @@ export class SessionPrograms {
       const { programs } = this.limits;
       throw new ProtocolError("too_many_programs", `the session has ${programs} programs`);
     }
+    const pending: Tensor[] = [];
     try {
       const values = new Map<string, ValueId>();
-      for (const [hash, tensor] of constants) {
-        const { error, value } = this.tensors.find(tensor);
-        if (error !== undefined) throw error;
-        values.set(hash, value);
+      for (const [hash, id] of constants) {
+        const tensor = this.tensors.find(id);
+        if (tensor.error !== undefined) throw tensor.error;
+        if (tensor.pending) {
+          tensor.pins++;
+          pending.push(tensor);
+        }
+        values.set(hash, tensor.value);
       }
       const program = this.engine.load(decodeGraph(graph, this.engine.options.graphLimits), values);
-      const loaded = new LoadedProgram(program);
+      const loaded = new LoadedProgram(program, pending);
       this.#programs.set(id, loaded);
       this.#numbers.set(program.id, id);
       this.sender.ok(request, {
@@ -88,6 +97,7 @@ export class SessionPrograms {
         sites: program.sites.map(wireSite),
       });
     } catch (error) {
+      for (const tensor of pending) this.tensors.unpin(tensor);
       this.#programs.set(id, { error });
       throw error;
     }
@@ -135,5 +145,6 @@ export class SessionPrograms {
     if (!loaded.unloaded || loaded.runs > 0) return;
     this.#numbers.delete(loaded.program.id);
     this.engine.unload(loaded.program);
+    for (const tensor of loaded.pending) this.tensors.unpin(tensor);
   }
 }

@@ -25,7 +25,7 @@ class OpenRun implements Caller {
   queue: SessionQueue | undefined;
   /** What its calls are answered with, where it is not the client. */
   replies: CallReceiver | undefined;
-  /** Its tensor operands, whose failure is its own. */
+  /** Its tensor operands that were pending, pinned: their failure is its own. */
   operands: Tensor[] = [];
   outputs: Tensor[] = [];
   readonly calls = new Map<number, Site>();
@@ -125,7 +125,10 @@ export class SessionRuns {
       if (message.replay !== undefined) open.replies = replays.find(message.replay);
       const inputs = this.#inputs(open, message);
       open.queue = this.#queue(message);
-      if (this.#runHere(open, message, inputs, open.queue)) return;
+      if (this.#runHere(open, message, inputs, open.queue)) {
+        this.#unpinOperands(open);
+        return;
+      }
       const own: OwnHooks[] = [];
       if (message.print && loaded.hasPrints) own.push("prints");
       if (loaded.hasDestinations) own.push("destinations");
@@ -139,6 +142,7 @@ export class SessionRuns {
       });
     } catch (error) {
       if (open.hooks !== undefined) hooks.endRun(open.hooks);
+      this.#unpinOperands(open);
       throw error;
     }
     this.#register(open, open.run, message);
@@ -174,7 +178,10 @@ export class SessionRuns {
         const tensor = tensors.find(operand);
         if (tensor.error !== undefined) throw tensor.error;
         checkInput(program, index, tensor.type as TensorType);
-        if (tensor.pending) open.operands.push(tensor);
+        if (tensor.pending) {
+          tensor.pins++;
+          open.operands.push(tensor);
+        }
         inputs[index] = tensor.value;
       } else {
         checkInput(program, index, operand.type);
@@ -182,6 +189,10 @@ export class SessionRuns {
       }
     }
     return inputs;
+  }
+
+  #unpinOperands({ operands }: OpenRun): void {
+    for (const operand of operands) this.#host.tensors.unpin(operand);
   }
 
   #register(open: OpenRun, run: Run, message: RunMessage): void {
@@ -256,6 +267,7 @@ export class SessionRuns {
     if (open.hooks !== undefined) hooks.endRun(open.hooks);
     if (open.children !== undefined) engine.closeQueue(open.children.id);
     if (open.queue !== undefined) open.queue.runs--;
+    this.#unpinOperands(open);
     programs.runEnded(open.loaded);
   }
 

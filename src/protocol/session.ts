@@ -1,17 +1,19 @@
+import { SessionArrivals } from "./arrivals.js";
 import { ProtocolError } from "./error.js";
 import { decodeFrame } from "./frame.js";
 import { decodeHeader, MAX_HEADER_BYTES } from "./header.js";
 import { SessionHooks } from "./hooks.js";
 import type { Host } from "./host.js";
 import { wireLimits } from "./limits.js";
-import type { Hello, Message } from "./message.js";
+import type { Hello, Message, Put } from "./message.js";
 import { parseMessage } from "./parse-message.js";
 import { SessionPrograms } from "./programs.js";
+import { SessionReads } from "./reads.js";
 import { SessionRecordings } from "./recordings.js";
 import { SessionReplays } from "./replays.js";
 import { SessionRuns } from "./runs.js";
 import { type Connection, Sender } from "./sender.js";
-import { SessionTensors } from "./tensors.js";
+import { SessionTensors, Tensor } from "./tensors.js";
 import { Transfers } from "./transfers.js";
 
 /** The version of the protocol that this is. */
@@ -29,6 +31,8 @@ export class Session {
   readonly #sender: Sender;
   readonly #transfers = new Transfers();
   readonly #tensors: SessionTensors;
+  readonly #arrivals: SessionArrivals;
+  readonly #reads: SessionReads;
   readonly #programs: SessionPrograms;
   readonly #hooks: SessionHooks;
   readonly #runs: SessionRuns;
@@ -44,8 +48,12 @@ export class Session {
     this.#connection = connection;
     const sender = new Sender(connection, HIGH_WATER);
     this.#sender = sender;
-    this.#tensors = new SessionTensors(engine.native, sender, this.#transfers, limits);
-    this.#programs = new SessionPrograms(engine, sender, this.#tensors, limits);
+    const { native } = engine;
+    const tensors = new SessionTensors(native, sender, limits);
+    this.#tensors = tensors;
+    this.#arrivals = new SessionArrivals(native, sender, tensors, this.#transfers);
+    this.#reads = new SessionReads(native, sender, tensors, this.#transfers, limits);
+    this.#programs = new SessionPrograms(engine, sender, tensors, limits);
     this.#hooks = new SessionHooks(
       {
         router: engine.hooks,
@@ -60,7 +68,7 @@ export class Session {
     this.#runs = new SessionRuns({
       engine,
       sender,
-      tensors: this.#tensors,
+      tensors,
       programs: this.#programs,
       hooks: this.#hooks,
       replays: this.#replays,
@@ -107,13 +115,13 @@ export class Session {
         this.#programs.unload(message.program);
         break;
       case "put":
-        this.#tensors.put(request, message);
+        this.#put(request, message);
         break;
       case "open_file":
         this.#tensors.openFile(request, message);
         break;
       case "get":
-        this.#tensors.get(request, message);
+        this.#reads.get(request, message);
         break;
       case "free":
         this.#tensors.free(message.tensors);
@@ -122,7 +130,7 @@ export class Session {
         this.#runs.run(request, message);
         break;
       case "cancel":
-        this.#runs.cancel(message.run, message.reason);
+        this.#cancel(message.request, message.reason);
         break;
       case "close_queue":
         this.#runs.closeQueue(message.queue);
@@ -189,6 +197,25 @@ export class Session {
     });
   }
 
+  #put(request: number, { tensor: id, tensorType: type, source }: Put): void {
+    const { native } = this.#host.engine;
+    this.#tensors.make(id, () => {
+      if ("transfer" in source) {
+        this.#arrivals.receive(request, id, type, source.transfer);
+      } else {
+        this.#tensors.define(id, new Tensor(native.put(type, source.bytes), type, false));
+        this.#sender.ok(request, null);
+      }
+    });
+  }
+
+  /** Ends whatever has this request number and is not over. */
+  #cancel(request: number, reason: string): void {
+    this.#runs.cancel(request, reason);
+    this.#reads.cancel(request, reason);
+    this.#arrivals.cancel(request, reason);
+  }
+
   #info(request: number): void {
     const { memory, counters } = this.#host.engine.info();
     this.#sender.ok(request, {
@@ -205,7 +232,7 @@ export class Session {
     if (this.#open() > requests) {
       throw new ProtocolError(
         "too_many_requests",
-        `more than ${requests} requests have no answer yet`,
+        `more than ${requests} requests have no answer yet, or transfers are not over`,
       );
     }
     if (this.#sender.pendingBytes > unreadBytes) {
@@ -217,7 +244,8 @@ export class Session {
   }
 
   #open(): number {
-    return this.#runs.size + this.#tensors.waiting;
+    const unanswered = this.#runs.size + this.#reads.waiting + this.#arrivals.waiting;
+    return unanswered + this.#transfers.open;
   }
 
   /** Tells the client of something that is no answer. */

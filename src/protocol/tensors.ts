@@ -1,12 +1,11 @@
 import { resolve } from "node:path";
 import { FileError } from "../files/error.js";
 import type { NativeEngine, ValueId } from "../native.js";
-import { byteLength, type TensorType } from "../tensor/dtype.js";
+import type { TensorType } from "../tensor/dtype.js";
 import { ProtocolError } from "./error.js";
-import type { Get, OpenFile, Put } from "./message.js";
+import type { OpenFile } from "./message.js";
 import { openHeader } from "./open-file.js";
 import type { Sender } from "./sender.js";
-import type { Transfers } from "./transfers.js";
 import { wireType } from "./wire.js";
 
 /** A tensor that a client named: what its id was bound to at arrival. */
@@ -14,10 +13,12 @@ export class Tensor {
   /** Why it has no value. */
   error: unknown;
   /** What waits until it is ready or failed. */
-  waiting: (() => void)[] | undefined;
+  waiting: Set<() => void> | undefined;
   /** Users that need the value after its name is gone. */
   pins = 0;
   freed = false;
+  /** Fails the tensor, where its bytes are still to come. Called when nobody needs them any more. */
+  giveUp: (() => void) | undefined;
 
   constructor(
     /** 0 where it failed before the engine knew it. */
@@ -30,59 +31,26 @@ export class Tensor {
 /** The tensors of one session, by the ids that its client chose. */
 export class SessionTensors {
   readonly #tensors = new Map<number, Tensor>();
-  #waiting = 0;
 
   constructor(
     private readonly native: NativeEngine,
     private readonly sender: Sender,
-    private readonly transfers: Transfers,
-    private readonly limits: { readonly tensors: number; readonly maxFrameBytes: number },
+    private readonly limits: { readonly tensors: number },
   ) {}
 
   get size(): number {
     return this.#tensors.size;
   }
 
-  /** How many requests wait for their answer. */
-  get waiting(): number {
-    return this.#waiting;
-  }
-
-  /** Answers `put`. What fails is named too, so that what depends on it fails with the same error. */
-  put(request: number, { tensor: id, tensorType: type, source }: Put): void {
+  /** Names a new tensor by `make`. What fails is named too, so that what depends on it fails with the same error. */
+  make(id: number, make: () => void): void {
     this.checkNew(id);
     try {
-      if ("bytes" in source) {
-        this.define(id, new Tensor(this.native.put(type, source.bytes), type, false));
-        this.sender.ok(request, null);
-      } else {
-        this.#receive(request, id, type, source.transfer);
-      }
+      make();
     } catch (error) {
       this.defineFailed(id, error);
       throw error;
     }
-  }
-
-  #receive(request: number, id: number, type: TensorType, transfer: number): void {
-    this.transfers.checkNew(transfer);
-    const { value, bytes } = this.native.allocate(type);
-    const tensor = new Tensor(value, type, true);
-    // Freed under way, it must still be settled for the runs that wait for it.
-    tensor.pins = 1;
-    this.define(id, tensor);
-    this.#waiting++;
-    this.transfers.receive(transfer, new Uint8Array(bytes), (error) => {
-      this.#waiting--;
-      // Its memory would otherwise stay until JavaScript collects garbage, which an idle engine never does.
-      this.native.release(bytes);
-      if (error === undefined) this.native.publish(value);
-      else this.native.fail(value, error.code, error.message);
-      this.settle(tensor, error);
-      this.unpin(tensor);
-      if (error === undefined) this.sender.ok(request, null);
-      else this.sender.error(request, error);
-    });
   }
 
   /** Answers `open_file`. */
@@ -110,46 +78,6 @@ export class SessionTensors {
       }
       throw error;
     }
-  }
-
-  /** Answers `get`, once the tensor is ready. */
-  get(request: number, { tensor: id, bulk }: Get): void {
-    const tensor = this.find(id);
-    tensor.pins++;
-    this.#waiting++;
-    const answer = () => {
-      this.#waiting--;
-      try {
-        if (!this.sender.ended) this.#answer(request, tensor, bulk);
-      } catch (error) {
-        this.sender.error(request, error);
-      }
-      this.unpin(tensor);
-    };
-    const whenReady = () => (this.sender.ready ? answer() : this.sender.whenReady(answer));
-    if (tensor.pending) this.whenSettled(tensor, whenReady);
-    else whenReady();
-  }
-
-  #answer(request: number, tensor: Tensor, bulk: boolean): void {
-    if (tensor.error !== undefined) throw tensor.error;
-    const type = tensor.type as TensorType;
-    const length = byteLength(type);
-    if (!bulk && length > this.limits.maxFrameBytes / 2) {
-      throw new ProtocolError(
-        "too_large",
-        `a tensor of ${length} bytes does not fit in a frame; expected get with {bulk: true}`,
-        "{bulk: true}",
-      );
-    }
-    const buffer = this.native.read(tensor.value);
-    const bytes = new Uint8Array(buffer);
-    if (!bulk) {
-      this.sender.ok(request, { type: wireType(type), value: 0 }, [bytes]);
-      return;
-    }
-    const transfer = this.transfers.send(bytes, () => this.native.release(buffer));
-    this.sender.ok(request, { type: wireType(type), transfer, bytes: length });
   }
 
   /** Frees names. Ids that are not there are left alone: the client may free what failed to be made. */
@@ -211,8 +139,8 @@ export class SessionTensors {
 
   /** Calls back when a pending tensor is ready or failed. */
   whenSettled(tensor: Tensor, callback: () => void): void {
-    tensor.waiting ??= [];
-    tensor.waiting.push(callback);
+    tensor.waiting ??= new Set();
+    tensor.waiting.add(callback);
   }
 
   /** A pending tensor is ready, or failed. */
@@ -225,16 +153,23 @@ export class SessionTensors {
     for (const callback of waiting) callback();
   }
 
+  /** Somebody needs the value no longer. */
   unpin(tensor: Tensor): void {
     tensor.pins--;
-    if (tensor.freed && tensor.pins === 0) this.native.free(tensor.value);
+    this.#letGo(tensor);
   }
 
   /** The name is gone, and with it the value once nobody needs it. */
   #drop(tensor: Tensor): void {
     if (tensor.freed || tensor.value === 0) return;
     tensor.freed = true;
-    if (tensor.pins === 0) this.native.free(tensor.value);
+    this.#letGo(tensor);
+  }
+
+  #letGo(tensor: Tensor): void {
+    if (!tensor.freed || tensor.pins > 0) return;
+    tensor.giveUp?.();
+    this.native.free(tensor.value);
   }
 
   /** The session ends. */

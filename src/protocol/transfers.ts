@@ -2,7 +2,9 @@ import { ProtocolError } from "./error.js";
 
 /** Where the bytes of a transfer go, and who is told when they are there or will not come. */
 export interface Receipt {
-  readonly target: Uint8Array;
+  readonly length: number;
+  /** Undefined where nobody wants the bytes any more: they are thrown away. */
+  readonly target: Uint8Array | undefined;
   readonly done: (error?: ProtocolError) => void;
 }
 
@@ -13,6 +15,8 @@ export interface Parcel {
   /** Called when the bytes have left, or never will. */
   readonly sent: () => void;
 }
+
+const NONE = new Uint8Array(0);
 
 /** The connection that carries a session's transfers now. */
 export interface Carrier {
@@ -28,10 +32,17 @@ export class Transfers {
   readonly #expected = new Map<number, Receipt>();
   /** Those whose bytes are coming in. */
   readonly #incoming = new Map<number, Receipt>();
-  readonly #parcels: Parcel[] = [];
+  /** Those that have not begun to leave, in order. */
+  readonly #parcels = new Map<number, Parcel>();
+  #discarded = 0;
   #carrier: Carrier | undefined;
   #next = 1;
   #closed = false;
+
+  /** Transfers that nobody waits for and that are not over: bytes to be sent, and bytes to be thrown away. */
+  get open(): number {
+    return this.#parcels.size + this.#discarded;
+  }
 
   /** @throws ProtocolError `transfer_exists` */
   checkNew(transfer: number): void {
@@ -45,16 +56,39 @@ export class Transfers {
 
   /** Names a transfer that the client sends. */
   receive(transfer: number, target: Uint8Array, done: Receipt["done"]): void {
-    this.#expected.set(transfer, { target, done });
+    this.#expected.set(transfer, { length: target.length, target, done });
     this.#carrier?.wakeReceiver();
+  }
+
+  /**
+   * Gives up a transfer of the client: its bytes are thrown away when they come, and `done` is not called. False where
+   * they have begun to come, and go where they were to go.
+   */
+  discard(transfer: number): boolean {
+    const receipt = this.#expected.get(transfer);
+    if (receipt === undefined) return false;
+    this.#discarded++;
+    const done = () => {
+      this.#discarded--;
+    };
+    this.#expected.set(transfer, { length: receipt.length, target: undefined, done });
+    return true;
   }
 
   /** Names a transfer to the client, and sends it when it is its turn. */
   send(bytes: Uint8Array, sent: () => void): number {
     const transfer = this.#next++;
-    this.#parcels.push({ transfer, bytes, sent });
+    this.#parcels.set(transfer, { transfer, bytes, sent });
     this.#carrier?.wakeSender();
     return transfer;
+  }
+
+  /** Sends no bytes for a transfer, but an empty one. Nothing happens where its bytes have begun to leave. */
+  cancel(transfer: number): void {
+    const parcel = this.#parcels.get(transfer);
+    if (parcel === undefined) return;
+    this.#parcels.set(transfer, { transfer, bytes: NONE, sent: () => {} });
+    parcel.sent();
   }
 
   /** A connection takes over; the one before it ends, and what was under way on it. */
@@ -92,14 +126,17 @@ export class Transfers {
 
   /** For the carrier: what to send next. */
   nextParcel(): Parcel | undefined {
-    return this.#parcels.shift();
+    const [parcel] = this.#parcels.values();
+    if (parcel !== undefined) this.#parcels.delete(parcel.transfer);
+    return parcel;
   }
 
   /** The session ends. */
   close(): void {
     this.#closed = true;
     this.#carrier?.destroy();
-    this.#parcels.length = 0;
+    for (const { sent } of this.#parcels.values()) sent();
+    this.#parcels.clear();
     const error = new ProtocolError("session_closed", "the session ended before the transfer came");
     for (const receipt of [...this.#expected.values(), ...this.#incoming.values()]) {
       receipt.done(error);

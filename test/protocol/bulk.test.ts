@@ -159,6 +159,59 @@ describe("the bulk socket", () => {
     await closed(second.resume());
   });
 
+  it("throws away the bytes of a transfer that was given up, and goes on with the next", async () => {
+    const length = 1_000_000;
+    const target = new Uint8Array(length);
+    transfers.receive(1, target, () => expect.fail("nobody waits for it"));
+    expect(transfers.discard(1)).toBe(true);
+    expect(transfers.open).toBe(1);
+    expect(() => transfers.checkNew(1)).toThrow(/there is a transfer 1/);
+    const next = expectTransfer(2, 3);
+    const bytes = [token, header(1, length), randomBytes(length), header(2, 3)];
+    client.write(Buffer.concat([...bytes, Buffer.from("abc")]));
+    expect(Buffer.from((await next) as Uint8Array).toString()).toBe("abc");
+    expect(target.every((byte) => byte === 0)).toBe(true);
+    expect(transfers.open).toBe(0);
+  });
+
+  it("reads to its end what had begun to come when it was given up", async () => {
+    const coming = expectTransfer(1, 5);
+    const begun = new Promise<void>((resolve) => {
+      const begin = transfers.begin.bind(transfers);
+      vi.spyOn(transfers, "begin").mockImplementation((transfer) => {
+        resolve();
+        return begin(transfer);
+      });
+    });
+    client.write(Buffer.concat([token, header(1, 5), Buffer.from("ab")]));
+    await begun;
+    expect(transfers.discard(1)).toBe(false);
+    client.write("cde");
+    expect(Buffer.from((await coming) as Uint8Array).toString()).toBe("abcde");
+  });
+
+  it("sends an empty transfer in place of one that was cancelled", async () => {
+    const sent: string[] = [];
+    const cancelled = transfers.send(randomBytes(1000), () => sent.push("cancelled"));
+    const next = transfers.send(Buffer.from("abc"), () => sent.push("next"));
+    transfers.cancel(cancelled);
+    transfers.cancel(cancelled);
+    expect(sent).toEqual(["cancelled"]);
+    client.write(token);
+    expect(await read(client, 16 + 16 + 3)).toEqual(
+      Buffer.concat([header(cancelled, 0), header(next, 3), Buffer.from("abc")]),
+    );
+    await vi.waitFor(() => expect(sent).toEqual(["cancelled", "next"]));
+    transfers.cancel(next);
+  });
+
+  it("lets go of what was not sent when the session ends", () => {
+    let sent = 0;
+    transfers.send(randomBytes(1000), () => sent++);
+    transfers.close();
+    expect(sent).toBe(1);
+  });
+
   it("fails what has not come when the session ends", async () => {
     const coming = expectTransfer(1, 10);
     client.write(token);

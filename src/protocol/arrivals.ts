@@ -1,0 +1,81 @@
+import type { NativeEngine } from "../native.js";
+import { formatType, type TensorType } from "../tensor/dtype.js";
+import { ProtocolError } from "./error.js";
+import type { Sender } from "./sender.js";
+import { type SessionTensors, Tensor } from "./tensors.js";
+import type { Transfers } from "./transfers.js";
+
+/** A `put` whose bytes have not all come. */
+interface Arrival {
+  readonly request: number;
+  readonly tensor: Tensor;
+  readonly transfer: number;
+  /** The tensor's memory, which the bytes are read into. */
+  readonly buffer: ArrayBuffer;
+}
+
+/** The tensors of one session whose bytes come over the bulk socket. */
+export class SessionArrivals {
+  readonly #arrivals = new Map<number, Arrival>();
+
+  constructor(
+    private readonly native: NativeEngine,
+    private readonly sender: Sender,
+    private readonly tensors: SessionTensors,
+    private readonly transfers: Transfers,
+  ) {}
+
+  /** How many requests wait for their answer. */
+  get waiting(): number {
+    return this.#arrivals.size;
+  }
+
+  /** Names a tensor that a transfer brings; `request` is answered when the bytes are there. */
+  receive(request: number, id: number, type: TensorType, transfer: number): void {
+    if (this.#arrivals.has(request)) {
+      throw new ProtocolError("request_exists", `there is a put ${request} already`);
+    }
+    this.transfers.checkNew(transfer);
+    const { value, bytes: buffer } = this.native.allocate(type);
+    const tensor = new Tensor(value, type, true);
+    const arrival = { request, tensor, transfer, buffer };
+    this.#arrivals.set(request, arrival);
+    tensor.giveUp = () => this.#giveUp(arrival, freedTooSoon(type));
+    this.tensors.define(id, tensor);
+    this.transfers.receive(transfer, new Uint8Array(buffer), (error) => {
+      // Its memory would otherwise stay until JavaScript collects garbage, which an idle engine never does.
+      this.native.release(buffer);
+      this.#end(arrival, error);
+    });
+  }
+
+  /** Takes `cancel`: the tensor fails, and what depends on it. */
+  cancel(request: number, reason: string): void {
+    const arrival = this.#arrivals.get(request);
+    if (arrival !== undefined) this.#giveUp(arrival, new ProtocolError("cancelled", reason));
+  }
+
+  /** Ends an arrival before its bytes came. The memory of one whose bytes are coming is read into until they are all there. */
+  #giveUp(arrival: Arrival, error: ProtocolError): void {
+    if (this.transfers.discard(arrival.transfer)) this.native.release(arrival.buffer);
+    this.#end(arrival, error);
+  }
+
+  #end(arrival: Arrival, error: ProtocolError | undefined): void {
+    const { request, tensor } = arrival;
+    if (!this.#arrivals.delete(request)) return;
+    tensor.giveUp = undefined;
+    if (error === undefined) this.native.publish(tensor.value);
+    else this.native.fail(tensor.value, error.code, error.message);
+    this.tensors.settle(tensor, error);
+    if (error === undefined) this.sender.ok(request, null);
+    else this.sender.error(request, error);
+  }
+}
+
+function freedTooSoon(type: TensorType): ProtocolError {
+  return new ProtocolError(
+    "tensor_freed",
+    `the tensor ${formatType(type)} was freed before its bytes came`,
+  );
+}
