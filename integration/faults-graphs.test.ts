@@ -127,8 +127,16 @@ describeEngines((engine) => {
     ],
     [
       "a constant that nobody gave",
-      () => one(node("constant", [], { dtype: "float32", shape: [4], hash: new Uint8Array(32) })),
+      () =>
+        one(
+          node("constant_by_hash", [], { dtype: "float32", shape: [4], hash: new Uint8Array(32) }),
+        ),
       "constant_missing",
+    ],
+    [
+      "an external that nobody gave",
+      () => one(node("external", [], { dtype: "float32", shape: [4], name: "w" })),
+      "external_missing",
     ],
     [
       "a constant shorter than its shape",

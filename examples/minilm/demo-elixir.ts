@@ -80,8 +80,8 @@ async function prepare(root: string, model: string, sentences: readonly string[]
     inputs.map(({ type }) => ofType(type)),
     "minilm",
   );
-  const names = [...traced.captures].map(([hash, tensor]) => [
-    hash,
+  const names = [...traced.captures].map(([external, tensor]) => [
+    external,
     weightNames.get(tensor as never),
   ]);
   await engine.close();
@@ -91,7 +91,7 @@ async function prepare(root: string, model: string, sentences: readonly string[]
     inputs: inputs.map(({ bytes }) => bytes),
     graph: encodeGraph(traced.graph),
     weights: weightsPath,
-    constants: Object.fromEntries(names) as Record<string, string>,
+    externals: Object.fromEntries(names) as Record<string, string>,
     engine: [process.execPath, join(root, "dist", "cli", "main.js"), "port"],
   };
 }

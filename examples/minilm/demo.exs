@@ -17,10 +17,10 @@ defmodule Demo do
     # The weights are only named here; the engine reads each from the file when the run first needs it.
     {load, program} =
       timed(fn ->
-        names = request["constants"]
+        names = request["externals"]
         weights = Davit.open_file(request["weights"], names |> Map.values() |> Enum.uniq())
-        constants = Map.new(names, fn {hash, name} -> {hash, Map.fetch!(weights, name)} end)
-        Davit.load(File.read!(request["graph"]), constants: constants)
+        externals = Map.new(names, fn {external, name} -> {external, Map.fetch!(weights, name)} end)
+        Davit.load(File.read!(request["graph"]), externals: externals)
       end)
 
     IO.puts("#{inspect(program)} is loaded (#{ms(load)}).\n\nLayers, as they are computed:")

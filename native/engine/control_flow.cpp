@@ -63,7 +63,7 @@ void Run::finish_node(Frame& frame, const Node& node, Arrays outputs) {
 
 bool Run::control(Frame& frame, const Node& node) {
   switch (node.kind) {
-    case NodeKind::call:
+    case NodeKind::callback:
       return call(frame, node);
     case NodeKind::cond:
     case NodeKind::switch_:

@@ -20,12 +20,6 @@ std::vector<int> function_attribute(const Node& node, std::string_view name) {
   throw OpError("attribute_invalid", node.op + ": \"" + std::string(name) + "\" is no function");
 }
 
-std::string text_attribute(const Node& node, std::string_view name) {
-  auto it = node.attributes.find(name);
-  auto* text = it == node.attributes.end() ? nullptr : std::get_if<std::string>(&it->second);
-  return text == nullptr ? "" : *text;
-}
-
 }  // namespace
 
 int64_t integer_attribute(const Node& node, std::string_view name) {
@@ -41,16 +35,17 @@ void classify(Node& node) {
   };
   if (node.op == "constant") {
     node.kind = node.bound ? NodeKind::bound_constant : NodeKind::constant;
-  } else if (node.op == "custom_call") {
-    auto target = text_attribute(node, "target");
-    node.kind = target == "call"            ? NodeKind::call
-                : target == "hook_gradient" ? NodeKind::gradient_hook
-                                            : NodeKind::hook;
+  } else if (node.op == "custom_call.hook" || node.op == "custom_call.print") {
+    node.kind = NodeKind::hook;
+  } else if (node.op == "custom_call.hook_gradient") {
+    node.kind = NodeKind::gradient_hook;
+  } else if (node.op == "custom_call.callback") {
+    node.kind = NodeKind::callback;
   } else if (node.op == "vjp" || node.op == "jvp") {
     node.kind = node.op == "vjp" ? NodeKind::vjp : NodeKind::jvp;
     sub_functions({"function"});
   } else if (node.op == "call") {
-    node.kind = NodeKind::function;
+    node.kind = NodeKind::call;
     sub_functions({"function"});
   } else if (node.op == "cond") {
     node.kind = NodeKind::cond;
@@ -84,7 +79,7 @@ void append_nodes(Function& target, int& next_value, const Function& source,
 }
 
 void inline_calls(Function& caller, const std::vector<Function>& functions) {
-  auto is_call = [](const Node& node) { return node.kind == NodeKind::function; };
+  auto is_call = [](const Node& node) { return node.kind == NodeKind::call; };
   if (std::none_of(caller.nodes.begin(), caller.nodes.end(), is_call)) return;
   Function flat;
   flat.parameters = caller.parameters;

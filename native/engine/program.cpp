@@ -45,7 +45,7 @@ bool yields(const Node& loop, const std::vector<Function>& functions) {
   if (loop.kind != NodeKind::while_ && loop.kind != NodeKind::repeat) return true;
   const auto& body = functions[static_cast<size_t>(loop.functions.back())].nodes;
   return std::any_of(body.begin(), body.end(),
-                     [](const Node& node) { return node.kind == NodeKind::call; });
+                     [](const Node& node) { return node.kind == NodeKind::callback; });
 }
 
 bool is_small_program(const std::vector<Function>& functions) {

@@ -23,12 +23,13 @@ enum class NodeKind {
   op,
   constant,
   bound_constant,
-  hook,           // custom_call hook or print: its operands, told to who watches
-  gradient_hook,  // custom_call hook_gradient: its operands; who watches is told their cotangents
+  hook,           // custom_call.hook or .print: returns its operands, told to who watches
+  gradient_hook,  // custom_call.hook_gradient: returns its operands; who watches is told their
+                  // cotangents
   vjp,            // results and vector-Jacobian products of a straight sub-function
   jvp,            // results and Jacobian-vector products of a straight sub-function
-  call,           // custom_call call: waits for a reply
-  function,       // a call of a sub-function
+  callback,       // custom_call.callback: waits for a reply
+  call,           // of a sub-function
   cond,
   switch_,
   while_,
@@ -49,7 +50,7 @@ struct Node {
   std::vector<int> inner_sites;  // sites of the function that is differentiated
   ValuePtr bound;                // of a bound constant
 
-  bool is_control() const { return kind >= NodeKind::call; }
+  bool is_control() const { return kind >= NodeKind::callback; }
 };
 
 // A straight run of nodes [first, last) that is compiled as one function.

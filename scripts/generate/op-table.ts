@@ -37,14 +37,14 @@ defmodule Davit.Graph.OpTable do
   One op.
 
   A trailing \`?\` marks an optional operand, a last \`...name\` takes any number; \`max\` is nil where
-  there is no limit. \`outputs\` is \`:results\` where sub-functions or the attribute \`results\` decide,
-  and \`:varies\` where attributes do.
+  there is no limit. \`outputs\` is \`:operands\` where there are as many as operands, \`:types\` where the attribute
+  \`results\` lists their types, \`:results\` where sub-functions decide, and \`:varies\` where attributes do.
   """
   @type row :: %{
           operands: [String.t()],
           min: non_neg_integer(),
           max: non_neg_integer() | nil,
-          outputs: pos_integer() | :results | :varies,
+          outputs: pos_integer() | :operands | :types | :results | :varies,
           attributes: %{String.t() => attribute()}
         }
 
@@ -70,8 +70,8 @@ function row(spec: OpSpec): unknown {
     outputs:
       typeof spec.outputs === "function"
         ? Symbol("varies")
-        : spec.outputs === "results"
-          ? Symbol("results")
+        : typeof spec.outputs === "string"
+          ? Symbol(spec.outputs)
           : (spec.outputs ?? 1),
     attributes: new Map(
       Object.entries(spec.attributes).map(([name, { kind, optional, values }]) => [

@@ -1,5 +1,6 @@
 import { CONVOLUTION } from "../../src/graph/ops/convolution.js";
 import { CREATION } from "../../src/graph/ops/creation.js";
+import { CUSTOM_CALLS } from "../../src/graph/ops/custom-call.js";
 import { UNSUPPORTED } from "../../src/graph/ops/dtypes.js";
 import { ELEMENTWISE } from "../../src/graph/ops/elementwise.js";
 import { FAST } from "../../src/graph/ops/fast.js";
@@ -19,7 +20,8 @@ import { TABLE } from "../../src/graph/table.js";
 import { DTYPES } from "../../src/tensor/dtype.js";
 
 const FAMILIES: Readonly<Record<string, OpFamily>> = {
-  "Constants, hooks and control flow": STRUCTURAL,
+  "Constants and control flow": STRUCTURAL,
+  "Hooks and callbacks": CUSTOM_CALLS,
   Creation: CREATION,
   Elementwise: ELEMENTWISE,
   Reductions: REDUCTION,

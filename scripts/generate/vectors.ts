@@ -141,17 +141,16 @@ export const VECTOR_GRAPHS: Readonly<Record<string, Graph>> = {
         outputs: 1,
       },
       {
-        op: "custom_call",
+        op: "custom_call.hook",
         inputs: [0, 1],
-        attributes: { target: "hook", id: new Uint8Array(16).fill(9), name: "both" },
+        attributes: { id: new Uint8Array(16).fill(9), name: "both" },
         outputs: 2,
         label: "encoder.0",
       },
       {
-        op: "custom_call",
+        op: "custom_call.callback",
         inputs: [2],
         attributes: {
-          target: "call",
           id: new Uint8Array(16).fill(3),
           results: [{ dtype: "float16", shape: [5] }],
         },

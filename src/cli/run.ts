@@ -6,8 +6,8 @@ import type { HookEvent } from "../hooks/event.js";
 import type { Match } from "../hooks/match.js";
 import type { RecordOptions } from "../record/record.js";
 import { formatType } from "../tensor/dtype.js";
+import { findBindings } from "./bindings.js";
 import { type Arguments, type Command, type ExitCode, single, UsageError } from "./command.js";
-import { findConstants } from "./constants.js";
 import { ENGINE_HELP, ENGINE_OPTIONS, engineOptions } from "./engine-options.js";
 import { readGraph } from "./graph-file.js";
 import { hookLines } from "./hook-lines.js";
@@ -25,7 +25,8 @@ Runs a graph file once. Inputs, constants and results are .npy, .npz or .safeten
                               names one in a .npz or .safetensors file. Repeat it for every parameter
   --input FILE[:TENSOR]       the values of all parameters that tensors in a .npz or .safetensors file are named like;
                               else the value of the next parameter
-  --constants FILE            a .safetensors file with constants that the graph names by hash
+  --constants FILE            a .safetensors file with constants that the graph names by the hash of their bytes
+  --externals FILE            a .safetensors file with tensors that are named like externals of the graph
   --hook GLOB                 print a summary of every hook whose label matches, as it fires
   --probe GLOB                the same for every node whose label matches
   --values                    print the values instead of summaries
@@ -42,6 +43,7 @@ Example: davit run model.davit --input x=x.npy --hook 'encoder.*' --out y.npz`,
   options: {
     input: { type: "string", multiple: true },
     constants: { type: "string", multiple: true },
+    externals: { type: "string", multiple: true },
     hook: { type: "string", multiple: true },
     probe: { type: "string", multiple: true },
     values: { type: "boolean" },
@@ -64,7 +66,8 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
   }
   const graph = await readGraph(path);
   const sources = await resolveInputs(args.values.get("input") ?? [], parametersOf(graph));
-  const constants = await findConstants(graph, args.values.get("constants") ?? []);
+  const files = (name: string) => args.values.get(name) ?? [];
+  const bound = await findBindings(graph, files("constants"), files("externals"));
   const [{ Engine: Engines }, { bindSlots }, { record, replay }] = await Promise.all([
     import("../engine/engine.js"),
     import("../engine/slots.js"),
@@ -79,10 +82,12 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
   try {
     if (recorded !== undefined) opened.push(record(engine, recordOptions(args, recorded)));
     if (replayed !== undefined) opened.push(await replay(engine, replayed));
-    const bound = [...constants].map(
-      ([hash, source]) => [hash, tensorOf(engine, source).value] as const,
-    );
-    const program = engine.load(graph, new Map(bound));
+    const valuesOf = (sources: ReadonlyMap<string, InputSource>) =>
+      new Map([...sources].map(([name, source]) => [name, tensorOf(engine, source).value]));
+    const program = engine.load(graph, {
+      constants: valuesOf(bound.constants),
+      externals: valuesOf(bound.externals),
+    });
     // Prints go to the console, as in engine.jit.
     const prints = bindSlots(engine, program, []);
     const watch = engine.hooks.subscribeRun(program, recorded === undefined ? wishes(args) : []);

@@ -18,7 +18,7 @@ import { DavitError, guarded } from "./error.js";
 import { type Jitted, jit } from "./jit.js";
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from "./options.js";
 import { Polling } from "./polling.js";
-import { loadProgram, type Program } from "./program.js";
+import { type Bindings, loadProgram, type Program } from "./program.js";
 import type { CallHandler } from "./slots.js";
 import { Tensor } from "./tensor.js";
 
@@ -100,13 +100,13 @@ export class Engine {
 
   /**
    * Takes a graph: validates it, finds the types of all its values, and names what can be watched.
-   * `constants` has the tensors of constants that the graph names by hash.
+   * `bindings` holds the tensors of values that are not in the graph.
    * @throws DavitError with a code of docs/protocol.md, the op, its label and types.
    */
-  load(graph: Graph, constants: ReadonlyMap<string, ValueId> = new Map()): Program {
+  load(graph: Graph, bindings: Bindings = {}): Program {
     this.#checkOpen();
     return guarded(() => {
-      const program = loadProgram(graph, constants, this.native, this.options);
+      const program = loadProgram(graph, bindings, this.native, this.options);
       this.hooks.addProgram(program);
       return program;
     });

@@ -1,5 +1,6 @@
 import { hashBytes } from "../graph/canonical.js";
 import type { Graph, GraphNode } from "../graph/graph.js";
+import type { TensorType } from "../tensor/dtype.js";
 import { namesOfArguments } from "../trace/parameter-names.js";
 import type { TraceResult } from "../trace/trace.js";
 import { DavitError, guarded } from "./error.js";
@@ -7,7 +8,7 @@ import { Tensor } from "./tensor.js";
 
 /** A program that means the same in any process. */
 export interface ExportedGraph {
-  /** Names its constants by the SHA-256 of their bytes. `encodeGraph` makes a file of it. */
+  /** Names captured tensors by the SHA-256 of their bytes. `encodeGraph` makes a file of it. */
   readonly graph: Graph;
   /** The constants that are not inline, by that hash in hex. */
   readonly constants: ReadonlyMap<string, Tensor>;
@@ -24,8 +25,8 @@ export interface ExportOptions {
 }
 
 /**
- * Makes what tracing gave fit for a file or another engine. Tracing names captured tensors by their order, as their bytes may not
- * be computed yet; this waits for them.
+ * Makes a traced graph fit for a file or another engine. In a traced graph captured tensors are externals, as their bytes
+ * may not be computed yet; this waits for the bytes and makes constants of them, named by their content.
  *
  * @example
  * ```ts
@@ -40,26 +41,27 @@ export async function exportGraph(
   const { names: given } = options;
   const parameterNames =
     given === undefined ? undefined : guarded(() => namesOfArguments(traced.args, given));
-  const names = new Map<string, string>();
+  const hashes = new Map<string, string>();
   const constants = new Map<string, Tensor>();
   for (const [name, tensor] of traced.captures) {
     if (!(tensor instanceof Tensor)) {
       throw new DavitError("argument_invalid", "a captured value is not a tensor of an engine");
     }
     const hash = hashBytes(await tensor.bytes());
-    names.set(name, hash);
+    hashes.set(name, hash);
     constants.set(hash, tensor);
   }
-  const renamed = (node: GraphNode): GraphNode => {
-    const { hash } = node.attributes;
-    if (node.op !== "constant" || !(hash instanceof Uint8Array)) return node;
-    const content = names.get(Buffer.from(hash).toString("hex")) as string;
-    return { ...node, attributes: { ...node.attributes, hash: Buffer.from(content, "hex") } };
+  const byContent = (node: GraphNode): GraphNode => {
+    const hash = node.op === "external" ? hashes.get(node.attributes.name as string) : undefined;
+    if (hash === undefined) return node;
+    const { dtype, shape } = node.attributes as unknown as TensorType;
+    const attributes = { dtype, shape, hash: Buffer.from(hash, "hex") };
+    return { ...node, op: "constant_by_hash", attributes };
   };
   const functions = traced.graph.functions.map((item, index) => ({
     ...item,
     ...(index === 0 && parameterNames !== undefined ? { parameterNames } : {}),
-    nodes: item.nodes.map(renamed),
+    nodes: item.nodes.map(byContent),
   }));
   return { graph: { functions }, constants };
 }

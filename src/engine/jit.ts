@@ -67,13 +67,13 @@ export function jit<R extends OperandTree>(engine: Engine, fn: (...args: never[]
     if (entry === undefined) {
       const trees = flat.rebuild(types.map(ofType)) as Tree<TensorTypeLeaf>[];
       const traced = guarded(() => trace(fn as never, trees, fn.name || "main"));
-      const constants = new Map(
+      const externals = new Map(
         [...traced.captures].map(([name, captured]) => [
           name,
           (captured as Tensor).valueIn(engine.native),
         ]),
       );
-      entry = { traced, program: engine.load(traced.graph, constants) };
+      entry = { traced, program: engine.load(traced.graph, { externals }) };
       entries.set(key, entry);
     }
     return { entry, inputs: flat.leaves, made };

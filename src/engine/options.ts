@@ -68,11 +68,7 @@ function count(name: string, value: number, min: number, max = Number.MAX_SAFE_I
 }
 
 function bad(name: string, found: string, expected: string): never {
-  throw new DavitError(
-    "bad_option",
-    `engine option ${name} is ${found}; expected ${expected}`,
-    {
-      expected,
-    },
-  );
+  throw new DavitError("bad_option", `engine option ${name} is ${found}; expected ${expected}`, {
+    expected,
+  });
 }

@@ -1,7 +1,9 @@
+import { boundValueOf } from "../graph/bound-values.js";
 import { graphHash } from "../graph/canonical.js";
 import { GraphError } from "../graph/error.js";
 import type { Graph, GraphNode } from "../graph/graph.js";
 import { inferGraph, type TypedFunction } from "../graph/infer.js";
+import { customCallKind } from "../graph/ops/custom-call.js";
 import { validateGraph } from "../graph/validate.js";
 import type { Site } from "../hooks/site.js";
 import {
@@ -12,9 +14,17 @@ import {
   type ProgramId,
   type ValueId,
 } from "../native.js";
-import type { TensorType } from "../tensor/dtype.js";
+import { formatType, type TensorType } from "../tensor/dtype.js";
 import type { DavitErrorDetails } from "./error.js";
 import type { ResolvedOptions } from "./options.js";
+
+/** The tensors of values that are not in the graph. */
+export interface Bindings {
+  /** By the SHA-256 of their bytes, in hex. */
+  readonly constants?: ReadonlyMap<string, ValueId>;
+  /** By their names. */
+  readonly externals?: ReadonlyMap<string, ValueId>;
+}
 
 /** A node of a program and the types of its operands. */
 interface PlacedNode {
@@ -67,7 +77,7 @@ export class Program {
  */
 export function loadProgram(
   graph: Graph,
-  constants: ReadonlyMap<string, ValueId>,
+  bindings: Bindings,
   engine: NativeEngine,
   options: ResolvedOptions,
 ): Program {
@@ -81,7 +91,7 @@ export function loadProgram(
     device: "cpu",
     limits,
   });
-  return new Program(engine.loadProgram(lower(graph, typed, constants, engine)), graph, typed);
+  return new Program(engine.loadProgram(lower(graph, typed, bindings, engine)), graph, typed);
 }
 
 function placeNodes(graph: Graph, typed: readonly TypedFunction[]): PlacedNode[] {
@@ -108,19 +118,21 @@ function placeNodes(graph: Graph, typed: readonly TypedFunction[]): PlacedNode[]
 function siteOf(placed: PlacedNode, site: number): Site | undefined {
   const { node, index } = placed;
   const { attributes, label } = node;
-  const custom = node.op === "custom_call";
-  if (!custom && (label === undefined || node.outputs === 0)) return undefined;
-  const kind = custom ? (attributes.target as Exclude<Site["kind"], "node">) : "node";
+  const custom = customCallKind(node);
+  if (custom === undefined && (label === undefined || node.outputs === 0)) return undefined;
+  const kind = custom === "callback" ? "call" : (custom ?? "node");
   return {
     site,
     node: index,
     function: placed.function,
     kind,
     types: placed.outputs,
-    ...(custom ? { id: attributes.id as Uint8Array } : {}),
-    ...(typeof attributes.name === "string" && custom ? { name: attributes.name } : {}),
+    ...(custom === undefined ? {} : { id: attributes.id as Uint8Array }),
+    ...(typeof attributes.name === "string" && custom !== undefined
+      ? { name: attributes.name }
+      : {}),
     ...(label === undefined ? {} : { label }),
-    ...(custom && attributes.destination === true ? { destination: true } : {}),
+    ...(attributes.destination === true ? { destination: true } : {}),
     ...(kind === "call" ? { operands: placed.inputs } : {}),
     ...(kind === "print" ? { print: printOptions(attributes) } : {}),
   };
@@ -136,7 +148,7 @@ function printOptions({ precision, limit }: GraphNode["attributes"]): NonNullabl
 function lower(
   graph: Graph,
   typed: readonly TypedFunction[],
-  constants: ReadonlyMap<string, ValueId>,
+  bindings: Bindings,
   engine: NativeEngine,
 ): NativeFunction[] {
   return graph.functions.map((item, number) => {
@@ -146,50 +158,40 @@ function lower(
       const outputs = values.slice(next, next + node.outputs);
       next += node.outputs;
       return {
-        op: node.op,
+        ...bind(node, bindings, engine),
         inputs: node.inputs,
-        attributes: bind(node, constants, engine),
         outputs,
         // A call's replies can be recorded, whether it has a label or not.
-        watchable:
-          node.label !== undefined ||
-          (node.op === "custom_call" && node.attributes.target === "call"),
+        watchable: node.label !== undefined || customCallKind(node) === "callback",
       };
     });
     return { parameters: item.parameters, nodes, results: item.results };
   });
 }
 
-/** A node's attributes for the native engine: a constant named by its hash becomes the tensor that has its value. */
+/**
+ * Binds a tensor to a value that is not in the graph; returns the node as the native engine takes it.
+ * @throws GraphError `constant_missing`, `constant_invalid`, `external_missing`, `external_invalid`
+ */
 function bind(
   node: GraphNode,
-  constants: ReadonlyMap<string, ValueId>,
+  bindings: Bindings,
   engine: NativeEngine,
-): GraphNode["attributes"] {
-  const { hash, dtype, shape } = node.attributes as unknown as { hash?: Uint8Array } & TensorType;
-  if (node.op === "custom_call") return { target: node.attributes.target as string };
-  if (node.op !== "constant" || hash === undefined) return node.attributes;
-  const name = Buffer.from(hash).toString("hex");
-  const value = constants.get(name);
-  const wanted: TensorType = { dtype, shape: shape.map(Number) };
-  if (value === undefined) {
-    throw new GraphError("constant_missing", `the constant ${name} was not given`, {
-      op: node.op,
-      label: node.label,
-      expected: `a tensor ${dtype}[${wanted.shape.join(", ")}]`,
+): Pick<NativeNode, "op" | "attributes"> {
+  const { op, label } = node;
+  if (customCallKind(node) !== undefined) return { op, attributes: {} };
+  const bound = boundValueOf(node);
+  if (bound === undefined) return { op, attributes: node.attributes };
+  const { kind, name, type } = bound;
+  const fail = (problem: "missing" | "invalid", text: string): never => {
+    throw new GraphError(`${kind}_${problem}`, `the ${kind} ${name} ${text}`, {
+      op,
+      label,
+      expected: `a tensor ${formatType(type)}`,
     });
-  }
-  const type = engine.typeOf(value);
-  if (type.dtype !== dtype || type.shape.join() !== wanted.shape.join()) {
-    throw new GraphError(
-      "constant_invalid",
-      `the constant ${name} is ${type.dtype}[${type.shape}]`,
-      {
-        op: node.op,
-        label: node.label,
-        expected: `${dtype}[${wanted.shape.join(", ")}]`,
-      },
-    );
-  }
-  return { dtype, shape, value };
+  };
+  const value = bindings[`${kind}s`]?.get(name) ?? fail("missing", "was not given");
+  const given = engine.typeOf(value);
+  if (formatType(given) !== formatType(type)) fail("invalid", `is ${formatType(given)}`);
+  return { op: "constant", attributes: { ...type, value } };
 }

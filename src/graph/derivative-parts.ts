@@ -3,6 +3,7 @@ import { isDifferentiable } from "./control-flow.js";
 import { GraphError } from "./error.js";
 import type { FunctionTable, TypedBody } from "./function-table.js";
 import type { GraphFunction, GraphNode } from "./graph.js";
+import { customCallKind } from "./ops/custom-call.js";
 import { isOp } from "./ops/index.js";
 
 /** A node and the numbers of the values that it makes. */
@@ -15,15 +16,6 @@ export interface PlacedNode {
 export interface Part {
   readonly straight: boolean;
   readonly nodes: readonly PlacedNode[];
-}
-
-export function target(node: GraphNode): string | undefined {
-  return node.op === "custom_call" ? (node.attributes.target as string) : undefined;
-}
-
-/** Tells a hook or print, whose derivative is that of the identity. */
-export function isHook(node: GraphNode): boolean {
-  return target(node) === "hook" || target(node) === "print";
 }
 
 /** The nodes of a function with the numbers of their outputs. */
@@ -41,7 +33,7 @@ export function partsOf(body: GraphFunction): Part[] {
   for (const placed of placeNodes(body)) {
     const { op } = placed.node;
     const straight =
-      isOp(op) || op === "vjp" || op === "jvp" || target(placed.node) === "hook_gradient";
+      isOp(op) || op === "vjp" || op === "jvp" || customCallKind(placed.node) === "hook_gradient";
     const last = parts.at(-1);
     if (straight && last?.straight === true) last.nodes.push(placed);
     else parts.push({ straight, nodes: [placed] });
@@ -53,9 +45,14 @@ export function partsOf(body: GraphFunction): Part[] {
 export function isStraight(table: FunctionTable, index: number): boolean {
   return table.get(index).nodes.every((node) => {
     const { op, attributes } = node;
-    if (op === "constant") return attributes.hash === undefined;
+    if (op === "constant") return true;
     if (op === "call") return isStraight(table, attributes.function as number);
-    return isOp(op) || op === "vjp" || op === "jvp" || (target(node) ?? "call") !== "call";
+    return (
+      isOp(op) ||
+      op === "vjp" ||
+      op === "jvp" ||
+      (customCallKind(node) ?? "callback") !== "callback"
+    );
   });
 }
 
@@ -141,8 +138,7 @@ export function notDifferentiable(
   expected = node.op === "while" ? "a loop with a count (repeat)" : "stop_gradient around it",
 ): GraphError {
   const { op, label, inputs } = node;
-  const what = target(node) === "call" ? "a call to a handler" : op;
-  return new GraphError("not_differentiable", `${what} has no derivative here`, {
+  return new GraphError("not_differentiable", `${op} has no derivative here`, {
     op,
     label,
     function: body.name,

@@ -1,13 +1,8 @@
 import { withFunctions } from "./callees.js";
-import {
-  needed,
-  notDifferentiable,
-  type PlacedNode,
-  placeNodes,
-  target,
-} from "./derivative-parts.js";
+import { needed, notDifferentiable, type PlacedNode, placeNodes } from "./derivative-parts.js";
 import { FunctionCopy } from "./function-copy.js";
 import type { FunctionTable, TypedBody } from "./function-table.js";
+import { customCallKind } from "./ops/custom-call.js";
 
 /** A straight part of a function as a function of its own. */
 export interface Chunk {
@@ -56,7 +51,7 @@ export class Derivatives {
   /** Finishes a function that computes values again: without what no result needs, without hooks in its callees. */
   finishSilent({ writer, source }: FunctionCopy, results: readonly number[]): number {
     return writer.finishNeeded(results, (node) => {
-      if (target(node) === "call") {
+      if (customCallKind(node) === "callback") {
         const reason = "no call in a loop or branch that is differentiated: it would be made twice";
         throw notDifferentiable(source, node, reason);
       }

@@ -1,5 +1,6 @@
 import { elementCount, formatType, type TensorType } from "../tensor/dtype.js";
 import { fromBytes } from "../tensor/values.js";
+import { boundValueOf, isLeaf } from "./bound-values.js";
 import type { Attribute, Graph, GraphFunction, GraphNode } from "./graph.js";
 import type { TypedFunction } from "./infer.js";
 import type { AttributeKind } from "./ops/spec.js";
@@ -107,10 +108,10 @@ function parts(node: GraphNode): Pick<DescribedNode, "attributes" | "calls"> {
       (value as readonly number[]).forEach((callee, index) => {
         calls.push([`${name}[${index}]`, callee]);
       });
-    } else if (node.op === "constant") continue;
+    } else if (isLeaf(node)) continue;
     else attributes.push([name, attributeText(kind, value)]);
   }
-  if (node.op === "constant") attributes.push(["value", constantText(node)]);
+  if (isLeaf(node)) attributes.push(["value", leafText(node)]);
   return { attributes, calls };
 }
 
@@ -135,15 +136,16 @@ function attributeText(kind: AttributeKind, value: Attribute): string {
   }
 }
 
-function constantText(node: GraphNode): string {
-  const { data, hash, dtype } = node.attributes as unknown as TensorType & {
-    data?: Uint8Array;
-    hash?: Uint8Array;
-  };
+function leafText(node: GraphNode): string {
+  const bound = boundValueOf(node);
+  if (bound !== undefined) {
+    const hash = () => hex(node.attributes.hash as Uint8Array);
+    return `${formatType(bound.type)} ${bound.kind === "external" ? quote(bound.name) : `sha256:${hash()}`}`;
+  }
+  const { data, dtype } = node.attributes as unknown as TensorType & { data: Uint8Array };
   const shape = (node.attributes.shape as readonly (number | bigint)[]).map(Number);
   const type = { dtype, shape };
-  if (hash !== undefined) return `${formatType(type)} sha256:${hex(hash)}`;
-  if (data === undefined || elementCount(shape) > SHOWN_ELEMENTS) return `${formatType(type)} ...`;
+  if (elementCount(shape) > SHOWN_ELEMENTS) return `${formatType(type)} ...`;
   const nested = fromBytes(data, type);
   const text = (item: unknown): string =>
     Array.isArray(item)

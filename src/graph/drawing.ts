@@ -1,3 +1,4 @@
+import { isLeaf } from "./bound-values.js";
 import {
   type DescribedFunction,
   type DescribedNode,
@@ -6,6 +7,7 @@ import {
 } from "./describe.js";
 import type { Graph } from "./graph.js";
 import type { TypedFunction } from "./infer.js";
+import { customCallKind } from "./ops/custom-call.js";
 
 /** A graph as boxes and arrows, for the languages that draw it. */
 export interface Drawing {
@@ -82,14 +84,13 @@ function drawFunction(item: DescribedFunction, id: string): Drawing["functions"]
 }
 
 function kindOf(node: DescribedNode): Box["kind"] {
-  if (node.op === "constant") return "constant";
-  return node.op === "custom_call" ? "hook" : "node";
+  if (isLeaf(node)) return "constant";
+  return customCallKind(node) !== undefined ? "hook" : "node";
 }
 
 function linesOf(node: DescribedNode): string[] {
-  const attributes =
-    node.op === "constant"
-      ? node.attributes.map(([, text]) => text)
-      : node.attributes.map(([name, text]) => `${name} = ${text}`);
+  const attributes = isLeaf(node)
+    ? node.attributes.map(([, text]) => text)
+    : node.attributes.map(([name, text]) => `${name} = ${text}`);
   return [node.op, ...attributes, ...(node.label === undefined ? [] : [node.label])];
 }

@@ -4,7 +4,6 @@ import {
   dependents,
   differentiable,
   isBranching,
-  isHook,
   loopOperands,
   notDifferentiable,
   type PlacedNode,
@@ -13,6 +12,7 @@ import {
 import type { Derivatives } from "./derivatives.js";
 import { FunctionCopy } from "./function-copy.js";
 import { FunctionWriter } from "./function-writer.js";
+import { isHookOrPrint } from "./ops/custom-call.js";
 
 /**
  * Makes the function of arguments and tangents (of the arguments `wrt`) that gives results and tangents of
@@ -91,7 +91,7 @@ class ForwardPass {
 
   #single(placed: PlacedNode): void {
     const { node, outputs } = placed;
-    if (isHook(node)) {
+    if (isHookOrPrint(node)) {
       this.#copy.add(placed, false);
       outputs.forEach((value, index) => {
         const tangent = this.#tangents.get(node.inputs[index] as number);

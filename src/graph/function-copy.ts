@@ -1,7 +1,8 @@
 import type { TensorType } from "../tensor/dtype.js";
-import { isHook, type PlacedNode, target } from "./derivative-parts.js";
+import type { PlacedNode } from "./derivative-parts.js";
 import type { FunctionTable, TypedBody } from "./function-table.js";
 import { FunctionWriter } from "./function-writer.js";
+import { customCallKind } from "./ops/custom-call.js";
 
 /** A function that is made along another one, and what the other's values are in it. */
 export class FunctionCopy {
@@ -41,7 +42,8 @@ export class FunctionCopy {
   /** Copies a node. A hook that is left out is replaced by its operands. */
   add({ node, outputs }: PlacedNode, withoutHooks: boolean): void {
     const inputs = this.values(node.inputs);
-    const skip = withoutHooks && (isHook(node) || target(node) === "hook_gradient");
+    const kind = customCallKind(node);
+    const skip = withoutHooks && kind !== undefined && kind !== "callback";
     const { op, attributes, label } = node;
     this.set(
       outputs,

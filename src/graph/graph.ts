@@ -24,7 +24,7 @@ export interface GraphFunction {
 
 /** One operation. */
 export interface GraphNode {
-  /** A name of the op table, or one of the structural ops: `constant`, `custom_call`, `call`, `cond`, `switch`, `while`, `for`. */
+  /** A name of the op table, or one of the structural ops: `constant`, `call`, `cond`, `while`, ... */
   readonly op: string;
   /** The operands, by value number; -1 where an optional operand is absent. */
   readonly inputs: readonly number[];

@@ -1,8 +1,10 @@
 import { byteLength, formatType, type TensorType } from "../tensor/dtype.js";
+import { isLeaf } from "./bound-values.js";
 import { checkControlFlow, type Signature } from "./control-flow.js";
 import { GraphError, type GraphErrorDetails } from "./error.js";
 import type { Attributes, Graph, GraphFunction, GraphNode } from "./graph.js";
 import { DEFAULT_LIMITS, type GraphLimits } from "./limits.js";
+import { customCallKind } from "./ops/custom-call.js";
 import { checkCall, type Device, isOp } from "./ops/index.js";
 import { findOp } from "./table.js";
 
@@ -126,13 +128,15 @@ function inferStructural(
 ): readonly TensorType[] {
   const { attributes } = node;
   const operands = inputs as readonly TensorType[];
-  if (node.op === "constant") {
+  if (isLeaf(node)) {
     const { dtype, shape } = attributes as unknown as TensorType;
     return [{ dtype, shape: shape.map(Number) }];
   }
-  if (node.op === "custom_call") {
+  const kind = customCallKind(node);
+  if (kind === "callback") return attributes.results as readonly TensorType[];
+  if (kind !== undefined) {
     if (attributes.destination === true) checkDestination(operands, details);
-    return attributes.target === "call" ? (attributes.results as readonly TensorType[]) : operands;
+    return operands;
   }
   return checkControlFlow(node, operands, signature, details);
 }

@@ -1,3 +1,4 @@
+import { isLeaf } from "./bound-values.js";
 import {
   type DescribedNode,
   type DescribedValue,
@@ -43,11 +44,11 @@ function nodeLine(node: DescribedNode, names: readonly string[]): string {
   const call = [
     node.op,
     inputs,
-    node.op === "constant" ? node.attributes[0]?.[1] : attributes && `{${attributes}}`,
+    isLeaf(node) ? node.attributes[0]?.[1] : attributes && `{${attributes}}`,
   ];
   const text = call.filter((part) => part !== "" && part !== undefined).join(" ");
   const label = node.label === undefined ? "" : `  ${quote(node.label)}`;
-  const types = node.op === "constant" ? "" : typesText(node.outputs);
+  const types = isLeaf(node) ? "" : typesText(node.outputs);
   return `${outputs}${outputs === "" ? "" : " = "}${text}${types}${label}`;
 }
 

@@ -5,17 +5,16 @@ import {
   dependents,
   differentiable,
   isBranching,
-  isHook,
   linked,
   loopOperands,
   notDifferentiable,
   type PlacedNode,
   partsOf,
-  target,
 } from "./derivative-parts.js";
 import type { Derivatives } from "./derivatives.js";
 import { FunctionCopy } from "./function-copy.js";
 import { FunctionWriter } from "./function-writer.js";
+import { customCallKind, isHookOrPrint } from "./ops/custom-call.js";
 
 const ITERATION: TensorType = { dtype: "int32", shape: [] };
 
@@ -98,7 +97,7 @@ class ReversePass {
   #straight(nodes: readonly PlacedNode[]): Backward {
     for (const placed of nodes) {
       // What watches gradients is in the derivative of this part.
-      this.#copy.add(placed, this.again || target(placed.node) === "hook_gradient");
+      this.#copy.add(placed, this.again || customCallKind(placed.node) === "hook_gradient");
     }
     return () => {
       const made = nodes.flatMap(({ outputs }) => outputs);
@@ -125,7 +124,7 @@ class ReversePass {
 
   #single(placed: PlacedNode): Backward {
     const { node, outputs } = placed;
-    if (isHook(node)) {
+    if (isHookOrPrint(node)) {
       this.#copy.add(placed, this.again);
       return () => {
         outputs.forEach((value, index) => {

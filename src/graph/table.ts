@@ -1,11 +1,12 @@
 import { GraphError, type GraphErrorDetails } from "./error.js";
 import { nearest } from "./nearest.js";
+import { CUSTOM_CALLS } from "./ops/custom-call.js";
 import { OPS } from "./ops/index.js";
 import type { OpFamily, OpSpec } from "./ops/spec.js";
 import { STRUCTURAL } from "./ops/structural.js";
 
 /** Every op that a graph may hold. */
-export const TABLE: OpFamily = { ...OPS, ...STRUCTURAL };
+export const TABLE: OpFamily = { ...OPS, ...STRUCTURAL, ...CUSTOM_CALLS };
 
 /**
  * An op's row.

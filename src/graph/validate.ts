@@ -1,10 +1,13 @@
-import { byteLength, type Dtype, formatType } from "../tensor/dtype.js";
+import { formatType } from "../tensor/dtype.js";
 import { checkAttributes, isSize, isTensorType, isText } from "./attributes.js";
+import { isLeaf } from "./bound-values.js";
 import { functionsOf } from "./callees.js";
+import { checkLeaf, type LeafBudget } from "./check-leaf.js";
 import { wrtOf } from "./control-flow.js";
 import { GraphError, type GraphErrorDetails } from "./error.js";
 import type { Graph, GraphFunction, GraphNode } from "./graph.js";
 import { DEFAULT_LIMITS, type GraphLimits } from "./limits.js";
+import { customCallKind } from "./ops/custom-call.js";
 import type { OpSpec } from "./ops/spec.js";
 import { checkParameterNames } from "./parameter-names.js";
 import { checkTotals } from "./size.js";
@@ -47,7 +50,7 @@ function validateFunction(
   graph: Graph,
   index: number,
   limits: GraphLimits,
-  budget: { constantBytes: number },
+  budget: LeafBudget,
 ): void {
   const item = graph.functions[index] as GraphFunction;
   const where = { function: item.name };
@@ -70,8 +73,8 @@ function validateFunction(
   item.nodes.forEach((node, position) => {
     const details = { ...where, op: node.op, label: node.label, node: position };
     validateNode(graph, index, node, values, limits, details);
-    if (node.op === "constant") checkConstant(node, limits, budget, details);
-    if (node.op === "custom_call") checkCustomCall(node, details);
+    if (isLeaf(node)) checkLeaf(node, limits, budget, details);
+    if (customCallKind(node) !== undefined) checkCustomCall(node, details);
     values += node.outputs;
   });
   for (const result of item.results) checkReference(result, values, "result", where, false);
@@ -175,7 +178,7 @@ function checkOutputs(
   details: GraphErrorDetails,
 ): void {
   if (typeof spec.outputs === "function") return;
-  const expected = spec.outputs === "results" ? resultCount(graph, node) : (spec.outputs ?? 1);
+  const expected = outputCount(graph, spec.outputs ?? 1, node);
   if (node.outputs !== expected) {
     throw new GraphError("output_count", `${node.op} has ${node.outputs} outputs`, {
       ...details,
@@ -184,12 +187,24 @@ function checkOutputs(
   }
 }
 
-function resultCount(graph: Graph, node: GraphNode): number {
-  if (node.op === "custom_call") {
-    return node.attributes.target === "call"
-      ? ((node.attributes.results as readonly unknown[] | undefined)?.length ?? 0)
-      : node.inputs.length;
+function outputCount(
+  graph: Graph,
+  outputs: number | "operands" | "results" | "types",
+  node: GraphNode,
+): number {
+  switch (outputs) {
+    case "operands":
+      return node.inputs.length;
+    case "types":
+      return (node.attributes.results as readonly unknown[]).length;
+    case "results":
+      return resultCount(graph, node);
+    default:
+      return outputs;
   }
+}
+
+function resultCount(graph: Graph, node: GraphNode): number {
   // The predicate of a while comes first; the body says how many carries there are.
   const callee = node.op === "while" ? (node.attributes.body as number) : functionsOf(node)[0];
   if (callee === undefined) return 0;
@@ -198,50 +213,9 @@ function resultCount(graph: Graph, node: GraphNode): number {
   return node.op === "jvp" ? 2 * results.length : results.length;
 }
 
-function checkConstant(
-  node: GraphNode,
-  limits: GraphLimits,
-  budget: { constantBytes: number },
-  details: GraphErrorDetails,
-): void {
-  const { data, hash } = node.attributes as { data?: Uint8Array; hash?: Uint8Array };
-  const dtype = node.attributes.dtype as Dtype;
-  const shape = (node.attributes.shape as readonly (number | bigint)[]).map(Number);
-  const wrong: (message: string, expected: string) => never = (message, expected) => {
-    throw new GraphError("constant_invalid", message, { ...details, expected });
-  };
-  if (shape.some((size) => !isSize(size)))
-    wrong(`a constant has the shape [${shape.join(", ")}]`, "sizes from 0");
-  const type = { dtype, shape };
-  if (shape.length > limits.rank) {
-    wrong(`a constant has ${shape.length} dimensions`, `at most ${limits.rank}`);
-  }
-  if ((data === undefined) === (hash === undefined)) {
-    const has = data === undefined ? "neither data nor hash" : "both data and hash";
-    wrong(`a constant has ${has}`, "one of them");
-  }
-  if (hash !== undefined && hash.length !== 32) wrong(`a hash has ${hash.length} bytes`, "32");
-  if (data === undefined) return;
-  if (data.length !== byteLength(type)) {
-    wrong(`a constant ${formatType(type)} has ${data.length} bytes`, `${byteLength(type)}`);
-  }
-  if (dtype === "bool" && data.some((byte) => byte > 1)) {
-    wrong("a constant of bool has a byte other than 0 and 1", "0 or 1 for each element");
-  }
-  budget.constantBytes -= data.length;
-  if (budget.constantBytes < 0) {
-    throw new GraphError("limit_exceeded", "the inline constants are too large", {
-      ...details,
-      expected: `at most ${limits.constantBytes} bytes in all; give larger ones by hash`,
-    });
-  }
-}
-
 function checkCustomCall(node: GraphNode, details: GraphErrorDetails): void {
-  const { target, id, results, destination, precision, limit } = node.attributes as {
-    target: string;
+  const { id, destination, precision, limit } = node.attributes as {
     id: Uint8Array;
-    results?: unknown;
     destination?: boolean;
     precision?: number;
     limit?: number;
@@ -250,19 +224,12 @@ function checkCustomCall(node: GraphNode, details: GraphErrorDetails): void {
     throw new GraphError("custom_call_invalid", message, { ...details, expected });
   };
   if (id.length !== 16) wrong(`the id has ${id.length} bytes`, "16");
-  if (target === "call" && results === undefined) wrong("a call has no result types", "results");
-  if (target !== "call" && results !== undefined) wrong(`a ${target} has result types`, "none");
-  if (destination === true) {
-    if (target !== "hook") wrong(`a ${target} has a destination`, "it on a hook only");
-    if (node.inputs.length < 2) {
-      const count = node.inputs.length;
-      wrong(`a hook with a destination has ${count} operands`, "values, then the destination");
-    }
+  if (destination === true && node.inputs.length < 2) {
+    const count = node.inputs.length;
+    wrong(`a hook with a destination has ${count} operands`, "values, then the destination");
   }
   for (const [name, value] of Object.entries({ precision, limit })) {
-    if (value === undefined) continue;
-    if (target !== "print") wrong(`a ${target} has "${name}"`, "it on a print only");
-    if (!isSize(value)) wrong(`"${name}" is ${value}`, "0 or more");
+    if (value !== undefined && !isSize(value)) wrong(`"${name}" is ${value}`, "0 or more");
   }
 }
 

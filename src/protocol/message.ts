@@ -26,7 +26,10 @@ export type Hello = {
 export type Load = {
   type: "load";
   program: number;
+  /** Tensors by the SHA-256 of their bytes, in hex. */
   constants: ReadonlyMap<string, number>;
+  /** Tensors by the names of externals. */
+  externals: ReadonlyMap<string, number>;
   graph: Uint8Array;
 };
 export type Put = {

@@ -37,7 +37,7 @@ const PARSERS: ReadonlyMap<string, readonly [least: number, most: number, parse:
   [number, number, Parser]
 >([
   ["hello", [1, 1, hello]],
-  ["load", [1, 2, load]],
+  ["load", [1, 3, load]],
   ["unload", [1, 1, ([id]) => ({ type: "unload", program: unsigned(id, "unload's program") })]],
   ["put", [3, 3, put]],
   ["open_file", [2, 2, openFile]],
@@ -111,17 +111,25 @@ function hello([value]: readonly unknown[]): Hello {
   };
 }
 
-function load([id, hashes]: readonly unknown[], attachments: readonly Uint8Array[]): Load {
-  const constants = new Map<string, number>();
-  for (const [hash, tensor] of Object.entries(map(hashes, "load's constants"))) {
+function load([id, hashes, names]: readonly unknown[], attachments: readonly Uint8Array[]): Load {
+  const constants = tensorsByName(hashes, "constant");
+  for (const hash of constants.keys()) {
     if (!/^[0-9a-f]{64}$/.test(hash)) {
       throw badMessage("a constant's name", hash, "a SHA-256 in 64 lower-case hex digits");
     }
-    constants.set(hash, unsigned(tensor, `the tensor of constant ${hash}`));
   }
+  const externals = tensorsByName(names, "external");
+  const program = unsigned(id, "load's program");
   const graph = attachment(0, attachments, "the graph");
   // The program keeps views of these bytes, and the frame's memory is shared with other frames.
-  return { type: "load", program: unsigned(id, "load's program"), constants, graph: graph.slice() };
+  return { type: "load", program, constants, externals, graph: graph.slice() };
+}
+
+function tensorsByName(value: unknown, kind: "constant" | "external"): Map<string, number> {
+  const entries = Object.entries(map(value, `load's ${kind}s`));
+  return new Map(
+    entries.map(([name, id]) => [name, unsigned(id, `the tensor of ${kind} ${name}`)]),
+  );
 }
 
 function put([id, type, from]: readonly unknown[], attachments: readonly Uint8Array[]): Put {

@@ -66,7 +66,7 @@ export class SessionPrograms {
   }
 
   /** Answers `load`. */
-  load(request: number, { program: id, constants, graph }: Load): void {
+  load(request: number, { program: id, constants, externals, graph }: Load): void {
     if (this.#programs.has(id)) {
       throw new ProtocolError("program_exists", `there is a program ${id} already`, "a new id");
     }
@@ -76,17 +76,11 @@ export class SessionPrograms {
     }
     const pending: Tensor[] = [];
     try {
-      const values = new Map<string, ValueId>();
-      for (const [hash, id] of constants) {
-        const tensor = this.tensors.find(id);
-        if (tensor.error !== undefined) throw tensor.error;
-        if (tensor.pending) {
-          tensor.pins++;
-          pending.push(tensor);
-        }
-        values.set(hash, tensor.value);
-      }
-      const program = this.engine.load(decodeGraph(graph, this.engine.options.graphLimits), values);
+      const bound = (tensors: ReadonlyMap<string, number>) =>
+        new Map([...tensors].map(([name, tensor]) => [name, this.#pin(tensor, pending)]));
+      const bindings = { constants: bound(constants), externals: bound(externals) };
+      const decoded = decodeGraph(graph, this.engine.options.graphLimits);
+      const program = this.engine.load(decoded, bindings);
       const loaded = new LoadedProgram(program, pending);
       this.#programs.set(id, loaded);
       this.#numbers.set(program.id, id);
@@ -101,6 +95,17 @@ export class SessionPrograms {
       this.#programs.set(id, { error });
       throw error;
     }
+  }
+
+  /** The value of a tensor that a program is bound to; it is noted where it has no bytes yet. */
+  #pin(id: number, pending: Tensor[]): ValueId {
+    const tensor = this.tensors.find(id);
+    if (tensor.error !== undefined) throw tensor.error;
+    if (tensor.pending) {
+      tensor.pins++;
+      pending.push(tensor);
+    }
+    return tensor.value;
   }
 
   /** Forgets a program; runs under way go on. */

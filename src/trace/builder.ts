@@ -1,16 +1,16 @@
-import { createHash } from "node:crypto";
 import { checkAttributes } from "../graph/attributes.js";
 import { GraphError } from "../graph/error.js";
 import { FunctionTable, type TypedBody } from "../graph/function-table.js";
 import type { Attributes, Graph, GraphNode } from "../graph/graph.js";
 import { type InferOptions, inferNode } from "../graph/infer.js";
+import { customCallKind } from "../graph/ops/custom-call.js";
 import { OPS, type OpName } from "../graph/ops/index.js";
 import { native, type ValueId } from "../native.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
 import { type TensorLike, toBytes } from "../tensor/values.js";
 import { Traced } from "./traced.js";
 
-/** A tensor that exists already; used inside a traced function it becomes a constant of the program. */
+/** A tensor that exists already; used inside a traced function it becomes an external of the graph. */
 export interface Captured {
   readonly type: TensorType;
   readonly value: ValueId;
@@ -32,7 +32,7 @@ interface PendingNode {
 }
 
 /** Nodes that are no step of a program: nobody would watch them. */
-const UNLABELLED: ReadonlySet<string> = new Set(["constant", "call"]);
+const UNLABELLED: ReadonlySet<string> = new Set(["constant", "external", "call"]);
 
 const INFERENCE: InferOptions = {
   inferTypes: (op, inputs, attributes) => native().inferTypes(op, inputs, attributes),
@@ -48,7 +48,7 @@ export class FunctionBuilder {
   /** Values of the parent that this function uses, and what they are called here. */
   readonly captures = new Map<Traced, Traced>();
   readonly nodes: PendingNode[] = [];
-  readonly #constants = new Map<Captured, Traced>();
+  readonly #externals = new Map<Captured, Traced>();
 
   constructor(
     readonly context: TraceContext,
@@ -93,15 +93,15 @@ export class FunctionBuilder {
     return this.add("constant", [], attributes, [type])[0] as Traced;
   }
 
-  /** A tensor that exists: a constant of the program's first function, which functions inside get as an operand. */
+  /** A tensor that exists: an external of the program's first function, which functions inside get as an operand. */
   captured(tensor: Captured): Traced {
     if (this.parent !== undefined) return this.use(this.parent.captured(tensor));
-    const known = this.#constants.get(tensor);
+    const known = this.#externals.get(tensor);
     if (known !== undefined) return known;
     const { dtype, shape } = tensor.type;
-    const hash = this.context.capture(tensor);
-    const made = this.add("constant", [], { dtype, shape, hash }, [tensor.type])[0] as Traced;
-    this.#constants.set(tensor, made);
+    const name = this.context.capture(tensor);
+    const made = this.add("external", [], { dtype, shape, name }, [tensor.type])[0] as Traced;
+    this.#externals.set(tensor, made);
     return made;
   }
 
@@ -124,7 +124,8 @@ export class FunctionBuilder {
   ): Traced[] {
     const outputs = types.map((type) => new Traced(this, type));
     // A hook in a scope is called by its own name there.
-    const own = op === "custom_call" && typeof attributes.name === "string" ? attributes.name : op;
+    const kind = customCallKind({ op });
+    const own = typeof attributes.name === "string" && kind !== undefined ? attributes.name : op;
     const label = UNLABELLED.has(op) ? undefined : this.context.labelFor(own);
     this.nodes.push({ op, inputs, attributes, outputs, label });
     return outputs;
@@ -174,7 +175,7 @@ export class TraceContext {
   readonly functions = new FunctionTable();
   readonly captures = new Map<string, Captured>();
   readonly slots: Slot[] = [];
-  readonly #hashes = new Map<Captured, Uint8Array>();
+  readonly #names = new Map<Captured, string>();
   readonly #labels: string[] = [];
   #builder: FunctionBuilder | undefined;
 
@@ -214,14 +215,14 @@ export class TraceContext {
     return this.#labels.length === 0 ? undefined : `${this.#labels.join(".")}.${op}`;
   }
 
-  /** The name of a captured tensor in the graph: a hash of its number here, since its bytes may not be computed yet. */
-  capture(tensor: Captured): Uint8Array {
-    const known = this.#hashes.get(tensor);
+  /** Returns the name of the external that stands for a captured tensor: `capture.0`, `capture.1`, ... */
+  capture(tensor: Captured): string {
+    const known = this.#names.get(tensor);
     if (known !== undefined) return known;
-    const hash = createHash("sha256").update(`capture:${this.#hashes.size}`).digest();
-    this.#hashes.set(tensor, hash);
-    this.captures.set(hash.toString("hex"), tensor);
-    return hash;
+    const name = `capture.${this.#names.size}`;
+    this.#names.set(tensor, name);
+    this.captures.set(name, tensor);
+    return name;
   }
 
   graph(): Graph {

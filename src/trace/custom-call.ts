@@ -1,6 +1,7 @@
 import type { Firing } from "../engine/listen.js";
 import type { CallHandler } from "../engine/slots.js";
 import { GraphError } from "../graph/error.js";
+import type { Attributes } from "../graph/graph.js";
 import { namedId, slotId } from "../hooks/ids.js";
 import type { TensorType } from "../tensor/dtype.js";
 import { currentTrace, type Slot, type TraceContext } from "./builder.js";
@@ -24,15 +25,15 @@ function receiver(
 }
 
 function passThrough<Values extends OperandTree>(
-  target: "hook" | "hook_gradient" | "print",
+  kind: "hook" | "hook_gradient" | "print",
   values: Values,
   attributes: Record<string, unknown>,
 ): TracedTree<Values> {
-  const { builder } = currentTrace(target);
+  const { builder } = currentTrace(kind);
   const tree = flatten<OperandLeaf>(values);
   const inputs = tree.leaves.map((leaf) => toTraced(builder, leaf, "", undefined));
   const types = inputs.map((input) => input.type);
-  const outputs = builder.add("custom_call", inputs, { target, ...attributes } as never, types);
+  const outputs = builder.add(`custom_call.${kind}`, inputs, attributes as Attributes, types);
   return tree.rebuild(outputs) as unknown as TracedTree<Values>;
 }
 
@@ -93,8 +94,7 @@ export function call(
   const inputs = flatten<OperandLeaf>(values).leaves.map((leaf) =>
     toTraced(builder, leaf, "", undefined),
   );
-  const attributes = { target: "call", ...receiver(trace, to), results };
-  return builder.add("custom_call", inputs, attributes, results);
+  return builder.add("custom_call.callback", inputs, { ...receiver(trace, to), results }, results);
 }
 
 /**

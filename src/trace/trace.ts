@@ -10,7 +10,7 @@ import { type Flat, flatten, type Tree } from "./tree.js";
 /** A function that was traced. */
 export interface TraceResult {
   readonly graph: Graph;
-  /** Tensors that the function used; the graph names them by these hex strings, as hashes of constants. */
+  /** Tensors that the function used, by the names of the graph's externals that stand for them. */
   readonly captures: ReadonlyMap<string, Captured>;
   /** Functions that hooks and calls of the graph are bound to. */
   readonly slots: readonly Slot[];

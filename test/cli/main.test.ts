@@ -25,16 +25,16 @@ const graph: Graph = {
       parameters: [f32],
       nodes: [
         {
-          op: "constant",
+          op: "constant_by_hash",
           inputs: [],
           attributes: { ...f32, hash: Buffer.from(hashBytes(weights.bytes), "hex") },
           outputs: 1,
         },
         { op: "add", inputs: [0, 1], attributes: {}, outputs: 1, label: "sum" },
         {
-          op: "custom_call",
+          op: "custom_call.hook",
           inputs: [2],
-          attributes: { target: "hook", id: namedId("seen"), name: "seen" },
+          attributes: { id: namedId("seen"), name: "seen" },
           outputs: 1,
         },
         { op: "add", inputs: [3, 3], attributes: {}, outputs: 1 },
@@ -52,9 +52,9 @@ const printing: Graph = {
       parameters: [f32],
       nodes: [
         {
-          op: "custom_call",
+          op: "custom_call.print",
           inputs: [0],
-          attributes: { target: "print", id: namedId("x"), name: "x", precision: 2 },
+          attributes: { id: namedId("x"), name: "x", precision: 2 },
           outputs: 1,
         },
       ],
@@ -140,7 +140,7 @@ describe("davit inspect", () => {
     ["text", /%2 = add %0, %1 : float32\[2\] {2}"sum"/],
     ["mermaid", /^(flowchart|graph) /],
     ["dot", /^digraph /],
-    ["json", /"op": "custom_call"/],
+    ["json", /"op": "custom_call.hook"/],
   ])("prints %s", async (format, pattern) => {
     expect(await main(["inspect", at("g.davit"), "--format", format])).toBe(0);
     expect(printed.out).toMatch(pattern);

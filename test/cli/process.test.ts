@@ -50,9 +50,9 @@ describe("the davit process", () => {
     const nodes: GraphNode[] = [
       { op: "ones", inputs: [], attributes: { ...shape }, outputs: 1 },
       {
-        op: "custom_call",
+        op: "custom_call.hook",
         inputs: [0],
-        attributes: { target: "hook", id: new Uint8Array(16), name: "begun" },
+        attributes: { id: new Uint8Array(16), name: "begun" },
         outputs: 1,
       },
     ];

@@ -139,8 +139,8 @@ export function writeProgram(
         values.push(...writer.add(step.op, [a, b], {}, [VECTOR]));
         break;
       case "hook": {
-        const attributes = { target: step.target, id: new Uint8Array(16), name: step.target };
-        values.push(...writer.add("custom_call", [a], attributes, [VECTOR]));
+        const attributes = { id: new Uint8Array(16), name: step.target };
+        values.push(...writer.add(`custom_call.${step.target}`, [a], attributes, [VECTOR]));
         break;
       }
       case "call":

@@ -80,8 +80,8 @@ describe("the types of values", () => {
           ["float32[2]"],
           [
             node("constant", [], { dtype: "int8", shape: [3n, 0], data: new Uint8Array(0) }),
-            node("custom_call", [0, 1], { target: "hook", id }, { outputs: 2 }),
-            node("custom_call", [0], { target: "call", id, results }, { outputs: 2 }),
+            node("custom_call.hook", [0, 1], { id }, { outputs: 2 }),
+            node("custom_call.callback", [0], { id, results }, { outputs: 2 }),
           ],
         ),
       ),

@@ -20,13 +20,17 @@ const example = graph(
         data: toBytes([0.5, -0], type("float32[2]")),
       }),
       node("constant", [], { dtype: "int8", shape: [9], data: new Uint8Array(9) }),
-      node("constant", [], { dtype: "int8", shape: [9], hash: new Uint8Array(32).fill(0xab) }),
+      node("constant_by_hash", [], {
+        dtype: "int8",
+        shape: [9],
+        hash: new Uint8Array(32).fill(0xab),
+      }),
       node("clip", [0, -1, 2]),
       node("softmax", [5], { axes: [-1], precise: true }, { label: 'a "b"\u001b[31m\u202e' }),
       node(
-        "custom_call",
+        "custom_call.hook",
         [6, 1],
-        { target: "hook", id: new Uint8Array(16).fill(1), name: "x" },
+        { id: new Uint8Array(16).fill(1), name: "x" },
         { outputs: 2 },
       ),
       node("cond", [8, 7], { then: 1, else: 2 }),
@@ -50,10 +54,10 @@ it("writes text, a node on a line", () => {
     `func main(%0: float32[2], %1: bool[]) {
   %2 = constant float32[2] [0.5, -0]
   %3 = constant int8[9] ...
-  %4 = constant int8[9] sha256:abababababababab... (32 bytes)
+  %4 = constant_by_hash int8[9] sha256:abababababababab... (32 bytes)
   %5 = clip %0, _, %2 : float32[2]
   %6 = softmax %5 {axes = [-1], precise = true} : float32[2]  "a \\"b\\"\\u001b[31m\\u202e"
-  %7, %8 = custom_call %6, %1 {id = ${ID}, name = "x", target = "hook"} : float32[2], bool[]
+  %7, %8 = custom_call.hook %6, %1 {id = ${ID}, name = "x"} : float32[2], bool[]
   %9 = cond %8, %7 {else = @branch#2, then = @branch#1} : float32[2]
   return %9
 }

@@ -139,7 +139,7 @@ describe("native engine", () => {
     const { value } = engine.allocate(vector);
     engine.fail(value, "lost", "it did not come");
     const index: TensorType = { dtype: "int32", shape: [] };
-    const hook = (operand: number) => node("custom_call", [operand], [vector], { target: "hook" });
+    const hook = (operand: number) => node("custom_call.hook", [operand], [vector], {});
     const loop = engine.loadProgram([
       {
         parameters: [vector],

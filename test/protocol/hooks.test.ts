@@ -316,12 +316,11 @@ describe("a call", () => {
       constant(1),
       { op: "add", inputs: [0, 1] },
       {
-        op: "custom_call",
+        op: "custom_call.callback",
         inputs: [2],
         outputs: 1,
         label: "ask",
         attributes: {
-          target: "call",
           id: namedId("ask"),
           name: "ask",
           results: [{ dtype: "float32", shape: [2] }],

@@ -222,7 +222,7 @@ describe("programs", () => {
   it("say which constant is missing", async () => {
     const hash = new Uint8Array(32).fill(7);
     const attributes = { dtype: "float32", shape: [4], hash };
-    const one = graph([], [{ op: "constant", attributes }], [0]);
+    const one = graph([], [{ op: "constant_by_hash", attributes }], [0]);
     await expect(client.load(1, one)).rejects.toMatchObject({ code: "constant_missing" });
     const name = Buffer.from(hash).toString("hex");
     await client.result(["put", 5, F32x4, 0], [f32(1, 2, 3, 4)]);
@@ -233,6 +233,31 @@ describe("programs", () => {
     await expect(client.load(3, one, { xyz: 5 })).rejects.toMatchObject({ code: "bad_message" });
     await expect(client.load(4, one, { [name]: 99 })).rejects.toMatchObject({
       code: "tensor_unknown",
+    });
+  });
+
+  it("bind externals by their names", async () => {
+    const external = { op: "external", attributes: { dtype: "float32", shape: [4], name: "w" } };
+    const one = graph([], [external], [0]);
+    await expect(client.load(1, one)).rejects.toMatchObject({ code: "external_missing" });
+    const results: number[][] = [];
+    const hashes = new Set<string>();
+    for (const tensor of [5, 6]) {
+      await client.result(["put", tensor, F32x4, 0], [f32(1, 2, 3, tensor)]);
+      const { hash } = await client.load(tensor, one, {}, { w: tensor });
+      hashes.add(hash);
+      const run = ["run", tensor, tensor, [], [null], { fetch: 16 }];
+      results.push(floats((await client.ask(run)).attachments[0]));
+    }
+    expect(results).toEqual([
+      [1, 2, 3, 5],
+      [1, 2, 3, 6],
+    ]);
+    expect(hashes.size).toBe(1);
+    await client.result(["put", 7, ["int8", [4]], 0], [Uint8Array.of(1, 2, 3, 4)]);
+    await expect(client.load(7, one, {}, { w: 7 })).rejects.toMatchObject({
+      code: "external_invalid",
+      message: expect.stringContaining("is int8[4]; expected a tensor float32[4]"),
     });
   });
 });

@@ -9,7 +9,7 @@ import { openPort, type Port } from "erlang-port";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.js";
 import { f32, floats, TestClient } from "../support/client.js";
-import { constant, customCall, graph, increment } from "../support/graphs.js";
+import { callback, constant, graph, increment } from "../support/graphs.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const F32x4 = ["float32", [4]];
@@ -115,12 +115,8 @@ describe("davit port", () => {
 
   it("exits at once when its client dies while a call waits", async () => {
     await client.hello();
-    const call = customCall("call", "ask", [0]);
-    const attributes = { ...call.attributes, results: [{ dtype: "float32", shape: [] }] };
-    await client.load(
-      1,
-      graph([], [constant(1), { ...call, attributes: attributes as never }], [1]),
-    );
+    const ask = callback("ask", [0], [{ dtype: "float32", shape: [] }]);
+    await client.load(1, graph([], [constant(1), ask], [1]));
     const request = client.send(["run", 1, 1, [], [null], {}]);
     await client.find((one) => one.request === request && one.type === "call");
     expect(await hangUp()).toBeLessThan(AT_ONCE);

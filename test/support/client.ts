@@ -92,8 +92,13 @@ export class TestClient {
   }
 
   /** Loads a graph. */
-  load(program: number, graph: Graph, constants: Record<string, number> = {}) {
-    return this.result(["load", program, constants], [encodeGraph(graph)]);
+  load(
+    program: number,
+    graph: Graph,
+    constants: Record<string, number> = {},
+    externals: Record<string, number> = {},
+  ) {
+    return this.result(["load", program, constants, externals], [encodeGraph(graph)]);
   }
 }
 

@@ -21,19 +21,29 @@ export function constant(value: number, dtype: Dtype = "float32") {
   return { op: "constant", attributes };
 }
 
-/** A hook, print or call of some values. */
+/** A hook or print of some values. */
 export function customCall(
-  target: "hook" | "print" | "call",
+  kind: "hook" | "print",
   name: string,
   inputs: readonly number[],
   label?: string,
 ) {
   return {
-    op: "custom_call",
+    op: `custom_call.${kind}`,
     inputs,
-    attributes: { target, id: namedId(name), name },
+    attributes: { id: namedId(name), name },
     outputs: inputs.length,
     ...(label === undefined ? {} : { label }),
+  };
+}
+
+/** A callback with some values, answered with values of the given types. */
+export function callback(name: string, inputs: readonly number[], results: readonly TensorType[]) {
+  return {
+    op: "custom_call.callback",
+    inputs,
+    attributes: { id: namedId(name), name, results },
+    outputs: results.length,
   };
 }
 
@@ -60,6 +70,5 @@ export function hooked(shape: readonly number[] = [4]): Graph {
 /** What a call "ask" is answered with, for x. */
 export function asking(shape: readonly number[] = [4]): Graph {
   const type: TensorType = { dtype: "float32", shape };
-  const { attributes, ...call } = customCall("call", "ask", [0]);
-  return graph([type], [{ ...call, attributes: { ...attributes, results: [type] as never } }], [1]);
+  return graph([type], [callback("ask", [0], [type])], [1]);
 }

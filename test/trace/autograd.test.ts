@@ -394,7 +394,7 @@ describe("refuses", () => {
       "a call to a handler",
       (x) => grad((y: Traced) => call("handler", y, [F32])[0] as Traced)(x),
       "not_differentiable",
-      /a call to a handler has no derivative here; expected stop_gradient around it/,
+      /custom_call.callback has no derivative here; expected stop_gradient around it/,
     ],
     [
       "a call in a loop, which would be made twice",
@@ -405,7 +405,7 @@ describe("refuses", () => {
           ),
         )(x),
       "not_differentiable",
-      /a call to a handler has no derivative here; expected no call in a loop or branch/,
+      /custom_call.callback has no derivative here; expected no call in a loop or branch/,
     ],
     [
       "an integer argument",

@@ -214,22 +214,34 @@ defmodule Davit.Graph do
   def constant(%Tensor{type: {dtype, shape} = type, data: bytes}) do
     attributes = %{"dtype" => Atom.to_string(dtype), "shape" => Tuple.to_list(shape)}
 
-    attributes =
+    {op, attributes} =
       if byte_size(bytes) <= @inline_constant do
-        Map.put(attributes, "data", bytes)
+        {"constant", Map.put(attributes, "data", bytes)}
       else
         hash = :crypto.hash(:sha256, bytes)
+        name = Base.encode16(hash, case: :lower)
         constants = Process.get(@constants, %{})
-
-        Process.put(
-          @constants,
-          Map.put(constants, Base.encode16(hash, case: :lower), {type, bytes})
-        )
-
-        Map.put(attributes, "hash", hash)
+        Process.put(@constants, Map.put(constants, name, {type, bytes}))
+        {"constant_by_hash", Map.put(attributes, "hash", hash)}
       end
 
-    [value] = Scope.add(%{op: "constant", attributes: attributes}, [], [type])
+    [value] = Scope.add(%{op: op, attributes: attributes}, [], [type])
+    value
+  end
+
+  @doc """
+  A value with a name, to which a tensor is bound when the graph is loaded:
+  `Davit.load(graph, externals: %{"w" => tensor})`.
+
+  The graph's hash does not depend on that tensor.
+  """
+  @spec external(String.t(), Type.t()) :: Value.t()
+  def external(name, {dtype, shape}) when is_binary(name) do
+    {dtype, shape} = type = Type.new!(dtype, shape)
+    name != "" || raise ArgumentError, "the name of an external is empty; expected a name"
+    type_attributes = %{"dtype" => Atom.to_string(dtype), "shape" => Tuple.to_list(shape)}
+    node = %{op: "external", attributes: Map.put(type_attributes, "name", name)}
+    [value] = Scope.add(node, [], [type])
     value
   end
 
@@ -374,9 +386,10 @@ defmodule Davit.Graph do
     |> Enum.reverse()
   end
 
-  @structural ~w(constant custom_call call cond switch while for)
+  @structural ~w(constant constant_by_hash external call cond switch while for)
 
-  for {name, row} <- Enum.sort(OpTable.ops()), name not in @structural do
+  for {name, row} <- Enum.sort(OpTable.ops()),
+      name not in @structural and not String.starts_with?(name, "custom_call.") do
     function = name |> String.replace(".", "_") |> String.to_atom()
 
     attributes =

@@ -5,7 +5,7 @@ defmodule Davit.Program do
 
   `handlers` are the functions that hooks and calls of a `Davit.Graph` were given; every run calls them.
 
-  It outlives the engine: the client keeps the graph and its constants, and loads it again when it is run on
+  It outlives the engine: the client keeps the graph and the tensors bound to it, and loads it again when it is run on
   an engine that was started again. It is unloaded once no term of this VM refers to it.
   """
 
@@ -24,11 +24,17 @@ defmodule Davit.Program do
     :hash,
     :inputs,
     :outputs,
-    constants: %{},
+    bindings: %{constants: %{}, externals: %{}},
     sites: [],
     handlers: [],
     by_number: %{}
   ]
+
+  @typedoc "Tensors that are bound to a graph's values: constants by the hash of their bytes in hex, externals by their names."
+  @type bindings :: %{
+          constants: %{String.t() => Tensor.t()},
+          externals: %{String.t() => Tensor.t()}
+        }
 
   @type t :: %__MODULE__{
           id: pos_integer,
@@ -40,7 +46,7 @@ defmodule Davit.Program do
           hash: String.t(),
           inputs: [Type.t()],
           outputs: [Type.t()],
-          constants: %{String.t() => Tensor.t()},
+          bindings: bindings,
           sites: [Site.t()],
           handlers: [Graph.CustomCall.handler()],
           by_number: %{non_neg_integer => Site.t()}
@@ -52,15 +58,16 @@ defmodule Davit.Program do
   Options:
 
     * `:engine`: its name;
-    * `:constants`: a map from the hash (hex) of each constant that the graph only names to its tensor;
+    * `:constants`: a map from the hash (hex) of each constant that the graph names by its content to its tensor;
       those of a `Davit.Graph` need not be given;
+    * `:externals`: a map from the name of each external of the graph to its tensor;
     * `:timeout`: in milliseconds, default `:infinity`.
 
   Raises `Davit.EngineError`.
   """
   @spec load(Graph.t() | binary, keyword) :: t
   def load(graph, options \\ []) do
-    Davit.Options.check!(options, [:engine, :constants, :timeout])
+    Davit.Options.check!(options, [:engine, :constants, :externals, :timeout])
     timeout = Request.timeout!(options)
 
     is_binary(graph) or is_struct(graph, Graph) ||
@@ -68,12 +75,17 @@ defmodule Davit.Program do
 
     session = Davit.Engine.session!(options[:engine] || Davit.Engine)
     bytes = if is_binary(graph), do: graph, else: Graph.to_binary(graph)
-    constants = Map.merge(constants(graph), options[:constants] || %{})
+
+    bindings = %{
+      constants: Map.merge(constants(graph), options[:constants] || %{}),
+      externals: options[:externals] || %{}
+    }
+
     {id, token} = Collector.mint(session, :program, 0)
 
     answer =
       Davit.Telemetry.span([:load, :stop], %{engine: session.name, hash: Graph.hash(bytes)}, fn ->
-        {message, sent} = message(id, constants, session)
+        {message, sent} = message(id, bindings, session)
         answer = Request.call(session, message, [bytes], timeout)
         Tensor.touch({sent, token})
         {answer, %{bytes: byte_size(bytes)}}
@@ -94,7 +106,7 @@ defmodule Davit.Program do
         hash: :binary.copy(hash),
         inputs: inputs,
         outputs: outputs,
-        constants: constants,
+        bindings: bindings,
         sites: sites,
         handlers: handlers(graph),
         by_number: Map.new(sites, &{&1.index, &1})
@@ -115,15 +127,19 @@ defmodule Davit.Program do
   defp handlers(_bytes), do: []
 
   @doc false
-  # The message that loads a program, and its constants in the engine. They have to be alive until it is in the port; the
-  # engine's program keeps what it needs of them.
-  @spec message(pos_integer, %{String.t() => Tensor.t()}, Session.t()) ::
-          {list, %{String.t() => Tensor.t()}}
-  def message(id, constants, session) do
-    sent = Map.new(constants, fn {hash, tensor} -> {hash, Tensor.put(tensor, session)} end)
-    ids = Map.new(sent, fn {hash, tensor} -> {hash, Tensor.fetch_ref!(tensor, session)} end)
-    {["load", id, ids], sent}
+  # The message that loads a program, and the tensors that are bound to its values, in the engine. They have to be alive
+  # until it is in the port; the engine's program keeps what it needs of them.
+  @spec message(pos_integer, bindings, Session.t()) :: {list, [%{String.t() => Tensor.t()}]}
+  def message(id, %{constants: constants, externals: externals}, session) do
+    sent = for tensors <- [constants, externals], do: put_all(tensors, session)
+    ids = for tensors <- sent, do: Map.new(tensors, &tensor_id(&1, session))
+    {["load", id | ids], sent}
   end
+
+  defp put_all(tensors, session),
+    do: Map.new(tensors, fn {name, tensor} -> {name, Tensor.put(tensor, session)} end)
+
+  defp tensor_id({name, tensor}, session), do: {name, Tensor.fetch_ref!(tensor, session)}
 
   defp types(types) do
     parsed = Enum.map(types, &Type.from_wire/1)

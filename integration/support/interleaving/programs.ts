@@ -1,7 +1,7 @@
 import type { Graph, GraphFunction, GraphNode } from "../../../src/graph/graph.js";
 import { namedId } from "../../../src/hooks/ids.js";
 import type { TensorType } from "../../../src/tensor/dtype.js";
-import { constant, customCall } from "../../../test/support/graphs.js";
+import { callback, constant, customCall } from "../../../test/support/graphs.js";
 
 /** A tensor's elements. Small whole numbers, so that float32 and JavaScript agree. */
 export type Vector = readonly number[];
@@ -44,11 +44,12 @@ const op = (name: string, inputs: number[], more: Partial<GraphNode> = {}): Node
 const hook = (name: string, input: number, label?: string) =>
   customCall("hook", name, [input], label);
 
-function call(name: string, inputs: readonly number[]): Node {
-  const node = customCall("call", name, inputs);
-  const attributes = { ...node.attributes, results: inputs.map(() => f32x4) };
-  return { ...node, attributes: attributes as unknown as GraphNode["attributes"] };
-}
+const call = (name: string, inputs: readonly number[]): Node =>
+  callback(
+    name,
+    inputs,
+    inputs.map(() => f32x4),
+  );
 
 function fn(
   name: string,

@@ -40,8 +40,11 @@ export interface OpSpec {
   /** Names of the operands in order. A trailing `?` marks an optional one; a last `"...name"` takes any number. */
   readonly operands: readonly string[];
   readonly attributes: Readonly<Record<string, AttributeSpec>>;
-  /** Number of outputs, or how it follows from the call; `"results"`: as many as its sub-functions give. Default 1. */
-  readonly outputs?: number | "results" | ((call: OpCall) => number);
+  /**
+   * The number of outputs, or how it follows from the call. `"operands"`: as many as its operands; `"results"`: as many as
+   * its sub-functions return; `"types"`: as many as its attribute `results` has types. Default 1.
+   */
+  readonly outputs?: number | "operands" | "results" | "types" | ((call: OpCall) => number);
   /** Refuses what MLX would not refuse cleanly: throws a `GraphError` with a code, a value and what was expected. */
   readonly guard?: (call: OpCall) => void;
 }

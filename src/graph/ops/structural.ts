@@ -11,51 +11,36 @@ const WRT = {
   doc: "The arguments to differentiate by, which are floating or complex. Default all.",
 } as const;
 
-/** Constants, hooks and control flow. Their sub-functions are closed: they see only their parameters. */
+const VALUE_TYPE = {
+  dtype: { kind: "dtype", doc: "Its element type." },
+  shape: { kind: "ints", doc: "Its sizes." },
+} as const;
+
+/** Values without operands, and control flow. Their sub-functions are closed: they see only their parameters. */
 export const STRUCTURAL = {
   constant: {
-    doc: "A value that is part of the program: inline, or named by the hash of its bytes.",
+    doc: "A value whose bytes are part of the graph.",
     operands: [],
     attributes: {
-      dtype: { kind: "dtype", doc: "Its element type." },
-      shape: { kind: "ints", doc: "Its sizes." },
-      data: {
-        kind: "bytes",
-        optional: true,
-        doc: "Its bytes: row by row, little-endian. Either this or `hash`.",
-      },
-      hash: {
-        kind: "bytes",
-        optional: true,
-        doc: "The SHA-256 of its bytes, which are given beside the graph.",
-      },
+      ...VALUE_TYPE,
+      data: { kind: "bytes", doc: "Its bytes: row by row, little-endian." },
     },
   },
-  custom_call: {
-    doc: "Hands values to the host: streams them (`hook`) or their gradients (`hook_gradient`), prints them (`print`), or waits for a reply (`call`).",
-    operands: ["...operands"],
+  constant_by_hash: {
+    doc: "A value that is named by its content. The tensor with this content is bound when the graph is loaded.",
+    operands: [],
     attributes: {
-      target: {
-        kind: "string",
-        values: ["hook", "print", "call", "hook_gradient"],
-        doc: "`hook` and `print` return their operands; `hook_gradient` too, and streams the cotangents when it is differentiated; `call` returns what the handler replies.",
-      },
-      id: { kind: "bytes", doc: "16 bytes that name the receiver; see docs/hooks.md." },
-      name: { kind: "string", optional: true, doc: "The name that people use." },
-      results: { kind: "types", optional: true, doc: "For `call`: the types of the reply." },
-      destination: {
-        kind: "bool",
-        optional: true,
-        doc: "For `hook`: the last operand, a uint8 vector, says who gets the others.",
-      },
-      precision: { kind: "int", optional: true, doc: "For `print`: significant digits." },
-      limit: {
-        kind: "int",
-        optional: true,
-        doc: "For `print`: elements shown before it shortens.",
-      },
+      ...VALUE_TYPE,
+      hash: { kind: "bytes", doc: "The SHA-256 of its bytes: row by row, little-endian." },
     },
-    outputs: "results",
+  },
+  external: {
+    doc: "A value with a name. Whoever loads the graph binds a tensor to the name; the graph's hash does not depend on that tensor.",
+    operands: [],
+    attributes: {
+      ...VALUE_TYPE,
+      name: { kind: "string", doc: "The name; the same name is the same tensor in all functions." },
+    },
   },
   call: {
     doc: "Calls a function of the graph.",
@@ -64,7 +49,7 @@ export const STRUCTURAL = {
     outputs: "results",
   },
   vjp: {
-    doc: "Calls a straight function (no control flow, no constant named by a hash) and computes vector-Jacobian products. The operands are its arguments, then a cotangent for each result; the outputs its results, then a gradient for each argument of `wrt`.",
+    doc: "Calls a straight function (no control flow, no value that is bound when the graph is loaded) and computes vector-Jacobian products. The operands are its arguments, then a cotangent for each result; the outputs its results, then a gradient for each argument of `wrt`.",
     operands: ["...operands"],
     attributes: { function: DIFFERENTIATED, wrt: WRT },
     outputs: "results",

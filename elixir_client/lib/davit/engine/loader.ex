@@ -48,10 +48,10 @@ defmodule Davit.Engine.Loader do
   end
 
   defp send_program(%Program{id: id} = program, session) do
-    {message, constants} = Program.message(id, program.constants, session)
+    {message, bound} = Program.message(id, program.bindings, session)
     frame = Frame.encode(Session.next_id(session), Msgpack.encode(message), [program.graph])
     answer = Session.send_frame(session, frame)
-    Tensor.touch({constants, program})
+    Tensor.touch({bound, program})
     if answer == :ok, do: :ets.insert(session.name, {{:loaded, id}, session.instance})
     answer
   rescue

@@ -29,18 +29,16 @@ defmodule Davit.Graph.CustomCall do
   @doc "A hook; its values go to the process that the option `:to` names at run time, where that is given."
   def hook(container, receiver, options) do
     {to, options} = Keyword.pop(options, :to)
-    attributes = attributes("hook", receiver)
+    receiver = receiver("hook", receiver)
 
     if to,
-      do: send_to(container, attributes, to, options),
-      else: pass(container, attributes, options)
+      do: send_to(container, receiver, to, options),
+      else: pass("hook", container, receiver, options)
   end
 
-  defp send_to(container, %{"name" => name} = attributes, %Value{} = to, options)
-       when is_binary(name) do
+  defp send_to(container, [id: _, name: _] = receiver, %Value{} = to, options) do
     values = Control.values(container)
-    attributes = Map.put(attributes, "destination", true)
-    results = pass(values ++ [to], attributes, options)
+    results = pass("hook", values ++ [to], receiver ++ [destination: true], options)
     results |> Enum.drop(-1) |> Control.pack(container)
   end
 
@@ -53,39 +51,36 @@ defmodule Davit.Graph.CustomCall do
   @doc "A print."
   def print(container, name, options) do
     {shown, options} = Keyword.split(options, [:precision, :limit])
-    pass(container, attributes("print", name, shown), options)
+    pass("print", container, receiver("print", name) ++ shown, options)
   end
 
-  defp pass(container, attributes, options) do
+  defp pass(kind, container, attributes, options) do
     values = Control.values(container)
-    attributes |> add(values, Enum.map(values, & &1.type), options) |> Control.pack(container)
+    kind |> add(attributes, values, Enum.map(values, & &1.type), options) |> Control.pack(container)
   end
 
   @doc "A call."
   def call(container, receiver, results, options) do
     types = for {dtype, shape} <- List.wrap(results), do: Type.new!(dtype, shape)
-    attributes = "call" |> attributes(receiver) |> Map.put("results", types)
-    values = add(attributes, Control.values(container), types, options)
+    attributes = receiver("callback", receiver) ++ [results: types]
+    values = add("callback", attributes, Control.values(container), types, options)
     if is_list(results), do: values, else: hd(values)
   end
 
-  defp add(attributes, values, types, options) do
-    node = Davit.Graph.with_label(%{op: "custom_call", attributes: attributes}, options[:label])
-    Scope.add(node, values, types)
+  defp add(kind, attributes, values, types, options) do
+    op = "custom_call." <> kind
+    {:ok, row} = OpTable.fetch(op)
+    node = %{op: op, attributes: Check.attributes!(op, row, attributes)}
+    node |> Davit.Graph.with_label(options[:label]) |> Scope.add(values, types)
   end
 
-  defp attributes(target, receiver, more \\ []) do
-    given = [target: target] ++ receiver(target, receiver) ++ more
-    {:ok, row} = OpTable.fetch("custom_call")
-    Check.attributes!("custom_call", row, given)
-  end
+  # The attributes that name who gets the values.
+  defp receiver(_kind, name) when is_binary(name), do: [id: Id.named(name), name: name]
 
-  defp receiver(_target, name) when is_binary(name), do: [id: Id.named(name), name: name]
-
-  defp receiver(target, function) when is_function(function, 1) and target != "print" do
+  defp receiver(node_kind, function) when is_function(function, 1) and node_kind != "print" do
     Scope.current!()
     {slots, handlers} = Process.get(@key)
-    kind = if target == "call", do: :call, else: :hook
+    kind = if node_kind == "callback", do: :call, else: :hook
 
     case Id.of(function) do
       nil ->
@@ -100,8 +95,8 @@ defmodule Davit.Graph.CustomCall do
     end
   end
 
-  defp receiver(target, other) do
-    expected = if target == "print", do: "a name", else: "a name or a function of an event"
-    raise ArgumentError, "a #{target} is for #{expected}, got #{inspect(other, limit: 5)}"
+  defp receiver(kind, other) do
+    expected = if kind == "print", do: "a name", else: "a name or a function of an event"
+    raise ArgumentError, "a #{kind} is for #{expected}, got #{inspect(other, limit: 5)}"
   end
 end

@@ -26,14 +26,14 @@ defmodule Davit.Graph.OpTable do
   One op.
 
   A trailing `?` marks an optional operand, a last `...name` takes any number; `max` is nil where
-  there is no limit. `outputs` is `:results` where sub-functions or the attribute `results` decide,
-  and `:varies` where attributes do.
+  there is no limit. `outputs` is `:operands` where there are as many as operands, `:types` where the attribute
+  `results` lists their types, `:results` where sub-functions decide, and `:varies` where attributes do.
   """
   @type row :: %{
           operands: [String.t()],
           min: non_neg_integer(),
           max: non_neg_integer() | nil,
-          outputs: pos_integer() | :results | :varies,
+          outputs: pos_integer() | :operands | :types | :results | :varies,
           attributes: %{String.t() => attribute()}
         }
 
@@ -245,8 +245,18 @@ defmodule Davit.Graph.OpTable do
       attributes: %{
         "dtype" => %{kind: :dtype, optional: false, values: nil},
         "shape" => %{kind: :ints, optional: false, values: nil},
-        "data" => %{kind: :bytes, optional: true, values: nil},
-        "hash" => %{kind: :bytes, optional: true, values: nil}
+        "data" => %{kind: :bytes, optional: false, values: nil}
+      }
+    },
+    "constant_by_hash" => %{
+      operands: [],
+      min: 0,
+      max: 0,
+      outputs: 1,
+      attributes: %{
+        "dtype" => %{kind: :dtype, optional: false, values: nil},
+        "shape" => %{kind: :ints, optional: false, values: nil},
+        "hash" => %{kind: :bytes, optional: false, values: nil}
       }
     },
     "contiguous" => %{
@@ -413,21 +423,46 @@ defmodule Davit.Graph.OpTable do
         "dtype" => %{kind: :dtype, optional: true, values: nil}
       }
     },
-    "custom_call" => %{
+    "custom_call.callback" => %{
       operands: ["...operands"],
       min: 0,
       max: nil,
-      outputs: :results,
+      outputs: :types,
       attributes: %{
-        "target" => %{
-          kind: :string,
-          optional: false,
-          values: ["hook", "print", "call", "hook_gradient"]
-        },
         "id" => %{kind: :bytes, optional: false, values: nil},
         "name" => %{kind: :string, optional: true, values: nil},
-        "results" => %{kind: :types, optional: true, values: nil},
-        "destination" => %{kind: :bool, optional: true, values: nil},
+        "results" => %{kind: :types, optional: false, values: nil}
+      }
+    },
+    "custom_call.hook" => %{
+      operands: ["...operands"],
+      min: 0,
+      max: nil,
+      outputs: :operands,
+      attributes: %{
+        "id" => %{kind: :bytes, optional: false, values: nil},
+        "name" => %{kind: :string, optional: true, values: nil},
+        "destination" => %{kind: :bool, optional: true, values: nil}
+      }
+    },
+    "custom_call.hook_gradient" => %{
+      operands: ["...operands"],
+      min: 0,
+      max: nil,
+      outputs: :operands,
+      attributes: %{
+        "id" => %{kind: :bytes, optional: false, values: nil},
+        "name" => %{kind: :string, optional: true, values: nil}
+      }
+    },
+    "custom_call.print" => %{
+      operands: ["...operands"],
+      min: 0,
+      max: nil,
+      outputs: :operands,
+      attributes: %{
+        "id" => %{kind: :bytes, optional: false, values: nil},
+        "name" => %{kind: :string, optional: true, values: nil},
         "precision" => %{kind: :int, optional: true, values: nil},
         "limit" => %{kind: :int, optional: true, values: nil}
       }
@@ -515,6 +550,17 @@ defmodule Davit.Graph.OpTable do
       attributes: %{"axes" => %{kind: :ints, optional: false, values: nil}}
     },
     "expm1" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "external" => %{
+      operands: [],
+      min: 0,
+      max: 0,
+      outputs: 1,
+      attributes: %{
+        "dtype" => %{kind: :dtype, optional: false, values: nil},
+        "shape" => %{kind: :ints, optional: false, values: nil},
+        "name" => %{kind: :string, optional: false, values: nil}
+      }
+    },
     "eye" => %{
       operands: [],
       min: 0,

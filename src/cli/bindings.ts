@@ -1,0 +1,82 @@
+import { openSafetensors, readSafetensor } from "../files/safetensors.js";
+import { type BoundValue, boundValueOf } from "../graph/bound-values.js";
+import { hashBytes } from "../graph/canonical.js";
+import type { Graph } from "../graph/graph.js";
+import { UsageError } from "./command.js";
+import type { InputSource } from "./inputs.js";
+
+/** Where the tensors of values come from that are not in the graph. */
+export interface BoundSources {
+  /** By the SHA-256 of their bytes, in hex. */
+  readonly constants: ReadonlyMap<string, InputSource>;
+  /** By their names. */
+  readonly externals: ReadonlyMap<string, InputSource>;
+}
+
+/**
+ * Finds the values that are not in a graph among the tensors of .safetensors files: constants by the hash of their bytes,
+ * externals by their names. Candidates for constants are read once to be hashed, and again by the engine.
+ * @throws UsageError that names the first value that is in no file
+ */
+export async function findBindings(
+  graph: Graph,
+  constantPaths: readonly string[],
+  externalPaths: readonly string[],
+): Promise<BoundSources> {
+  const wanted = graph.functions.flatMap(({ nodes }) =>
+    nodes.flatMap((node) => boundValueOf(node) ?? []),
+  );
+  return {
+    constants: await findConstants(namesOf(wanted, "constant"), constantPaths),
+    externals: await findExternals(namesOf(wanted, "external"), externalPaths),
+  };
+}
+
+function namesOf(values: readonly BoundValue[], kind: BoundValue["kind"]): Set<string> {
+  return new Set(values.flatMap((value) => (value.kind === kind ? [value.name] : [])));
+}
+
+async function findConstants(
+  missing: Set<string>,
+  paths: readonly string[],
+): Promise<Map<string, InputSource>> {
+  const found = new Map<string, InputSource>();
+  for (const path of paths) {
+    const opened = await openSafetensors(path);
+    for (const [name, range] of opened.tensors) {
+      if (missing.size === 0) return found;
+      const { bytes } = await readSafetensor(opened, name);
+      const hash = hashBytes(bytes);
+      if (missing.delete(hash)) found.set(hash, { kind: "range", path, range });
+    }
+  }
+  checkFound(missing, "constants", (hash) => `has the SHA-256 ${hash}`);
+  return found;
+}
+
+async function findExternals(
+  missing: Set<string>,
+  paths: readonly string[],
+): Promise<Map<string, InputSource>> {
+  const found = new Map<string, InputSource>();
+  for (const path of paths) {
+    const opened = await openSafetensors(path);
+    for (const [name, range] of opened.tensors) {
+      if (missing.delete(name)) found.set(name, { kind: "range", path, range });
+    }
+  }
+  checkFound(missing, "externals", (name) => `is "${name}"`);
+  return found;
+}
+
+function checkFound(
+  missing: ReadonlySet<string>,
+  kind: "constants" | "externals",
+  describe: (name: string) => string,
+): void {
+  const [first] = missing;
+  if (first === undefined) return;
+  throw new UsageError(
+    `${missing.size} ${kind} of the graph are in no file given with --${kind}; the first ${describe(first)}`,
+  );
+}

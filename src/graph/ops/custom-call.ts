@@ -1,0 +1,66 @@
+import type { OpFamily } from "./spec.js";
+
+const RECEIVER = {
+  id: { kind: "bytes", doc: "16 bytes that name the receiver; see docs/hooks.md." },
+  name: { kind: "string", optional: true, doc: "The name that people use." },
+} as const;
+
+/** Nodes that hand values to the host. Their ids are hashes, so a graph holds no function. */
+export const CUSTOM_CALLS = {
+  "custom_call.hook": {
+    doc: "Returns its operands. Whoever subscribed gets them every time they are computed.",
+    operands: ["...operands"],
+    attributes: {
+      ...RECEIVER,
+      destination: {
+        kind: "bool",
+        optional: true,
+        doc: "The last operand, a uint8 vector, says who gets the others.",
+      },
+    },
+    outputs: "operands",
+  },
+  "custom_call.hook_gradient": {
+    doc: "Returns its operands. Whoever subscribed gets their cotangents every time a derivative computes them.",
+    operands: ["...operands"],
+    attributes: RECEIVER,
+    outputs: "operands",
+  },
+  "custom_call.print": {
+    doc: "Returns its operands, and prints them every time they are computed.",
+    operands: ["...operands"],
+    attributes: {
+      ...RECEIVER,
+      precision: { kind: "int", optional: true, doc: "Significant digits." },
+      limit: { kind: "int", optional: true, doc: "Elements shown before it shortens." },
+    },
+    outputs: "operands",
+  },
+  "custom_call.callback": {
+    doc: "Hands its operands to a handler, waits for its reply and returns that.",
+    operands: ["...operands"],
+    attributes: { ...RECEIVER, results: { kind: "types", doc: "The types of the reply." } },
+    outputs: "types",
+  },
+} as const satisfies OpFamily;
+
+/** What a custom call does with its operands. */
+export type CustomCallKind = "hook" | "hook_gradient" | "print" | "callback";
+
+const KINDS: ReadonlyMap<string, CustomCallKind> = new Map(
+  (["hook", "hook_gradient", "print", "callback"] as const).map((kind) => [
+    `custom_call.${kind}`,
+    kind,
+  ]),
+);
+
+/** Returns the kind of a custom call, or nothing for any other node. */
+export function customCallKind(node: { readonly op: string }): CustomCallKind | undefined {
+  return KINDS.get(node.op);
+}
+
+/** Tells whether a node is a hook or a print, whose derivative is that of the identity. */
+export function isHookOrPrint(node: { readonly op: string }): boolean {
+  const kind = customCallKind(node);
+  return kind === "hook" || kind === "print";
+}
