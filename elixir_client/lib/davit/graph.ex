@@ -5,7 +5,7 @@ defmodule Davit.Graph do
       iex> alias Davit.Graph, as: G
       iex> graph = G.build([{:float32, {16}}], fn x -> x |> G.add(1) |> G.hook("h") |> G.sum() end)
       iex> for node <- hd(graph.functions).nodes, do: node.op
-      ["constant", "add", "custom_call", "sum"]
+      ["constant", "add", "custom_call.hook", "sum"]
 
   Every op of the table (docs/ops.md) is a function here: its operands, then its attributes as a keyword list,
   with `.` in its name as `_` (`random.normal` is `random_normal`). An op with any number of operands takes a list. An

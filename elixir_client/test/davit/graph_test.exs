@@ -123,17 +123,14 @@ defmodule Davit.GraphTest do
 
     assert [unused, external, print, _add, call] = nodes(graph)
 
-    assert unused.attributes == %{
-             "target" => "hook",
-             "id" => Id.named("unused"),
-             "name" => "unused"
-           }
-
+    assert unused.op == "custom_call.hook"
+    assert unused.attributes == %{"id" => Id.named("unused"), "name" => "unused"}
     assert external.attributes["id"] == Id.of(&String.upcase/1)
     assert external.attributes["name"] == "&String.upcase/1"
     assert %{outputs: 2, label: "l", inputs: [0, 0]} = external
     assert print.attributes["precision"] == 3
-    assert %{"target" => "call", "results" => [{:int8, {}}]} = call.attributes
+    assert print.op == "custom_call.print"
+    assert %{op: "custom_call.callback", attributes: %{"results" => [{:int8, {}}]}} = call
   end
 
   test "functions of hooks and calls are beside the graph, by their ids" do
@@ -174,7 +171,7 @@ defmodule Davit.GraphTest do
           {&G.hook(&1, fn -> 1 end), ~r/a function of an event/},
           {&G.print(&1, fn _ -> 1 end), ~r/a print is for a name/},
           {&G.print(&1, "p", precision: 1.5), ~r/precision is 1.5; expected an integer/},
-          {&G.call(&1, 7, @f), ~r/a call is for a name or a function of an event, got 7/},
+          {&G.call(&1, 7, @f), ~r/a callback is for a name or a function of an event, got 7/},
           {&G.hook(&1, "h", to: self()), ~r/the option :to is a value of the graph/},
           {&G.hook(&1, fn _ -> 1 end, to: &1), ~r/the option :to is a value of the graph/}
         ] do
