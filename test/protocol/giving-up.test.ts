@@ -129,7 +129,7 @@ describe("a put whose bytes have not come", () => {
       shape: [32 * MEGABYTES],
       hash: new Uint8Array(32).fill(0xab),
     };
-    const constants = graph([], [{ op: "constant", attributes }], [0]);
+    const constants = graph([], [{ op: "constant_by_hash", attributes }], [0]);
     const put = client.send(["put", 1, LARGE, ["transfer", 1]]);
     await client.result(["load", 1, { [hash]: 1 }], [encodeGraph(constants)]);
     client.tell(["free", [1]]);
