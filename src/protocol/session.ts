@@ -189,6 +189,7 @@ export class Session {
       limits: {
         ...wireLimits(host.limits, MAX_HEADER_BYTES),
         hook_credit: this.#hooks.credit,
+        memory: host.engine.info().memory.limit,
       },
       bulk: host.bulk?.path ?? null,
       token: this.#token ?? null,

@@ -49,6 +49,7 @@ describe("hello", () => {
       bulk: null,
       limits: { max_frame_bytes: 64 * 1024 * 1024, hook_credit: 1000, requests: 65_536 },
     });
+    expect(result.limits.memory).toBe(host.engine.info().memory.limit);
     expect(result.versions.mlx).toMatch(/^\d+\.\d+/);
     expect(result.devices).toContain("cpu");
   });

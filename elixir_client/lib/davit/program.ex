@@ -75,6 +75,7 @@ defmodule Davit.Program do
 
     session = Davit.Engine.session!(options[:engine] || Davit.Engine)
     bytes = if is_binary(graph), do: graph, else: Graph.to_binary(graph)
+<<<<<<< HEAD
 
     bindings = %{
       constants: Map.merge(constants(graph), options[:constants] || %{}),
@@ -82,6 +83,10 @@ defmodule Davit.Program do
     }
 
     {id, token} = Collector.mint(session, :program, 0)
+=======
+    constants = Map.merge(constants(graph), options[:constants] || %{})
+    {id, token} = Collector.mint(session, :program, engine_bytes(bytes, constants))
+>>>>>>> 26bf4de (Elixir: the collector has a budget in bytes, collects ahead of the engine's limit, and is linear when it falls behind)
 
     answer =
       Davit.Telemetry.span([:load, :stop], %{engine: session.name, hash: Graph.hash(bytes)}, fn ->
@@ -122,6 +127,14 @@ defmodule Davit.Program do
   end
 
   defp constants(_bytes), do: %{}
+
+  # The engine keeps a program's constants as long as the program.
+  defp engine_bytes(graph, constants) do
+    constants
+    |> Enum.map(fn {_, %Tensor{type: type}} -> Type.byte_size(type) end)
+    |> Enum.sum()
+    |> Kernel.+(byte_size(graph))
+  end
 
   defp handlers(%Graph{handlers: handlers}), do: handlers
   defp handlers(_bytes), do: []

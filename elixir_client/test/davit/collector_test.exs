@@ -1,7 +1,7 @@
 defmodule Davit.CollectorTest do
   use ExUnit.Case, async: false
 
-  alias Davit.Collector.{Nursery, Owner, SelfTest, Token}
+  alias Davit.Collector.{Budget, Exits, Nursery, Owner, SelfTest, Token}
   alias Davit.{Fake, Tensor}
 
   # The collector by itself: what it frees goes into a table, and freeing a thing twice fails.
@@ -9,13 +9,18 @@ defmodule Davit.CollectorTest do
     def free(items, table), do: for(item <- items, do: true = :ets.insert_new(table, {item}))
   end
 
-  defp collector(mode \\ :counting) do
+  defp collector(first \\ Nursery) do
     table = :ets.new(:freed, [:public, write_concurrency: true])
     number = System.unique_integer([:positive])
     [nursery, owner] = [:"nursery#{number}", :"tokens#{number}"]
     free = {Ledger, :free, [table]}
     {:ok, tokens} = Owner.start_link(owner, free)
-    {:ok, pid} = Nursery.start_link(nursery, owner, free, mode)
+
+    {:ok, pid} =
+      if first == Nursery,
+        do: Nursery.start_link(nursery, owner, free),
+        else: Exits.start_link(nursery, free)
+
     %{nursery: pid, owner: owner, tokens: tokens, table: table, ids: :atomics.new(1, [])}
   end
 
@@ -47,6 +52,65 @@ defmodule Davit.CollectorTest do
     # Also where small ones and large ones meet in a batch.
     sizes = for id <- 1..Token.slots(), do: byte_size(Token.new(id, rem(id, 3) * 10_000_000))
     assert sizes == Enum.uniq(sizes)
+  end
+
+  test "tokens of one size are told apart too, one a batch" do
+    c = collector()
+    :ok = :sys.suspend(c.nursery)
+
+    {held, forgotten} =
+      Task.async(fn ->
+        forgotten = for id <- 1..500, do: id |> own(Token.new(1, 0), c) |> elem(0)
+        {for(id <- 501..1_000, do: own(id, Token.new(1, 0), c)), forgotten}
+      end)
+      |> Task.await()
+
+    :ok = :sys.resume(c.nursery)
+    Fake.eventually(fn -> sweep(c) && Enum.all?(forgotten, &freed?(c, &1)) end)
+    assert Owner.live(c.owner) == 500
+    assert Enum.filter(held, fn {id, _} -> freed?(c, id) end) == []
+    Tensor.touch(held)
+  end
+
+  defp own(id, token, c) do
+    send(c.nursery, {:own, id, token, self()})
+    {id, token}
+  end
+
+  test "what nobody expects is left alone" do
+    c = collector()
+    {id, token} = mint(c)
+    for pid <- [c.nursery, c.tokens], do: send(pid, :nonsense)
+    sweep(c)
+    assert Owner.live(c.owner) == 1
+    refute freed?(c, id)
+
+    for pid <- [c.nursery, c.tokens],
+        do: assert(Process.info(pid, :message_queue_len) == {:message_queue_len, 0})
+
+    Tensor.touch(token)
+  end
+
+  test "the budget is twice what is alive, and half of the way to the limit" do
+    mib = 1_048_576
+    budget = Budget.new(100 * mib)
+    refute Budget.take(budget, 15 * mib)
+    assert Budget.take(budget, 5 * mib)
+    assert Budget.over?(budget)
+    Budget.give_back(budget, 1, 8 * mib)
+    assert_in_delta Budget.held(budget), 12 * mib, mib / 100
+    # More than the least budget is for.
+    assert Budget.grown?(budget)
+
+    for {alive, most} <- [{1, 16}, {12, 24}, {60, 80}, {99, 100}, {110, 111}] do
+      budget = Budget.new(100 * mib)
+      Budget.set(budget, alive * mib)
+      refute Budget.take(budget, most * mib - 1_024)
+      assert Budget.take(budget, 2 * mib)
+    end
+
+    # An engine that does not say what it can allocate.
+    refute Budget.take(Budget.new(nil), 15 * mib)
   end
 
   test "nothing is freed while it is held, everything afterwards" do
@@ -133,7 +197,7 @@ defmodule Davit.CollectorTest do
   def woken(token), do: receive(do: (:never -> token))
 
   test "where the VM does not count, what a process made is freed when it exits" do
-    c = collector(:exits)
+    c = collector(Exits)
     test = self()
 
     {pid, ref} =
@@ -151,6 +215,19 @@ defmodule Davit.CollectorTest do
   end
 
   describe "with an engine" do
+    test "tokens differ in size, however many requests are made between them" do
+      session = Davit.Engine.session!(Fake.start())
+
+      sizes =
+        for _ <- 1..Token.slots() do
+          for _ <- 1..16, do: Davit.Engine.Session.next_id(session)
+          {_, token} = Davit.Collector.mint(session, :tensor, 0)
+          byte_size(token)
+        end
+
+      assert length(Enum.uniq(sizes)) == Token.slots()
+    end
+
     test "forgotten tensors and programs are freed there, others are not" do
       engine = Fake.start()
       session = Davit.Engine.session!(engine)

@@ -87,4 +87,83 @@ defmodule Davit.RealMemoryTest do
 
     Fake.eventually(fn -> empty?(engine) end)
   end
+
+  describe "a loop that drops what it made" do
+    # What the least budget is twice of: a tensor and the one made of it.
+    @side 1448
+    @large 4 * @side * @side
+    @matrix {:float32, {@side, @side}}
+
+    defp matrix(engine),
+      do: Tensor.from_binary(:binary.copy(<<0>>, @large), @matrix, engine: engine)
+
+    defp peak(engine), do: Engine.info(engine)["memory"]["peak"]
+    defp many(x, count, step), do: Enum.reduce(1..count, x, fn _, x -> step.(x) end)
+
+    test "holds less than three times what is alive" do
+      engine = Real.start()
+      program = G.build([@matrix], &G.add(&1, 1)) |> Davit.load(engine: engine)
+      x = many(matrix(engine), 100, fn x -> hd(Davit.run(program, [x])) end)
+      assert <<100.0::float-little-32, _::binary>> = Tensor.to_binary(x)
+      assert peak(engine) < 3 * 2 * @large
+    end
+
+    test "also with hooks, prints and calls, which cannot be made again, under a limit of memory" do
+      engine = Real.start(["--memory-limit", "40M"])
+
+      program =
+        G.build([@matrix], fn x ->
+          x = x |> G.add(1) |> G.hook("large")
+          sum = x |> G.max() |> G.print("max") |> G.call("same", {:float32, {}})
+          G.maximum(x, sum)
+        end)
+        |> Davit.load(engine: engine)
+
+      options = [
+        hooks: [{"large", & &1, view: :summary}],
+        calls: [{"same", &Davit.Hooks.Event.value/1}]
+      ]
+
+      x = matrix(engine)
+      Real.printed(fn -> many(x, 50, fn x -> hd(Davit.run(program, [x], options)) end) end)
+      assert peak(engine) <= 40 * 1_048_576
+    end
+
+    test "whoever the last process was that had it" do
+      engine = Real.start()
+      program = G.build([@matrix], &G.add(&1, 1)) |> Davit.load(engine: engine)
+      # It makes no tensors itself.
+      reader = spawn_link(fn -> forget() end)
+
+      many(matrix(engine), 100, fn x ->
+        [y] = Davit.run(program, [x])
+        send(reader, {self(), y})
+        receive do: (^reader -> y)
+      end)
+
+      assert peak(engine) < 3 * 2 * @large
+    end
+
+    defp forget do
+      receive do
+        {from, _tensor} -> send(from, self())
+      end
+
+      forget()
+    end
+
+    test "of new tensors, and of programs with large constants" do
+      engine = Real.start()
+      for _ <- 1..50, do: matrix(engine)
+      assert peak(engine) < 3 * 2 * @large
+
+      for n <- 1..20 do
+        constant = Tensor.from_binary_at_home(:binary.copy(<<n>>, @large), @matrix)
+        graph = G.build([@matrix], &G.add(&1, constant))
+        Davit.load(graph, engine: engine)
+      end
+
+      assert peak(engine) < 4 * 2 * @large
+    end
+  end
 end

@@ -4,87 +4,102 @@ defmodule Davit.Collector.Nursery do
   # its garbage and reads the reference counts of what it holds. The sizes tell which address is
   # whose; a count of 1 means forgotten, and the others go to the owner with their addresses.
   #
-  # It is written as a plain loop, because what is on its heap and its stack is what this is about: a
-  # token may be in the batch and nowhere else.
+  # A token whose size is in the batch already goes back to the end of the mailbox: what is in an unread message is not
+  # among the binaries that are looked at. Sizes of tokens in a row differ, so that happens rarely.
+
+  use GenServer
 
   alias Davit.Collector.{Owner, Token}
 
   @full Token.slots()
 
-  def start_link(name, owner, free, mode) do
-    :proc_lib.start_link(__MODULE__, :init, [self(), name, owner, free, mode])
-  end
+  defstruct [:owner, :free, batch: %{}, makers: %{}, put_back: 0]
 
-  def init(parent, name, owner, free, mode) do
-    Process.flag(:message_queue_data, :off_heap)
-    Process.register(self(), name)
-    :proc_lib.init_ack(parent, {:ok, self()})
-
-    case mode do
-      :counting -> counting(%{}, %{}, owner, free)
-      :exits -> exits(%{}, %{}, free)
-    end
-  end
+  def start_link(name, owner, free),
+    do: GenServer.start_link(__MODULE__, {owner, free}, name: name)
 
   @doc "The processes that made tokens since this was last asked."
-  @spec makers(pid) :: [pid]
-  def makers(nursery), do: call(nursery, :makers)
+  @spec makers(GenServer.server()) :: [pid]
+  def makers(nursery), do: GenServer.call(nursery, :makers, :infinity)
 
   @doc "Empties the batch: what is forgotten is freed, the rest is with the owner."
-  @spec flush(pid) :: :ok
-  def flush(nursery), do: call(nursery, :flush)
+  @spec flush(GenServer.server()) :: :ok
+  def flush(nursery), do: GenServer.call(nursery, :flush, :infinity)
 
-  @doc false
-  @spec call(pid | atom, atom) :: term
-  def call(pid, what) do
-    ref = :erlang.monitor(:process, pid, alias: :reply_demonitor)
-    send(pid, {what, ref})
+  @impl true
+  def init({owner, free}) do
+    Process.flag(:message_queue_data, :off_heap)
+    {:ok, %__MODULE__{owner: owner, free: free}}
+  end
 
-    receive do
-      {^ref, answer} -> answer
-      {:DOWN, ^ref, _, _, reason} -> exit(reason)
+  @impl true
+  def handle_info({:own, item, token, pid}, state) do
+    own(item, token, %{state | makers: Map.put(state.makers, pid, [])})
+  end
+
+  def handle_info({:again, item, token}, state) do
+    own(item, token, %{state | put_back: state.put_back - 1})
+  end
+
+  def handle_info({:flush, from}, state), do: flushed(from, state)
+
+  # No more came.
+  def handle_info(:timeout, state), do: {:noreply, empty(state)}
+
+  # Of somebody who is mistaken.
+  def handle_info(_, state), do: next(state)
+
+  @impl true
+  def handle_call(:flush, from, state), do: flushed(from, state)
+
+  def handle_call(:makers, _from, state) do
+    answer = Map.keys(state.makers)
+    {:reply, answer, %{state | makers: %{}}, wait(state)}
+  end
+
+  @impl true
+  def handle_continue(:empty, state), do: state |> empty() |> next()
+
+  defp flushed(from, %{batch: batch, put_back: 0} = state) when batch == %{} do
+    # What the owner took over is garbage here, and would count.
+    :erlang.garbage_collect()
+    GenServer.reply(from, :ok)
+    {:noreply, state}
+  end
+
+  # Tokens that were put back are in the mailbox by now: they go first.
+  defp flushed(from, state) do
+    state = empty(state)
+    send(self(), {:flush, from})
+    {:noreply, state}
+  end
+
+  defp own(item, token, %{batch: batch} = state) do
+    size = byte_size(token)
+
+    if is_map_key(batch, size) do
+      send(self(), {:again, item, token})
+      # In a step of its own, when the message is garbage.
+      {:noreply, %{state | put_back: state.put_back + 1}, {:continue, :empty}}
+    else
+      state = %{state | batch: Map.put(batch, size, {item, token})}
+      if map_size(batch) + 1 < @full, do: next(state), else: {:noreply, empty(state)}
     end
   end
 
-  defp counting(batch, makers, owner, free) when map_size(batch) >= @full do
-    batch(batch, owner, free)
-    counting(%{}, makers, owner, free)
-  end
+  defp next(state), do: {:noreply, state, wait(state)}
 
-  defp counting(batch, makers, owner, free) do
-    receive do
-      {:own, item, token, pid} when not is_map_key(batch, byte_size(token)) ->
-        batch = Map.put(batch, byte_size(token), {item, token})
-        counting(batch, Map.put(makers, pid, []), owner, free)
+  defp wait(%{batch: batch}), do: if(batch == %{}, do: :infinity, else: 0)
 
-      {:flush, from} when batch == %{} ->
-        # What the owner took over is garbage here, and would count.
-        :erlang.garbage_collect()
-        send(from, {from, :ok})
-        counting(batch, makers, owner, free)
+  defp empty(%{batch: batch} = state) when batch == %{}, do: state
 
-      # A token whose size was taken may still be in the queue, before this message: it goes first.
-      {:flush, from} ->
-        batch(batch, owner, free)
-        send(self(), {:flush, from})
-        counting(%{}, makers, owner, free)
-
-      {:makers, from} ->
-        send(from, {from, Map.keys(makers)})
-        counting(batch, %{}, owner, free)
-    after
-      if(batch == %{}, do: :infinity, else: 0) ->
-        batch(batch, owner, free)
-        counting(%{}, makers, owner, free)
-    end
-  end
-
-  defp batch(batch, owner, free) do
+  defp empty(%{batch: batch, owner: owner, free: free} = state) do
     :erlang.garbage_collect()
     {:binary, binaries} = Process.info(self(), :binary)
     {dead, live} = split(binaries, batch, [], [])
     if dead != [], do: run(free, dead)
     if live != [], do: Owner.adopt(owner, live)
+    %{state | batch: %{}}
   end
 
   defp split([], _batch, dead, live), do: {dead, live}
@@ -101,26 +116,4 @@ defmodule Davit.Collector.Nursery do
   @doc false
   @spec run({module, atom, list}, list) :: term
   def run({module, function, arguments}, items), do: apply(module, function, [items | arguments])
-
-  # The fallback: what a process made is freed when it exits.
-  defp exits(refs, made, free) do
-    receive do
-      {:own, item, _token, pid} ->
-        refs = Map.put_new_lazy(refs, pid, fn -> Process.monitor(pid) end)
-        exits(refs, Map.update(made, pid, [item], &[item | &1]), free)
-
-      {:DOWN, _, :process, pid, _} ->
-        {items, made} = Map.pop(made, pid, [])
-        run(free, items)
-        exits(Map.delete(refs, pid), made, free)
-
-      {:flush, from} ->
-        send(from, {from, :ok})
-        exits(refs, made, free)
-
-      {:makers, from} ->
-        send(from, {from, []})
-        exits(refs, made, free)
-    end
-  end
 end

@@ -1,68 +1,81 @@
 defmodule Davit.Collector.Owner do
   @moduledoc false
   # Keeps the tokens that outlived the nursery, by address, and looks at their reference counts when it has
-  # adopted many since the last time.
+  # adopted many since the last time, or when it is told to.
+
+  use GenServer
 
   alias Davit.Collector.Nursery
 
   @least 4096
 
-  def start_link(name, free), do: :proc_lib.start_link(__MODULE__, :init, [self(), name, free])
+  defstruct [:free, tokens: %{}, adopted: 0]
 
-  def init(parent, name, free) do
-    Process.flag(:message_queue_data, :off_heap)
-    Process.register(self(), name)
-    :proc_lib.init_ack(parent, {:ok, self()})
-    loop(%{}, 0, free)
-  end
+  def start_link(name, free), do: GenServer.start_link(__MODULE__, free, name: name)
 
   @doc "Hands over tokens with their addresses."
   @spec adopt(atom, [{address :: term, item :: term, token :: binary}]) :: term
   def adopt(owner, tokens), do: send(owner, {:adopt, tokens})
 
   @doc "Frees what is forgotten, now."
-  @spec sweep(atom) :: :ok
-  def sweep(owner), do: Nursery.call(owner, :sweep)
+  @spec sweep(GenServer.server()) :: :ok
+  def sweep(owner), do: GenServer.call(owner, :sweep, :infinity)
+
+  @doc "The processes whose heaps refer to its tokens, as garbage too. It looks at all processes of the VM."
+  @spec holders(GenServer.server()) :: [pid]
+  def holders(owner), do: GenServer.call(owner, :holders, :infinity)
 
   @doc "How many tokens it holds."
-  @spec live(atom) :: non_neg_integer
-  def live(owner), do: Nursery.call(owner, :live)
+  @spec live(GenServer.server()) :: non_neg_integer
+  def live(owner), do: GenServer.call(owner, :live, :infinity)
 
-  defp loop(tokens, adopted, free) do
-    receive do
-      {:adopt, new} ->
-        tokens = adopt_all(new, tokens)
-        adopted = adopted + length(new)
+  @impl true
+  def init(free) do
+    Process.flag(:message_queue_data, :off_heap)
+    {:ok, %__MODULE__{free: free}}
+  end
 
-        if adopted >= max(@least, div(map_size(tokens), 2)) do
-          loop(sweep(tokens, free), 0, free)
-        else
-          loop(tokens, adopted, free)
-        end
+  @impl true
+  def handle_info({:adopt, new}, state) do
+    tokens = Enum.reduce(new, state.tokens, &adopt_one/2)
+    adopted = state.adopted + length(new)
 
-      {:sweep, from} ->
-        tokens = sweep(tokens, free)
-        send(from, {from, :ok})
-        loop(tokens, 0, free)
+    # In a step of its own, when the message is garbage.
+    if adopted >= max(@least, div(map_size(tokens), 2)),
+      do: {:noreply, %{state | tokens: tokens}, {:continue, :sweep}},
+      else: {:noreply, %{state | tokens: tokens, adopted: adopted}}
+  end
 
-      {:live, from} ->
-        send(from, {from, map_size(tokens)})
-        loop(tokens, adopted, free)
+  # Of somebody who is mistaken.
+  def handle_info(_, state), do: {:noreply, state}
+
+  @impl true
+  def handle_continue(:sweep, state), do: {:noreply, sweep_all(state)}
+
+  @impl true
+  def handle_call(:sweep, _from, state), do: {:reply, :ok, sweep_all(state)}
+  def handle_call(:live, _from, state), do: {:reply, map_size(state.tokens), state}
+
+  def handle_call(:holders, _from, state) do
+    pids = for pid <- Process.list(), pid != self(), holds?(pid, state.tokens), do: pid
+    {:reply, pids, state}
+  end
+
+  defp adopt_one({address, item, token}, tokens), do: Map.put(tokens, address, {item, token})
+
+  defp holds?(pid, tokens) do
+    case Process.info(pid, :binary) do
+      {:binary, binaries} -> Enum.any?(binaries, &is_map_key(tokens, elem(&1, 0)))
+      nil -> false
     end
   end
 
-  defp adopt_all([], tokens), do: tokens
-
-  defp adopt_all([{address, item, token} | rest], tokens) do
-    adopt_all(rest, Map.put(tokens, address, {item, token}))
-  end
-
-  defp sweep(tokens, free) do
+  defp sweep_all(state) do
     :erlang.garbage_collect()
     {:binary, binaries} = Process.info(self(), :binary)
-    {tokens, dead} = take(binaries, tokens, [])
-    if dead != [], do: Nursery.run(free, dead)
-    tokens
+    {tokens, dead} = take(binaries, state.tokens, [])
+    if dead != [], do: Nursery.run(state.free, dead)
+    %{state | tokens: tokens, adopted: 0}
   end
 
   # A count of exactly 1: the map's own reference. (One that is in an unread message of ours has 2.)

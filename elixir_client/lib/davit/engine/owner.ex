@@ -191,6 +191,7 @@ defmodule Davit.Engine.Owner do
     session = %{
       state.session
       | nursery: Process.whereis(Davit.Engine.part(state.session.name, :nursery)),
+        budget: Davit.Collector.Budget.new(hello["limits"]["memory"]),
         bulk: Process.whereis(Davit.Engine.part(state.session.name, :bulk)),
         bulk?: is_binary(hello["bulk"])
     }

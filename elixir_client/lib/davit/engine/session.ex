@@ -19,6 +19,7 @@ defmodule Davit.Engine.Session do
     :instance,
     :owner,
     :nursery,
+    :budget,
     :bulk,
     bulk?: false
   ]
@@ -31,6 +32,7 @@ defmodule Davit.Engine.Session do
           instance: pos_integer | nil,
           owner: pid | nil,
           nursery: pid | nil,
+          budget: Davit.Collector.Budget.t() | nil,
           bulk: pid | nil,
           bulk?: boolean
         }
@@ -38,10 +40,11 @@ defmodule Davit.Engine.Session do
   @typedoc "What the engine is told when the process that waits dies: `cancel`, `unsubscribe` or nothing."
   @type kind :: :run | :request | :subscription | {:subscription, sent :: :counters.counters_ref()}
 
-  # Of the numbers that `ids` counts: ids; the instance that runs; instances.
+  # Of the numbers that `ids` counts: ids; the instance that runs; instances; tokens of the collector.
   @id 1
   @up 2
   @instance 3
+  @token 4
 
   @doc false
   # The session of an engine that is to be started. What a name counts goes on for as long as the VM lives: a tensor or
@@ -49,7 +52,7 @@ defmodule Davit.Engine.Session do
   @spec new(atom, :ets.tid()) :: t
   def new(name, routes) do
     key = {__MODULE__, name}
-    ids = :persistent_term.get(key, nil) || :atomics.new(3, [])
+    ids = :persistent_term.get(key, nil) || :atomics.new(4, [])
     :persistent_term.put(key, ids)
     %__MODULE__{name: name, routes: routes, ids: ids}
   end
@@ -57,6 +60,11 @@ defmodule Davit.Engine.Session do
   @doc "A number that was not used before: for a request, a tensor, a program, a queue or a transfer."
   @spec next_id(t) :: pos_integer
   def next_id(%__MODULE__{ids: ids}), do: :atomics.add_get(ids, @id, 1)
+
+  @doc false
+  # The number of a new token. Tokens are counted by themselves: the collector tells those in a row apart.
+  @spec next_token(t) :: pos_integer
+  def next_token(%__MODULE__{ids: ids}), do: :atomics.add_get(ids, @token, 1)
 
   @doc "Tells whether this is the session of a running engine, without asking anybody."
   @spec up?(t) :: boolean

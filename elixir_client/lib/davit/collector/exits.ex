@@ -1,0 +1,35 @@
+defmodule Davit.Collector.Exits do
+  @moduledoc false
+  # Stands in for the nursery where the VM does not count references as expected: what a process made is freed when it exits.
+
+  use GenServer
+
+  alias Davit.Collector.Nursery
+
+  defstruct [:free, refs: %{}, made: %{}]
+
+  def start_link(name, free), do: GenServer.start_link(__MODULE__, free, name: name)
+
+  @impl true
+  def init(free), do: {:ok, %__MODULE__{free: free}}
+
+  @impl true
+  def handle_info({:own, item, _token, pid}, state) do
+    refs = Map.put_new_lazy(state.refs, pid, fn -> Process.monitor(pid) end)
+    made = Map.update(state.made, pid, [item], &[item | &1])
+    {:noreply, %{state | refs: refs, made: made}}
+  end
+
+  def handle_info({:DOWN, _, :process, pid, _}, state) do
+    {items, made} = Map.pop(state.made, pid, [])
+    Nursery.run(state.free, items)
+    {:noreply, %{state | refs: Map.delete(state.refs, pid), made: made}}
+  end
+
+  def handle_info(_, state), do: {:noreply, state}
+
+  @impl true
+  def handle_call(:flush, _from, state), do: {:reply, :ok, state}
+  # Collecting their garbage would free nothing.
+  def handle_call(:makers, _from, state), do: {:reply, [], state}
+end
