@@ -75,18 +75,13 @@ defmodule Davit.Program do
 
     session = Davit.Engine.session!(options[:engine] || Davit.Engine)
     bytes = if is_binary(graph), do: graph, else: Graph.to_binary(graph)
-<<<<<<< HEAD
 
     bindings = %{
       constants: Map.merge(constants(graph), options[:constants] || %{}),
       externals: options[:externals] || %{}
     }
 
-    {id, token} = Collector.mint(session, :program, 0)
-=======
-    constants = Map.merge(constants(graph), options[:constants] || %{})
-    {id, token} = Collector.mint(session, :program, engine_bytes(bytes, constants))
->>>>>>> 26bf4de (Elixir: the collector has a budget in bytes, collects ahead of the engine's limit, and is linear when it falls behind)
+    {id, token} = Collector.mint(session, :program, engine_bytes(bytes, bindings))
 
     answer =
       Davit.Telemetry.span([:load, :stop], %{engine: session.name, hash: Graph.hash(bytes)}, fn ->
@@ -128,12 +123,14 @@ defmodule Davit.Program do
 
   defp constants(_bytes), do: %{}
 
-  # The engine keeps a program's constants as long as the program.
-  defp engine_bytes(graph, constants) do
-    constants
-    |> Enum.map(fn {_, %Tensor{type: type}} -> Type.byte_size(type) end)
-    |> Enum.sum()
-    |> Kernel.+(byte_size(graph))
+  # The engine keeps what it was sent for a program as long as the program. Tensors that are there are counted already.
+  defp engine_bytes(graph, bindings) do
+    sizes =
+      for {_, tensors} <- bindings,
+          {_, %Tensor{ref: nil, type: type}} <- tensors,
+          do: Type.byte_size(type)
+
+    byte_size(graph) + Enum.sum(sizes)
   end
 
   defp handlers(%Graph{handlers: handlers}), do: handlers
