@@ -4,7 +4,7 @@ import type { Site } from "../hooks/site.js";
 import type { ProgramId, RunId } from "../native.js";
 import { Packer } from "./packer.js";
 import type { Sender } from "./sender.js";
-import { wireSite } from "./wire.js";
+import { wireSites } from "./wire.js";
 
 /** A longer value is an attachment. */
 const INLINE_BYTES = 4096;
@@ -40,6 +40,7 @@ export class EventStream implements Watcher {
   #count = 0;
   #attachments: Uint8Array[] = [];
   #attached = 0;
+  readonly #batchBytes: number;
   /** The index of each declared site, by program and site. */
   readonly #declared = new Map<ProgramId, Map<number, number>>();
   #nextIndex = 0;
@@ -50,7 +51,9 @@ export class EventStream implements Watcher {
     private readonly host: StreamHost,
     /** For a run's stream: the event's `subscription` for each of the run's requests. */
     private readonly numbers?: readonly number[],
-  ) {}
+  ) {
+    this.#batchBytes = Math.min(BATCH_BYTES, host.maxFrameBytes / 4);
+  }
 
   onEvent(event: EventRecord, site: Site, index: number): void {
     const { numbers } = this;
@@ -67,9 +70,22 @@ export class EventStream implements Watcher {
     for (const iteration of event.path) packer.integer(iteration);
     packer.integer(event.dropped);
     packer.array(event.values.length);
-    for (const value of event.values) this.#value(packer, value);
+    // With what else the frame holds, values of half a frame always fit.
+    let room = this.host.maxFrameBytes / 2;
+    for (const value of event.values) {
+      const bytes = value instanceof Uint8Array ? value.length : summaryBytes(value);
+      if (bytes > room) {
+        packer.array(2);
+        packer.ascii("omitted");
+        packer.integer(bytes);
+      } else {
+        room -= bytes;
+        this.#value(packer, value);
+      }
+    }
     this.#count++;
-    if (this.#count >= BATCH_EVENTS || packer.length + this.#attached >= BATCH_BYTES) this.flush();
+    const gathered = packer.length + this.#attached;
+    if (this.#count >= BATCH_EVENTS || gathered >= this.#batchBytes) this.flush();
   }
 
   /** The index of a site in this stream; tells the client of it the first time. */
@@ -84,7 +100,9 @@ export class EventStream implements Watcher {
     const index = this.#nextIndex++;
     sites.set(site.site, index);
     const number = this.host.programNumber(program);
-    this.host.sender.send(this.request, ["sites", [{ index, program: number, ...wireSite(site) }]]);
+    const table = wireSites([site]);
+    const wired = table.sites.map((one) => ({ index, program: number, ...one }));
+    this.host.sender.send(this.request, ["sites", { ...table, sites: wired }]);
     return index;
   }
 
@@ -105,12 +123,6 @@ export class EventStream implements Watcher {
     else if (value.length <= INLINE_BYTES) packer.binary(value);
     else {
       packer.array(2);
-      // With what else the frame holds, a value of half a frame always fits.
-      if (value.length > this.host.maxFrameBytes / 2) {
-        packer.ascii("omitted");
-        packer.integer(value.length);
-        return;
-      }
       packer.ascii("attachment");
       packer.integer(this.#attachments.length);
       this.#attachments.push(value);
@@ -128,6 +140,11 @@ function takePacker(): Packer {
   // The head of the longest array there may be; its count is set when the frame is sent.
   packer.array(0xffff);
   return packer;
+}
+
+/** What a summary counts for: as much as its credit. */
+function summaryBytes({ histogram }: Summary): number {
+  return 8 * (7 + histogram.length);
 }
 
 function packSummary(packer: Packer, summary: Summary): void {

@@ -8,7 +8,7 @@ import { encodeHeader } from "./header.js";
 import type { Load } from "./message.js";
 import type { Sender } from "./sender.js";
 import type { SessionTensors, Tensor } from "./tensors.js";
-import { wireSite, wireType } from "./wire.js";
+import { wireSites, wireType } from "./wire.js";
 
 /** A program that a client named. */
 export class LoadedProgram {
@@ -81,18 +81,29 @@ export class SessionPrograms {
       const bindings = { constants: bound(constants), externals: bound(externals) };
       const decoded = decodeGraph(graph, this.engine.options.graphLimits);
       const program = this.engine.load(decoded, bindings);
-      const loaded = new LoadedProgram(program, pending);
-      this.#programs.set(id, loaded);
-      this.#numbers.set(program.id, id);
+      this.#bind(request, id, new LoadedProgram(program, pending));
+    } catch (error) {
+      for (const tensor of pending) this.tensors.unpin(tensor);
+      this.#programs.set(id, { error });
+      throw error;
+    }
+  }
+
+  /** Names a program and answers `load`; where the answer does not fit, the program is given up. */
+  #bind(request: number, id: number, loaded: LoadedProgram): void {
+    const { program } = loaded;
+    this.#programs.set(id, loaded);
+    this.#numbers.set(program.id, id);
+    try {
       this.sender.ok(request, {
         hash: program.hash,
         inputs: program.inputs.map(wireType),
         outputs: loaded.outputTypes,
-        sites: program.sites.map(wireSite),
+        ...wireSites(program.sites),
       });
     } catch (error) {
-      for (const tensor of pending) this.tensors.unpin(tensor);
-      this.#programs.set(id, { error });
+      this.#numbers.delete(program.id);
+      this.engine.unload(program);
       throw error;
     }
   }

@@ -1,3 +1,4 @@
+import { ProtocolError } from "./error.js";
 import { FrameEncoder } from "./frame.js";
 import { encodeHeader } from "./header.js";
 import { wireError } from "./wire.js";
@@ -24,14 +25,16 @@ const NO_ATTACHMENTS: readonly Uint8Array[] = [];
 export class Sender {
   readonly #connection: Connection;
   readonly #highWater: number;
+  readonly #maxFrameBytes: number;
   readonly #frames = new FrameEncoder();
   #later: (() => void)[] = [];
   #draining = false;
   #ended = false;
 
-  constructor(connection: Connection, highWater: number) {
+  constructor(connection: Connection, highWater: number, maxFrameBytes: number) {
     this.#connection = connection;
     this.#highWater = highWater;
+    this.#maxFrameBytes = maxFrameBytes;
   }
 
   /** Bytes that the client has not read. */
@@ -39,22 +42,31 @@ export class Sender {
     return this.#connection.pendingBytes;
   }
 
-  /** Sends one message. */
+  /** Sends one message. @throws ProtocolError `too_large` where it does not fit in a frame */
   send(request: number, message: readonly unknown[], attachments = NO_ATTACHMENTS): void {
     this.sendEncoded(request, encodeHeader(message), attachments);
   }
 
-  /** Sends one message whose header is encoded already. */
+  /** As {@link send}, where the header is encoded already. */
   sendEncoded(request: number, header: Uint8Array, attachments = NO_ATTACHMENTS): void {
-    if (!this.#ended) this.#connection.write(this.#frames.encode(request, header, attachments));
+    if (this.#ended) return;
+    const parts = this.#frames.encode(request, header, attachments);
+    let length = 0;
+    for (const part of parts) length += part.length;
+    if (length > this.#maxFrameBytes) {
+      const most = this.#maxFrameBytes;
+      const text = `an answer of ${length} bytes does not fit in a frame; expected at most ${most}`;
+      throw new ProtocolError("too_large", text, `${most} bytes`);
+    }
+    this.#connection.write(parts);
   }
 
-  /** Answers a request. */
+  /** Answers a request. @throws ProtocolError `too_large`; an error is the answer then */
   ok(request: number, result: unknown, attachments = NO_ATTACHMENTS): void {
     this.send(request, ["ok", result], attachments);
   }
 
-  /** Answers a request with an error. */
+  /** Answers a request with an error, which always fits. */
   error(request: number, error: unknown): void {
     this.send(request, ["error", wireError(error)]);
   }

@@ -46,7 +46,7 @@ export class Session {
     const { engine, limits } = host;
     this.#host = host;
     this.#connection = connection;
-    const sender = new Sender(connection, HIGH_WATER);
+    const sender = new Sender(connection, HIGH_WATER, limits.maxFrameBytes);
     this.#sender = sender;
     const { native } = engine;
     const tensors = new SessionTensors(native, sender, limits);
@@ -251,7 +251,7 @@ export class Session {
 
   /** Tells the client of something that is no answer. */
   log(level: "debug" | "info" | "warning" | "error", text: string): void {
-    if (this.#greeted) this.#sender.send(0, ["log", level, text]);
+    if (this.#greeted) this.#sender.send(0, ["log", level, clip(text)]);
   }
 
   /** Says good-bye with a reason, and ends the session. */
@@ -276,6 +276,13 @@ export class Session {
     this.#transfers.close();
     this.#programs.close();
   }
+}
+
+/** The longest text of a log message. */
+const LONGEST_LOG = 64 * 1024;
+
+function clip(text: string): string {
+  return text.length > LONGEST_LOG ? `${text.slice(0, LONGEST_LOG)}…` : text;
 }
 
 /** Errors after which the client cannot be understood or trusted to keep its limits. */

@@ -12,14 +12,44 @@ export function wireType(type: TensorType): WireType {
   return [type.dtype, type.shape];
 }
 
-/** A site as it travels. */
-export function wireSite(site: Site): Record<string, unknown> {
-  const { types, operands } = site;
+/** Sites as they travel. Functions and types are told once; sites name them by their index. */
+export interface WireSites {
+  readonly functions: readonly string[];
+  readonly types: readonly WireType[];
+  readonly sites: readonly Record<string, unknown>[];
+}
+
+/** Sites on their way to a client. */
+export function wireSites(sites: readonly Site[]): WireSites {
+  const functions = new Indexed<string>();
+  const types = new Indexed<WireType>();
+  const typeIndex = (type: TensorType) =>
+    types.index(`${type.dtype}[${type.shape}]`, () => wireType(type));
   return {
-    ...site,
-    types: types.map(wireType),
-    ...(operands === undefined ? {} : { operands: operands.map(wireType) }),
+    sites: sites.map((site) => ({
+      ...site,
+      function: functions.index(site.function, () => site.function),
+      types: site.types.map(typeIndex),
+      operands: site.operands?.map(typeIndex),
+    })),
+    functions: functions.items,
+    types: types.items,
   };
+}
+
+/** Items by the order in which they were first asked for. */
+class Indexed<Item> {
+  readonly items: Item[] = [];
+  readonly #indexes = new Map<string, number>();
+
+  index(key: string, make: () => Item): number {
+    let index = this.#indexes.get(key);
+    if (index === undefined) {
+      index = this.items.push(make()) - 1;
+      this.#indexes.set(key, index);
+    }
+    return index;
+  }
 }
 
 /** What errors of all rooms may say beside their code and message. */
@@ -31,22 +61,27 @@ interface ErrorDetails {
   readonly expected?: string;
 }
 
-/** An error tells the types of so many operands at most. */
+/** What an error tells at most: types of operands, and characters of a text. */
 const MOST_INPUTS = 64;
+const LONGEST_TEXT = 16 * 1024;
 
 /** Any error as it travels. What has no code is a fault of Davit's own: `internal`. */
 export function wireError(error: unknown): Record<string, unknown> {
   const { code = "internal", message } = describeThrown(error);
-  if (!(error instanceof Error)) return { code, message };
+  if (!(error instanceof Error)) return { code, message: clip(message) };
   const { details } = error as { details?: ErrorDetails };
   const { op, label, site, inputs, expected } = { ...details, ...(error as ErrorDetails) };
   return {
     code,
-    message,
+    message: clip(message),
     op,
     label,
     site,
     inputs: inputs?.slice(0, MOST_INPUTS).map((type) => (type === null ? null : wireType(type))),
-    expected,
+    expected: expected === undefined ? undefined : clip(expected),
   };
+}
+
+function clip(text: string): string {
+  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
 }

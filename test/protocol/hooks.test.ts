@@ -5,7 +5,7 @@ import type { Graph } from "../../src/graph/graph.js";
 import { namedId } from "../../src/hooks/ids.js";
 import { createHost, type Host } from "../../src/protocol/host.js";
 import type { Session } from "../../src/protocol/session.js";
-import { f32, floats, type Message, type TestClient } from "../support/client.js";
+import { f32, floats, type Message, readSites, type TestClient } from "../support/client.js";
 import { constant, customCall, graph, hooked } from "../support/graphs.js";
 import { openSession } from "../support/session.js";
 
@@ -43,12 +43,15 @@ function run(options: object = {}, ...values: number[]): number {
 function eventsOf(request: number, from = client): Record<string, unknown>[] {
   const sites = new Map<number, Record<string, unknown>>();
   for (const { type, args } of from.received) {
-    if (type === "ok") for (const site of args[0]?.sites ?? []) sites.set(site.site, site);
+    if (type === "ok")
+      for (const site of args[0]?.sites ? readSites(args[0]) : []) sites.set(site.site, site);
   }
   const events: Record<string, unknown>[] = [];
   for (const message of from.received) {
     if (message.request !== request) continue;
-    if (message.type === "sites") for (const site of message.args[0]) sites.set(site.index, site);
+    if (message.type === "sites") {
+      for (const site of readSites(message.args[0])) sites.set(site.index, site);
+    }
     if (message.type !== "events") continue;
     for (const [index, subscription, of, seq, path, dropped, values] of message.args[0]) {
       const site = sites.get(index);
@@ -334,9 +337,9 @@ describe("a call", () => {
   const callOf = (request: number) =>
     client.find((one) => one.request === request && one.type === "call");
 
-  let loaded: { readonly sites: readonly { readonly site: number }[] };
+  let loaded: readonly { readonly site: number }[];
   beforeEach(async () => {
-    loaded = await client.load(1, asking);
+    loaded = readSites(await client.load(1, asking));
   });
 
   it("waits for its reply, which flows on", async () => {
@@ -344,7 +347,7 @@ describe("a call", () => {
     const { args, attachments } = await callOf(request);
     const [call, site, seq, path] = args;
     expect({ site, path }).toEqual({ site: 2, path: [] });
-    expect(loaded.sites.find((one) => one.site === site)).toMatchObject({
+    expect(loaded.find((one) => one.site === site)).toMatchObject({
       operands: [F32x4],
       types: [["float32", [2]]],
     });

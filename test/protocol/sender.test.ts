@@ -1,5 +1,6 @@
 import { decode } from "@msgpack/msgpack";
 import { describe, expect, it } from "vitest";
+import { GraphError } from "../../src/graph/error.js";
 import { decodeFrame } from "../../src/protocol/frame.js";
 import { Sender } from "../../src/protocol/sender.js";
 
@@ -38,7 +39,7 @@ class SlowConnection {
 describe("a sender", () => {
   it("sends short answers at once, and values only while little is unread", async () => {
     const connection = new SlowConnection();
-    const sender = new Sender(connection, 100);
+    const sender = new Sender(connection, 100, 2 ** 20);
     expect(sender.ready).toBe(true);
     sender.ok(1, null, [new Uint8Array(1000)]);
     expect(sender.ready).toBe(false);
@@ -67,7 +68,7 @@ describe("a sender", () => {
 
   it("calls what waits when it ends, so that nothing is held, and sends nothing more", async () => {
     const connection = new SlowConnection();
-    const sender = new Sender(connection, 100);
+    const sender = new Sender(connection, 100, 2 ** 20);
     sender.ok(1, null, [new Uint8Array(1000)]);
     let called = 0;
     sender.whenReady(() => {
@@ -83,7 +84,7 @@ describe("a sender", () => {
 
   it("tells errors of all rooms with what they know", () => {
     const connection = new SlowConnection();
-    const sender = new Sender(connection, 100);
+    const sender = new Sender(connection, 100, 2 ** 20);
     const details = { code: "shape_mismatch", op: "add", label: "l", site: 3, expected: "x" };
     const inputs = [{ dtype: "float32", shape: [2] }, null];
     sender.error(1, Object.assign(new Error("no"), details, { inputs }));
@@ -94,5 +95,32 @@ describe("a sender", () => {
       ["error", { code: "internal", message: "a fault" }],
       ["error", { code: "internal", message: "text" }],
     ]);
+  });
+});
+
+describe("a frame that would be too long", () => {
+  it("is refused, where it is no error", () => {
+    const connection = new SlowConnection();
+    const sender = new Sender(connection, 100, 1000);
+    const long = expect.objectContaining({ code: "too_large", expected: "1000 bytes" });
+    expect(() => sender.ok(1, "x".repeat(1000))).toThrow(long);
+    expect(() => sender.ok(2, null, [new Uint8Array(985)])).toThrow(long);
+    expect(connection.frames).toEqual([]);
+    sender.ok(3, "x".repeat(900));
+    expect(connection.frames).toMatchObject([{ request: 3 }]);
+  });
+
+  it("is cut to size, where it is an error", () => {
+    const connection = new SlowConnection();
+    const sender = new Sender(connection, 100, 2 ** 20);
+    const inputs = new Array(65_536).fill({ dtype: "float32", shape: new Array(32).fill(1) });
+    const error = new GraphError("type_mismatch", "y".repeat(2 ** 21), {
+      inputs,
+      expected: "z".repeat(2 ** 21),
+    });
+    sender.error(1, error);
+    const [frame] = connection.frames as unknown as [{ header: [string, Record<string, unknown>] }];
+    expect(frame.header[1]).toMatchObject({ code: "type_mismatch" });
+    expect(frame.header[1].inputs).toHaveLength(64);
   });
 });

@@ -111,3 +111,15 @@ export function f32(...values: number[]): Uint8Array {
 export function floats(bytes: Uint8Array | undefined): number[] {
   return [...new Float32Array(Uint8Array.from(bytes ?? []).buffer)];
 }
+
+/** The sites of a table, with what it tells once in its place. */
+// biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came
+export function readSites({ functions, types, sites }: any): any[] {
+  // biome-ignore lint/suspicious/noExplicitAny: as they came
+  return sites.map((site: any) => ({
+    ...site,
+    function: functions[site.function],
+    types: site.types.map((index: number) => types[index]),
+    ...(site.operands && { operands: site.operands.map((index: number) => types[index]) }),
+  }));
+}

@@ -175,8 +175,8 @@ defmodule Davit.Hooks do
     {Enum.map(events, &elem(&1, 1)), %{state | taken: bytes}}
   end
 
-  defp message({:ok, _, ["sites", sites], _}, state) do
-    sites = for site <- sites, into: state.sites, do: {site["index"], Site.from_wire(site)}
+  defp message({:ok, _, ["sites", table], _}, state) do
+    sites = for site <- Site.list_from_wire(table), into: state.sites, do: {site.index, site}
     next(%{state | sites: sites})
   end
 

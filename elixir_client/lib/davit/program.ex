@@ -94,7 +94,7 @@ defmodule Davit.Program do
     with {:ok, %{"hash" => hash, "inputs" => inputs, "outputs" => outputs} = result, _} <- answer,
          {:ok, inputs} <- types(inputs),
          {:ok, outputs} <- types(outputs) do
-      sites = Enum.map(result["sites"] || [], &Site.from_wire/1)
+      sites = Site.list_from_wire(result)
 
       %__MODULE__{
         id: id,

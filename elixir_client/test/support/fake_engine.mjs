@@ -155,7 +155,7 @@ const handlers = {
     programs.set(program, { main, constants });
     const inputs = main.parameters;
     const sites = sitesOf(main.name.split(":")[0], inputs);
-    send(request, ["ok", { hash: "00".repeat(32), inputs, outputs: inputs, sites }]);
+    send(request, ["ok", { hash: "00".repeat(32), inputs, outputs: inputs, ...sites }]);
   },
   put(request, [tensor, type, source], attachments) {
     if (Array.isArray(source)) {
@@ -262,19 +262,21 @@ function answer(request, operands, outputs, options) {
 }
 
 function sitesOf(name, types) {
-  const site = { node: 0, function: "main", name: "h", label: "layer.0", id: ID, types: [types[0]] };
-  if (name === "events") return [{ ...site, site: 0, kind: "hook" }];
-  if (name === "print") return [{ ...site, site: 0, kind: "print" }];
+  const site = { node: 0, function: 0, name: "h", label: "layer.0", id: ID, types: [0] };
+  const table = (...sites) => ({ functions: ["main"], types, sites });
+  if (name === "events") return table({ ...site, site: 0, kind: "hook" });
+  if (name === "print") return table({ ...site, site: 0, kind: "print" });
   if (name === "call") {
-    return [{ ...site, site: 3, kind: "call", name: "ask", label: undefined, types, operands: types }];
+    const all = types.map((_, index) => index);
+    return table({ ...site, site: 3, kind: "call", name: "ask", label: undefined, types: all, operands: all });
   }
-  return [];
+  return table();
 }
 
 function events(stream, request, count, { type, bytes }, subscription) {
   if (stream !== request) {
-    const [site] = sitesOf("events", [type]);
-    send(stream, ["sites", [{ ...site, index: 0, program: 1 }]]);
+    const { sites, ...table } = sitesOf("events", [type]);
+    send(stream, ["sites", { ...table, sites: [{ ...sites[0], index: 0, program: 1 }] }]);
   }
   for (let seq = 0; seq < count; seq += 32) {
     const batch = [];

@@ -262,7 +262,10 @@ export class Client {
     else pending.done(code, result, attachments);
   }
 
-  #sites(request: number, sites: readonly (WireSite & { readonly index: number })[]): void {
+  #sites(
+    request: number,
+    { sites }: { readonly sites: readonly (WireSite & { readonly index: number })[] },
+  ): void {
     const stream = this.#streams.get(request);
     if (stream === undefined) this.fault(`sites came for ${request}`);
     else for (const site of sites) stream.sites.set(site.index, site);

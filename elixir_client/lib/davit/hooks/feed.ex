@@ -185,8 +185,8 @@ defmodule Davit.Hooks.Feed do
     end
   end
 
-  defp message(["sites", sites], _, state) do
-    sites = for site <- sites, into: state.sites, do: {site["index"], Site.from_wire(site)}
+  defp message(["sites", table], _, state) do
+    sites = for site <- Site.list_from_wire(table), into: state.sites, do: {site.index, site}
     {:noreply, %{state | sites: sites}}
   end
 

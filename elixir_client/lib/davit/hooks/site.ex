@@ -44,26 +44,39 @@ defmodule Davit.Hooks.Site do
   @kinds Map.new([:hook, :hook_gradient, :print, :call, :node], &{Atom.to_string(&1), &1})
 
   @doc false
-  # Strings are copied: they would keep the frame they came in.
-  @spec from_wire(map) :: t
-  def from_wire(site) do
+  # The sites of a table, which tells functions and types once; sites name them by their index. Strings are copied: they
+  # would keep the frame they came in.
+  @spec list_from_wire(map) :: [t]
+  def list_from_wire(table) do
+    functions = for name <- table["functions"] || [], do: copy(name)
+    types = for type <- table["types"] || [], do: Type.list_from_wire(type)
+    tables = {List.to_tuple(functions), List.to_tuple(types)}
+    for site <- table["sites"] || [], do: from_wire(site, tables)
+  end
+
+  defp from_wire(site, {functions, types}) do
     %__MODULE__{
       index: site["index"] || site["site"],
       program: site["program"],
       node: site["node"],
-      function: copy(site["function"]),
+      function: at(functions, site["function"], nil),
       kind: Map.get(@kinds, site["kind"], :node),
       id: with({:bin, id} <- site["id"], do: :binary.copy(id)),
       name: copy(site["name"]),
       label: copy(site["label"]),
       destination: site["destination"] == true,
       print: print(site["print"]),
-      types: types(site["types"]),
-      operands: types(site["operands"])
+      types: types(types, site["types"]),
+      operands: types(types, site["operands"])
     }
   end
 
-  defp types(types), do: Enum.flat_map(types || [], &Type.list_from_wire/1)
+  defp types(types, indexes), do: Enum.flat_map(indexes || [], &at(types, &1, []))
+
+  defp at(items, index, _) when is_integer(index) and index in 0..(tuple_size(items) - 1)//1,
+    do: elem(items, index)
+
+  defp at(_, _, missing), do: missing
 
   defp print(%{} = print),
     do: for(key <- [:precision, :limit], n = print[Atom.to_string(key)], into: %{}, do: {key, n})
