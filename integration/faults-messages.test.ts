@@ -91,8 +91,10 @@ describeEngines((engine) => {
     client.tell(["reply_error", NONE, 1, "a", "b"]);
     client.tell(["reply", 1, 1, [["inline", F32x4, 7]]]);
     await engine.expectAlive();
-    const codes = client.received.filter(({ request }) => request === 0).map(({ args }) => args[0]);
-    expect(codes.map(({ code }) => code)).toEqual(["call_unknown", "call_unknown", "bad_message"]);
+    const codes = client.received
+      .filter(({ request, type }) => request === 0 && type === "error")
+      .map(({ args }) => args[0].code);
+    expect(codes).toEqual(["call_unknown", "call_unknown", "bad_message"]);
   });
 
   const one = (dtype: string, shape: number[], offsets: number[]) =>

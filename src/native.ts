@@ -198,6 +198,9 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 /** Where the addon lies; `DAVIT_ADDON` names another. */
 export const addonPath = process.env.DAVIT_ADDON ?? join(root, "build", "Release", "davit.node");
 
+/** The program of `src/server/guard.ts`, built with the addon. */
+export const guardPath = join(dirname(addonPath), "davit-guard");
+
 let loaded: Native | undefined;
 
 /**

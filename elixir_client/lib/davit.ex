@@ -46,7 +46,8 @@ defmodule Davit do
       or nested list, or a tuple of as many as the call has results;
     * `:replay`: a `Davit.Replay`, whose recorded replies take the place of handlers of calls;
     * `:print`: `false` to silence prints, which otherwise go to the caller's group leader;
-    * `:timeout`: milliseconds, default `:infinity`; the run is cancelled when it passes;
+    * `:timeout`: milliseconds, default `:infinity`; the run is cancelled when it passes. It covers waiting for an
+      engine that is starting;
     * `:fetch`: outputs up to this many bytes come with the answer and live here alone (default 4096, 0 for
       none); larger ones stay in the engine until they are read;
     * `:keep`: `true` to keep all outputs in the engine;

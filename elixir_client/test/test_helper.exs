@@ -10,4 +10,5 @@ exclude =
   end
 
 Logger.configure(level: :warning)
-ExUnit.start(exclude: exclude, assert_receive_timeout: 5_000)
+# Engines that die say so in the log, which is shown for tests that fail.
+ExUnit.start(exclude: exclude, assert_receive_timeout: 5_000, capture_log: true)

@@ -1,4 +1,4 @@
-/** The native addon, build/Release/davit.node, through cmake-js. */
+/** The native addon, build/Release/davit.node, and davit-guard, through cmake-js. */
 import { existsSync, rmSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { inRoot, root } from "./paths.mjs";
@@ -20,7 +20,8 @@ export async function ensureAddon({ mlx, openblas }) {
     fileDigest(inRoot("package-lock.json")),
   );
   const sources = digest(configuration, fingerprint("native", "CMakeLists.txt"));
-  if (isFresh(built, sources) && existsSync(inRoot("build", "Release", "davit.node"))) return;
+  const results = ["davit.node", "davit-guard"].map((name) => inRoot("build", "Release", name));
+  if (isFresh(built, sources) && results.every((path) => existsSync(path))) return;
 
   if (!isFresh(configured, configuration))
     rmSync(inRoot("build"), { recursive: true, force: true });

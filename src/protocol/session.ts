@@ -78,6 +78,11 @@ export class Session {
     this.#token = host.bulk?.admit(this.#transfers);
   }
 
+  /** Tells the client that somebody listens: it writes nothing before. */
+  greet(): void {
+    this.#sender.send(0, ["ready", { protocol: PROTOCOL_VERSION, engine: "davit" }]);
+  }
+
   /** Takes one frame of the client. Its bytes are not needed after the return. */
   receive(payload: Uint8Array): void {
     if (this.#ended) return;

@@ -60,5 +60,6 @@ export function attach(
     drain: () => port.drain(),
     close: () => dismiss(false),
   });
+  session.greet();
   return { session, ended, closed };
 }

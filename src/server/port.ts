@@ -5,6 +5,7 @@ import { BulkListener } from "../protocol/bulk.js";
 import { createHost } from "../protocol/host.js";
 import { describeThrown } from "../show.js";
 import { attach, type ServerOptions } from "./attach.js";
+import { guardInput } from "./guard.js";
 
 /** How a port is served. */
 export interface PortServerOptions extends ServerOptions {
@@ -29,6 +30,7 @@ export async function servePort(engine: Engine, options: PortServerOptions = {})
   process.once("exit", () => bulk.close());
   const { input = 3, output = 4, limits, ...rest } = options;
   native().exitOnHangUp(input, HANG_UP_GRACE);
+  guardInput(input);
   const { session, ended, closed } = attach(createHost(engine, bulk, limits), {
     ...{ input, output },
     ...rest,

@@ -6,7 +6,7 @@ import { connect, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openPort, type Port } from "erlang-port";
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Graph } from "../../src/graph/graph.js";
 import { f32, floats, TestClient } from "../support/client.js";
 import { callback, constant, graph, increment } from "../support/graphs.js";
@@ -89,7 +89,40 @@ async function hangUp(): Promise<number> {
   return performance.now() - started;
 }
 
+/** The processes that this one started, by name. */
+function childrenOf(pid: number, name: string): number[] {
+  const table = execFileSync("ps", ["-A", "-o", "pid=,ppid=,comm="], { encoding: "utf8" });
+  const rows = table.split("\n").map((row) => row.trim().split(/\s+/));
+  return rows
+    .filter(([, parent, command]) => Number(parent) === pid && command?.endsWith(name))
+    .map(([child]) => Number(child));
+}
+
 describe("davit port", () => {
+  it("speaks first", async () => {
+    await client.find(() => true);
+    expect(client.received[0]).toMatchObject({
+      request: 0,
+      type: "ready",
+      args: [{ protocol: 1, engine: "davit" }],
+    });
+  });
+
+  it("can be written to after it was killed, until its client closes the port", async () => {
+    await client.hello();
+    const [guard] = childrenOf(child.pid as number, "davit-guard") as [number];
+    child.kill("SIGKILL");
+    expect(await exited).toEqual([null, "SIGKILL"]);
+    const input = child.stdio[3] as Socket;
+    for (let count = 0; count < 10; count++) {
+      await new Promise<void>((resolve, reject) => {
+        input.write(Uint8Array.of(0, 0, 0, 0), (error) => (error ? reject(error) : resolve()));
+      });
+    }
+    await hangUp();
+    await vi.waitFor(() => expect(() => process.kill(guard, 0)).toThrow("ESRCH"), AT_ONCE);
+  });
+
   it("runs programs for its client and exits when the client is done", async () => {
     await client.hello();
     await client.load(1, increment());

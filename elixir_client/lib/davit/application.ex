@@ -2,10 +2,13 @@ defmodule Davit.Application do
   @moduledoc false
   use Application
 
+  alias Davit.Engine.Reaper
+
   @impl true
   def start(_type, _args) do
+    Reaper.create_table()
     # Engines that are started on demand are children too.
-    children = [{Registry, keys: :unique, name: Davit.Hooks.Registry}]
+    children = [Reaper, {Registry, keys: :unique, name: Davit.Hooks.Registry}]
     Supervisor.start_link(children, strategy: :one_for_one, name: Davit.Supervisor)
   end
 end

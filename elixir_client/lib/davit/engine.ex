@@ -15,12 +15,16 @@ defmodule Davit.Engine do
     * `:env`: a list of `{name, value}` for the engine's environment; `:cd`: its folder;
     * `:limits`: a map of limits that the session asks for, such as `%{hook_credit: 1_048_576}`;
     * `:max_queue`: how many messages may wait in a subscriber's mailbox before its hook events are held
-      back, default 1,000.
+      back, default 1,000;
+    * `:start_timeout`: how many milliseconds the command may take until it says that it is ready, default 30,000.
 
-  When the engine exits, each call that waits gets one `Davit.EngineError`, and it is started again: at once,
+  When the engine exits, each call that waits gets one `Davit.EngineError`, the reason is logged, and it is started again: at once,
   then after 100 ms, and up to every 30 s while it does not get as far as to answer anything, without end. It never
-  takes its supervisor down. While it starts, calls wait; between two failed starts they raise `:engine_down`
-  at once, and `await/2` waits.
+  takes its supervisor down. While it starts, calls wait, no longer than their `:timeout`; between two failed starts
+  they raise `:engine_down` at once, and `await/2` waits.
+
+  A process that is stopped, or restarted, is told by the end of its port; after one second it is sent SIGTERM, and two seconds later
+  it is killed.
 
   A program goes on in the next engine of its name, also in one that was stopped and started; a tensor that lived in an engine
   does not, and says so. Subscriptions live as long as the engine is not stopped.
@@ -29,23 +33,38 @@ defmodule Davit.Engine do
   use Supervisor
 
   alias Davit.{EngineError, Options}
-  alias Davit.Engine.{Bulk, Loader, Owner, Reporter, Session, Writer}
+  alias Davit.Engine.{Bulk, Loader, Lookup, Owner, Part, Reporter, Session, Writer}
 
   @default __MODULE__
   @deaths_kept 64
+  # Processes that are killed one after the other are started again as often. What fails by itself has its own back-off.
+  @restarts [max_restarts: 100, max_seconds: 5]
 
   @doc "Starts an engine. See the module's documentation for the options."
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(options \\ []) do
-    Options.check!(options, [:name, :command, :env, :cd, :limits, :max_queue])
+    Options.check!(options, [:name, :command, :env, :cd, :limits, :max_queue, :start_timeout])
     name = Options.get!(options, :name, @default, "an atom", &(is_atom(&1) and &1 != nil))
     words? = &(is_binary(&1) or (is_list(&1) and &1 != []))
     Options.get!(options, :command, nil, "a string or a list of words", &(&1 == nil or words?.(&1)))
     Options.get!(options, :env, [], "a list of {name, value}", &env?/1)
     Options.get!(options, :cd, nil, "a folder", &(&1 == nil or is_binary(&1)))
     Options.get!(options, :limits, %{}, "a map of positive numbers", &limits?/1)
-    Options.get!(options, :max_queue, 1000, "a positive number", &(is_integer(&1) and &1 > 0))
+    Options.get!(options, :max_queue, 1000, "a positive number", &positive?/1)
+    Options.get!(options, :start_timeout, 30_000, "a number of milliseconds", &positive?/1)
+    check_name!(name)
     Supervisor.start_link(__MODULE__, Keyword.put(options, :name, name), name: name)
+  end
+
+  defp positive?(value), do: is_integer(value) and value > 0
+
+  # Its table has the engine's name.
+  defp check_name!(name) do
+    if Process.whereis(name) == nil and :ets.whereis(name) != :undefined do
+      raise ArgumentError,
+            "expected :name to be one that no ETS table has, got #{inspect(name)}, which is a table " <>
+              "of #{inspect(:ets.info(name, :owner))}"
+    end
   end
 
   defp env?(env), do: is_list(env) and Enum.all?(env, &variable?/1)
@@ -55,7 +74,7 @@ defmodule Davit.Engine do
 
   defp limits?(limits) do
     is_map(limits) and
-      Enum.all?(limits, fn {_, limit} -> is_integer(limit) and limit > 0 end)
+      Enum.all?(limits, fn {_, limit} -> positive?(limit) end)
   end
 
   @doc false
@@ -84,53 +103,47 @@ defmodule Davit.Engine do
       {Owner, {options, session}}
     ]
 
+    core = [core, [strategy: :one_for_all, name: part(name, :core)] ++ @restarts]
+    feeds = [name: part(name, :feeds), strategy: :one_for_one]
+
     # Subscriptions live on.
     children = [
       {Reporter, name},
-      {DynamicSupervisor, name: part(name, :feeds), strategy: :one_for_one},
       %{
-        id: :core,
+        id: :feeds,
         type: :supervisor,
-        start: {Supervisor, :start_link, [core, [strategy: :one_for_all]]}
-      }
+        start: {Part, :supervisor, [DynamicSupervisor, [feeds]]}
+      },
+      %{id: :core, type: :supervisor, start: {Part, :supervisor, [Supervisor, core]}}
     ]
 
-    Supervisor.init(children, strategy: :one_for_one)
+    Supervisor.init(children, [strategy: :one_for_one] ++ @restarts)
   end
 
-  @doc "The running engine that is meant by `engine`, started if it is the default one. Raises `Davit.EngineError`."
-  @spec session!(atom) :: Session.t()
-  def session!(engine \\ @default) do
-    case :ets.lookup(engine, :session) do
-      [{_, session}] -> session
-      [] -> unwrap(ask(engine, {:await, false, :infinity}, :infinity))
-    end
-  rescue
-    ArgumentError -> engine |> start_default() |> session!()
-  end
+  @doc """
+  The session of a running engine, started if it is the default one. It waits for a start that is under way, for up to
+  `timeout` milliseconds. Raises `Davit.EngineError`.
+  """
+  @spec session!(atom, timeout) :: Session.t()
+  def session!(engine \\ @default, timeout \\ :infinity), do: Lookup.session!(engine, timeout)
 
   @doc """
   Waits until the engine runs, through failed starts too.
 
-  Gives `{:error, exception}` when that takes longer than `timeout` milliseconds.
+  Returns `{:error, exception}` when that takes longer than `timeout` milliseconds.
   """
   @spec await(atom, timeout) :: :ok | {:error, EngineError.t()}
   def await(engine \\ @default, timeout \\ 60_000) do
-    if :ets.whereis(engine) == :undefined, do: start_default(engine)
-
-    case ask(engine, {:await, true, timeout}, timeout) do
-      {:ok, _} -> :ok
-      error -> error
-    end
+    with {:ok, _} <- Lookup.wait(engine, true, timeout), do: :ok
   end
 
   @doc "`:up`, `:starting` or `{:down, exception}`; `:stopped` where no such engine was started."
   @spec status(atom) :: :up | :starting | {:down, EngineError.t()} | :stopped
   def status(engine \\ @default) do
-    case GenServer.whereis(part(engine, :owner)) && ask(engine, :status, 5_000) do
+    case Lookup.status(engine) do
       {:down, _, error} -> {:down, error}
       {status, _, _} -> status
-      _ -> :stopped
+      nil -> :stopped
     end
   end
 
@@ -166,47 +179,6 @@ defmodule Davit.Engine do
     # It was not running, or somebody else stopped it.
     :exit, _ -> :ok
   end
-
-  defp ask(engine, what, timeout) do
-    GenServer.call(part(engine, :owner), what, timeout)
-  catch
-    :exit, {:timeout, _} ->
-      {:error, %EngineError{code: :timeout, message: "the engine is not up after #{timeout} ms"}}
-
-    :exit, _ ->
-      {:error, %EngineError{code: :engine_down, message: "engine #{inspect(engine)} was stopped"}}
-  end
-
-  defp unwrap({:ok, session}), do: session
-  defp unwrap({:error, error}), do: raise(error)
-
-  defp start_default(@default) do
-    options = Application.get_env(:davit, :engine, [])
-    child = child_spec(Keyword.put(options, :name, @default))
-
-    case Supervisor.start_child(Davit.Supervisor, child) do
-      {:ok, _} -> @default
-      {:error, {:already_started, _}} -> @default
-      # Somebody is stopping it: it is deleted next, and then it can be started.
-      {:error, :already_present} -> delete_default()
-      {:error, reason} -> not_started(inspect(reason))
-    end
-  catch
-    :exit, {:noproc, _} -> not_started("the application :davit is not started")
-  end
-
-  defp start_default(engine) do
-    not_started(
-      "no engine is named #{inspect(engine)}; start {Davit.Engine, name: #{inspect(engine)}}"
-    )
-  end
-
-  defp delete_default do
-    _ = Supervisor.delete_child(Davit.Supervisor, @default)
-    start_default(@default)
-  end
-
-  defp not_started(why), do: raise(%EngineError{code: :engine_down, message: why})
 
   @doc false
   # The registered name of one of an engine's processes.

@@ -15,6 +15,7 @@ defmodule Davit.EngineError do
   | `:transfer_broken` | the connection that a large value travelled over ended, but not the engine |
   | `:bad_destination` | the bytes that say who gets a hook's values are no process, see `Davit.Hooks.to/1` |
   | `:no_handler` | a call has no handler among those of its run |
+  | `:subscription_lost` | the client's process of a subscription ended, and the subscription with it |
   | `:subscriber_down` | the process that was to get events is not alive |
   | `:remote_tensor` | the tensor belongs to another node or another engine |
   | `:protocol` | the engine said something that the protocol does not have |

@@ -9,7 +9,7 @@ defmodule Davit.Program do
   an engine that was started again. It is unloaded once no term of this VM refers to it.
   """
 
-  alias Davit.{Collector, EngineError, Graph, Tensor, Type}
+  alias Davit.{Collector, Deadline, EngineError, Graph, Tensor, Type}
   alias Davit.Engine.{Loader, Request, Session}
   alias Davit.Hooks.Site
 
@@ -61,7 +61,7 @@ defmodule Davit.Program do
     * `:constants`: a map from the hash (hex) of each constant that the graph names by its content to its tensor;
       those of a `Davit.Graph` need not be given;
     * `:externals`: a map from the name of each external of the graph to its tensor;
-    * `:timeout`: in milliseconds, default `:infinity`.
+    * `:timeout`: in milliseconds, default `:infinity`; it covers waiting for an engine that is starting.
 
   Raises `Davit.EngineError`.
   """
@@ -73,7 +73,9 @@ defmodule Davit.Program do
     is_binary(graph) or is_struct(graph, Graph) ||
       raise ArgumentError, "expected a Davit.Graph or its bytes, got #{inspect(graph, limit: 5)}"
 
-    session = Davit.Engine.session!(options[:engine] || Davit.Engine)
+    # The timeout covers an engine that is starting.
+    deadline = Deadline.new(timeout)
+    session = Davit.Engine.session!(options[:engine] || Davit.Engine, timeout)
     bytes = if is_binary(graph), do: graph, else: Graph.to_binary(graph)
 
     bindings = %{
@@ -86,7 +88,7 @@ defmodule Davit.Program do
     answer =
       Davit.Telemetry.span([:load, :stop], %{engine: session.name, hash: Graph.hash(bytes)}, fn ->
         {message, sent} = message(id, bindings, session)
-        answer = Request.call(session, message, [bytes], timeout)
+        answer = Request.call(session, message, [bytes], Deadline.left(deadline))
         Tensor.touch({sent, token})
         {answer, %{bytes: byte_size(bytes)}}
       end)
@@ -158,22 +160,25 @@ defmodule Davit.Program do
 
   @doc false
   # The session to run it in; loaded there again if the engine was started again since.
-  @spec session!(t) :: Session.t()
-  def session!(%__MODULE__{} = program) do
+  @spec session!(t, timeout) :: Session.t()
+  def session!(%__MODULE__{} = program, timeout \\ :infinity) do
     if program.node != node() do
       message = "the program lives on node #{program.node}; load its graph here"
       raise %EngineError{code: :remote_program, message: message}
     end
 
-    session = Davit.Engine.session!(program.engine)
+    deadline = Deadline.new(timeout)
+    session = Davit.Engine.session!(program.engine, timeout)
 
     # The ids of a session are its own, so the program keeps its number.
     with true <- session.instance != program.instance,
-         {:error, error} <- Loader.load(program, session) do
-      raise error
+         {:error, error} <- Loader.load(program, session, Deadline.left(deadline)) do
+      # Nothing was run yet: an engine that went away meanwhile is no concern of the run.
+      if Session.alive?(session), do: raise(error)
+      session!(program, Deadline.left(deadline))
+    else
+      _ -> session
     end
-
-    session
   end
 
   @doc false

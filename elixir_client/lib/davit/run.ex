@@ -2,7 +2,7 @@ defmodule Davit.Run do
   @moduledoc false
   # Runs of a program: what `Davit.run/3` was given, read and sent. `Davit.Run.Loop` waits for what comes back.
 
-  alias Davit.{EngineError, Frame, Msgpack, Options, Program, Telemetry, Tensor, Type}
+  alias Davit.{Deadline, EngineError, Frame, Msgpack, Options, Program, Telemetry, Tensor, Type}
   alias Davit.Engine.{Request, Session}
   alias Davit.Run.{Handlers, Inputs, Loop, Plain}
 
@@ -21,7 +21,7 @@ defmodule Davit.Run do
           keep: boolean,
           options: map,
           timeout: timeout,
-          deadline: integer | :infinity
+          deadline: Deadline.t()
         }
 
   @doc """
@@ -96,7 +96,9 @@ defmodule Davit.Run do
     queue = Options.get!(options, :queue, nil, "a positive integer", &(is_integer(&1) and &1 > 0))
     replay = Options.get!(options, :replay, nil, "a Davit.Replay", &is_struct(&1, Davit.Replay))
     handlers = Handlers.new(options, program.handlers)
-    session = Program.session!(program)
+    # It covers an engine that is starting.
+    deadline = Deadline.new(timeout)
+    session = Program.session!(program, timeout)
     # Asked for in any case: it makes the owner watch this process.
     own_queue = Session.queue(session)
 
@@ -109,7 +111,7 @@ defmodule Davit.Run do
       keep: keep,
       options: session |> wire_options(fetch, handlers, print) |> replay(replay, session),
       timeout: timeout,
-      deadline: if(timeout == :infinity, do: :infinity, else: now() + timeout)
+      deadline: deadline
     }
   end
 
@@ -201,8 +203,5 @@ defmodule Davit.Run do
 
   @doc "How many milliseconds are left to a run."
   @spec left(t) :: timeout
-  def left(%{deadline: :infinity}), do: :infinity
-  def left(%{deadline: deadline}), do: max(0, deadline - now())
-
-  defp now, do: System.monotonic_time(:millisecond)
+  def left(run), do: Deadline.left(run.deadline)
 end

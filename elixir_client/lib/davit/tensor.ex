@@ -14,7 +14,7 @@ defmodule Davit.Tensor do
   nor after that engine exited (`:engine_lost`).
   """
 
-  alias Davit.{EngineError, Tensor, Type}
+  alias Davit.{Deadline, EngineError, Tensor, Type}
   alias Davit.Engine.{Request, Session}
   alias Davit.Tensor.{Elements, Ref, Transfer}
 
@@ -98,12 +98,14 @@ defmodule Davit.Tensor do
   end
 
   defp read(%Tensor{ref: ref, type: type} = tensor, timeout) do
-    session = session!(tensor)
+    # The timeout covers an engine that is starting.
+    deadline = Deadline.new(timeout)
+    session = session!(tensor, timeout)
     bytes = Type.byte_size(type)
 
     data =
       Davit.Telemetry.span([:get, :stop], %{engine: ref.engine, type: type}, fn ->
-        {Transfer.get(session, ref.id, bytes, timeout), %{bytes: bytes}}
+        {Transfer.get(session, ref.id, bytes, Deadline.left(deadline)), %{bytes: bytes}}
       end)
 
     # The tensor has to be alive until here, or the collector might free it before it is read.
@@ -174,10 +176,10 @@ defmodule Davit.Tensor do
   end
 
   @doc false
-  @spec session!(t) :: Session.t()
-  def session!(%Tensor{ref: ref} = tensor) do
+  @spec session!(t, timeout) :: Session.t()
+  def session!(%Tensor{ref: ref} = tensor, timeout \\ :infinity) do
     if ref.node != node(), do: raise(remote(tensor))
-    session = Davit.Engine.session!(ref.engine)
+    session = Davit.Engine.session!(ref.engine, timeout)
     fetch_ref!(tensor, session)
     session
   end

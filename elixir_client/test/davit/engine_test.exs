@@ -38,6 +38,20 @@ defmodule Davit.EngineTest do
   end
 
   doctest Davit.Engine.Launcher
+  doctest Davit.Engine.Backoff
+
+  test "a name that an ETS table has is refused, and the table is left alone" do
+    name = :"table_#{System.unique_integer([:positive])}"
+    :ets.new(name, [:named_table, :public])
+
+    assert_raise ArgumentError, ~r/expected :name .* #{inspect(name)}/, fn ->
+      Engine.start_link(name: name)
+    end
+
+    error = assert_raise EngineError, fn -> Engine.session!(name) end
+    assert {error.code, error.message =~ inspect(name)} == {:engine_down, true}
+    assert :ets.tab2list(name) == []
+  end
 
   test "an engine that was not started is named" do
     error = assert_raise EngineError, fn -> Engine.session!(:never_started) end

@@ -138,8 +138,10 @@ defmodule Davit.HooksTest do
         [{feed, _}] = Registry.lookup(Davit.Hooks.Registry, ref)
         monitor = Process.monitor(feed)
         assert_raise EngineError, fn -> Davit.run(kill, [input()]) end
-        assert_receive {:DOWN, ^monitor, _, _, :normal}
+        assert_receive {:DOWN, ^monitor, _, _, _}
       end)
+
+    assert_received {:davit_hook_down, ^ref, %EngineError{code: :bad_match}}
 
     assert log =~ "subscription"
     assert log =~ inspect(self())

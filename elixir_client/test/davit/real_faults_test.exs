@@ -47,6 +47,36 @@ defmodule Davit.RealFaultsTest do
     assert Process.whereis(engine) == supervisor
   end
 
+  test "an engine that ends while others write is known to have ended as it did" do
+    engine = Real.start()
+
+    for {signal, how} <- [
+          {"KILL", ~r/exited with signal 9 at/},
+          {"TERM", ~r/exited with status 1 after saying terminated: the engine was stopped by SIG/}
+        ],
+        _ <- 1..5 do
+      # One that answered something is back soon.
+      assert %{"memory" => _} = Engine.info(engine)
+      session = Engine.session!(engine)
+      monitor = Port.monitor(session.port)
+      writers = for _ <- 1..4, do: Task.async(fn -> write(session) end)
+      {_, 0} = System.cmd("kill", ["-#{signal}", "#{os_pid(engine)}"])
+      for error <- Task.await_many(writers, 60_000), do: assert(error.message =~ how)
+      assert_receive {:DOWN, ^monitor, _, _, :normal}
+      :ok = Engine.await(engine)
+    end
+  end
+
+  # Writes until that fails.
+  defp write(session) do
+    frame = Davit.Frame.encode(0, Davit.Msgpack.encode(["free", [0]]))
+
+    case Engine.Session.send_frame(session, frame) do
+      :ok -> write(session)
+      {:error, error} -> error
+    end
+  end
+
   test "a VM killed in the middle of a run takes its engine with it" do
     script = """
     {:ok, _} = Application.ensure_all_started(:davit)

@@ -287,6 +287,8 @@ function events(stream, request, count, { type, bytes }, subscription) {
   }
 }
 
+if (mode !== "silent") send(0, ["ready", { protocol: 1, engine: "fake" }]);
+
 const behaviours = {
   echo: (request, operands, outputs, options) => answer(request, operands, outputs, options),
   events(request, operands, outputs, options, count) {

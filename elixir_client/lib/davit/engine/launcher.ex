@@ -1,16 +1,18 @@
 defmodule Davit.Engine.Launcher do
   @moduledoc false
-  # Opens the port of an engine's process, and says how it ended.
+  # Opens the port of an engine's process, closes it, and says how it ended.
 
   alias Davit.EngineError
-  alias Davit.Engine.Command
+  alias Davit.Engine.{Command, Reaper}
 
   @doc "Starts the process that the engine's options are for, as a port of the calling process."
   @spec open(keyword) :: {:ok, port} | {:error, EngineError.t()}
   def open(options) do
     with {:ok, path, arguments} <- Command.find(options) do
       try do
-        {:ok, Port.open({:spawn_executable, path}, port_options(arguments, options))}
+        port = Port.open({:spawn_executable, path}, port_options(arguments, options))
+        Reaper.watch(port)
+        {:ok, port}
       rescue
         error in [ErlangError, ArgumentError] ->
           message = "#{path} could not be started: #{Exception.message(error)}"
@@ -27,11 +29,12 @@ defmodule Davit.Engine.Launcher do
 
   defp charlist(text), do: text |> to_string() |> String.to_charlist()
 
-  @doc "Closes the port, if it is not closed yet."
+  @doc "Closes the port, if it is not closed yet, and sees to it that its process ends."
   @spec close(port | nil) :: true
   def close(nil), do: true
 
   def close(port) do
+    if Port.info(port), do: Reaper.finish(port)
     Port.close(port)
   catch
     :error, :badarg -> true
@@ -46,4 +49,13 @@ defmodule Davit.Engine.Launcher do
   @spec exit_text(non_neg_integer) :: String.t()
   def exit_text(status) when status > 128, do: "exited with signal #{status - 128}"
   def exit_text(status), do: "exited with status #{status}"
+
+  @doc "What is known of an engine whose port closed before its exit status came."
+  @spec closed_text(term) :: String.t()
+  def closed_text(:epipe),
+    do: "closed its side of the port while something was written to it (:epipe), " <> unknown()
+
+  def closed_text(reason), do: "lost its port (#{inspect(reason)}), " <> unknown()
+
+  defp unknown, do: "and its exit status is not known"
 end

@@ -6,24 +6,29 @@ defmodule Davit.Engine.Loader do
   use GenServer
 
   alias Davit.{EngineError, Frame, Msgpack, Program, Tensor}
-  alias Davit.Engine.Session
+  alias Davit.Engine.{Part, Request, Session}
 
   def start_link(name),
-    do: GenServer.start_link(__MODULE__, nil, name: Davit.Engine.part(name, :loader))
+    do: Part.start_link(__MODULE__, nil, Davit.Engine.part(name, :loader))
 
   @doc """
   Makes sure that the program is loaded in the session, under its own number. The request is in the port before anything
   that the caller sends after this. Nobody waits for its answer: should it be an error, so is that of the run.
   """
-  @spec load(Program.t(), Session.t()) :: :ok | {:error, EngineError.t()}
-  def load(%Program{} = program, session) do
+  @spec load(Program.t(), Session.t(), timeout) :: :ok | {:error, EngineError.t()}
+  def load(%Program{} = program, session, timeout \\ :infinity) do
     if loaded?(program, session) do
       :ok
     else
-      GenServer.call(Davit.Engine.part(session.name, :loader), {:load, program, session}, :infinity)
+      GenServer.call(Davit.Engine.part(session.name, :loader), {:load, program, session}, timeout)
     end
   catch
-    :exit, _ -> {:error, Session.lost(session)}
+    :exit, {:timeout, _} ->
+      {:error, Request.timeout(timeout, "the program's `load`")}
+
+    :exit, _ ->
+      Session.ended(session)
+      {:error, Session.lost(session)}
   end
 
   @doc "Forgets that the program `id` was loaded."
@@ -39,6 +44,10 @@ defmodule Davit.Engine.Loader do
 
   @impl true
   def init(_), do: {:ok, nil}
+
+  @impl true
+  # Nobody sends this one anything: what comes is not for it.
+  def handle_info(_, state), do: {:noreply, state}
 
   @impl true
   def handle_call({:load, program, session}, _from, state) do

@@ -7,18 +7,17 @@ defmodule Davit.Engine.Owner do
   use GenServer
 
   alias Davit.{EngineError, Frame, Msgpack}
-  alias Davit.Engine.{Bulk, Launcher, Reporter, Request, Session, Writer}
+  alias Davit.Hooks.Feed
+  alias Davit.Engine.{Backoff, Bulk, Launcher, Part, Reporter, Request, Session, Writer}
 
-  @backoff [0, 100, 300, 1_000, 3_000, 10_000, 30_000]
-  # An engine that lived this long begins the back-off anew. One that answered anything at all comes back within
-  # the first two steps: it can run, and something that it was asked to do ended it.
-  @stable 10_000
-  @hello_timeout 30_000
+  @protocol 1
 
   defstruct [
     :options,
     :session,
     :opened_at,
+    :up_at,
+    # `:ready` until the engine has said that, then the number of the request `hello`.
     :hello,
     :timer,
     :error,
@@ -33,9 +32,7 @@ defmodule Davit.Engine.Owner do
   ]
 
   def start_link({options, session}) do
-    GenServer.start_link(__MODULE__, {options, session},
-      name: Davit.Engine.part(session.name, :owner)
-    )
+    Part.start_link(__MODULE__, {options, session}, Davit.Engine.part(session.name, :owner))
   end
 
   @impl true
@@ -51,7 +48,7 @@ defmodule Davit.Engine.Owner do
     forget_session(state.session)
     tell(state.session, Request.owner_down(:killed))
     feeds = DynamicSupervisor.which_children(Davit.Engine.part(state.session.name, :feeds))
-    state = Enum.reduce(feeds, state, fn {_, pid, _, _}, state -> watch(pid, state) end)
+    for {_, feed, _, _} <- feeds, do: send(feed, :davit_owner)
     {:noreply, open(state)}
   end
 
@@ -79,7 +76,7 @@ defmodule Davit.Engine.Owner do
   end
 
   def handle_info({:EXIT, port, reason}, state) when port == state.session.port do
-    {:noreply, exited("closed its port (#{inspect(reason)})", state)}
+    {:noreply, exited(Launcher.closed_text(reason), state)}
   end
 
   def handle_info({:caller, pid, queue}, state) do
@@ -87,9 +84,9 @@ defmodule Davit.Engine.Owner do
     {:noreply, put_in(state.callers[ref], {pid, queue})}
   end
 
-  def handle_info({:watch, pid}, state) do
-    if state.status == :up, do: send(pid, {:davit_up, state.session})
-    {:noreply, watch(pid, state)}
+  def handle_info({:watch, feed, subscription}, state) do
+    if state.status == :up, do: send(feed, {:davit_up, state.session})
+    {:noreply, watch(feed, subscription, state)}
   end
 
   def handle_info({:DOWN, ref, :process, _, _}, state) when is_map_key(state.callers, ref) do
@@ -98,15 +95,18 @@ defmodule Davit.Engine.Owner do
     {:noreply, %{state | callers: callers}}
   end
 
-  def handle_info({:DOWN, ref, :process, _, _}, state) do
-    {:noreply, %{state | watchers: Map.delete(state.watchers, ref)}}
+  # A feed that was killed could not tell its subscriber itself.
+  def handle_info({:DOWN, ref, :process, _, reason}, state) when is_map_key(state.watchers, ref) do
+    {{_, subscription}, watchers} = Map.pop!(state.watchers, ref)
+    if reason == :killed, do: Feed.ended(subscription, Feed.lost(reason))
+    {:noreply, %{state | watchers: watchers}}
   end
 
   def handle_info({:open, timer}, %{timer: timer} = state), do: {:noreply, open(state)}
 
-  def handle_info({:hello_timeout, port}, state)
+  def handle_info({:start_timeout, port}, state)
       when port == state.session.port and state.status == :starting do
-    {:noreply, exited("did not answer `hello` within #{@hello_timeout} ms", state)}
+    {:noreply, exited("was not ready within #{start_timeout(state)} ms", state)}
   end
 
   # Of a port that is gone, of a timer that lost its race.
@@ -131,31 +131,44 @@ defmodule Davit.Engine.Owner do
 
   @impl true
   def terminate(_reason, state) do
-    Session.up(state.session, nil)
+    forget_session(state.session)
     Launcher.close(state.session.port)
   end
 
-  defp watch(pid, state), do: put_in(state.watchers[Process.monitor(pid)], pid)
+  # It may say so twice, on its own and when it is asked.
+  defp watch(feed, subscription, state) do
+    watcher = {feed, subscription}
+
+    if watcher in Map.values(state.watchers),
+      do: state,
+      else: put_in(state.watchers[Process.monitor(feed)], watcher)
+  end
 
   defp open(state) do
     instance = Session.next_instance(state.session)
-    state = %{state | timer: nil, bye: nil, instance: instance, opened_at: now()}
+    state = %{state | timer: nil, bye: nil, instance: instance, opened_at: now(), up_at: nil}
 
     case Launcher.open(state.options) do
-      {:ok, port} -> greet(port, state)
-      {:error, error} -> down(error, state)
+      {:ok, port} ->
+        Process.send_after(self(), {:start_timeout, port}, start_timeout(state))
+        session = %{state.session | port: port, instance: instance}
+        %{state | session: session, status: :starting, hello: :ready}
+
+      {:error, error} ->
+        down(error, 0, state)
     end
   end
 
-  defp greet(port, state) do
+  defp start_timeout(state), do: Keyword.get(state.options, :start_timeout, 30_000)
+
+  # Nothing was written before: a write to an engine that has died would cost its exit status.
+  defp greet(state) do
     request = Session.next_id(state.session)
-    session = %{state.session | port: port, instance: state.instance}
+    limits = state.options[:limits] || %{}
+    hello = %{protocol: @protocol, client: "elixir #{version()}", limits: limits}
     # Not through an alias: a message of this process to itself, which it may take like any other.
-    hello = %{protocol: 1, client: "elixir #{version()}", limits: state.options[:limits] || %{}}
-    frame = Frame.encode(request, Msgpack.encode(["hello", hello]))
-    Writer.send_frame(session, frame)
-    Process.send_after(self(), {:hello_timeout, port}, @hello_timeout)
-    %{state | session: session, status: :starting, hello: request}
+    notify(state.session, request, ["hello", hello])
+    %{state | hello: request}
   end
 
   defp version, do: Application.spec(:davit, :vsn) |> to_string()
@@ -166,6 +179,15 @@ defmodule Davit.Engine.Owner do
       {:ok, %{} = hello, _} -> up(hello, state)
       {:ok, other, _} -> exited("answered `hello` with #{inspect(other, limit: 5)}", state)
       {:error, error} -> exited("refused the session: #{Exception.message(error)}", state)
+    end
+  end
+
+  defp unrouted(0, frame, %{hello: :ready} = state) do
+    case Frame.decode(frame) do
+      {:ok, 0, ["ready", %{"protocol" => @protocol}], _} -> greet(state)
+      {:ok, 0, ["bye", code, message], _} -> %{state | bye: "#{code}: #{message}"}
+      {:ok, 0, message, _} -> exited("began with #{inspect(message, limit: 5)}", state)
+      {:error, why} -> exited("began with a frame that cannot be read: #{why}", state)
     end
   end
 
@@ -200,7 +222,7 @@ defmodule Davit.Engine.Owner do
     :ets.insert(session.name, [{:hello, hello}, {:session, session}])
     Session.up(session, session.instance)
     Enum.each(state.waiting, fn {from, _, _} -> GenServer.reply(from, {:ok, session}) end)
-    Enum.each(state.watchers, fn {_, pid} -> send(pid, {:davit_up, session}) end)
+    Enum.each(state.watchers, fn {_, {feed, _}} -> send(feed, {:davit_up, session}) end)
 
     Reporter.telemetry(session.name, [:engine, :up], %{duration: now() - state.opened_at}, %{
       engine: session.name,
@@ -208,7 +230,7 @@ defmodule Davit.Engine.Owner do
       hello: hello
     })
 
-    %{state | session: session, status: :up, hello: nil, waiting: [], error: nil}
+    %{state | session: session, status: :up, up_at: now(), hello: nil, waiting: [], error: nil}
   end
 
   # The engine is gone, or has to go. Those that wait are told once; nothing is sent again for them.
@@ -225,17 +247,10 @@ defmodule Davit.Engine.Owner do
     }
 
     tell(session, error)
-    lived = if state.opened_at, do: now() - state.opened_at, else: 0
-
-    attempt =
-      cond do
-        lived >= ms(@stable) -> 0
-        state.served -> min(state.attempt, 1)
-        true -> state.attempt
-      end
-
-    state = %{state | attempt: attempt}
-    down(%EngineError{code: :engine_down, message: obituary(state)}, %{state | hello: nil})
+    # One that never came up was never stable, however long that took.
+    up = if state.up_at, do: System.convert_time_unit(now() - state.up_at, :native, :millisecond)
+    error = %EngineError{code: :engine_down, message: obituary(state)}
+    down(error, up || 0, %{state | hello: nil})
   end
 
   defp forget_session(session) do
@@ -253,10 +268,11 @@ defmodule Davit.Engine.Owner do
   defp obituary(state),
     do: "engine #{state.instance} #{Davit.Engine.death(state.session.name, state.instance)}"
 
-  defp down(error, state) do
-    delay = Enum.at(@backoff, min(state.attempt, length(@backoff) - 1))
+  defp down(error, up, state) do
+    {delay, attempt} = Backoff.next(state.attempt, state.served, up)
     timer = make_ref()
     Process.send_after(self(), {:open, timer}, delay)
+    Reporter.down(state.session.name, error, delay)
 
     Reporter.telemetry(state.session.name, [:engine, :down], %{retry_in: delay}, %{
       engine: state.session.name,
@@ -267,7 +283,7 @@ defmodule Davit.Engine.Owner do
     state = %{
       state
       | timer: timer,
-        attempt: state.attempt + 1,
+        attempt: attempt,
         error: error,
         session: %{state.session | port: nil}
     }
@@ -288,10 +304,10 @@ defmodule Davit.Engine.Owner do
     for {request, _, _, kind} = route <- :ets.match_object(session.routes, {:_, :_, pid, :_}) do
       :ets.delete_object(session.routes, route)
 
-      if session.port, do: notify(session, last_word(kind, request))
+      if session.port, do: notify(session, 0, last_word(kind, request))
     end
 
-    if session.port, do: notify(session, ["close_queue", queue])
+    if session.port, do: notify(session, 0, ["close_queue", queue])
   end
 
   defp last_word(kind, request) when kind in [:run, :request],
@@ -303,8 +319,8 @@ defmodule Davit.Engine.Owner do
   defp count({:subscription, sent}), do: :counters.add(sent, 1, 1)
   defp count(_), do: :ok
 
-  defp notify(session, message) do
-    Writer.send_frame(session, Frame.encode(0, Msgpack.encode(message)))
+  defp notify(session, request, message) do
+    Writer.send_frame(session, Frame.encode(request, Msgpack.encode(message)))
   end
 
   defp now, do: System.monotonic_time()

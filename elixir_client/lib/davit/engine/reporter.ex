@@ -8,13 +8,18 @@ defmodule Davit.Engine.Reporter do
   require Logger
 
   alias Davit.{Frame, Telemetry}
+  alias Davit.Engine.Part
 
   def start_link(name),
-    do: GenServer.start_link(__MODULE__, nil, name: Davit.Engine.part(name, :reporter))
+    do: Part.start_link(__MODULE__, nil, Davit.Engine.part(name, :reporter))
 
   @doc "Handles a frame that belongs to no request."
   @spec message(atom, binary) :: :ok
   def message(engine, frame), do: cast(engine, {:message, frame})
+
+  @doc "Tells that an engine ended, or did not start, and when it is started again."
+  @spec down(atom, Davit.EngineError.t(), non_neg_integer) :: :ok
+  def down(engine, error, delay), do: cast(engine, {:down, engine, error, delay})
 
   @doc "Executes an event of `Davit.Telemetry`."
   @spec telemetry(atom, [atom], map, map) :: :ok
@@ -32,6 +37,12 @@ defmodule Davit.Engine.Reporter do
   @impl true
   def handle_cast({:telemetry, event, measurements, metadata}, state) do
     Telemetry.execute(event, measurements, metadata)
+    {:noreply, state}
+  end
+
+  def handle_cast({:down, engine, error, delay}, state) do
+    again = if delay == 0, do: "at once", else: "in #{delay} ms"
+    Logger.warning("#{inspect(engine)}: #{Exception.message(error)}; it is started again #{again}")
     {:noreply, state}
   end
 
@@ -58,6 +69,10 @@ defmodule Davit.Engine.Reporter do
 
     {:noreply, state}
   end
+
+  @impl true
+  # Nobody sends this one anything: what comes is not for it.
+  def handle_info(_, state), do: {:noreply, state}
 
   defp level("debug"), do: :debug
   defp level("info"), do: :info

@@ -105,6 +105,21 @@ defmodule Davit.Engine.Session do
     :exit, _ -> :ok
   end
 
+  @doc """
+  Waits until the session is over, where one of its processes has died: its owner ends with it, or did before.
+  """
+  @spec ended(t) :: :ok
+  def ended(%__MODULE__{owner: owner}) do
+    ref = Process.monitor(owner)
+
+    receive do
+      {:DOWN, ^ref, _, _, _} -> :ok
+    after
+      # That was another's death: of a process that is started anew alone.
+      1_000 -> Process.demonitor(ref, [:flush]) && :ok
+    end
+  end
+
   @doc "Sends a message that has no answer. An engine that is gone needs none."
   @spec notify(t, non_neg_integer, list) :: :ok
   def notify(session, request, message) do

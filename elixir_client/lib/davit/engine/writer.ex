@@ -4,10 +4,10 @@ defmodule Davit.Engine.Writer do
 
   use GenServer
 
-  alias Davit.Engine.Session
+  alias Davit.Engine.{Part, Session}
 
   def start_link(name),
-    do: GenServer.start_link(__MODULE__, nil, name: Davit.Engine.part(name, :writer))
+    do: Part.start_link(__MODULE__, nil, Davit.Engine.part(name, :writer))
 
   @doc "Sends a frame, later."
   @spec send_frame(Session.t(), iodata) :: :ok
@@ -23,4 +23,8 @@ defmodule Davit.Engine.Writer do
     _ = Session.send_frame(session, frame)
     {:noreply, state}
   end
+
+  @impl true
+  # Nobody sends this one anything: what comes is not for it.
+  def handle_info(_, state), do: {:noreply, state}
 end

@@ -13,7 +13,7 @@ defmodule Davit.Hooks.Feed do
 
   require Logger
 
-  alias Davit.{Frame, Msgpack, Program}
+  alias Davit.{EngineError, Frame, Msgpack, Program}
   alias Davit.Engine.{Request, Session}
   alias Davit.Hooks.{Event, Site}
 
@@ -45,7 +45,7 @@ defmodule Davit.Hooks.Feed do
   def start_link(arguments), do: GenServer.start_link(__MODULE__, arguments)
 
   @doc "Waits until the engine has accepted or refused the subscription."
-  @spec accepted(pid) :: :ok | {:error, Davit.EngineError.t()}
+  @spec accepted(pid) :: :ok | {:error, EngineError.t()}
   def accepted(feed), do: GenServer.call(feed, :accepted, :infinity)
 
   @doc "Ends it. The subscriber gets nothing after this."
@@ -83,6 +83,8 @@ defmodule Davit.Hooks.Feed do
 
   @impl true
   def init({engine, ref, pid, watch, max_queue}) do
+    # The engine's stop is told to the subscriber.
+    Process.flag(:trap_exit, true)
     Process.monitor(pid)
 
     counters = :counters.new(2, [:atomics])
@@ -102,10 +104,7 @@ defmodule Davit.Hooks.Feed do
   end
 
   @impl true
-  def handle_continue(:watch, state) do
-    send(Davit.Engine.part(state.engine, :owner), {:watch, self()})
-    {:noreply, state}
-  end
+  def handle_continue(:watch, state), do: {:noreply, watch(state)}
 
   @impl true
   def handle_call(:accepted, from, %{answer: nil} = state) do
@@ -120,6 +119,9 @@ defmodule Davit.Hooks.Feed do
   def handle_call(:stop, _from, state), do: {:stop, :normal, :ok, unsubscribe(state)}
 
   @impl true
+  # The owner was started again.
+  def handle_info(:davit_owner, state), do: {:noreply, watch(state)}
+
   # An owner that was started again may say so twice.
   def handle_info({:davit_up, %{instance: i}}, %{session: %{instance: i}} = state),
     do: {:noreply, state}
@@ -152,7 +154,7 @@ defmodule Davit.Hooks.Feed do
     answer =
       case Frame.decode(frame) do
         {:ok, _, message, attachments} -> message(message, attachments, state)
-        {:error, why} -> {:stop, {:protocol, why}, state}
+        {:error, why} -> fail(Request.protocol(why), state)
       end
 
     :counters.add(state.counters, @passed_on, 1)
@@ -171,7 +173,42 @@ defmodule Davit.Hooks.Feed do
     {:stop, :normal, unsubscribe(state)}
   end
 
+  # The registry of subscriptions failed, and would not find this one any more.
+  def handle_info({:EXIT, _, reason}, state), do: fail(lost(reason), state)
+
   def handle_info(_, state), do: {:noreply, state}
+
+  # Where the owner is being started again, it asks for this.
+  defp watch(state) do
+    owner = Process.whereis(Davit.Engine.part(state.engine, :owner))
+    if owner, do: send(owner, {:watch, self(), {state.ref, state.pid}})
+    state
+  end
+
+  @impl true
+  # Where it is killed, the owner tells the subscriber.
+  def terminate(reason, %{answer: :ok} = state) when reason not in [:normal, :killed],
+    do: ended({state.ref, state.pid}, reason(reason, state))
+
+  def terminate(_reason, _state), do: :ok
+
+  defp reason({:shutdown, %EngineError{} = error}, _state), do: error
+
+  defp reason(:shutdown, state),
+    do: %EngineError{code: :engine_down, message: "engine #{inspect(state.engine)} was stopped"}
+
+  defp reason(reason, _state), do: lost(reason)
+
+  @doc "The error of a subscription whose process ended for this reason."
+  @spec lost(term) :: EngineError.t()
+  def lost(reason) do
+    message = "the process of the subscription ended: #{Exception.format_exit(reason)}"
+    %EngineError{code: :subscription_lost, message: message}
+  end
+
+  @doc "Tells the subscriber that nothing more comes for the subscription."
+  @spec ended({reference, pid}, EngineError.t()) :: term
+  def ended({ref, pid}, error), do: send(pid, {:davit_hook_down, ref, error})
 
   defp message(["events", events], attachments, state) do
     {events, bytes} = Event.decode(events, attachments, state.sites, state.views)
@@ -193,20 +230,14 @@ defmodule Davit.Hooks.Feed do
   defp message(["ok", _], _, state), do: accept(:ok, state)
 
   defp message(["error", error], _, state) do
-    accept({:error, Davit.EngineError.from_wire(error)}, state)
+    accept({:error, EngineError.from_wire(error)}, state)
   end
 
-  defp message([type | _], _, state), do: {:stop, {:protocol, Request.protocol(type)}, state}
+  defp message([type | _], _, state),
+    do: fail(Request.protocol("a subscription got #{inspect(type)}"), state)
 
   # By an engine that was started again.
-  defp accept({:error, error}, %{answer: :ok} = state) do
-    Logger.warning(
-      "the subscription of #{inspect(state.pid)} for #{inspect(state.watch)} ends: " <>
-        "the engine that was started again refused it (#{Exception.message(error)})"
-    )
-
-    {:stop, :normal, state}
-  end
+  defp accept({:error, error}, %{answer: :ok} = state), do: fail(error, state)
 
   defp accept(answer, %{answer_to: nil} = state), do: {:noreply, %{state | answer: answer}}
 
@@ -214,6 +245,12 @@ defmodule Davit.Hooks.Feed do
     GenServer.reply(state.answer_to, answer)
     state = %{state | answer: answer, answer_to: nil}
     if answer == :ok, do: {:noreply, state}, else: {:stop, :normal, state}
+  end
+
+  defp fail(error, state) do
+    subscription = "the subscription of #{inspect(state.pid)} for #{inspect(state.watch)}"
+    Logger.warning("#{subscription} ends: #{Exception.message(error)}")
+    {:stop, {:shutdown, error}, state}
   end
 
   defp look(%{session: nil} = state), do: %{state | held: 0}

@@ -1,0 +1,152 @@
+defmodule Davit.StartTest do
+  # Commands that start and never get ready, and how the processes of engines end.
+  use ExUnit.Case, async: true
+  import ExUnit.CaptureLog
+
+  alias Davit.{Engine, EngineError, Fake, Hooks, Tensor}
+
+  # Processes get seconds to end; on a busy machine that is longer.
+  @moduletag timeout: 300_000
+
+  # An engine whose command writes its process id to a file, and then does what the script says.
+  defp start(script, options \\ []) do
+    name = :"start_#{System.unique_integer([:positive])}"
+    file = Path.join(System.tmp_dir!(), "davit-#{name}")
+    on_exit(fn -> File.rm(file) end)
+    command = ["sh", "-c", "echo $$ >> #{file}; #{script}"]
+    start_supervised!({Engine, [name: name, command: command] ++ options}, id: name)
+    pids = fn -> with {:ok, text} <- File.read(file), do: String.split(text) end
+    {name, pids}
+  end
+
+  defp alive?(pid), do: match?({_, 0}, System.cmd("kill", ["-0", pid], stderr_to_stdout: true))
+
+  defp wait_for_end(pid), do: Fake.eventually(fn -> not alive?(pid) end, deadline())
+  defp deadline, do: System.monotonic_time(:millisecond) + 60_000
+
+  describe "an engine that never gets ready" do
+    test "keeps nobody for longer than a timeout" do
+      {engine, _} = start("exec sleep 1000")
+      fake = Fake.start()
+      program = %{Fake.program(fake, "echo") | engine: engine}
+      tensor = Tensor.from_list([1], :uint8, engine: fake, place: :engine)
+      tensor = %{tensor | data: nil, ref: %{tensor.ref | engine: engine}}
+
+      for call <- [
+            fn -> Fake.program(engine, "echo", [{:float32, {16}}], timeout: 50) end,
+            fn -> Davit.run(program, [<<0::512>>], timeout: 50) end,
+            fn -> Davit.run_many(program, [[<<0::512>>]], timeout: 50) end,
+            fn -> Tensor.to_binary(tensor, timeout: 50) end,
+            fn -> Tensor.to_list(tensor, timeout: 50) end
+          ] do
+        error = assert_raise EngineError, call
+        assert error.code == :timeout
+        assert error.message == "engine #{inspect(engine)} is not up after 50 ms"
+      end
+
+      assert {:error, %{code: :timeout}} = Engine.await(engine, 50)
+    end
+
+    test "is ended, and started again later and later" do
+      {engine, pids} = start("exec sleep 1000", start_timeout: 20)
+      error = assert_raise EngineError, fn -> Engine.session!(engine) end
+      assert error.code == :engine_down
+      assert error.message =~ "was not ready within 20 ms"
+      Fake.eventually(fn -> :sys.get_state(Engine.part(engine, :owner)).attempt >= 3 end)
+      assert {:down, _} = Engine.status(engine)
+      first = hd(pids.())
+      wait_for_end(first)
+      stop_supervised!(engine)
+      for pid <- pids.(), do: wait_for_end(pid)
+    end
+
+    test "that says something else first is told apart" do
+      {engine, _} = start("printf '\\0\\0\\0\\2hi' >&4; exec sleep 1000")
+      error = assert_raise EngineError, fn -> Engine.session!(engine) end
+      assert error.message =~ "sent a frame of 2 bytes"
+    end
+  end
+
+  describe "the process of an engine" do
+    test "that hears no signal but SIGKILL ends when the engine is stopped" do
+      {engine, pids} = start("trap '' TERM; while :; do sleep 1; done")
+      Fake.eventually(fn -> match?([_], pids.()) end)
+      stop_supervised!(engine)
+      [pid] = pids.()
+      wait_for_end(pid)
+    end
+
+    test "that was stopped by a signal ends, whoever closes its port" do
+      for close <- [
+            &stop_supervised!/1,
+            &Process.exit(Process.whereis(Engine.part(&1, :owner)), :kill),
+            &Process.exit(Process.whereis(Engine.part(&1, :core)), :kill)
+          ] do
+        engine = Fake.start()
+        pid = to_string(Engine.info(engine)["pid"])
+        {_, 0} = System.cmd("kill", ["-STOP", pid])
+        close.(engine)
+        wait_for_end(pid)
+      end
+    end
+
+    test "ends also where the reaper was killed in between" do
+      engine = Fake.start()
+      pid = to_string(Engine.info(engine)["pid"])
+      {_, 0} = System.cmd("kill", ["-STOP", pid])
+      reaper = Process.whereis(Engine.Reaper)
+      monitor = Process.monitor(reaper)
+      Process.exit(reaper, :kill)
+      assert_receive {:DOWN, ^monitor, _, _, _}
+      Fake.eventually(fn -> Process.whereis(Engine.Reaper) end)
+      Process.exit(Process.whereis(Engine.part(engine, :owner)), :kill)
+      wait_for_end(pid)
+    end
+
+    test "that closed its port without an exit status is said to have" do
+      # Its input is closed, so that a write fails; then it lives on.
+      script =
+        "exec 3<&-; printf '\\0\\0\\0\\53\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\33\\0\\0\\0\\0" <>
+          "\\222\\245ready\\202\\250protocol\\1\\246engine\\241x' >&4; exec sleep 1000"
+
+      {engine, pids} = start(script)
+      error = assert_raise EngineError, fn -> Engine.session!(engine) end
+
+      assert error.message =~
+               "closed its side of the port while something was written to it (:epipe)"
+
+      assert error.message =~ "exit status is not known"
+      [pid | _] = pids.()
+      wait_for_end(pid)
+    end
+  end
+
+  test "the end of an engine is in the log, with its reason" do
+    log =
+      capture_log(fn ->
+        engine = Fake.start()
+        kill = Fake.program(engine, "kill")
+        assert_raise EngineError, fn -> Davit.run(kill, [<<0::512>>]) end
+        :ok = Engine.await(engine)
+        :sys.get_state(Engine.part(engine, :reporter))
+      end)
+
+    assert log =~
+             ~r/\[warning\] :fake_\d+: engine 1 exited with signal 9 at .* started again at once/
+  end
+
+  test "a subscriber is told when its engine is stopped, or its feed killed" do
+    engine = Fake.start()
+    {:ok, ref} = Hooks.subscribe(self(), "h", engine: engine)
+    {:ok, other} = Hooks.subscribe(self(), "h", engine: engine)
+    {:ok, gone} = Hooks.subscribe(self(), "h", engine: engine)
+    :ok = Hooks.unsubscribe(gone)
+    [{feed, _}] = Registry.lookup(Hooks.Registry, other)
+    Process.exit(feed, :kill)
+    assert_receive {:davit_hook_down, ^other, %EngineError{code: :subscription_lost}}
+    stop_supervised!(engine)
+    assert_receive {:davit_hook_down, ^ref, %EngineError{code: :engine_down} = error}
+    assert error.message =~ "was stopped"
+    refute_received {:davit_hook_down, _, _}
+  end
+end
