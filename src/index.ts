@@ -1,3 +1,7 @@
+export { type AttachedEngine, attach, type RemoteRecording } from "./attach/attach.js";
+export { type EngineInfo, listEngines } from "./attach/engines.js";
+export type { RemoteSubscription } from "./client/client.js";
+export type { RemoteMatch } from "./client/wire.js";
 export { Engine, type Run, type RunOptions } from "./engine/engine.js";
 export { DavitError } from "./engine/error.js";
 export { type ExportedGraph, type ExportOptions, exportGraph } from "./engine/export.js";

@@ -8,6 +8,8 @@ import { type Command, type ExitCode, parseCommand, UsageError } from "./command
 /** The commands, each loaded when it is called: `davit inspect` does not load the engine. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import("./run.js")).run,
+  ps: async () => (await import("./ps.js")).ps,
+  watch: async () => (await import("./watch.js")).watch,
   diff: async () => (await import("./diff.js")).diff,
   inspect: async () => (await import("./inspect.js")).inspect,
   port: async () => (await import("./port.js")).port,

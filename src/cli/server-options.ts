@@ -6,19 +6,22 @@ import { ENGINE_HELP, ENGINE_OPTIONS } from "./engine-options.js";
 export const SERVER_OPTIONS = {
   ...ENGINE_OPTIONS,
   "busy-wait": { type: "string" },
+  "no-attach": { type: "boolean" },
 } as const satisfies Options;
 
 /** Their help. */
 export const SERVER_HELP = `\
 ${ENGINE_HELP}
-  --busy-wait MICROSECONDS    stay awake so long after an answer for a prompt client; 200, 0 for never`;
+  --busy-wait MICROSECONDS    stay awake so long after an answer for a prompt client; 200, 0 for never
+  --no-attach                 be in no list of davit ps: no other process can watch this engine`;
 
 /** The options of serving, apart from the engine's own. */
 export function serverOptions(args: Arguments): ServerOptions {
+  const attach = args.flags.has("no-attach") ? { attachable: false } : {};
   const text = single(args, "busy-wait");
-  if (text === undefined) return {};
+  if (text === undefined) return attach;
   if (!/^\d{1,9}$/.test(text)) {
     throw new UsageError(`--busy-wait is "${text}"; expected a number of microseconds`);
   }
-  return { busyWait: Number(text) };
+  return { ...attach, busyWait: Number(text) };
 }

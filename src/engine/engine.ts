@@ -252,6 +252,11 @@ export class Engine {
     this.native.closeQueue(queue);
   }
 
+  /** Runs that were started and are not over. */
+  get runsUnderWay(): number {
+    return this.#runs.size;
+  }
+
   /** Memory in bytes, and counts since the engine began. */
   info(): { memory: NativeMemory; counters: Readonly<Record<string, number>> } {
     return { memory: this.native.memory(), counters: this.native.counters() };

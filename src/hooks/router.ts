@@ -167,6 +167,11 @@ export class HookRouter {
     this.#answering = receiver;
   }
 
+  /** Programs that are loaded. */
+  get programCount(): number {
+    return this.#programs.size;
+  }
+
   /** What can be watched in a program; nothing where it was unloaded. */
   sites(program: ProgramId): Iterable<Site> {
     return this.#programs.get(program)?.sites.values() ?? [];

@@ -223,12 +223,20 @@ export class Session {
   }
 
   #info(request: number): void {
-    const { memory, counters } = this.#host.engine.info();
+    const { engine } = this.#host;
+    const { memory, counters } = engine.info();
     this.#sender.ok(request, {
       memory,
       counters,
       programs: this.#programs.size,
       tensors: this.#tensors.size,
+      engine: {
+        pid: process.pid,
+        uptime: Math.round(process.uptime()),
+        folder: process.cwd(),
+        programs: engine.hooks.programCount,
+        runs: engine.runsUnderWay,
+      },
     });
   }
 

@@ -7,7 +7,9 @@ import { Session } from "../protocol/session.js";
 export interface ServerOptions {
   readonly limits?: Partial<Limits>;
   /** Microseconds for which the process stays awake after an answer, for a client that is as prompt. Default 200; 0 for never. */
-  readonly busyWait?: number;
+  readonly busyWait?: number | undefined;
+  /** Whether other processes of this user may attach to the engine; see `davit ps`. Default true. */
+  readonly attachable?: boolean;
 }
 
 /** A client that calls in a loop comes back within tens of microseconds. */
@@ -25,7 +27,10 @@ export interface Attached {
 /** Lets a session speak over a pair of descriptors or a stream. */
 export function attach(
   host: Host,
-  { busyWait = BUSY_WAIT, ...io }: Pick<PortOptions, "input" | "output" | "busyWait">,
+  {
+    busyWait = BUSY_WAIT,
+    ...io
+  }: Pick<PortOptions, "input" | "output"> & Pick<ServerOptions, "busyWait">,
 ): Attached {
   let end: (clean: boolean) => void = () => {};
   let close: () => void = () => {};

@@ -4,6 +4,7 @@ import { native } from "../native.js";
 import { BulkListener } from "../protocol/bulk.js";
 import { createHost } from "../protocol/host.js";
 import { describeThrown } from "../show.js";
+import { announce } from "./announce.js";
 import { attach, type ServerOptions } from "./attach.js";
 import { guardInput } from "./guard.js";
 
@@ -28,13 +29,12 @@ export async function servePort(engine: Engine, options: PortServerOptions = {})
   keepOutputClean();
   const bulk = await BulkListener.open();
   process.once("exit", () => bulk.close());
-  const { input = 3, output = 4, limits, ...rest } = options;
+  const { input = 3, output = 4, limits, attachable = true, busyWait } = options;
+  const host = createHost(engine, bulk, limits);
   native().exitOnHangUp(input, HANG_UP_GRACE);
   guardInput(input);
-  const { session, ended, closed } = attach(createHost(engine, bulk, limits), {
-    ...{ input, output },
-    ...rest,
-  });
+  const { session, ended, closed } = attach(host, { input, output, busyWait });
+  if (attachable) void announce(host);
   process.on("SIGINT", ignore);
   process.once("SIGTERM", () => session.end("terminated", "the engine was stopped by SIGTERM"));
   process.on("warning", (warning) => session.log("warning", warning.message));

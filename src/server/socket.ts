@@ -1,23 +1,9 @@
-import { lstatSync, unlinkSync } from "node:fs";
-import { connect, createServer, type Server } from "node:net";
 import type { Engine } from "../engine/engine.js";
-import { DavitError } from "../engine/error.js";
 import { BulkListener } from "../protocol/bulk.js";
 import { createHost } from "../protocol/host.js";
-import type { Session } from "../protocol/session.js";
-import { attach, type ServerOptions } from "./attach.js";
-
-/** What the system allows for the name of a Unix socket. */
-const LONGEST_PATH = process.platform === "linux" ? 107 : 103;
-
-/** A socket that is served. */
-export interface SocketServer {
-  readonly path: string;
-  /** Clients connected now. */
-  readonly sessions: number;
-  /** Says good-bye to all clients and removes the socket. */
-  close(): Promise<void>;
-}
+import { announce } from "./announce.js";
+import type { ServerOptions } from "./attach.js";
+import { type SocketServer, serveHost } from "./host-socket.js";
 
 /**
  * Serves any number of clients over a Unix socket, all on one engine. Only this user may connect.
@@ -26,71 +12,21 @@ export interface SocketServer {
 export async function serveSocket(
   engine: Engine,
   path: string,
-  { limits, ...options }: ServerOptions = {},
+  { limits, attachable = true, busyWait }: ServerOptions = {},
 ): Promise<SocketServer> {
-  const bytes = Buffer.byteLength(path);
-  if (bytes === 0 || bytes > LONGEST_PATH) {
-    throw new DavitError(
-      "bad_socket",
-      `the path of a Unix socket has ${bytes} bytes; expected 1 to ${LONGEST_PATH}: ${path}`,
-    );
-  }
-  await removeStale(path);
   const bulk = await BulkListener.open();
   const host = createHost(engine, bulk, limits);
-  const sessions = new Set<Session>();
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    const { session, ended } = attach(host, { input: socket, output: socket, ...options });
-    sessions.add(session);
-    void ended.then(() => sessions.delete(session));
-  });
-  try {
-    await listen(server, path);
-  } catch (cause) {
+  const announced = attachable ? await announce(host) : undefined;
+  const close = async () => {
+    await announced?.close();
     bulk.close();
-    const { message } = cause as Error;
-    throw new DavitError("bad_socket", `the socket ${path} cannot be made: ${message}`, { cause });
-  }
-  return {
-    path,
-    get sessions() {
-      return sessions.size;
-    },
-    close: async () => {
-      for (const session of sessions) session.end("server_closed", "the server was closed");
-      await new Promise((resolve) => server.close(resolve));
-      bulk.close();
-    },
   };
-}
-
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    // The socket is made inside this call, and must not be open to others even for a moment.
-    const mask = process.umask(0o177);
-    try {
-      server.listen(path, resolve);
-    } finally {
-      process.umask(mask);
-    }
-  });
-}
-
-/** Removes a socket that a dead process left behind; anything else stays. */
-async function removeStale(path: string): Promise<void> {
-  const stats = lstatSync(path, { throwIfNoEntry: false });
-  if (stats === undefined) return;
-  if (!stats.isSocket()) {
-    throw new DavitError("bad_socket", `${path} exists and is not a socket`);
+  try {
+    return await serveHost(host, path, { busyWait, onClosed: close });
+  } catch (error) {
+    await close();
+    throw error;
   }
-  const alive = await new Promise<boolean>((resolve) => {
-    const probe = connect(path, () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once("error", () => resolve(false));
-  });
-  if (alive) throw new DavitError("socket_in_use", `another process serves ${path}`);
-  unlinkSync(path);
 }
+
+export type { SocketServer };

@@ -10,6 +10,7 @@ it("reads how an engine works and how it is served", () => {
   const args = parse("--lanes", "2", "--memory-limit", "4M", "--busy-wait", "0");
   expect(engineOptions(args)).toEqual({ lanes: 2, memoryLimit: 4 * 2 ** 20 });
   expect(serverOptions(args)).toEqual({ busyWait: 0 });
+  expect(serverOptions(parse("--no-attach"))).toEqual({ attachable: false });
 });
 
 it("leaves what is not given to the engine and the server", () => {

@@ -1,10 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { readSites } from "../../src/client/events.js";
 import { Engine } from "../../src/engine/engine.js";
 import type { Graph } from "../../src/graph/graph.js";
 import { createHost, type Host } from "../../src/protocol/host.js";
 import type { Session } from "../../src/protocol/session.js";
 import type { TensorType } from "../../src/tensor/dtype.js";
-import { f32, readSites, type TestClient } from "../support/client.js";
+import { f32, type TestClient } from "../support/client.js";
 import { customCall, graph, increment } from "../support/graphs.js";
 import { openSession } from "../support/session.js";
 
@@ -48,7 +49,7 @@ describe("the answer to load", () => {
     expect(readSites(answer)[499]).toMatchObject({
       function: name,
       label: "layer.499",
-      types: [["float32", [4]]],
+      types: [{ dtype: "float32", shape: [4] }],
     });
   });
 

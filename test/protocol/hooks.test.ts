@@ -1,15 +1,18 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { readSites } from "../../src/client/events.js";
+import type { EngineMessage } from "../../src/client/message.js";
 import { Engine } from "../../src/engine/engine.js";
 import { encodeGraph } from "../../src/graph/canonical.js";
 import type { Graph } from "../../src/graph/graph.js";
 import { namedId } from "../../src/hooks/ids.js";
 import { createHost, type Host } from "../../src/protocol/host.js";
 import type { Session } from "../../src/protocol/session.js";
-import { f32, floats, type Message, readSites, type TestClient } from "../support/client.js";
+import { f32, floats, type TestClient } from "../support/client.js";
 import { constant, customCall, graph, hooked } from "../support/graphs.js";
 import { openSession } from "../support/session.js";
 
 const F32x4 = ["float32", [4]];
+const F32x4_TYPE = { dtype: "float32", shape: [4] };
 
 let engine: Engine;
 let host: Host;
@@ -41,7 +44,7 @@ function run(options: object = {}, ...values: number[]): number {
 
 /** The events of one stream so far, in order, each with its site: a run's are those of `load`'s answer. */
 function eventsOf(request: number, from = client): Record<string, unknown>[] {
-  const sites = new Map<number, Record<string, unknown>>();
+  const sites = new Map<number, ReturnType<typeof readSites>[number]>();
   for (const { type, args } of from.received) {
     if (type === "ok")
       for (const site of args[0]?.sites ? readSites(args[0]) : []) sites.set(site.site, site);
@@ -83,7 +86,7 @@ describe("a standing subscription", () => {
     ]);
     expect(events[0]?.site).toEqual({
       ...{ index: 0, program: 1, site: 2, node: 2, function: "main", kind: "hook" },
-      ...{ id: namedId("sum"), name: "sum", label: "layer.0.sum", types: [F32x4] },
+      ...{ id: namedId("sum"), name: "sum", label: "layer.0.sum", types: [F32x4_TYPE] },
     });
     expect(client.received.filter(({ type }) => type === "sites")).toHaveLength(1);
   });
@@ -100,7 +103,7 @@ describe("a standing subscription", () => {
       const answer = client.received.findIndex(
         ({ request, type }) => request === event.run && type === "ok",
       );
-      expect(places.get(event.message as Message)).toBeLessThan(answer);
+      expect(places.get(event.message as EngineMessage)).toBeLessThan(answer);
     }
   });
 
@@ -155,7 +158,7 @@ describe("a standing subscription", () => {
     expect((summaries as { histogram: number[] }[])[0]?.histogram).toEqual([999, 1000]);
     const [event] = eventsOf(full) as [Record<string, unknown>];
     expect(event.values).toEqual([["attachment", 0]]);
-    const { attachments } = event.message as Message;
+    const { attachments } = event.message as EngineMessage;
     expect(floats(attachments[0]).slice(0, 4)).toEqual([1, 2, 3, 4]);
     expect(attachments[0]).toHaveLength(4 * length);
   });
@@ -348,8 +351,8 @@ describe("a call", () => {
     const [call, site, seq, path] = args;
     expect({ site, path }).toEqual({ site: 2, path: [] });
     expect(loaded.find((one) => one.site === site)).toMatchObject({
-      operands: [F32x4],
-      types: [["float32", [2]]],
+      operands: [F32x4_TYPE],
+      types: [{ dtype: "float32", shape: [2] }],
     });
     expect(typeof seq).toBe("number");
     expect(floats(attachments[0])).toEqual([2, 3, 4, 5]);

@@ -1,22 +1,11 @@
-import { decode, encode } from "@msgpack/msgpack";
+import { decodeMessage, type EngineMessage, encodeMessage } from "../../src/client/message.js";
 import { encodeGraph } from "../../src/graph/canonical.js";
 import type { Graph } from "../../src/graph/graph.js";
-import { decodeFrame, FrameEncoder } from "../../src/protocol/frame.js";
-
-/** A message of the engine. */
-export interface Message {
-  readonly request: number;
-  readonly type: string;
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came
-  readonly args: any[];
-  readonly attachments: Uint8Array[];
-}
 
 /** A small client of the protocol. Takes frames as they come, and sends them wherever it is told to. */
 export class TestClient {
   /** Everything that came, in order. */
-  readonly received: Message[] = [];
-  readonly #frames = new FrameEncoder();
+  readonly received: EngineMessage[] = [];
   readonly #send: (payload: Uint8Array) => void;
   #waiting: (() => void)[] = [];
   #next = 1;
@@ -28,9 +17,7 @@ export class TestClient {
 
   /** Takes one frame of the engine. */
   take(payload: Uint8Array): void {
-    const { request, header, attachments } = decodeFrame(Uint8Array.from(payload));
-    const [type, ...args] = decode(header) as [string, ...unknown[]];
-    this.received.push({ request, type, args, attachments: [...attachments] });
+    this.received.push(decodeMessage(Uint8Array.from(payload)));
     for (const check of this.#waiting.splice(0)) check();
   }
 
@@ -49,7 +36,7 @@ export class TestClient {
 
   /** Sends a message that has no answer. */
   tell(message: readonly unknown[], attachments: readonly Uint8Array[] = [], request = 0): void {
-    this.#send(Buffer.concat(this.#frames.encode(request, encode(message), attachments)));
+    this.#send(Buffer.concat(encodeMessage(request, message, attachments)));
   }
 
   /** Sends bytes as they are. */
@@ -58,7 +45,7 @@ export class TestClient {
   }
 
   /** Resolves with the first message, of those that came and those to come, that fits. */
-  async find(fits: (message: Message) => boolean): Promise<Message> {
+  async find(fits: (message: EngineMessage) => boolean): Promise<EngineMessage> {
     for (;;) {
       const found = this.received.find(fits);
       if (found !== undefined) return found;
@@ -68,12 +55,15 @@ export class TestClient {
   }
 
   /** Resolves with a request's answer. */
-  answer(request: number): Promise<Message> {
+  answer(request: number): Promise<EngineMessage> {
     return this.find((one) => one.request === request && ["ok", "error"].includes(one.type));
   }
 
   /** Sends a request; resolves with its answer. */
-  ask(message: readonly unknown[], attachments: readonly Uint8Array[] = []): Promise<Message> {
+  ask(
+    message: readonly unknown[],
+    attachments: readonly Uint8Array[] = [],
+  ): Promise<EngineMessage> {
     return this.answer(this.send(message, attachments));
   }
 
@@ -110,16 +100,4 @@ export function f32(...values: number[]): Uint8Array {
 /** The float32 values of bytes. */
 export function floats(bytes: Uint8Array | undefined): number[] {
   return [...new Float32Array(Uint8Array.from(bytes ?? []).buffer)];
-}
-
-/** The sites of a table, with what it tells once in its place. */
-// biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came
-export function readSites({ functions, types, sites }: any): any[] {
-  // biome-ignore lint/suspicious/noExplicitAny: as they came
-  return sites.map((site: any) => ({
-    ...site,
-    function: functions[site.function],
-    types: site.types.map((index: number) => types[index]),
-    ...(site.operands && { operands: site.operands.map((index: number) => types[index]) }),
-  }));
 }

@@ -1,6 +1,5 @@
-import { decode, encode } from "@msgpack/msgpack";
+import { decodeMessage, encodeMessage } from "../../../src/client/message.js";
 import { encodeGraph } from "../../../src/graph/canonical.js";
-import { decodeFrame, FrameEncoder } from "../../../src/protocol/frame.js";
 import type { Host } from "../../../src/protocol/host.js";
 import { f32, floats } from "../../../test/support/client.js";
 import { readEvent, type WireSite } from "./events.js";
@@ -38,8 +37,6 @@ interface Pending {
   // biome-ignore lint/suspicious/noExplicitAny: as it came
   done(code: string | undefined, result: any, attachments: readonly Uint8Array[]): void;
 }
-
-const frames = new FrameEncoder();
 
 /** One client: one session, what it asked for, and what it knows of how it must end. */
 export class Client {
@@ -90,7 +87,7 @@ export class Client {
     request = 0,
     onTaken?: () => void,
   ): void {
-    const parts = frames.encode(request, encode(message), attachments);
+    const parts = encodeMessage(request, message, attachments);
     if (this.alive) this.link.send(Uint8Array.from(Buffer.concat(parts)), onTaken);
   }
 
@@ -232,9 +229,7 @@ export class Client {
   }
 
   #take(payload: Uint8Array): void {
-    const { request, header, attachments } = decodeFrame(payload);
-    // biome-ignore lint/suspicious/noExplicitAny: as it came
-    const [type, ...args] = decode(header) as [string, ...any[]];
+    const { request, type, args, attachments } = decodeMessage(payload);
     if (type === "ok" || type === "error") this.#answer(request, type, args[0], attachments);
     else if (type === "sites") this.#sites(request, args[0]);
     else if (type === "events") this.#events(request, args[0], attachments);

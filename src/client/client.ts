@@ -1,0 +1,180 @@
+import { connect, type Socket } from "node:net";
+import { openPort, type Port } from "erlang-port";
+import { DavitError } from "../engine/error.js";
+import type { Delivery } from "../hooks/policy.js";
+import type { HookHandler } from "../hooks/router.js";
+import { EventReader } from "./events.js";
+import { decodeMessage, type EngineMessage, encodeMessage } from "./message.js";
+import { type RemoteMatch, wireMatch, wirePolicy, wireView } from "./wire.js";
+
+/** The result of a request. */
+export interface Answer {
+  // biome-ignore lint/suspicious/noExplicitAny: docs/protocol.md has the results of each request
+  readonly result: any;
+  readonly attachments: readonly Uint8Array[];
+}
+
+/** Something that a client subscribed to. */
+export interface RemoteSubscription {
+  /** Ends it: the handler is not called again. */
+  close(): void;
+}
+
+interface Pending {
+  resolve(answer: Answer): void;
+  reject(error: DavitError): void;
+}
+
+/**
+ * A client of an engine in another process, over its Unix socket: a session of its own, as docs/protocol.md has it.
+ * It subscribes to what other sessions of the engine compute.
+ */
+export class Client {
+  /** Resolves with the reason when the session has ended, for whatever reason. */
+  readonly closed: Promise<DavitError>;
+  readonly #port: Port;
+  readonly #pending = new Map<number, Pending>();
+  readonly #subscriptions = new Map<number, (message: EngineMessage) => void>();
+  #next = 1;
+  #end: DavitError | undefined;
+  #close: (reason: DavitError) => void = () => {};
+
+  private constructor(socket: Socket) {
+    this.closed = new Promise((resolve) => {
+      this.#close = resolve;
+    });
+    this.#port = openPort({
+      input: socket,
+      output: socket,
+      onFrame: (frame) => this.#take(decodeMessage(frame)),
+      onEnd: (error) => {
+        const reason = error?.message ?? "the engine closed the connection";
+        this.#ended(new DavitError("engine_lost", reason));
+      },
+    });
+  }
+
+  /**
+   * Connects to an engine's socket and begins a session.
+   * @throws DavitError `engine_unreachable`, or what the engine refuses the session with
+   */
+  static async connect(path: string): Promise<Client> {
+    const socket = await new Promise<Socket>((resolve, reject) => {
+      const made = connect(path, () => resolve(made));
+      made.once("error", (cause) => {
+        const message = `no engine answers on ${path}: ${cause.message}`;
+        reject(new DavitError("engine_unreachable", message, { cause }));
+      });
+    });
+    const client = new Client(socket);
+    await client.ask(["hello", { protocol: 1, client: "davit-engine" }]);
+    return client;
+  }
+
+  /**
+   * Sends a request and resolves with its answer.
+   * @throws DavitError the engine's error, or why the session has ended
+   */
+  ask(message: readonly unknown[], attachments: readonly Uint8Array[] = []): Promise<Answer> {
+    return this.#send(this.#next++, message, attachments);
+  }
+
+  /** Sends a message that has no answer. `request` is 0 unless the message says otherwise. */
+  tell(message: readonly unknown[], request = 0): void {
+    if (this.#end === undefined) this.#port.write(encodeMessage(request, message));
+  }
+
+  /**
+   * Calls a handler with every event of matching sites, in all programs of the engine. While a promise that it returns
+   * is pending, the event counts as in flight; with the policy `every` a run waits for a slow handler.
+   */
+  async subscribe(
+    match: RemoteMatch,
+    delivery: Delivery,
+    handler: HookHandler,
+  ): Promise<RemoteSubscription> {
+    const request = this.#next++;
+    const reader = new EventReader();
+    this.#subscriptions.set(request, (message) => {
+      if (message.type === "sites") return reader.declare(message);
+      for (const { event, cost } of reader.read(message)) {
+        // An error of the handler is an uncaught exception of its own, and costs no other event.
+        void Promise.resolve(event)
+          .then(handler)
+          .finally(() => this.tell(["consumed", cost], request));
+      }
+    });
+    const { policy, view } = delivery;
+    const message = ["subscribe", wireMatch(match), wirePolicy(policy), wireView(view)];
+    try {
+      await this.#send(request, message);
+    } catch (error) {
+      this.#subscriptions.delete(request);
+      throw error;
+    }
+    return {
+      close: () => {
+        if (this.#subscriptions.delete(request)) this.tell(["unsubscribe", request]);
+      },
+    };
+  }
+
+  /** Lets the engine write a recording of what matches to a file. `recording` is a new id of the session. */
+  async record(recording: number, path: string, matches: readonly RemoteMatch[]): Promise<void> {
+    await this.ask(["record", recording, path, matches.map(wireMatch)]);
+  }
+
+  /** Ends the session. Pending requests fail with `engine_closed`. */
+  async close(): Promise<void> {
+    this.#ended(new DavitError("engine_closed", "the connection was closed"));
+    await this.#port.close();
+  }
+
+  #send(
+    request: number,
+    message: readonly unknown[],
+    attachments: readonly Uint8Array[] = [],
+  ): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (this.#end !== undefined) return reject(this.#end);
+      this.#pending.set(request, { resolve, reject });
+      this.#port.write(encodeMessage(request, message, attachments));
+    });
+  }
+
+  #take(message: EngineMessage): void {
+    const { request, type, args } = message;
+    const pending = this.#pending.get(request);
+    switch (type) {
+      case "ok":
+        this.#pending.delete(request);
+        pending?.resolve({ result: args[0], attachments: message.attachments });
+        break;
+      case "error":
+        this.#pending.delete(request);
+        pending?.reject(remoteError(args[0]));
+        break;
+      case "sites":
+      case "events":
+        this.#subscriptions.get(request)?.(message);
+        break;
+      case "bye":
+        this.#ended(new DavitError(args[0], args[1]));
+        break;
+    }
+  }
+
+  #ended(reason: DavitError): void {
+    if (this.#end !== undefined) return;
+    this.#end = reason;
+    this.#subscriptions.clear();
+    for (const { reject } of this.#pending.values()) reject(reason);
+    this.#pending.clear();
+    this.#close(reason);
+  }
+}
+
+/** An error of the engine, as it was thrown there. */
+function remoteError({ code, message, ...details }: { code: string; message: string }): DavitError {
+  return Object.assign(new DavitError(code, message), details);
+}
