@@ -36,7 +36,7 @@ beforeAll(async () => {
   vi.stubEnv("DAVIT_RUNTIME_DIR", join(folder, "run"));
   vi.stubEnv("ELIXIR_ERL_OPTIONS", "+fnu");
   const script = join(root, "integration", "support", "counting.exs");
-  beam = start("mix", ["run", "--no-start", script], join(root, "elixir_client"));
+  beam = start("mix", ["run", script], join(root, "elixir_client"));
   children.push(beam.child);
   await until(beam.line, /^counting$/);
 });

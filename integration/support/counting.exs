@@ -2,8 +2,6 @@
 # Nothing here is for whoever watches.
 alias Davit.Graph, as: G
 
-{:ok, path, command} = Davit.Engine.Command.find([])
-{:ok, _} = Davit.start_link(command: [path | command] ++ System.argv())
 :ok = Davit.Engine.await()
 
 graph =
