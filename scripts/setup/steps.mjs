@@ -15,10 +15,11 @@ const purposes = {
   build: [],
   demo: [ensureModel],
   bench: [ensureModel, ensureReference],
+  fuzz: [ensureReference],
   test: [ensureModel, ensureReference, ensureClangFormat],
 };
 
-/** Sets up for a purpose: `build`, `demo`, `bench` or `test`. */
+/** Sets up for a purpose: `build`, `demo`, `bench`, `fuzz` or `test`. */
 export async function setUp(purpose) {
   const extra = purposes[purpose];
   if (!extra) {

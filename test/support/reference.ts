@@ -1,12 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import type { Attributes } from "../../src/graph/graph.js";
 import type { TensorType } from "../../src/tensor/dtype.js";
 import type { TestTensor } from "./data.js";
-
-const repository = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+import { root } from "./root.js";
 
 /** What Python MLX made of a call: tensors, or an error. */
 export type Answer = readonly TestTensor[] | { readonly error: string };
@@ -19,7 +18,7 @@ interface WireTensor {
 
 /** The Python that has MLX, and the environment in which it finds it. */
 export function pythonWithMlx(): { readonly command: string; readonly env: NodeJS.ProcessEnv } {
-  const packages = repository(".deps/python-reference");
+  const packages = join(root, ".deps", "python-reference");
   const paths = [existsSync(packages) ? packages : "", process.env.PYTHONPATH ?? ""];
   return {
     command: process.env.DAVIT_PYTHON ?? "python3",
@@ -35,7 +34,7 @@ export class Reference {
 
   constructor() {
     const { command, env } = pythonWithMlx();
-    this.#process = spawn(command, [repository("test/support/reference.py")], {
+    this.#process = spawn(command, [join(root, "test", "support", "reference.py")], {
       stdio: ["pipe", "pipe", "inherit"],
       env,
     });

@@ -1,0 +1,54 @@
+import { smallerBytes } from "../bytes/smaller.js";
+import { type CampaignKind, INLINE, THREADS } from "../campaign.js";
+import { printRecipe } from "../graphs/print-recipe.js";
+import type { Recipe } from "../graphs/recipe.js";
+import { smallerRecipes } from "../graphs/smaller.js";
+import { literal } from "../literal.js";
+import type { Stream } from "../messages/draw-stream.js";
+import { smallerStreams } from "../messages/smaller.js";
+import type { FileCase } from "./files.js";
+
+const graphs: CampaignKind<Recipe> = {
+  name: "graphs",
+  about: "graphs drawn from the op table, in both ways in which streams run",
+  setups: [INLINE, THREADS],
+  smaller: smallerRecipes,
+  likeness: ({ body, wraps }) =>
+    [...wraps.map(({ kind }) => kind), ...body.nodes.map(({ op }) => op)].sort().join(" "),
+  print: printRecipe,
+};
+
+const ops: CampaignKind<Recipe> = {
+  ...graphs,
+  name: "ops",
+  about: "single ops, their results compared with Python MLX",
+  setups: [INLINE],
+};
+
+const files: CampaignKind<FileCase> = {
+  name: "files",
+  about: "broken .npy, .npz and .safetensors files, recordings and graphs",
+  setups: [INLINE],
+  *smaller({ format, bytes }) {
+    for (const fewer of smallerBytes(bytes)) yield { format, bytes: fewer };
+  },
+  likeness: ({ format }) => format,
+  print: ({ format, bytes }) =>
+    `    file: ${literal(`case.${format}`)},\n    bytes: ${literal(bytes)},`,
+};
+
+const messages: CampaignKind<Stream> = {
+  name: "messages",
+  about: "sessions of clients that make mistakes, over frames and the bulk socket",
+  setups: [INLINE],
+  smaller: smallerStreams,
+  likeness: ({ chunks }) => Buffer.concat(chunks).toString("hex"),
+  print: ({ chunks, bulk }) =>
+    [
+      `    stream: ${literal(Uint8Array.from(Buffer.concat(chunks)))},`,
+      ...(bulk === undefined ? [] : [`    bulk: ${literal(bulk)},`]),
+    ].join("\n"),
+};
+
+/** All campaigns. */
+export const KINDS: readonly CampaignKind<unknown>[] = [graphs, ops, files, messages];
