@@ -7,9 +7,9 @@ import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Campaign } from "./campaign.js";
 import { openCampaign } from "./campaigns/index.js";
-import { Uncoded } from "./graphs/draw-node.js";
 import { errorOutcome, type Outcome } from "./outcome.js";
 import { pack, unpack } from "./pack.js";
+import { Uncoded } from "./uncoded.js";
 import type { Answer, Request } from "./worker-messages.js";
 
 // Prints of programs go nowhere.

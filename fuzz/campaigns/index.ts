@@ -1,18 +1,13 @@
 import type { Campaign } from "../campaign.js";
-import { fileCampaign } from "./files.js";
-import { givenCampaign } from "./given.js";
-import { graphCampaign } from "./graphs.js";
-import { messageCampaign } from "./messages.js";
-import { opCampaign } from "./ops.js";
-import { plantedCampaign } from "./planted.js";
 
-const CAMPAIGNS: Readonly<Record<string, () => Campaign<unknown> | Promise<Campaign<unknown>>>> = {
-  graphs: graphCampaign,
-  ops: opCampaign,
-  files: fileCampaign,
-  messages: messageCampaign,
-  given: givenCampaign,
-  planted: plantedCampaign,
+/** Each loads what it needs alone: processes begin often. */
+const CAMPAIGNS: Readonly<Record<string, () => Promise<Campaign<unknown>>>> = {
+  graphs: async () => (await import("./graphs.js")).graphCampaign(),
+  ops: async () => (await import("./ops.js")).opCampaign(),
+  files: async () => (await import("./files.js")).fileCampaign(),
+  messages: async () => (await import("./messages.js")).messageCampaign(),
+  given: async () => (await import("./given.js")).givenCampaign(),
+  planted: async () => (await import("./planted.js")).plantedCampaign(),
 };
 
 /** Opens a campaign in this process. */

@@ -5,6 +5,7 @@ import { OPS, opSpec } from "../../src/graph/ops/index.js";
 import type { OpSpec } from "../../src/graph/ops/spec.js";
 import { native } from "../../src/native.js";
 import { elementCount, sameType, type TensorType } from "../../src/tensor/dtype.js";
+import { Uncoded } from "../uncoded.js";
 import { drawAttribute } from "./attributes.js";
 import type { BodyNode, Ref } from "./recipe.js";
 import { SUGGESTIONS, type Suggestion } from "./suggest/index.js";
@@ -30,11 +31,6 @@ export interface DrawnNode extends Omit<BodyNode, "inputs"> {
 /** Elements that a value has at most, mostly: larger ones take time and tell nothing more. */
 const MANY = 2 ** 17;
 const MANY_OUTPUTS = 64;
-
-/** An error without a code: what a refusal has to have. */
-export class Uncoded extends Error {
-  override readonly name = "Uncoded";
-}
 
 /**
  * Draws a node of an op on values that are there and on new ones; undefined where the draw was refused.
