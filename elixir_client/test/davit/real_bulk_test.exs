@@ -1,31 +1,22 @@
 defmodule Davit.RealBulkTest do
-  # The bulk connection breaks when a process dies while it sends; others do not suffer for that.
+  # What goes over the bulk connection while callers die or give up, and the connection itself ends.
   use ExUnit.Case, async: true
   @moduletag :engine
 
   alias Davit.{Engine, EngineError, Fake, Real, Tensor}
-  alias Davit.Engine.Bulk
+  alias Davit.Engine.Bulk.Reads
+
+  @size 1_000_000
+  @type_ {:uint8, {@size}}
 
   setup do
     engine = Real.start()
-    %{engine: engine, session: Engine.session!(engine)}
-  end
-
-  # A process in the middle of a transfer.
-  defp sender(session) do
-    test = self()
-
-    pid =
-      spawn(fn ->
-        Bulk.sending(session, fn socket ->
-          :ok = :gen_tcp.send(socket, <<1_000_000::64, 100::64, 0>>)
-          send(test, :sending)
-          receive(do: (:never -> :ok))
-        end)
-      end)
-
-    assert_receive :sending
-    pid
+    bytes = :crypto.strong_rand_bytes(@size)
+    tensor = Tensor.from_binary(bytes, @type_, engine: engine)
+    {:os_pid, pid} = Port.info(Engine.session!(engine).port, :os_pid)
+    # One that is stopped would outlive a test that fails.
+    on_exit(fn -> System.cmd("kill", ["-CONT", "#{pid}"], stderr_to_stdout: true) end)
+    %{engine: engine, session: Engine.session!(engine), bytes: bytes, tensor: tensor}
   end
 
   defp signal(session, name) do
@@ -33,32 +24,124 @@ defmodule Davit.RealBulkTest do
     {_, 0} = System.cmd("kill", ["-#{name}", "#{pid}"])
   end
 
-  test "a value on its way to a reader is asked for again", %{engine: engine, session: session} do
-    bytes = :crypto.strong_rand_bytes(1_000_000)
-    tensor = Tensor.from_binary(bytes, {:uint8, {1_000_000}}, engine: engine)
-    signal(session, "STOP")
-    pid = sender(session)
-    reader = Task.async(fn -> Tensor.to_binary(tensor) == bytes end)
-    Fake.eventually(fn -> Engine.Session.waiting?(session, reader.pid) end)
-    Process.exit(pid, :kill)
-    # The next connection is there before the answer.
-    waiter = Task.async(fn -> Tensor.from_binary(bytes, {:uint8, {1_000_000}}, engine: engine) end)
-    connected = fn -> :sys.get_state(session.bulk).holder != nil end
-    Fake.eventually(fn -> connected.() and not Process.alive?(pid) end)
-    signal(session, "CONT")
-    assert Task.await(reader)
-    assert Tensor.to_binary(Task.await(waiter)) == bytes
+  defp state(session), do: :sys.get_state(session.bulk)
+
+  # More than a socket and its driver take at once.
+  @large 150_000_000
+
+  # A process in the middle of sending to an engine that does not read.
+  defp sender(engine, session) do
+    large = :binary.copy(<<1>>, @large)
+    pid = spawn(fn -> Tensor.from_binary(large, {:uint8, {@large}}, engine: engine) end)
+    Fake.eventually(fn -> state(session).sending != nil end)
+    pid
   end
 
-  test "what came over a connection that is gone is not waited for", %{session: session} do
-    {:ok, connection} = Bulk.connect(session)
-    pid = sender(session)
+  defp kill(pid) do
+    ref = Process.monitor(pid)
     Process.exit(pid, :kill)
-    Fake.eventually(fn -> :sys.get_state(session.bulk).holder == nil end)
-    assert {:ok, next} = Bulk.connect(session)
-    refute next == connection
+    assert_receive {:DOWN, ^ref, _, _, _}
+  end
 
-    assert {:error, %EngineError{code: :transfer_broken}} =
-             Bulk.claim(session, 1, connection, 5_000)
+  defp reader(c, session) do
+    task = Task.async(fn -> Tensor.to_binary(c.tensor) end)
+    Fake.eventually(fn -> Engine.Session.waiting?(session, task.pid) end)
+    task
+  end
+
+  test "a caller that is killed while its tensor is sent breaks nothing of others", c do
+    %{session: session, engine: engine} = c
+    connection = state(session).connection
+
+    for _ <- 1..2 do
+      signal(session, "STOP")
+      pid = sender(engine, session)
+      reader = reader(c, session)
+      writer = Task.async(fn -> Tensor.from_binary(c.bytes, @type_, engine: engine) end)
+      kill(pid)
+      signal(session, "CONT")
+      assert Task.await(reader, 30_000) == c.bytes
+      assert Tensor.to_binary(Task.await(writer, 30_000)) == c.bytes
+    end
+
+    assert state(session).connection == connection
+
+    # What was finished for the dead is freed.
+    Fake.eventually(fn ->
+      Engine.reclaim(engine)
+      Engine.info(engine)["tensors"] == 1
+    end)
+  end
+
+  test "a tensor whose caller died before its turn is not sent", c do
+    %{session: session, engine: engine} = c
+    signal(session, "STOP")
+    first = sender(engine, session)
+    second = spawn(fn -> Tensor.from_binary(c.bytes, @type_, engine: engine) end)
+    Fake.eventually(fn -> not :queue.is_empty(state(session).puts) end)
+    kill(second)
+    Fake.eventually(fn -> not Engine.Session.waiting?(session, second) end)
+    kill(first)
+    signal(session, "CONT")
+    Fake.eventually(fn -> state(session).sending == nil end)
+
+    Fake.eventually(fn ->
+      Engine.reclaim(engine)
+      Engine.info(engine)["tensors"] == 1
+    end)
+  end
+
+  test "reads that gave up, or whose process died, leave nothing behind", c do
+    %{session: session} = c
+
+    for _ <- 1..3 do
+      signal(session, "STOP")
+
+      for _ <- 1..20 do
+        error = assert_raise EngineError, fn -> Tensor.to_binary(c.tensor, timeout: 1) end
+        assert error.code == :timeout
+      end
+
+      pids = for _ <- 1..20, do: spawn(fn -> Tensor.to_binary(c.tensor) end)
+      for pid <- pids, do: Fake.eventually(fn -> Engine.Session.waiting?(session, pid) end)
+      for pid <- pids, do: kill(pid)
+
+      signal(session, "CONT")
+      assert Tensor.to_binary(c.tensor) == c.bytes
+    end
+
+    Fake.eventually(fn -> quiet?(state(session)) end)
+    assert Process.info(session.bulk, :binary) == {:binary, []}
+    assert Process.info(self(), :messages) == {:messages, []}
+  end
+
+  defp quiet?(state), do: state.reads == %Reads{} and state.monitors == %{}
+
+  test "a connection that ends is opened again, and what was on its way goes over the next", c do
+    %{session: session, engine: engine} = c
+
+    for end_it <- [
+          &Process.exit(&1.reader, :kill),
+          &Process.exit(&1.sender, :kill),
+          &:gen_tcp.shutdown(&1.socket, :read_write)
+        ] do
+      Fake.eventually(fn -> state(session).connection || Tensor.to_binary(c.tensor) end)
+      signal(session, "STOP")
+      sender = sender(engine, session)
+      writer = Task.async(fn -> Tensor.from_binary(c.bytes, @type_, engine: engine) end)
+      reader = reader(c, session)
+      end_it.(state(session).connection)
+      signal(session, "CONT")
+      assert Task.await(reader, 30_000) == c.bytes
+      assert Tensor.to_binary(Task.await(writer, 30_000)) == c.bytes
+      ref = Process.monitor(sender)
+      # It was sent again.
+      assert_receive {:DOWN, ^ref, _, _, reason} when reason in [:normal, :noproc], 30_000
+    end
+
+    # The engine was left alone.
+    assert Engine.session!(engine).instance == session.instance
+    # What was lost is known to be lost when the next comes.
+    Fake.eventually(fn -> Tensor.to_binary(c.tensor) == c.bytes and quiet?(state(session)) end)
   end
 end

@@ -155,27 +155,6 @@ defmodule Davit.TensorTest do
       assert Tensor.to_binary(tensor) == bytes
     end
 
-    test "a process that dies while it sends breaks nothing for others" do
-      engine = Fake.start()
-      session = Davit.Engine.session!(engine)
-      test = self()
-
-      dead =
-        spawn(fn ->
-          Davit.Engine.Bulk.sending(session, fn socket ->
-            :gen_tcp.send(socket, <<99::64, 1000::64, "only a part">>)
-            send(test, :sent)
-            Process.sleep(:infinity)
-          end)
-        end)
-
-      assert_receive :sent
-      Process.exit(dead, :kill)
-      bytes = :crypto.strong_rand_bytes(100_000)
-      tensor = Tensor.from_binary(bytes, {:uint8, {100_000}}, engine: engine)
-      assert Tensor.to_binary(tensor) == bytes
-    end
-
     test "freeing is at once, and using a freed tensor an error" do
       engine = Fake.start()
       tensor = Tensor.from_binary(<<0::800_000>>, {:uint8, {100_000}}, engine: engine)

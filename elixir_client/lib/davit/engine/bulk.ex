@@ -1,236 +1,247 @@
 defmodule Davit.Engine.Bulk do
   @moduledoc false
-  # The connection for large tensors, a Unix socket that the engine listens on: opened on first use, one a
-  # session, used both ways at once. Whoever sends holds it alone while it sends (in its own process). A
-  # reader process takes transfers in as they come; this process keeps each until it is claimed.
+  # Large tensors go over a Unix socket that the engine listens on: one connection a session, opened on first use. All that
+  # goes over it is in the hands of this process and those of its connection, so that callers may give up or
+  # die at any time: a transfer that was begun is finished, and one that nobody wants any more is not kept.
 
   use GenServer
 
-  alias Davit.EngineError
-
-  @chunk 64 * 1024 * 1024
-  @buffer 1024 * 1024
-  # A transfer whose reader died or timed out is dropped after this long.
-  @unclaimed 30_000
-  @connect_timeout 5_000
+  alias Davit.{EngineError, Frame, Msgpack}
+  alias Davit.Engine.Bulk.{Connection, Reads, Sender}
+  alias Davit.Engine.{Request, Session}
 
   defstruct [
     :address,
     :token,
-    :socket,
-    :reader,
-    :holder,
-    queue: :queue.new(),
-    arrived: %{},
-    claims: %{}
+    :session,
+    :alias,
+    :connection,
+    :sending,
+    puts: :queue.new(),
+    reads: %Reads{},
+    monitors: %{}
   ]
 
   def start_link(name),
     do: GenServer.start_link(__MODULE__, nil, name: Davit.Engine.part(name, :bulk))
 
   @doc "Tells of a new session; whatever belonged to the one before is gone."
-  @spec open(Davit.Engine.Session.t(), map) :: :ok
+  @spec open(Session.t(), map) :: :ok
   def open(session, hello) do
     token = with {:bin, bytes} <- hello["token"], do: bytes
-    GenServer.cast(session.bulk, {:open, hello["bulk"], token})
+    GenServer.cast(session.bulk, {:open, session, hello["bulk"], token})
   end
 
   @doc """
-  Opens the connection if it is not open yet, so that the engine can send over it. Gives what `claim/4` is to be told: what
-  came over one connection does not come over the next.
+  Sends a `put` whose bytes are a transfer, when it is its turn. Where it cannot be sent, the error goes where the answer
+  would go; its code is `:transfer_broken` where the connection ended, and it may be sent again.
   """
-  @spec connect(Davit.Engine.Session.t()) :: {:ok, connection :: pid} | {:error, EngineError.t()}
-  def connect(session), do: call(session, :connect)
-
-  @doc "Calls `fun` with a function that sends `bytes` as transfer `n`; nobody else sends meanwhile."
-  @spec sending(Davit.Engine.Session.t(), (port -> result)) :: result | {:error, EngineError.t()}
-        when result: term
-  def sending(session, fun) do
-    case call(session, :lock) do
-      {:ok, socket} ->
-        try do
-          fun.(socket)
-        after
-          GenServer.cast(session.bulk, {:unlock, self()})
-        end
-
-      error ->
-        error
-    end
-  end
-
-  @doc "Sends one transfer over the socket that `sending/2` gave."
-  @spec transfer(port, pos_integer, binary) :: :ok | {:error, EngineError.t()}
-  def transfer(socket, n, bytes) do
-    with :ok <- tcp_send(socket, <<n::64, byte_size(bytes)::64>>), do: chunks(socket, bytes, 0)
-  end
-
-  defp chunks(_socket, bytes, position) when position == byte_size(bytes), do: :ok
-
-  defp chunks(socket, bytes, position) do
-    size = min(@chunk, byte_size(bytes) - position)
-
-    with :ok <- tcp_send(socket, binary_part(bytes, position, size)) do
-      chunks(socket, bytes, position + size)
-    end
-  end
-
-  defp tcp_send(socket, bytes) do
-    with {:error, reason} <- :gen_tcp.send(socket, bytes), do: {:error, closed(reason)}
-  end
+  @spec put(Sender.put()) :: :ok
+  def put(%Sender{session: session} = put), do: GenServer.cast(session.bulk, put)
 
   @doc """
-  The bytes of transfer `n` of the engine, once they are here. An error of the code `:transfer_broken` where the connection
-  ended before they were; they may be asked for again.
+  The bytes of the tensor `id`. An error of the code `:transfer_broken` where the connection ended before they were here;
+  they may be asked for again.
   """
-  @spec claim(Davit.Engine.Session.t(), pos_integer, pid, timeout) ::
-          {:ok, binary} | {:error, EngineError.t()}
-  def claim(session, n, connection, timeout), do: call(session, {:claim, n, connection}, timeout)
+  @spec read(Session.t(), pos_integer, timeout) :: {:ok, binary} | {:error, EngineError.t()}
+  def read(session, id, timeout) do
+    ref = :erlang.monitor(:process, session.bulk, alias: :reply_demonitor)
 
-  defp call(session, what, timeout \\ :infinity) do
-    GenServer.call(session.bulk, what, timeout)
-  catch
-    :exit, {:timeout, _} ->
-      {:error, Davit.Engine.Request.timeout(timeout, "a bulk transfer")}
+    # Nothing is asked under this number: the row shows that this process waits, and has it told of the engine's end.
+    waiting = Session.next_id(session)
+    Session.queue(session)
+    Session.route(session, waiting, ref, :request)
+    send(session.bulk, {:read, ref, self(), session, id})
 
-    :exit, _ ->
-      {:error, Davit.Engine.Session.lost(session)}
+    answer =
+      receive do
+        {^ref, {:ok, bytes}} ->
+          {:ok, bytes}
+
+        {^ref, error} ->
+          {:error, error}
+
+        {:DOWN, ^ref, _, _, reason} ->
+          {:error, Request.owner_down(reason)}
+      after
+        timeout ->
+          send(session.bulk, {:give_up, ref})
+          Process.demonitor(ref, [:flush])
+          Session.flush(ref)
+          {:error, Request.timeout(timeout, "get")}
+      end
+
+    Session.unroute(session, waiting)
+    answer
   end
 
   @impl true
-  def init(_), do: {:ok, %__MODULE__{}}
+  def init(_) do
+    Process.flag(:trap_exit, true)
+    {:ok, %__MODULE__{}}
+  end
 
   @impl true
-  def handle_cast({:open, path, token}, state) do
+  def handle_cast({:open, session, path, token}, state) do
     state = disconnect(state, "the engine was started again")
-    {:noreply, %{state | address: path, token: token}}
+    if state.alias, do: :erlang.unalias(state.alias)
+    new = [session: session, address: path, token: token, alias: :erlang.alias(), reads: %Reads{}]
+    {:noreply, struct!(state, new)}
   end
 
-  def handle_cast({:unlock, pid}, %{holder: {pid, ref}} = state) do
-    Process.demonitor(ref, [:flush])
-    {:noreply, next(%{state | holder: nil})}
-  end
-
-  def handle_cast({:unlock, _}, state), do: {:noreply, state}
+  def handle_cast(%Sender{} = put, state),
+    do: {:noreply, next(%{state | puts: :queue.in(put, state.puts)})}
 
   @impl true
-  def handle_call(:connect, _from, state) do
-    case connected(state) do
-      {:ok, state} -> {:reply, {:ok, state.reader}, state}
-      {:error, _} = error -> {:reply, error, state}
+  def handle_info({:read, ref, pid, session, id}, state) do
+    with {:ok, state} <- connected(state),
+         {:ok, request} <- ask(session, id, state.alias) do
+      monitor = :erlang.monitor(:process, pid, tag: {:died, ref})
+      monitors = Map.put(state.monitors, ref, monitor)
+      {:noreply, %{state | reads: Reads.add(state.reads, ref, request), monitors: monitors}}
+    else
+      {:error, error} ->
+        send(ref, {ref, error})
+        {:noreply, state}
     end
   end
 
-  def handle_call(:lock, from, state) do
-    {:noreply, next(%{state | queue: :queue.in(from, state.queue)})}
-  end
+  def handle_info({alias, <<request::64, _::binary>> = frame}, %{alias: alias} = state) do
+    Session.unroute(state.session, request)
 
-  def handle_call({:claim, n, reader}, from, %{reader: reader} = state) do
-    case Map.pop(state.arrived, n) do
-      {nil, _} -> {:noreply, put_in(state.claims[n], from)}
-      {bytes, arrived} -> {:reply, {:ok, bytes}, %{state | arrived: arrived}}
+    case Request.answer(frame) do
+      {:ok, %{"transfer" => n}, _} ->
+        {done, reads} = Reads.answered(state.reads, request, n)
+        with {ref, bytes} <- done, do: send(ref, {ref, {:ok, bytes}})
+        rest(%{state | reads: reads}, done && elem(done, 0))
+
+      {:ok, result, _} ->
+        answer = inspect(result, limit: 5)
+        failed(state, request, Request.protocol("`get` was answered with #{answer}"))
+
+      {:error, error} ->
+        failed(state, request, error)
     end
   end
 
-  def handle_call({:claim, _, _}, _from, state),
-    do: {:reply, {:error, closed("a process died while it sent, or the engine did")}, state}
+  # The engine is gone.
+  def handle_info({alias, %EngineError{} = error}, %{alias: alias} = state) do
+    for ref <- Reads.readers(state.reads), do: send(ref, {ref, error})
+    {:noreply, forget_all(%{state | reads: %Reads{}})}
+  end
 
-  @impl true
-  def handle_info({:arrived, reader, n, bytes}, %{reader: reader} = state) do
-    case Map.pop(state.claims, n) do
-      {nil, _} ->
-        Process.send_after(self(), {:drop, n}, @unclaimed)
-        {:noreply, put_in(state.arrived[n], bytes)}
+  def handle_info({:arrived, reader, n, bytes}, %{connection: %{reader: reader}} = state) do
+    {ref, reads} = Reads.arrived(state.reads, n, bytes)
+    if ref, do: send(ref, {ref, {:ok, bytes}})
+    rest(%{state | reads: reads}, ref)
+  end
 
-      {from, claims} ->
-        GenServer.reply(from, {:ok, bytes})
-        {:noreply, %{state | claims: claims}}
+  def handle_info({:give_up, ref}, state), do: {:noreply, give_up(ref, "timeout", state)}
+
+  def handle_info({{:died, ref}, _, :process, _, _}, state),
+    do: {:noreply, give_up(ref, "caller died", state)}
+
+  def handle_info({:sent, sender, result}, %{connection: %{sender: sender}} = state) do
+    case result do
+      :ok -> {:noreply, next(%{state | sending: nil}), :hibernate}
+      {:error, error} -> {:noreply, state |> disconnect(Exception.message(error)) |> next()}
     end
   end
 
-  def handle_info({:closed, reader, reason}, %{reader: reader} = state) do
-    {:noreply, disconnect(state, inspect(reason))}
+  def handle_info({:EXIT, pid, reason}, %{connection: %{reader: reader, sender: sender}} = state)
+      when pid in [reader, sender] do
+    why = with {:shutdown, text} <- reason, do: text
+    {:noreply, state |> disconnect(if(is_list(why), do: "#{why}", else: inspect(why))) |> next()}
   end
 
-  def handle_info({:drop, n}, state) do
-    {:noreply, %{state | arrived: Map.delete(state.arrived, n)}}
-  end
-
-  # The sender died, perhaps in the middle of its bytes: what comes after them could not be told apart.
-  def handle_info({:DOWN, ref, :process, pid, _}, %{holder: {pid, ref}} = state) do
-    {:noreply, next(disconnect(%{state | holder: nil}, "a process died while it sent"))}
-  end
-
+  # Of a connection that was closed.
   def handle_info(_, state), do: {:noreply, state}
 
-  defp next(%{holder: nil} = state) do
-    with {{:value, {pid, _} = from}, queue} <- :queue.out(state.queue),
-         state = %{state | queue: queue},
-         {:ok, state} <- reply_error(connected(state), from, state) do
-      GenServer.reply(from, {:ok, state.socket})
-      %{state | holder: {pid, Process.monitor(pid)}}
+  defp ask(session, id, alias) do
+    request = Session.next_id(session)
+    Session.route(session, request, alias, :request)
+    frame = Frame.encode(request, Msgpack.encode(["get", id, %{bulk: true}]))
+
+    with {:error, error} <- Session.send_frame(session, frame) do
+      Session.unroute(session, request)
+      {:error, error}
+    else
+      :ok -> {:ok, request}
+    end
+  end
+
+  defp failed(state, request, error) do
+    {ref, reads} = Reads.failed(state.reads, request)
+    if ref, do: send(ref, {ref, error})
+    rest(%{state | reads: reads}, ref)
+  end
+
+  # Nothing of what came is to stay as garbage.
+  defp rest(state, nil), do: {:noreply, state, :hibernate}
+
+  defp rest(state, ref), do: {:noreply, forget(state, ref), :hibernate}
+
+  defp forget(state, ref) do
+    {monitor, monitors} = Map.pop(state.monitors, ref)
+    if monitor, do: Process.demonitor(monitor, [:flush])
+    %{state | monitors: monitors}
+  end
+
+  defp give_up(ref, why, state) do
+    {request, reads} = Reads.give_up(state.reads, ref)
+    if request, do: Session.notify(state.session, 0, ["cancel", request, why])
+    forget(%{state | reads: reads}, ref)
+  end
+
+  # One put at a time is with the sender.
+  defp next(%{sending: nil} = state) do
+    with {{:value, put}, puts} <- :queue.out(state.puts) do
+      case connected(%{state | puts: puts}) do
+        {:ok, state} ->
+          Sender.put(state.connection.sender, put)
+          %{state | sending: %{put | data: nil, frame: nil, ref: nil}}
+
+        {:error, error} ->
+          Session.fail(put.session, put.request, error)
+          next(%{state | puts: puts})
+      end
     else
       {:empty, _} -> state
-      {:next, state} -> next(state)
     end
   end
 
   defp next(state), do: state
 
-  defp reply_error({:ok, state}, _from, _state), do: {:ok, state}
+  defp connected(%{address: nil}),
+    do: {:error, Connection.broken("the engine has no bulk socket")}
 
-  defp reply_error(error, from, state) do
-    GenServer.reply(from, error)
-    {:next, state}
+  defp connected(%{connection: nil} = state) do
+    with {:ok, connection} <- Connection.open(state.address, state.token),
+         do: {:ok, %{state | connection: connection}}
   end
 
-  defp connected(%{address: nil}), do: {:error, closed("the engine has no bulk socket")}
-  defp connected(%{socket: socket} = state) when socket != nil, do: {:ok, state}
+  defp connected(state), do: {:ok, state}
 
-  defp connected(state) do
-    options =
-      [:binary, active: false, packet: :raw] ++ [buffer: @buffer, sndbuf: @buffer, recbuf: @buffer]
+  defp disconnect(%{connection: nil} = state, _why), do: state
 
-    with {:ok, socket} <- :gen_tcp.connect({:local, state.address}, 0, options, @connect_timeout),
-         :ok <- :gen_tcp.send(socket, state.token) do
-      owner = self()
-      reader = spawn_link(fn -> receive(do: (:go -> read(owner, socket))) end)
-      :ok = :gen_tcp.controlling_process(socket, reader)
-      send(reader, :go)
-      {:ok, %{state | socket: socket, reader: reader}}
-    else
-      {:error, reason} -> {:error, closed("it cannot be opened (#{:inet.format_error(reason)})")}
+  defp disconnect(%{connection: connection, sending: sending} = state, why) do
+    Connection.close(connection)
+    error = Connection.broken(why)
+
+    if sending do
+      Session.fail(sending.session, sending.request, error)
+      Session.notify(sending.session, 0, ["cancel", sending.request, "the connection failed"])
     end
+
+    # Which of them were on their way is not known. What the engine still has to send comes over the next connection.
+    readers = Reads.readers(state.reads)
+    for ref <- readers, do: send(ref, {ref, error})
+    state = Enum.reduce(readers, state, &give_up(&1, "the connection failed", &2))
+    %{state | connection: nil, sending: nil}
   end
 
-  defp disconnect(state, why) do
-    if state.socket, do: :gen_tcp.close(state.socket)
-    if state.holder, do: Process.demonitor(elem(state.holder, 1), [:flush])
-    for {_, from} <- state.claims, do: GenServer.reply(from, {:error, closed(why)})
-    %{state | socket: nil, reader: nil, holder: nil, claims: %{}, arrived: %{}}
-  end
-
-  defp read(owner, socket) do
-    with {:ok, <<n::64, length::64>>} <- :gen_tcp.recv(socket, 16),
-         {:ok, bytes} <- read_bytes(socket, length, []) do
-      send(owner, {:arrived, self(), n, bytes})
-      read(owner, socket)
-    else
-      {:error, reason} -> send(owner, {:closed, self(), reason})
-    end
-  end
-
-  defp read_bytes(_socket, 0, [chunk]), do: {:ok, chunk}
-  defp read_bytes(_socket, 0, chunks), do: {:ok, chunks |> Enum.reverse() |> IO.iodata_to_binary()}
-
-  defp read_bytes(socket, left, chunks) do
-    with {:ok, chunk} <- :gen_tcp.recv(socket, min(left, @chunk)) do
-      read_bytes(socket, left - byte_size(chunk), [chunk | chunks])
-    end
-  end
-
-  defp closed(reason) do
-    text = if is_atom(reason), do: :inet.format_error(reason), else: reason
-    %EngineError{code: :transfer_broken, message: "the bulk connection failed: #{text}"}
+  defp forget_all(state) do
+    for {_, monitor} <- state.monitors, do: Process.demonitor(monitor, [:flush])
+    %{state | monitors: %{}}
   end
 end

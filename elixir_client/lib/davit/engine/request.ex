@@ -9,16 +9,17 @@ defmodule Davit.Engine.Request do
   # What a receive can wait for.
   @longest 0xFFFF_FFFF
 
+  @type send ::
+          (Session.t(), request :: pos_integer, frame :: iodata -> :ok | {:error, EngineError.t()})
   @type answer :: {:ok, result :: term, Frame.attachments()} | {:error, EngineError.t()}
 
   @doc """
   Sends a request and waits for its answer.
 
-  `after_send` is called when the request is in the port; it is where the bytes of a bulk transfer follow.
+  `send` puts its frame into the port, at once or by another process; it is told the request's number.
   """
-  @spec call(Session.t(), list, [iodata], timeout, (() -> :ok | {:error, EngineError.t()})) ::
-          answer
-  def call(session, message, attachments \\ [], timeout \\ :infinity, after_send \\ fn -> :ok end) do
+  @spec call(Session.t(), list, [iodata], timeout, send) :: answer
+  def call(session, message, attachments \\ [], timeout \\ :infinity, send \\ &now/3) do
     # The reference is made and waited for in this one function: the receive then skips whatever was in
     # the mailbox before, however much that is.
     ref = :erlang.monitor(:process, session.owner, alias: :reply_demonitor)
@@ -28,7 +29,7 @@ defmodule Davit.Engine.Request do
     Session.route(session, request, ref, :request)
     frame = Frame.encode(request, Msgpack.encode(message), attachments)
 
-    with :ok <- Session.send_frame(session, frame), :ok <- after_send.() do
+    with :ok <- send.(session, request, frame) do
       receive do
         {^ref, frame} when is_binary(frame) ->
           Session.unroute(session, request)
@@ -51,6 +52,8 @@ defmodule Davit.Engine.Request do
         {:error, error}
     end
   end
+
+  defp now(session, _request, frame), do: Session.send_frame(session, frame)
 
   defp abandon(session, request, ref) do
     Session.unroute(session, request)

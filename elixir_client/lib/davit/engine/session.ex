@@ -144,6 +144,23 @@ defmodule Davit.Engine.Session do
     ArgumentError -> true
   end
 
+  @doc "Tells whether somebody waits for the answer to a request."
+  @spec routed?(t, pos_integer) :: boolean
+  def routed?(%__MODULE__{routes: routes}, request) do
+    :ets.member(routes, request)
+  rescue
+    ArgumentError -> false
+  end
+
+  @doc "Answers a request by an error in place of the engine, if somebody waits for it."
+  @spec fail(t, pos_integer, EngineError.t()) :: :ok
+  def fail(%__MODULE__{routes: routes}, request, error) do
+    for {_, to, _, _} <- :ets.take(routes, request), do: send(to, {to, error})
+    :ok
+  rescue
+    ArgumentError -> :ok
+  end
+
   @doc "The requests whose answers go to the alias `ref`. It looks through the whole table."
   @spec routed(t, reference) :: [pos_integer]
   def routed(%__MODULE__{routes: routes}, ref) do

@@ -4,9 +4,10 @@ defmodule Davit.Tensor.Transfer do
 
   alias Davit.{Collector, EngineError, Tensor, Type}
   alias Davit.Engine.{Bulk, Request, Session}
+  alias Davit.Engine.Bulk.Sender
   alias Davit.Tensor.Ref
 
-  # How many times a value is asked for whose connection breaks.
+  # How many times a value is sent or asked for whose connection breaks.
   @attempts 5
 
   @doc """
@@ -17,9 +18,9 @@ defmodule Davit.Tensor.Transfer do
   def put(%Tensor{type: type, data: data} = tensor, session) do
     Davit.Telemetry.span([:put, :stop], %{engine: session.name, type: type}, fn ->
       answer =
-        with {:error, %{code: :out_of_memory}} <- put_once(session, type, data) do
+        with {:error, %{code: :out_of_memory}} <- put_once(session, type, data, @attempts) do
           Collector.reclaim(session)
-          put_once(session, type, data)
+          put_once(session, type, data, @attempts)
         end
 
       case answer do
@@ -31,33 +32,52 @@ defmodule Davit.Tensor.Transfer do
 
   defp keep(data), do: if(byte_size(data) <= Tensor.inline_limit(), do: data)
 
-  defp put_once(session, type, data) do
+  defp put_once(session, type, data, attempts) do
     ref = Ref.new(session, byte_size(data))
 
     answer =
-      if session.bulk? and byte_size(data) > Tensor.inline_limit() do
-        put_bulk(session, ref.id, type, data)
-      else
-        Request.call(session, ["put", ref.id, Type.to_wire(type), 0], [data])
-      end
+      if session.bulk? and byte_size(data) > Tensor.inline_limit(),
+        do: put_bulk(session, ref, type, data),
+        else: Request.call(session, ["put", ref.id, Type.to_wire(type), 0], [data])
 
-    with {:ok, _, _} <- answer, do: {:ok, ref}
-  end
+    # It has to be alive until here, or it might be freed before the engine knows it.
+    Tensor.touch(ref)
 
-  defp put_bulk(session, id, type, data) do
-    transfer = Session.next_id(session)
-    message = ["put", id, Type.to_wire(type), ["transfer", transfer]]
+    case answer do
+      {:ok, _, _} ->
+        {:ok, ref}
 
-    answer =
-      Bulk.sending(session, fn socket ->
-        send_bytes = fn -> Bulk.transfer(socket, transfer, data) end
-        Request.call(session, message, [], :infinity, send_bytes)
-      end)
-
-    with {:error, %{code: :transfer_broken} = error} <- answer do
-      {:error, if(Session.alive?(session), do: error, else: Session.lost(session))}
+      {:error, error} ->
+        again(error, session, attempts, fn -> put_once(session, type, data, attempts - 1) end)
     end
   end
+
+  defp put_bulk(session, ref, type, data) do
+    transfer = Session.next_id(session)
+    message = ["put", ref.id, Type.to_wire(type), ["transfer", transfer]]
+
+    Request.call(session, message, [], :infinity, fn session, request, frame ->
+      Bulk.put(%Sender{
+        session: session,
+        request: request,
+        frame: frame,
+        transfer: transfer,
+        data: data,
+        ref: ref
+      })
+    end)
+  end
+
+  # The connection ended; or the engine did, and that may not be known yet.
+  defp again(%{code: :transfer_broken} = error, session, attempts, again) do
+    cond do
+      not Session.alive?(session) -> {:error, Session.lost(session)}
+      attempts > 1 -> again.()
+      true -> {:error, error}
+    end
+  end
+
+  defp again(error, _session, _attempts, _again), do: {:error, error}
 
   @doc "The values of the tensor `id`, which are so many bytes."
   @spec get(Session.t(), pos_integer, non_neg_integer, timeout) ::
@@ -79,26 +99,8 @@ defmodule Davit.Tensor.Transfer do
   end
 
   defp get_bulk(session, id, timeout, attempts) do
-    answer =
-      with {:ok, connection} <- Bulk.connect(session),
-           {:ok, %{"transfer" => n}, _} <-
-             Request.call(session, ["get", id, %{bulk: true}], [], timeout),
-           do: Bulk.claim(session, n, connection, timeout)
-
-    case answer do
-      {:ok, bytes} ->
-        {:ok, bytes}
-
-      # Another process died while it sent, and the connection with it; or the engine did.
-      {:error, %{code: :transfer_broken} = error} ->
-        cond do
-          not Session.alive?(session) -> {:error, Session.lost(session)}
-          attempts > 1 -> get_bulk(session, id, timeout, attempts - 1)
-          true -> {:error, error}
-        end
-
-      answer ->
-        not_got(answer)
+    with {:error, error} <- Bulk.read(session, id, timeout) do
+      again(error, session, attempts, fn -> get_bulk(session, id, timeout, attempts - 1) end)
     end
   end
 

@@ -1,0 +1,104 @@
+defmodule Davit.Engine.Bulk.Connection do
+  @moduledoc false
+  # One connection to the engine's bulk socket, used both ways at once: a process takes transfers in as they come and sends
+  # them on as `{:arrived, reader, n, bytes}`, another sends (`Davit.Engine.Bulk.Sender`). Both are linked to the
+  # process that opened it, which hears of its end by their exits.
+
+  alias Davit.EngineError
+  alias Davit.Engine.Bulk.Sender
+
+  @chunk 64 * 1024 * 1024
+  @buffer 1024 * 1024
+  @connect_timeout 5_000
+
+  @enforce_keys [:socket, :reader, :sender]
+  defstruct [:socket, :reader, :sender]
+
+  @type t :: %__MODULE__{socket: port, reader: pid, sender: pid}
+
+  @doc "Connects and shows the session's token."
+  @spec open(Path.t(), binary) :: {:ok, t} | {:error, EngineError.t()}
+  def open(address, token) do
+    options =
+      [:binary, active: false, packet: :raw] ++ [buffer: @buffer, sndbuf: @buffer, recbuf: @buffer]
+
+    with {:ok, socket} <- :gen_tcp.connect({:local, address}, 0, options, @connect_timeout),
+         :ok <- :gen_tcp.send(socket, token) do
+      reader = :proc_lib.spawn_link(__MODULE__, :start_reading, [self(), socket])
+      :ok = :gen_tcp.controlling_process(socket, reader)
+      send(reader, :go)
+      {:ok, sender} = Sender.start_link(socket)
+      {:ok, %__MODULE__{socket: socket, reader: reader, sender: sender}}
+    else
+      {:error, reason} -> {:error, broken("it cannot be opened (#{:inet.format_error(reason)})")}
+    end
+  end
+
+  @doc "Closes it. What was under way is lost."
+  @spec close(t) :: :ok
+  def close(%__MODULE__{socket: socket, reader: reader, sender: sender}) do
+    for pid <- [reader, sender] do
+      Process.unlink(pid)
+      Process.exit(pid, :kill)
+    end
+
+    :gen_tcp.close(socket)
+  end
+
+  @doc "The error of a transfer that ended before its bytes had come."
+  @spec broken(String.t()) :: EngineError.t()
+  def broken(why),
+    do: %EngineError{code: :transfer_broken, message: "the bulk connection failed: #{why}"}
+
+  @doc "Writes the bytes of a transfer."
+  @spec write(port, pos_integer, binary) :: :ok | {:error, EngineError.t()}
+  def write(socket, n, bytes) do
+    case write_all(socket, <<n::64, byte_size(bytes)::64>>, bytes, 0) do
+      :ok -> :ok
+      {:error, reason} -> {:error, broken("#{:inet.format_error(reason)}")}
+    end
+  end
+
+  defp write_all(socket, part, bytes, position) do
+    with :ok <- :gen_tcp.send(socket, part) do
+      case min(@chunk, byte_size(bytes) - position) do
+        0 -> :ok
+        size -> write_all(socket, binary_part(bytes, position, size), bytes, position + size)
+      end
+    end
+  end
+
+  @doc false
+  def start_reading(parent, socket) do
+    receive do
+      :go -> read(parent, socket)
+    end
+  end
+
+  @doc false
+  def read(parent, socket) do
+    with {:ok, <<n::64, length::64>>} <- :gen_tcp.recv(socket, 16),
+         {:ok, bytes} <- read_bytes(socket, length, []) do
+      send(parent, {:arrived, self(), n, bytes})
+      __MODULE__.read_on(parent, socket)
+    else
+      {:error, reason} -> exit({:shutdown, :inet.format_error(reason)})
+    end
+  end
+
+  @doc false
+  # The bytes that were read are garbage here.
+  def read_on(parent, socket) do
+    :erlang.garbage_collect()
+    read(parent, socket)
+  end
+
+  defp read_bytes(_socket, 0, [chunk]), do: {:ok, chunk}
+  defp read_bytes(_socket, 0, chunks), do: {:ok, chunks |> Enum.reverse() |> IO.iodata_to_binary()}
+
+  defp read_bytes(socket, left, chunks) do
+    with {:ok, chunk} <- :gen_tcp.recv(socket, min(left, @chunk)) do
+      read_bytes(socket, left - byte_size(chunk), [chunk | chunks])
+    end
+  end
+end
