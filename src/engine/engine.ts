@@ -10,15 +10,16 @@ import {
   type RunId,
   type ValueId,
 } from "../native.js";
+import { type Steps, Work } from "../steps.js";
 import type { Dtype, TensorType } from "../tensor/dtype.js";
 import { type TensorLike, toBytes, typeOfValue } from "../tensor/values.js";
 import type { OperandTree } from "../trace/control.js";
 import { type FinishedRecord, readBatch } from "./batch.js";
-import { DavitError, guarded } from "./error.js";
+import { DavitError, guarded, toDavitError } from "./error.js";
 import { type Jitted, jit } from "./jit.js";
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from "./options.js";
 import { Polling } from "./polling.js";
-import { type Bindings, loadProgram, type Program } from "./program.js";
+import { type Bindings, loadSteps, type Program } from "./program.js";
 import type { CallHandler } from "./slots.js";
 import { Tensor } from "./tensor.js";
 
@@ -104,12 +105,35 @@ export class Engine {
    * @throws DavitError with a code of docs/protocol.md, the op, its label and types.
    */
   load(graph: Graph, bindings: Bindings = {}): Program {
+    const loaded = this.loading(graph, bindings).advance(Number.POSITIVE_INFINITY);
+    return (loaded as { result: Program }).result;
+  }
+
+  /** As {@link load}, to be advanced a while at a time. The graph may also come as its canonical bytes, which are kept. */
+  loading(graph: Graph | Uint8Array, bindings: Bindings = {}): Work<Program> {
     this.#checkOpen();
-    return guarded(() => {
-      const program = loadProgram(graph, bindings, this.native, this.options);
-      this.hooks.addProgram(program);
-      return program;
+    const { loadTimeout } = this.options;
+    return new Work(this.#load(graph, bindings), loadTimeout, () => {
+      const text = `the graph was not loaded after ${loadTimeout} ms of work`;
+      const expected = `at most ${loadTimeout} ms, the engine option loadTimeout`;
+      return new DavitError("timeout", `${text}; expected ${expected}`, { expected });
     });
+  }
+
+  *#load(graph: Graph | Uint8Array, bindings: Bindings): Steps<Program> {
+    let program: Program | undefined;
+    let known = false;
+    try {
+      program = yield* loadSteps(graph, bindings, this.native, this.options);
+      yield* this.hooks.addProgram(program);
+      known = true;
+      return program;
+    } catch (error) {
+      throw toDavitError(error);
+    } finally {
+      // The work may have been stopped before its end.
+      if (!known && program !== undefined) this.unload(program);
+    }
   }
 
   /** Forgets a program; runs under way go on. */

@@ -17,6 +17,8 @@ export interface EngineOptions {
   readonly device?: "cpu" | "gpu";
   /** Bytes of hook events in flight to one subscription. Default 8 MiB. */
   readonly hookBytes?: number;
+  /** Milliseconds of work that loading a graph may take. Default 60,000. */
+  readonly loadTimeout?: number;
   /** How large a graph may be. */
   readonly graphLimits?: Partial<GraphLimits>;
 }
@@ -26,7 +28,15 @@ export type ResolvedOptions = Required<Omit<EngineOptions, "graphLimits">> & {
   readonly graphLimits: GraphLimits;
 };
 
-const NAMES = new Set(["lanes", "memoryLimit", "cacheLimit", "device", "hookBytes", "graphLimits"]);
+const NAMES = new Set([
+  "lanes",
+  "memoryLimit",
+  "cacheLimit",
+  "device",
+  "hookBytes",
+  "loadTimeout",
+  "graphLimits",
+]);
 
 /**
  * Fills in defaults.
@@ -50,6 +60,7 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     ),
     device,
     hookBytes: count("hookBytes", options.hookBytes ?? DEFAULT_HOOK_BYTES, 1),
+    loadTimeout: count("loadTimeout", options.loadTimeout ?? 60_000, 1),
     graphLimits: { ...DEFAULT_LIMITS, ...options.graphLimits },
   };
 }

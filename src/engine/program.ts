@@ -1,10 +1,10 @@
 import { boundValueOf } from "../graph/bound-values.js";
-import { graphHash } from "../graph/canonical.js";
+import { decodeSteps, graphHash, hashBytes } from "../graph/canonical.js";
 import { GraphError } from "../graph/error.js";
 import type { Graph, GraphNode } from "../graph/graph.js";
-import { inferGraph, type TypedFunction } from "../graph/infer.js";
+import { inferSteps, type TypedFunction } from "../graph/infer.js";
 import { customCallKind } from "../graph/ops/custom-call.js";
-import { validateGraph } from "../graph/validate.js";
+import { validateSteps } from "../graph/validate.js";
 import type { Site } from "../hooks/site.js";
 import {
   type NativeEngine,
@@ -14,6 +14,7 @@ import {
   type ProgramId,
   type ValueId,
 } from "../native.js";
+import type { Steps } from "../steps.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
 import type { DavitErrorDetails } from "./error.js";
 import type { ResolvedOptions } from "./options.js";
@@ -48,7 +49,9 @@ export class Program {
     readonly id: ProgramId,
     readonly graph: Graph,
     typed: readonly TypedFunction[],
+    hash?: string,
   ) {
+    this.#hash = hash;
     const [entry] = typed as [TypedFunction];
     this.inputs = graph.functions[0]?.parameters ?? [];
     this.outputs = entry.results;
@@ -72,26 +75,27 @@ export class Program {
 }
 
 /**
- * Validates and types a graph, and hands it to the native engine.
+ * Reads a graph where it comes as canonical bytes, validates and types it, and hands it to the native engine, in steps.
  * @throws GraphError, or the addon's error
  */
-export function loadProgram(
-  graph: Graph,
+export function* loadSteps(
+  source: Graph | Uint8Array,
   bindings: Bindings,
   engine: NativeEngine,
   options: ResolvedOptions,
-): Program {
-  validateGraph(graph, options.graphLimits);
-  const limits = {
-    ...options.graphLimits,
-    valueBytes: Math.min(options.graphLimits.valueBytes, options.memoryLimit),
-  };
-  const typed = inferGraph(graph, {
+): Steps<Program> {
+  const { graphLimits, memoryLimit } = options;
+  const encoded = source instanceof Uint8Array;
+  const graph = encoded ? yield* decodeSteps(source, graphLimits) : source;
+  yield* validateSteps(graph, graphLimits);
+  const typed = yield* inferSteps(graph, {
     inferTypes: (op, inputs, attributes) => native().inferTypes(op, inputs, attributes),
     device: "cpu",
-    limits,
+    limits: { ...graphLimits, valueBytes: Math.min(graphLimits.valueBytes, memoryLimit) },
   });
-  return new Program(engine.loadProgram(lower(graph, typed, bindings, engine)), graph, typed);
+  const functions = yield* lower(graph, typed, bindings, engine);
+  const id = engine.loadProgram(functions);
+  return new Program(id, graph, typed, encoded ? hashBytes(source) : undefined);
 }
 
 function placeNodes(graph: Graph, typed: readonly TypedFunction[]): PlacedNode[] {
@@ -145,28 +149,32 @@ function printOptions({ precision, limit }: GraphNode["attributes"]): NonNullabl
   };
 }
 
-function lower(
+function* lower(
   graph: Graph,
   typed: readonly TypedFunction[],
   bindings: Bindings,
   engine: NativeEngine,
-): NativeFunction[] {
-  return graph.functions.map((item, number) => {
+): Steps<NativeFunction[]> {
+  const functions: NativeFunction[] = [];
+  for (const [number, item] of graph.functions.entries()) {
     const { values } = typed[number] as TypedFunction;
     let next = item.parameters.length;
-    const nodes = item.nodes.map((node): NativeNode => {
+    const nodes: NativeNode[] = [];
+    for (const node of item.nodes) {
       const outputs = values.slice(next, next + node.outputs);
       next += node.outputs;
-      return {
+      nodes.push({
         ...bind(node, bindings, engine),
         inputs: node.inputs,
         outputs,
         // A call's replies can be recorded, whether it has a label or not.
         watchable: node.label !== undefined || customCallKind(node) === "callback",
-      };
-    });
-    return { parameters: item.parameters, nodes, results: item.results };
-  });
+      });
+      yield;
+    }
+    functions.push({ parameters: item.parameters, nodes, results: item.results });
+  }
+  return functions;
 }
 
 /**

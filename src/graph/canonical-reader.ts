@@ -1,3 +1,4 @@
+import type { Steps } from "../steps.js";
 import { isDtype, type TensorType } from "../tensor/dtype.js";
 import { GraphError } from "./error.js";
 import type { Attribute } from "./graph.js";
@@ -41,21 +42,59 @@ export class CanonicalReader {
 
   /** Reads a map whose keys are in order; `field` reads the value of a key, or returns false for an unknown one. */
   map(what: string, field: (key: string) => unknown): void {
-    const count = this.#count(what, "a map", 0x80, 0x8f, undefined, 0xde, 0xdf, 2);
+    const count = this.#mapCount(what);
     let previous: Buffer | undefined;
     for (let i = 0; i < count; i++) {
       const start = this.#at;
-      const key = this.text(`a key of ${what}`);
-      const raw = this.#bytes.subarray(start, this.#at);
-      if (previous !== undefined && compareKeys(previous, raw) >= 0) {
-        this.fail(`the keys of ${what} are not in order at "${key}"`);
-      }
-      previous = raw;
+      const key = this.#key(what, previous);
+      previous = this.#bytes.subarray(start, this.#at);
       if (field(key) === false) this.fail(`${what} has an unknown key "${key}"`);
     }
   }
 
+  /** As {@link map}, with values that are read in steps. */
+  *mapSteps(what: string, field: (key: string) => Steps<unknown>): Steps<void> {
+    const count = this.#mapCount(what);
+    let previous: Buffer | undefined;
+    for (let i = 0; i < count; i++) {
+      const start = this.#at;
+      const key = this.#key(what, previous);
+      previous = this.#bytes.subarray(start, this.#at);
+      if ((yield* field(key)) === false) this.fail(`${what} has an unknown key "${key}"`);
+    }
+  }
+
+  #mapCount(what: string): number {
+    return this.#count(what, "a map", 0x80, 0x8f, undefined, 0xde, 0xdf, 2);
+  }
+
+  /** The next key, which has to come after the one before it. */
+  #key(what: string, previous: Buffer | undefined): string {
+    const start = this.#at;
+    const key = this.text(`a key of ${what}`);
+    const raw = this.#bytes.subarray(start, this.#at);
+    if (previous !== undefined && compareKeys(previous, raw) >= 0) {
+      this.fail(`the keys of ${what} are not in order at "${key}"`);
+    }
+    return key;
+  }
+
   list<T>(what: string, item: () => T, limit = this.#limits.list): T[] {
+    const count = this.#listCount(what, limit);
+    const items: T[] = [];
+    for (let i = 0; i < count; i++) items.push(item());
+    return items;
+  }
+
+  /** As {@link list}, with items that are read in steps. */
+  *listSteps<T>(what: string, item: () => Steps<T>, limit: number): Steps<T[]> {
+    const count = this.#listCount(what, limit);
+    const items: T[] = [];
+    for (let i = 0; i < count; i++) items.push(yield* item());
+    return items;
+  }
+
+  #listCount(what: string, limit: number): number {
     const count = this.#count(what, "a list", 0x90, 0x9f, undefined, 0xdc, 0xdd, 1);
     if (count > limit) {
       throw new GraphError("limit_exceeded", `${what} has ${count} items`, {
@@ -68,9 +107,7 @@ export class CanonicalReader {
         expected: `at most ${this.#limits.items} in all lists of the graph`,
       });
     }
-    const items: T[] = [];
-    for (let i = 0; i < count; i++) items.push(item());
-    return items;
+    return count;
   }
 
   text(what: string): string {

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { finish, type Steps } from "../steps.js";
 import type { TensorType } from "../tensor/dtype.js";
 import { checkAttributes, unknownAttribute } from "./attributes.js";
 import { CanonicalReader } from "./canonical-reader.js";
@@ -49,6 +50,15 @@ export function decodeGraph(
   limits: GraphLimits = DEFAULT_LIMITS,
   table = TABLE,
 ): Graph {
+  return finish(decodeSteps(bytes, limits, table));
+}
+
+/** As {@link decodeGraph}, a step for each node. */
+export function* decodeSteps(
+  bytes: Uint8Array,
+  limits: GraphLimits = DEFAULT_LIMITS,
+  table = TABLE,
+): Steps<Graph> {
   const reader = new CanonicalReader(bytes, limits);
   let version: number | undefined;
   let functions: GraphFunction[] | undefined;
@@ -58,7 +68,7 @@ export function decodeGraph(
       throw new GraphError("limit_exceeded", `the graph has more than ${limits.nodes} nodes`);
     }
   };
-  reader.map("the graph", (key) => {
+  yield* reader.mapSteps("the graph", function* (key) {
     if (key === "davit") {
       version = reader.index("the version");
       if (version !== CANONICAL_VERSION) {
@@ -67,7 +77,7 @@ export function decodeGraph(
         });
       }
     } else if (key === "functions") {
-      functions = reader.list(
+      functions = yield* reader.listSteps(
         "functions",
         () => readFunction(reader, table, limits, countNode),
         limits.functions,
@@ -134,24 +144,25 @@ function writeNode(writer: CanonicalWriter, node: GraphNode, table: typeof TABLE
   }
 }
 
-function readFunction(
+function* readFunction(
   reader: CanonicalReader,
   table: typeof TABLE,
   limits: GraphLimits,
   countNode: () => void,
-): GraphFunction {
+): Steps<GraphFunction> {
   let name: string | undefined;
   let nodes: GraphNode[] | undefined;
   let parameterNames: string[] | undefined;
   let parameters: TensorType[] | undefined;
   let results: number[] | undefined;
-  const readOne = () => {
+  const readOne = function* () {
     countNode();
+    yield;
     return readNode(reader, table);
   };
-  reader.map("a function", (key) => {
+  yield* reader.mapSteps("a function", function* (key) {
     if (key === "name") name = reader.text("the name of a function");
-    else if (key === "nodes") nodes = reader.list("nodes", readOne, limits.nodes);
+    else if (key === "nodes") nodes = yield* reader.listSteps("nodes", readOne, limits.nodes);
     else if (key === "parameter_names") {
       parameterNames = reader.list("parameter_names", () => reader.text("a parameter's name"));
       if (parameterNames.length === 0) {

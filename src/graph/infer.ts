@@ -1,3 +1,4 @@
+import { finish, type Steps } from "../steps.js";
 import { byteLength, formatType, type TensorType } from "../tensor/dtype.js";
 import { isLeaf } from "./bound-values.js";
 import { checkControlFlow, type Signature } from "./control-flow.js";
@@ -38,6 +39,11 @@ const MAX_SIZE = 2 ** 31 - 1;
  * guard or the native engine gives.
  */
 export function inferGraph(graph: Graph, options: InferOptions): TypedFunction[] {
+  return finish(inferSteps(graph, options));
+}
+
+/** As {@link inferGraph}, a step for each node. */
+export function* inferSteps(graph: Graph, options: InferOptions): Steps<TypedFunction[]> {
   const typed: TypedFunction[] = [];
   const signature = (index: number): Signature => ({
     parameters: (graph.functions[index] as GraphFunction).parameters,
@@ -51,15 +57,12 @@ export function inferGraph(graph: Graph, options: InferOptions): TypedFunction[]
       checkSize(type, `parameter ${parameter}`, options, where);
     });
     const values = [...item.parameters];
-    item.nodes.forEach((node, position) => {
+    for (const [position, node] of item.nodes.entries()) {
       const inputs = node.inputs.map((value) => (value < 0 ? null : (values[value] as TensorType)));
-      for (const type of inferNode(node, inputs, signature, options, {
-        ...where,
-        node: position,
-      })) {
-        values.push(type);
-      }
-    });
+      const details = { ...where, node: position };
+      for (const type of inferNode(node, inputs, signature, options, details)) values.push(type);
+      yield;
+    }
     typed[index] = { values, results: item.results.map((value) => values[value] as TensorType) };
   }
   return typed;
@@ -104,6 +107,12 @@ function inferOp(
     if (expected !== undefined && expected !== (node.outputs ?? expected)) {
       throw new GraphError("output_count", `${node.op} has ${node.outputs} outputs`, {
         expected: String(expected),
+      });
+    }
+    const { list } = options.limits ?? DEFAULT_LIMITS;
+    if (expected !== undefined && expected > list) {
+      throw new GraphError("limit_exceeded", `${node.op} has ${expected} outputs`, {
+        expected: `at most ${list}`,
       });
     }
     return options.inferTypes(node.op, inputs, node.attributes);

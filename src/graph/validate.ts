@@ -1,3 +1,4 @@
+import { finish, type Steps } from "../steps.js";
 import { formatType } from "../tensor/dtype.js";
 import { checkAttributes, isSize, isTensorType, isText } from "./attributes.js";
 import { isLeaf } from "./bound-values.js";
@@ -19,15 +20,21 @@ import { findOp, operandCounts } from "./table.js";
  * @throws GraphError with a stable code that names function, node, op and label.
  */
 export function validateGraph(graph: Graph, limits: GraphLimits = DEFAULT_LIMITS): void {
+  finish(validateSteps(graph, limits));
+}
+
+/** As {@link validateGraph}, a step for each node. */
+export function* validateSteps(
+  graph: Graph,
+  limits: GraphLimits = DEFAULT_LIMITS,
+): Steps<undefined> {
   const { functions } = graph;
   if (functions.length === 0) throw new GraphError("graph_invalid", "the graph has no functions");
   checkLimit(functions.length, limits.functions, "the graph", "functions", {});
   const nodes = functions.reduce((sum, item) => sum + item.nodes.length, 0);
   checkLimit(nodes, limits.nodes, "the graph", "nodes", {});
   const budget = { constantBytes: limits.constantBytes };
-  functions.forEach((_item, index) => {
-    validateFunction(graph, index, limits, budget);
-  });
+  for (const index of functions.keys()) yield* validateFunction(graph, index, limits, budget);
   checkTotals(graph, limits);
   checkLimit(expandedNodes(graph), limits.expandedNodes, "the graph", "nodes once inlined", {});
 }
@@ -46,12 +53,12 @@ function expandedNodes(graph: Graph): number {
   return sizes[0] as number;
 }
 
-function validateFunction(
+function* validateFunction(
   graph: Graph,
   index: number,
   limits: GraphLimits,
   budget: LeafBudget,
-): void {
+): Steps<undefined> {
   const item = graph.functions[index] as GraphFunction;
   const where = { function: item.name };
   checkText(item.name, "a function's name", limits, {});
@@ -70,13 +77,14 @@ function validateFunction(
   });
   checkParameterNames(item, limits, where);
   let values = item.parameters.length;
-  item.nodes.forEach((node, position) => {
+  for (const [position, node] of item.nodes.entries()) {
     const details = { ...where, op: node.op, label: node.label, node: position };
     validateNode(graph, index, node, values, limits, details);
     if (isLeaf(node)) checkLeaf(node, limits, budget, details);
     if (customCallKind(node) !== undefined) checkCustomCall(node, details);
     values += node.outputs;
-  });
+    yield;
+  }
   for (const result of item.results) checkReference(result, values, "result", where, false);
 }
 

@@ -1,5 +1,6 @@
 import type { ChannelId, NativeEngine, ProgramId, RunId, SubscriptionId } from "../native.js";
 import { show } from "../show.js";
+import type { Steps } from "../steps.js";
 import { HookError } from "./error.js";
 import { type CallRecord, type EventRecord, freeValues, type HookEvent } from "./event.js";
 import { type Match, type SiteTest, siteTest } from "./match.js";
@@ -182,14 +183,19 @@ export class HookRouter {
     this.#callers.delete(run);
   }
 
-  /** For the engine: a program was loaded. */
-  addProgram(program: WatchedProgram): void {
+  /** For the engine: a program was loaded. A step for each standing subscription. */
+  *addProgram(program: WatchedProgram): Steps<void> {
     const known: KnownProgram = {
       sites: new Map(program.sites.map((site) => [site.site, site])),
       watchedBy: new Set(),
     };
     this.#programs.set(program.id, known);
-    for (const standing of this.#standing.values()) this.#attach(program.id, known, standing);
+    // Those that are made between two steps find the program by themselves.
+    for (const standing of [...this.#standing.values()]) {
+      if (!this.#standing.has(standing.id)) continue;
+      this.#attach(program.id, known, standing);
+      yield;
+    }
   }
 
   /** For the engine: a program was unloaded and its last run has ended. */

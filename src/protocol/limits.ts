@@ -6,6 +6,8 @@ export interface Limits {
   readonly requests: number;
   /** Answers that the client has not read, in bytes, beyond which it may not ask for more. */
   readonly unreadBytes: number;
+  /** Messages that wait for a program to be loaded, in bytes. */
+  readonly heldBytes: number;
   /** Hook bytes in flight to one subscription, or to one run. */
   readonly hookCredit: number;
   readonly tensors: number;
@@ -19,6 +21,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxFrameBytes: 64 * 1024 * 1024,
   requests: 65_536,
   unreadBytes: 256 * 1024 * 1024,
+  heldBytes: 256 * 1024 * 1024,
   hookCredit: 8 * 1024 * 1024,
   tensors: 4_194_304,
   programs: 65_536,
@@ -33,6 +36,7 @@ export function wireLimits(limits: Limits, maxHeaderBytes: number): Record<strin
     max_header_bytes: maxHeaderBytes,
     requests: limits.requests,
     unread_bytes: limits.unreadBytes,
+    held_bytes: limits.heldBytes,
     hook_credit: limits.hookCredit,
     tensors: limits.tensors,
     programs: limits.programs,

@@ -1,7 +1,7 @@
 import type { Engine } from "../engine/engine.js";
 import type { Program } from "../engine/program.js";
-import { decodeGraph } from "../graph/canonical.js";
 import type { ProgramId, ValueId } from "../native.js";
+import type { Work } from "../steps.js";
 import { byteLength } from "../tensor/dtype.js";
 import { ProtocolError } from "./error.js";
 import { encodeHeader } from "./header.js";
@@ -48,11 +48,28 @@ export class LoadedProgram {
   }
 }
 
+/** A program on its way. */
+interface OpenLoad {
+  readonly request: number;
+  readonly id: number;
+  readonly work: Work<Program>;
+  /** Tensors that it is bound to and that have no bytes yet, pinned. */
+  readonly pending: readonly Tensor[];
+  /** Called when it is over, where that is in a later turn. */
+  readonly later: () => void;
+  /** Its next turn. */
+  turn: NodeJS.Immediate | undefined;
+}
+
+/** So many milliseconds of a load are done before others have their turn; most programs are loaded by then. */
+const TURN = 2;
+
 /** The programs of one session, by the ids that its client chose. */
 export class SessionPrograms {
   /** A program that did not load is kept with its error, which is what its runs fail with. */
   readonly #programs = new Map<number, LoadedProgram | { readonly error: unknown }>();
   readonly #numbers = new Map<ProgramId, number>();
+  #loading: OpenLoad | undefined;
 
   constructor(
     private readonly engine: Engine,
@@ -65,8 +82,12 @@ export class SessionPrograms {
     return this.#numbers.size;
   }
 
-  /** Answers `load`. */
-  load(request: number, { program: id, constants, externals, graph }: Load): void {
+  /**
+   * Answers `load`, at once or, where it takes longer, in a later turn: false then, and `later` is called when it is over.
+   * There is one load at a time.
+   */
+  load(request: number, message: Load, later: () => void): boolean {
+    const { program: id, constants, externals, graph } = message;
     if (this.#programs.has(id)) {
       throw new ProtocolError("program_exists", `there is a program ${id} already`, "a new id");
     }
@@ -79,14 +100,58 @@ export class SessionPrograms {
       const bound = (tensors: ReadonlyMap<string, number>) =>
         new Map([...tensors].map(([name, tensor]) => [name, this.#pin(tensor, pending)]));
       const bindings = { constants: bound(constants), externals: bound(externals) };
-      const decoded = decodeGraph(graph, this.engine.options.graphLimits);
-      const program = this.engine.load(decoded, bindings);
-      this.#bind(request, id, new LoadedProgram(program, pending));
+      const work = this.engine.loading(graph, bindings);
+      return this.#advance({ request, id, work, pending, later, turn: undefined });
     } catch (error) {
-      for (const tensor of pending) this.tensors.unpin(tensor);
-      this.#programs.set(id, { error });
-      throw error;
+      this.#failed({ request, id, pending }, error);
+      return true;
     }
+  }
+
+  /** Goes on with a load; true when it is over. */
+  #advance(load: OpenLoad): boolean {
+    this.#loading = undefined;
+    try {
+      const loaded = load.work.advance(TURN);
+      if (loaded !== undefined) {
+        this.#bind(load.request, load.id, new LoadedProgram(loaded.result, load.pending));
+        return true;
+      }
+    } catch (error) {
+      this.#failed(load, error);
+      return true;
+    }
+    this.#loading = load;
+    load.turn = setImmediate(() => {
+      if (this.#advance(load)) load.later();
+    });
+    return false;
+  }
+
+  #failed({ request, id, pending }: Pick<OpenLoad, "request" | "id" | "pending">, error: unknown) {
+    for (const tensor of pending) this.tensors.unpin(tensor);
+    this.defineFailed(id, error);
+    this.sender.error(request, error);
+  }
+
+  /** Names a program that could not be made. */
+  defineFailed(id: number, error: unknown): void {
+    this.#programs.set(id, { error });
+  }
+
+  /** Takes `cancel`. */
+  cancel(request: number, reason: string): void {
+    const load = this.#loading;
+    if (load?.request !== request) return;
+    this.#stop(load);
+    this.#failed(load, new ProtocolError("cancelled", reason));
+    load.later();
+  }
+
+  #stop(load: OpenLoad): void {
+    this.#loading = undefined;
+    clearImmediate(load.turn);
+    load.work.stop();
   }
 
   /** Names a program and answers `load`; where the answer does not fit, the program is given up. */
@@ -153,6 +218,7 @@ export class SessionPrograms {
 
   /** The session ends. */
   close(): void {
+    if (this.#loading !== undefined) this.#stop(this.#loading);
     for (const id of [...this.#programs.keys()]) this.unload(id);
   }
 

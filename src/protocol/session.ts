@@ -2,10 +2,11 @@ import { SessionArrivals } from "./arrivals.js";
 import { ProtocolError } from "./error.js";
 import { decodeFrame } from "./frame.js";
 import { decodeHeader, MAX_HEADER_BYTES } from "./header.js";
+import { HeldMessages } from "./held-messages.js";
 import { SessionHooks } from "./hooks.js";
 import type { Host } from "./host.js";
 import { wireLimits } from "./limits.js";
-import type { Hello, Message, Put } from "./message.js";
+import type { Hello, Load, Message, Put } from "./message.js";
 import { parseMessage } from "./parse-message.js";
 import { SessionPrograms } from "./programs.js";
 import { SessionReads } from "./reads.js";
@@ -38,6 +39,7 @@ export class Session {
   readonly #runs: SessionRuns;
   readonly #recordings: SessionRecordings;
   readonly #replays: SessionReplays;
+  readonly #held: HeldMessages;
   readonly #token: Uint8Array | undefined;
   #greeted = false;
   #ended = false;
@@ -75,6 +77,11 @@ export class Session {
       limits,
     });
     this.#recordings = new SessionRecordings(engine, sender, limits);
+    this.#held = new HeldMessages({
+      limits,
+      take: (request, message) => this.#resume(request, message),
+      refuse: (request, message, error) => this.#refuse(request, message, error),
+    });
     this.#token = host.bulk?.admit(this.#transfers);
   }
 
@@ -91,7 +98,9 @@ export class Session {
       const header = decodeHeader(frame.header);
       try {
         this.#checkCredit();
-        this.#take(frame.request, parseMessage(header, frame.attachments));
+        const message = parseMessage(header, frame.attachments);
+        if (this.#held.mustWait(message)) this.#hold(payload);
+        else this.#take(frame.request, message);
       } catch (error) {
         if (isFatal(error)) throw error;
         this.#sender.error(frame.request, error);
@@ -100,6 +109,34 @@ export class Session {
       const { code, message } = error as ProtocolError;
       this.end(code ?? "internal", message);
     }
+  }
+
+  /** Keeps a message for later, with bytes of its own. */
+  #hold(payload: Uint8Array): void {
+    const { request, header, attachments } = decodeFrame(Uint8Array.from(payload));
+    this.#held.add(request, parseMessage(decodeHeader(header), attachments), payload.length);
+  }
+
+  /** Takes a message that was held. */
+  #resume(request: number, message: Message): void {
+    try {
+      this.#take(request, message);
+    } catch (error) {
+      this.#sender.error(request, error);
+    }
+  }
+
+  /** Answers a message that was held with an error, and with it what depends on it. */
+  #refuse(request: number, message: Message, error: ProtocolError): void {
+    const ids = message.type === "run" ? message.outputs : [];
+    for (const id of ids) if (id !== null) this.#tensors.defineFailed(id, error);
+    if (message.type === "load") this.#programs.defineFailed(message.program, error);
+    this.#sender.error(request, error);
+  }
+
+  #load(request: number, message: Load): void {
+    const over = this.#programs.load(request, message, () => this.#held.loaded());
+    if (!over) this.#held.loading(message);
   }
 
   #take(request: number, message: Message): void {
@@ -114,7 +151,7 @@ export class Session {
         this.#hello(request, message);
         break;
       case "load":
-        this.#programs.load(request, message);
+        this.#load(request, message);
         break;
       case "unload":
         this.#programs.unload(message.program);
@@ -217,6 +254,8 @@ export class Session {
 
   /** Ends whatever has this request number and is not over. */
   #cancel(request: number, reason: string): void {
+    this.#held.cancel(request, reason);
+    this.#programs.cancel(request, reason);
     this.#runs.cancel(request, reason);
     this.#reads.cancel(request, reason);
     this.#arrivals.cancel(request, reason);
@@ -259,7 +298,7 @@ export class Session {
 
   #open(): number {
     const unanswered = this.#runs.size + this.#reads.waiting + this.#arrivals.waiting;
-    return unanswered + this.#transfers.open;
+    return unanswered + this.#transfers.open + this.#held.size;
   }
 
   /** Tells the client of something that is no answer. */
@@ -281,6 +320,7 @@ export class Session {
     this.#ended = true;
     if (this.#token !== undefined) this.#host.bulk?.dismiss(this.#token);
     this.#sender.end();
+    this.#held.close();
     this.#runs.close();
     this.#hooks.close();
     this.#recordings.close();

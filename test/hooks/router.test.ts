@@ -3,6 +3,7 @@ import type { EventRecord } from "../../src/hooks/event.js";
 import { HookRouter } from "../../src/hooks/router.js";
 import type { Site } from "../../src/hooks/site.js";
 import type { NativeEngine, NativeSubscription } from "../../src/native.js";
+import { finish } from "../../src/steps.js";
 
 /** Writes down what the router asks of the native engine. */
 class Recorder {
@@ -74,7 +75,7 @@ const onlySubscription = () => [...native.subscriptions.keys()][0] as number;
 describe("the router", () => {
   it("tells the native engine which nodes are watched, whichever comes first", () => {
     router.subscribe({ label: "layer.*" }, {}, () => {});
-    router.addProgram(program);
+    finish(router.addProgram(program));
     const [first] = native.subscriptions.keys();
     expect(native.watched).toEqual(new Map([[`7/${first}`, [1, 2]]]));
     router.subscribe({ name: "b" }, {}, () => {});
@@ -84,7 +85,7 @@ describe("the router", () => {
   });
 
   it("takes a subscription back from every node, and what still comes for it is not delivered", () => {
-    router.addProgram(program);
+    finish(router.addProgram(program));
     const seen: number[] = [];
     const watch = router.subscribe("all", {}, ({ seq }) => seen.push(seq));
     const id = onlySubscription();
@@ -98,7 +99,7 @@ describe("the router", () => {
   });
 
   it("hands a handler the site and what the engine says of the firing", () => {
-    router.addProgram(program);
+    finish(router.addProgram(program));
     const seen: unknown[] = [];
     router.subscribe({ name: "b" }, {}, (one) => seen.push(one));
     const values = [Uint8Array.of(1)];
@@ -111,7 +112,7 @@ describe("the router", () => {
   });
 
   it("gives credit back when the handler's promise resolves, not before, and also when it rejects", async () => {
-    router.addProgram(program);
+    finish(router.addProgram(program));
     const releases: (() => void)[] = [];
     router.subscribe("all", {}, () => new Promise<void>((resolve) => releases.push(resolve)));
     const id = onlySubscription();
@@ -131,7 +132,7 @@ describe("the router", () => {
   });
 
   it("reports a handler that throws as an uncaught exception, and delivers what follows", async () => {
-    router.addProgram(program);
+    finish(router.addProgram(program));
     const uncaught: unknown[] = [];
     const others = process.listeners("uncaughtException");
     process.removeAllListeners("uncaughtException");
@@ -152,7 +153,7 @@ describe("the router", () => {
   });
 
   it("gives a run its own subscriptions, on one budget, only for what matches", () => {
-    router.addProgram(program);
+    finish(router.addProgram(program));
     const seen: [string, number][] = [];
     const watch = router.subscribeRun(program, [
       { match: { name: "nobody" }, handler: () => seen.push(["nobody", 0]) },
@@ -184,7 +185,7 @@ describe("the router", () => {
   });
 
   it("answers a call that nobody takes with an error, and frees its values", () => {
-    router.addProgram(program);
+    finish(router.addProgram(program));
     const call = { run: 3, program: 7, site: 1, seq: 0, call: 9, path: [], values: [11, 12] };
     router.onCall(call);
     expect(native.freed).toEqual([11, 12]);

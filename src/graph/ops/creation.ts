@@ -75,8 +75,14 @@ function arangeGuard(call: OpCall): void {
   }
 }
 
+const MOST_AXES = 32;
+
 function meshgridGuard(call: OpCall): void {
   checkNotEmpty(call);
+  // Every result has as many dimensions as there are operands.
+  if (call.inputs.length > MOST_AXES) {
+    refuse(call, "arity", `meshgrid has ${call.inputs.length} operands`, `at most ${MOST_AXES}`);
+  }
   const sizes = call.inputs.map((_, index) => {
     const type = input(call, index);
     if (type.shape.length > 1) {

@@ -29,6 +29,12 @@ const PRODUCTS: readonly Refused[] = [
     "attribute_invalid",
   ],
   ["einsum", [], { subscripts: "" }, "arity"],
+  [
+    "einsum",
+    new Array(65).fill(float(2)),
+    { subscripts: `${new Array(65).fill("i").join(",")}->i` },
+    "arity",
+  ],
   ["einsum", [float(2)], { subscripts: "i,j->" }, "arity"],
   ["einsum", [float(2)], { subscripts: "i->i->i" }, "attribute_invalid"],
   ["einsum", [float(2)], { subscripts: "1->" }, "attribute_invalid"],

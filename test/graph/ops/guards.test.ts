@@ -32,6 +32,7 @@ const REFUSED: readonly (readonly [string, readonly (TensorType | null)[], Attri
     ["tril", [float(3)], {}, "shape_invalid"],
     ["triu", [float(3, 3)], { k: 2 ** 30 }, "attribute_invalid"],
     ["meshgrid", [], {}, "arity"],
+    ["meshgrid", new Array(33).fill(float(1)), {}, "arity"],
     ["meshgrid", [float(2, 2)], {}, "shape_invalid"],
     ["hanning", [], { M: -1 }, "attribute_invalid"],
 

@@ -1,0 +1,53 @@
+import type { Message } from "./message.js";
+
+/** The names that a message refers to: those that it only needs, and those that it gives, ends or puts in order. */
+export interface Accesses {
+  readonly uses: readonly string[];
+  readonly changes: readonly string[];
+}
+
+const NOTHING: Accesses = { uses: [], changes: [] };
+
+const tensor = (id: number) => `tensor ${id}`;
+const program = (id: number) => `program ${id}`;
+const queue = (id: number) => `queue ${id}`;
+const replay = (id: number) => `replay ${id}`;
+
+/** What a message refers to: of two messages that share a name which one of them changes, the order counts. */
+export function accessesOf(message: Message): Accesses {
+  switch (message.type) {
+    case "load": {
+      const bound = [...message.constants.values(), ...message.externals.values()];
+      // One load after the other: each may hold much memory while it is under way.
+      return { uses: bound.map(tensor), changes: [program(message.program), "loads"] };
+    }
+    case "unload":
+      return { uses: [], changes: [program(message.program)] };
+    case "put":
+      return { uses: [], changes: [tensor(message.tensor)] };
+    case "open_file":
+      return { uses: [], changes: message.tensors.map(([, id]) => tensor(id)) };
+    case "get":
+      return { uses: [tensor(message.tensor)], changes: [] };
+    case "free":
+      return { uses: [], changes: message.tensors.map(tensor) };
+    case "run": {
+      const uses = [program(message.program), ...idsOf(message.inputs).map(tensor)];
+      if (message.replay !== undefined) uses.push(replay(message.replay));
+      return { uses, changes: [queue(message.queue), ...idsOf(message.outputs).map(tensor)] };
+    }
+    case "reply":
+      return { uses: idsOf(message.values).map(tensor), changes: [] };
+    case "close_queue":
+      return { uses: [], changes: [queue(message.queue)] };
+    case "replay":
+    case "stop_replay":
+      return { uses: [], changes: [replay(message.replay)] };
+    default:
+      return NOTHING;
+  }
+}
+
+function idsOf(operands: readonly unknown[]): number[] {
+  return operands.filter((operand): operand is number => typeof operand === "number");
+}
