@@ -15,10 +15,12 @@ export {
   type FileArray,
   FileError,
   type FileRange,
+  type Members,
   openSafetensors,
   readSafetensor,
   readTensors,
   type Safetensors,
+  type SafetensorsOptions,
   writeTensors,
 } from "./files/index.js";
 export { decodeGraph, encodeGraph, graphHash } from "./graph/canonical.js";

@@ -1,4 +1,5 @@
-import { openSafetensors, readSafetensor } from "../files/safetensors.js";
+import type { FileRange } from "../files/array.js";
+import { openSafetensors, readSafetensor, type Safetensors } from "../files/safetensors.js";
 import { type BoundValue, boundValueOf } from "../graph/bound-values.js";
 import { hashBytes } from "../graph/canonical.js";
 import type { Graph } from "../graph/graph.js";
@@ -43,8 +44,10 @@ async function findConstants(
   const found = new Map<string, InputSource>();
   for (const path of paths) {
     const opened = await openSafetensors(path);
-    for (const [name, range] of opened.tensors) {
+    for (const name of opened.tensors.keys()) {
       if (missing.size === 0) return found;
+      const range = rangeOf(opened, name);
+      if (range === undefined) continue;
       const { bytes } = await readSafetensor(opened, name);
       const hash = hashBytes(bytes);
       if (missing.delete(hash)) found.set(hash, { kind: "range", path, range });
@@ -54,15 +57,27 @@ async function findConstants(
   return found;
 }
 
+/** Where a tensor lies; undefined for one of a type that MLX does not have, which is no constant of a graph. */
+function rangeOf({ tensors }: Safetensors, name: string): FileRange | undefined {
+  try {
+    return tensors.get(name);
+  } catch {
+    return undefined;
+  }
+}
+
 async function findExternals(
   missing: Set<string>,
   paths: readonly string[],
 ): Promise<Map<string, InputSource>> {
   const found = new Map<string, InputSource>();
   for (const path of paths) {
-    const opened = await openSafetensors(path);
-    for (const [name, range] of opened.tensors) {
-      if (missing.delete(name)) found.set(name, { kind: "range", path, range });
+    const { tensors } = await openSafetensors(path);
+    for (const name of missing) {
+      const range = tensors.get(name);
+      if (range === undefined) continue;
+      found.set(name, { kind: "range", path, range });
+      missing.delete(name);
     }
   }
   checkFound(missing, "externals", (name) => `is "${name}"`);

@@ -1,12 +1,14 @@
+import { existsSync } from "node:fs";
 import { extname } from "node:path";
 import type { FileArray, FileRange } from "../files/array.js";
 import { FileError } from "../files/error.js";
 import { ONLY, readTensors } from "../files/index.js";
+import type { Members } from "../files/members.js";
 import { openSafetensors } from "../files/safetensors.js";
 import { shown } from "../graph/describe.js";
 import { formatType, sameType } from "../tensor/dtype.js";
 import { UsageError } from "./command.js";
-import { findParameter, type Parameter, parameterText } from "./parameters.js";
+import { findParameter, lookUp, type Parameter, parameterText } from "./parameters.js";
 
 /** Where an input comes from: read already, or still in a .safetensors file that the engine reads itself. */
 export type InputSource =
@@ -22,7 +24,7 @@ interface InputSpec {
   readonly member: string | undefined;
 }
 
-type Tensors = ReadonlyMap<string, InputSource>;
+type Tensors = Members<InputSource>;
 
 /**
  * Finds the value of every parameter. An input is `NAME=FILE`, `NUMBER=FILE`, `%NUMBER=FILE`, or `FILE` alone: for the
@@ -56,20 +58,25 @@ export async function resolveInputs(
   return parameters.map((parameter) => values.get(parameter));
 }
 
-/** Takes an `--input` option apart. */
+/**
+ * Takes an `--input` option apart. A path may have a `=` of its own: what is before the first one is a parameter where
+ * the graph has it, else the beginning of a path where it has a `/` or the file is there.
+ */
 export function parseInput(input: string, parameters: readonly Parameter[]): InputSpec {
-  const [, name, file] = /^(?:([^=]*)=)?(.*)$/s.exec(input) as unknown as [
-    string,
-    string | undefined,
-    string,
-  ];
-  const [, path, member] = (/^(.*\.(?:npz|safetensors)):(.+)$/s.exec(file) ?? [
-    "",
-    file,
-    undefined,
-  ]) as [string, string, string | undefined];
-  const parameter = name === undefined ? undefined : findParameter(name, parameters);
-  return { parameter, path, member };
+  const [, name, rest] = /^([^=]*)=(.*)$/s.exec(input) ?? [];
+  if (name === undefined) return { parameter: undefined, ...splitMember(input) };
+  const parameter = lookUp(name, parameters);
+  if (parameter === undefined) {
+    const whole = splitMember(input);
+    if (name.includes("/") || existsSync(whole.path)) return { parameter, ...whole };
+  }
+  return { parameter: findParameter(name, parameters), ...splitMember(rest as string) };
+}
+
+/** A path, and what follows `:` behind the suffix of a file that may hold several tensors. */
+function splitMember(file: string): { path: string; member: string | undefined } {
+  const [, path, member] = /^(.*\.(?:npz|safetensors)):(.+)$/s.exec(file) ?? [];
+  return path === undefined ? { path: file, member } : { path, member };
 }
 
 /** What parameters have got so far. */
@@ -152,8 +159,7 @@ function nameIn(tensors: Tensors, { name, index }: Parameter): string | undefine
 async function openFile(path: string): Promise<Tensors> {
   if (extname(path) === ".safetensors") {
     const { tensors } = await openSafetensors(path);
-    return new Map([...tensors].map(([name, range]) => [name, { kind: "range", path, range }]));
+    return tensors.map((range) => ({ kind: "range", path, range }));
   }
-  const arrays = await readTensors(path);
-  return new Map([...arrays].map(([name, array]) => [name, { kind: "array", array }]));
+  return (await readTensors(path)).map((array) => ({ kind: "array", array }));
 }

@@ -27,14 +27,20 @@ export function parametersOf(graph: Graph): Parameter[] {
 
 /** The parameter that is called so, or else the one of that number: `2` or `%2`. */
 export function findParameter(text: string, parameters: readonly Parameter[]): Parameter {
-  const number = /^%?(\d+)$/.exec(text)?.[1];
-  const found =
-    parameters.find(({ name }) => name === text) ??
-    (number === undefined ? undefined : parameters[Number(number)]);
+  const found = lookUp(text, parameters);
   if (found === undefined) {
     throw new UsageError(`there is no parameter ${quote(text)}: ${known(text, parameters)}`);
   }
   return found;
+}
+
+/** As {@link findParameter}; undefined where there is none. */
+export function lookUp(text: string, parameters: readonly Parameter[]): Parameter | undefined {
+  const number = /^%?(\d+)$/.exec(text)?.[1];
+  return (
+    parameters.find(({ name }) => name === text) ??
+    (number === undefined ? undefined : parameters[Number(number)])
+  );
 }
 
 /** A parameter in a message. */

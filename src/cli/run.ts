@@ -24,7 +24,8 @@ Runs a graph file once. Inputs, constants and results are .npy, .npz or .safeten
   --input NAME=FILE[:TENSOR]  the value of a parameter, by its name or its number; davit inspect shows them. TENSOR
                               names one in a .npz or .safetensors file. Repeat it for every parameter
   --input FILE[:TENSOR]       the values of all parameters that tensors in a .npz or .safetensors file are named like;
-                              else the value of the next parameter
+                              else the value of the next parameter. A path with = that begins like a parameter is
+                              given as ./PATH
   --constants FILE            a .safetensors file with constants that the graph names by the hash of their bytes
   --externals FILE            a .safetensors file with tensors that are named like externals of the graph
   --hook GLOB                 print a summary of every hook whose label matches, as it fires

@@ -54,3 +54,8 @@ export function checkArray(array: FileArray, path: string): void {
     );
   }
 }
+
+/** The bytes of booleans as 0 and 1: files may have other bytes for true, which compilers do not expect. */
+export function toBools(bytes: Uint8Array): Uint8Array {
+  return bytes.some((byte) => byte > 1) ? bytes.map((byte) => Number(byte !== 0)) : bytes;
+}

@@ -14,8 +14,6 @@ export type FileErrorCode =
   | "file_too_large"
   /** It holds elements of a type that MLX does not have. */
   | "file_dtype"
-  /** It holds big-endian numbers. */
-  | "file_byte_order"
   /** It holds a tensor of another type than wanted. */
   | "file_type";
 

@@ -1,42 +1,67 @@
 import { extname } from "node:path";
 import type { FileArray } from "./array.js";
 import { FileError } from "./error.js";
+import { Members } from "./members.js";
 import { readNpy, writeNpy } from "./npy.js";
 import { readNpz, writeNpz } from "./npz.js";
-import { openSafetensors, readSafetensor, writeSafetensors } from "./safetensors.js";
+import {
+  openSafetensors,
+  readSafetensor,
+  type SafetensorsOptions,
+  writeSafetensors,
+} from "./safetensors.js";
 
 export type { FileArray, FileRange } from "./array.js";
 export { FileError, type FileErrorCode } from "./error.js";
+export { Members } from "./members.js";
 export { decodeNpy, encodeNpy, readNpy, writeNpy } from "./npy.js";
 export { decodeNpz, encodeNpz, readNpz, writeNpz } from "./npz.js";
 export {
   openSafetensors,
   readSafetensor,
   type Safetensors,
+  type SafetensorsOptions,
   writeSafetensors,
 } from "./safetensors.js";
 
 /** The name that the only tensor of a .npy file gets. */
 export const ONLY = "value";
 
-/** Reads all tensors of a file; its suffix tells the format. */
-export async function readTensors(path: string): Promise<Map<string, FileArray>> {
+/**
+ * Reads all tensors of a file; its suffix tells the format. What cannot be used of a .npz or .safetensors file is listed,
+ * and throws when it is asked for.
+ */
+export async function readTensors(
+  path: string,
+  options: SafetensorsOptions = {},
+): Promise<Members<FileArray>> {
   switch (extname(path)) {
     case ".npy":
-      return new Map([[ONLY, await readNpy(path)]]);
+      return only(await readNpy(path));
     case ".npz":
       return await readNpz(path);
     case ".safetensors": {
-      const opened = await openSafetensors(path);
-      const tensors = new Map<string, FileArray>();
+      const opened = await openSafetensors(path, options);
+      const tensors = new Map<string, () => FileArray>();
       for (const name of opened.tensors.keys()) {
-        tensors.set(name, await readSafetensor(opened, name));
+        try {
+          const tensor = await readSafetensor(opened, name);
+          tensors.set(name, () => tensor);
+        } catch (error) {
+          tensors.set(name, () => {
+            throw error;
+          });
+        }
       }
-      return tensors;
+      return new Members(tensors);
     }
     default:
       throw unknownFormat(path);
   }
+}
+
+function only(array: FileArray): Members<FileArray> {
+  return new Members(new Map([[ONLY, () => array]]));
 }
 
 /** Writes tensors to a file; its suffix tells the format. A .npy file takes exactly one. */

@@ -1,5 +1,5 @@
 import { type Dtype, elementCount, itemBytes } from "../tensor/dtype.js";
-import { checkArray, checkedByteLength, type FileArray } from "./array.js";
+import { checkArray, checkedByteLength, type FileArray, toBools } from "./array.js";
 import { FileError } from "./error.js";
 import { readRegular, writeRegular } from "./open.js";
 
@@ -47,7 +47,8 @@ export async function writeNpy(path: string, array: FileArray): Promise<void> {
 export function decodeNpy(file: Uint8Array, path: string): FileArray {
   const { text, dataOffset } = headerText(file, path);
   const header = parseHeader(text, path);
-  const type = { dtype: dtypeOf(header.descr, path), shape: header.shape };
+  const { dtype, bigEndian } = elementsOf(header.descr, path);
+  const type = { dtype, shape: header.shape };
   const length = checkedByteLength(type, path);
   const data = file.subarray(dataOffset);
   if (data.length !== length) {
@@ -58,10 +59,14 @@ export function decodeNpy(file: Uint8Array, path: string): FileArray {
       `${length} for ${type.dtype}[${type.shape.join(", ")}]`,
     );
   }
-  return {
-    type,
-    bytes: header.fortran ? toRowMajor(data, type.shape, itemBytes(type.dtype)) : data,
-  };
+  const little = bigEndian ? toLittleEndian(data, dtype) : data;
+  const rows = header.fortran ? toRowMajor(little, type.shape, itemBytes(dtype)) : little;
+  return { type, bytes: dtype === "bool" ? toBools(rows) : rows };
+}
+
+/** Tells whether bytes begin as a .npy file does. */
+export function isNpy(file: Uint8Array): boolean {
+  return MAGIC.every((byte, index) => file[index] === byte);
 }
 
 /** Makes the bytes of a .npy file, version 1 where the header fits, else 2. `path` is only for messages. */
@@ -88,7 +93,7 @@ export function encodeNpy(array: FileArray, path = "array"): Uint8Array {
 }
 
 function headerText(file: Uint8Array, path: string): { text: string; dataOffset: number } {
-  if (!MAGIC.every((byte, index) => file[index] === byte)) {
+  if (!isNpy(file)) {
     throw new FileError("file_malformed", path, "it is no .npy file", "the bytes \\x93NUMPY first");
   }
   const major = file[6];
@@ -155,22 +160,31 @@ function parseShape(text: string, malformed: (problem: string) => FileError): nu
   return (text.match(/\d+/g) ?? []).map(Number);
 }
 
-function dtypeOf(descr: string, path: string): Dtype {
+function elementsOf(descr: string, path: string): { dtype: Dtype; bigEndian: boolean } {
   const refused = (problem: string) =>
     new FileError("file_dtype", path, problem, `one of ${Object.keys(CODES).join(", ")}`);
   const match = /^['"]([<>|=]?)([a-zA-Z]\d*)['"]$/.exec(descr);
   if (match === null) throw refused(`elements of type ${descr.slice(0, 80)} are not numbers`);
   const dtype = DTYPES.get(match[2] as string);
   if (dtype === undefined) throw refused(`MLX has no elements of type ${descr}`);
-  if (match[1] === ">" && itemBytes(dtype) > 1) {
-    throw new FileError(
-      "file_byte_order",
-      path,
-      `its elements are big-endian (${descr})`,
-      `little-endian ones, as numpy.save(path, x.astype('<${match[2]}')) writes`,
-    );
+  return { dtype, bigEndian: match[1] === ">" };
+}
+
+/** Copies big-endian elements with their bytes turned round; bfloat16, as numpy's void items, has no byte order. */
+function toLittleEndian(data: Uint8Array, dtype: Dtype): Uint8Array {
+  if (dtype === "bfloat16") return data;
+  const copy = Buffer.from(data);
+  // A complex element is two numbers.
+  switch (dtype === "complex64" ? 4 : itemBytes(dtype)) {
+    case 2:
+      return copy.swap16();
+    case 4:
+      return copy.swap32();
+    case 8:
+      return copy.swap64();
+    default:
+      return data;
   }
-  return dtype;
 }
 
 /** Copies elements that lie column by column into row by row. */

@@ -1,7 +1,8 @@
 import { zipSync } from "fflate";
 import type { FileArray } from "./array.js";
 import { FileError } from "./error.js";
-import { decodeNpy, encodeNpy } from "./npy.js";
+import { Members, once } from "./members.js";
+import { decodeNpy, encodeNpy, isNpy } from "./npy.js";
 import { readRegular, writeRegular } from "./open.js";
 import { unzip } from "./zip.js";
 
@@ -16,10 +17,7 @@ const SUFFIX = ".npy";
 const MAX_ARCHIVE = 2 ** 32 - 1;
 
 /** Reads a .npz file, as `numpy.savez` and `numpy.savez_compressed` write it. */
-export async function readNpz(
-  path: string,
-  options: NpzOptions = {},
-): Promise<Map<string, FileArray>> {
+export async function readNpz(path: string, options: NpzOptions = {}): Promise<Members<FileArray>> {
   return decodeNpz(await readRegular(path), path, options);
 }
 
@@ -32,26 +30,44 @@ export async function writeNpz(
   await writeRegular(path, encodeNpz(arrays, path, compress));
 }
 
-/** Takes the bytes of a .npz file apart; names are without `.npy`. `path` is only for messages. */
+/**
+ * Takes the bytes of a .npz file apart; names are without `.npy`. `path` is only for messages. A member that is damaged
+ * or holds no tensor, such as strings, throws when it is asked for; files that are no arrays are not listed.
+ */
 export function decodeNpz(
   file: Uint8Array,
   path: string,
   options: NpzOptions = {},
-): Map<string, FileArray> {
-  const arrays = new Map<string, FileArray>();
-  for (const [member, bytes] of unzip(file, path, options.maxBytes ?? 4 * 2 ** 30)) {
-    if (!member.endsWith(SUFFIX)) {
-      throw new FileError(
-        "file_malformed",
-        path,
-        `its member "${member}" is no array`,
-        "members named *.npy only",
+): Members<FileArray> {
+  const arrays = new Map<string, () => FileArray>();
+  const others = new Map<string, () => never>();
+  const unzipped = unzip(file, path, options.maxBytes ?? 4 * 2 ** 30);
+  for (const [member, content] of unzipped) {
+    const suffixed = member.endsWith(SUFFIX);
+    if (suffixed || isArray(content)) {
+      const bare = suffixed ? member.slice(0, -SUFFIX.length) : member;
+      // As in numpy, a member of just that name has it; the other one keeps its suffix.
+      const name = bare !== member && unzipped.has(bare) ? member : bare;
+      arrays.set(
+        name,
+        once(() => decodeNpy(content(), `${path}:${name}`)),
       );
+    } else {
+      others.set(member, () => {
+        throw new FileError("file_malformed", `${path}:${member}`, "it is no array", "a .npy file");
+      });
     }
-    const name = member.slice(0, -SUFFIX.length);
-    arrays.set(name, decodeNpy(bytes, `${path}:${name}`));
   }
-  return arrays;
+  return new Members(arrays, others);
+}
+
+/** Tells a member without suffix that is an array all the same, as numpy does. */
+function isArray(content: () => Uint8Array): boolean {
+  try {
+    return isNpy(content());
+  } catch {
+    return false;
+  }
 }
 
 /** Makes the bytes of a .npz file. `path` is only for messages. */

@@ -1,15 +1,16 @@
 import type { FileHandle } from "node:fs/promises";
 import type { Dtype, TensorType } from "../tensor/dtype.js";
 import { itemBytes } from "../tensor/dtype.js";
-import { checkArray, checkedByteLength, type FileArray, type FileRange } from "./array.js";
+import { checkArray, checkedByteLength, type FileArray, type FileRange, toBools } from "./array.js";
 import { FileError } from "./error.js";
+import { Members } from "./members.js";
 import { withRegular } from "./open.js";
 
 /** What a .safetensors file says of itself; the tensors stay in the file. */
 export interface Safetensors {
   readonly path: string;
-  /** Where each tensor lies, in file order. */
-  readonly tensors: ReadonlyMap<string, FileRange>;
+  /** Where each tensor lies, in file order. One of a type that MLX does not have throws when it is asked for. */
+  readonly tensors: Members<FileRange>;
   readonly metadata: ReadonlyMap<string, string>;
 }
 
@@ -31,17 +32,38 @@ const CODES: Readonly<Record<Dtype, string>> = {
 };
 const DTYPES = new Map(Object.entries(CODES).map(([dtype, code]) => [code, dtype as Dtype]));
 
+/** One-byte floating types, which MLX has no tensors of: its ops take their bits as uint8. */
+const FLOAT8: ReadonlySet<unknown> = new Set([
+  "F8_E4M3",
+  "F8_E5M2",
+  "F8_E8M0",
+  "F8_E4M3FNUZ",
+  "F8_E5M2FNUZ",
+]);
+
+/** Options of opening .safetensors files. */
+export interface SafetensorsOptions {
+  /**
+   * `"bits"`: tensors of 8-bit floating types are uint8 tensors of their bits, as MLX's `from_fp8` (E4M3) and
+   * `dequantize` (E8M0 scales) take them. Without it they cannot be used: as integers they would be wrong numbers.
+   */
+  readonly float8?: "bits";
+}
+
 /** The format's own limit. */
 const MAX_HEADER = 100_000_000;
 const METADATA = "__metadata__";
 const EXPECTED_ENTRY = '{"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}';
 
 /** Reads the header of a .safetensors file, and checks it against the file's length. Reads no tensor. */
-export async function openSafetensors(path: string): Promise<Safetensors> {
+export async function openSafetensors(
+  path: string,
+  options: SafetensorsOptions = {},
+): Promise<Safetensors> {
   return await withRegular(path, "read", async (file) => {
     const { size } = await file.stat();
     const length = headerLength(await readAt(file, 0, Math.min(8, size), path), size, path);
-    return parseSafetensors(await readAt(file, 8, length, path), size, path);
+    return parseSafetensors(await readAt(file, 8, length, path), size, path, options);
   });
 }
 
@@ -56,11 +78,12 @@ export async function readSafetensor(opened: Safetensors, name: string): Promise
       `one of ${[...opened.tensors.keys()].slice(0, 20).join(", ")}`,
     );
   }
-  const length = checkedByteLength(range.type, opened.path);
-  return await withRegular(opened.path, "read", async (file) => ({
-    type: range.type,
-    bytes: await readAt(file, range.offset, length, opened.path),
-  }));
+  const { type, offset } = range;
+  const length = checkedByteLength(type, opened.path);
+  const bytes = await withRegular(opened.path, "read", (file) =>
+    readAt(file, offset, length, opened.path),
+  );
+  return { type, bytes: type.dtype === "bool" ? toBools(bytes) : bytes };
 }
 
 /** Writes a .safetensors file, widest elements first, so that every tensor is aligned. */
@@ -122,17 +145,22 @@ export function headerLength(start: Uint8Array, fileSize: number, path: string):
 }
 
 /** Parses and checks a header: types, shapes and lengths agree, and ranges tile the file without gap or overlap. */
-export function parseSafetensors(header: Uint8Array, fileSize: number, path: string): Safetensors {
+export function parseSafetensors(
+  header: Uint8Array,
+  fileSize: number,
+  path: string,
+  options: SafetensorsOptions = {},
+): Safetensors {
   const dataStart = 8 + header.length;
-  const tensors: { name: string; type: TensorType; begin: number; end: number }[] = [];
+  const tensors: (Entry & { name: string })[] = [];
   const metadata = new Map<string, string>();
   for (const [name, value] of Object.entries(parseJson(header, path))) {
     if (name === METADATA) {
-      for (const [key, text] of Object.entries(record(value, `${path}:${name}`))) {
+      for (const [key, text] of Object.entries(record(value ?? {}, `${path}:${name}`))) {
         metadata.set(key, String(text));
       }
     } else {
-      tensors.push({ name, ...parseEntry(value, `${path}:${name}`) });
+      tensors.push({ name, ...parseEntry(value, `${path}:${name}`, options) });
     }
   }
   tensors.sort((a, b) => a.begin - b.begin || a.end - b.end);
@@ -159,8 +187,13 @@ export function parseSafetensors(header: Uint8Array, fileSize: number, path: str
   return {
     path,
     metadata,
-    tensors: new Map(
-      tensors.map(({ name, type, begin }) => [name, { type, offset: dataStart + begin }]),
+    tensors: new Members(
+      new Map(
+        tensors.map(({ name, type, begin }) => [
+          name,
+          () => ({ type: type(), offset: dataStart + begin }),
+        ]),
+      ),
     ),
   };
 }
@@ -177,12 +210,19 @@ function parseJson(header: Uint8Array, path: string): Record<string, unknown> {
   return record(value, path);
 }
 
-function parseEntry(
-  value: unknown,
-  path: string,
-): { type: TensorType; begin: number; end: number } {
+/** What a header says of one tensor. */
+interface Entry {
+  /** @throws FileError where MLX has no such tensor */
+  readonly type: () => TensorType;
+  readonly begin: number;
+  readonly end: number;
+}
+
+function parseEntry(value: unknown, path: string, options: SafetensorsOptions): Entry {
   const { dtype: code, shape, data_offsets: offsets } = record(value, path);
-  if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
+  const range = isSizes(offsets) && offsets.length === 2 ? (offsets as [number, number]) : [];
+  const [begin, end] = range;
+  if (!isSizes(shape) || begin === undefined || end === undefined || begin > end) {
     throw new FileError(
       "file_malformed",
       path,
@@ -190,17 +230,27 @@ function parseEntry(
       EXPECTED_ENTRY,
     );
   }
-  const dtype = DTYPES.get(String(code));
-  if (dtype === undefined) {
-    throw new FileError(
-      "file_dtype",
-      path,
-      `MLX has no elements of type ${JSON.stringify(code)}`,
-      `one of ${[...DTYPES.keys()].join(", ")}`,
-    );
+  const float8 = FLOAT8.has(code);
+  const dtype = float8 ? "uint8" : DTYPES.get(String(code));
+  if (dtype === undefined || (float8 && options.float8 !== "bits")) {
+    const way = float8
+      ? '; in Node, openSafetensors(path, { float8: "bits" }) reads the bits as uint8'
+      : "";
+    const type = () => {
+      const problem = `MLX has no elements of type ${JSON.stringify(code)}`;
+      throw new FileError("file_dtype", path, problem, `${[...DTYPES.keys()].join(", ")}${way}`);
+    };
+    return { type, begin, end };
   }
-  const [begin, end] = offsets as [number, number];
-  const length = checkedByteLength({ dtype, shape }, path);
+  let length: number;
+  try {
+    length = checkedByteLength({ dtype, shape }, path);
+  } catch (error) {
+    const type = () => {
+      throw error;
+    };
+    return { type, begin, end };
+  }
   if (end - begin !== length) {
     throw new FileError(
       "file_malformed",
@@ -209,7 +259,7 @@ function parseEntry(
       `${length} for ${code}[${shape.join(", ")}]`,
     );
   }
-  return { type: { dtype, shape }, begin, end };
+  return { type: () => ({ dtype, shape }), begin, end };
 }
 
 function record(value: unknown, path: string): Record<string, unknown> {

@@ -24,8 +24,15 @@ const END64 = 0x06064b50;
 const LOCATOR64 = 0x07064b50;
 const NEXT32 = 0xffffffff;
 
-/** Takes an archive apart: stored and deflated members, zip64, checksums and lengths checked. */
-export function unzip(file: Uint8Array, path: string, maxBytes: number): Map<string, Uint8Array> {
+/**
+ * Takes an archive apart: stored and deflated members, zip64, checksums and lengths checked. A member is unpacked each
+ * time that it is asked for; one that is damaged throws then. Folders are left out.
+ */
+export function unzip(
+  file: Uint8Array,
+  path: string,
+  maxBytes: number,
+): Map<string, () => Uint8Array> {
   const reader = new Reader(file, path);
   const members = centralDirectory(reader);
   const total = members.reduce((sum, member) => sum + member.size, 0);
@@ -37,7 +44,7 @@ export function unzip(file: Uint8Array, path: string, maxBytes: number): Map<str
       `at most ${maxBytes}`,
     );
   }
-  const contents = new Map<string, Uint8Array>();
+  const contents = new Map<string, () => Uint8Array>();
   let end = 0;
   for (const member of members.toSorted((a, b) => a.header - b.header)) {
     // Members that share bytes are how a small archive unpacks to a huge one.
@@ -45,7 +52,8 @@ export function unzip(file: Uint8Array, path: string, maxBytes: number): Map<str
     if (contents.has(member.name)) throw reader.malformed(`it has "${member.name}" twice`);
     const data = packedBytes(reader, member);
     end = data.end;
-    contents.set(member.name, unpack(data.bytes, member, path));
+    if (member.name.endsWith("/") && member.size === 0) continue;
+    contents.set(member.name, () => unpack(data.bytes, member, path));
   }
   return contents;
 }

@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { zipSync } from "fflate";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseInput, resolveInputs } from "../../src/cli/inputs.js";
 import { findParameter, type Parameter } from "../../src/cli/parameters.js";
-import { type FileArray, writeTensors } from "../../src/files/index.js";
+import { encodeNpy, type FileArray, writeTensors } from "../../src/files/index.js";
 import type { TensorType } from "../../src/tensor/dtype.js";
 
 const f32: TensorType = { dtype: "float32", shape: [2] };
@@ -60,6 +61,34 @@ describe("an input", () => {
     expect(parseInput(input, parameters)).toEqual({ parameter, path, member });
   });
 
+  it("may have a path with =", async () => {
+    const parameters = named({ x: f32, lr: f32 });
+    const [x, lr] = parameters;
+    await mkdir(at("a=0.1"));
+    await writeTensors(at("a=0.1/x.npz"), new Map([["x", floats]]));
+    const file = at("a=0.1/x.npz");
+    expect(file).not.toMatch(/^[^/]*=/);
+    const parsed = (input: string) => parseInput(input, parameters);
+    expect(parsed(file)).toEqual({ path: file, member: undefined });
+    expect(parsed(`${file}:x=y`)).toEqual({ path: file, member: "x=y" });
+    expect(parsed(`x=${file}:x`)).toEqual({ parameter: x, path: file, member: "x" });
+    expect(parsed("x=lr=0.1/x.npy")).toEqual({ parameter: x, path: "lr=0.1/x.npy" });
+    // A parameter's name goes before a path.
+    expect(parsed("lr=0.1/x.npy")).toEqual({ parameter: lr, path: "0.1/x.npy" });
+    expect(parsed("./lr=0.1/x.npy")).toEqual({ path: "./lr=0.1/x.npy" });
+    expect(() => parsed("y=0.1/x.npy")).toThrow('there is no parameter "y"');
+  });
+
+  it("may be a relative path with = that is there", async () => {
+    const file = `package=${process.pid}.npy`;
+    await writeTensors(file, new Map([["value", floats]]));
+    try {
+      expect(parseInput(file, named({ x: f32 }))).toEqual({ path: file });
+    } finally {
+      await rm(file);
+    }
+  });
+
   it("goes by name before it goes by number", () => {
     const parameters = named({ x: f32, "w.0": f32, größe: f32 }).concat({
       index: 3,
@@ -88,6 +117,22 @@ it("lists the names that there are", () => {
   expect(() => findParameter("7", many.slice(0, 3))).toThrow(/the graph has w0x, w1x, w2x$/);
   expect(() => findParameter("w20", many)).toThrow(/, w19x and 2 more; did you mean w2x\?$/);
   expect(() => findParameter("nothing", many)).toThrow(/: the graph has w0x, .*, w19x and 2 more$/);
+});
+
+it("uses what can be used of a file", async () => {
+  const strings = Buffer.concat([
+    encodeNpy(floats).subarray(0, 10),
+    Buffer.from("{'descr': '<U3', 'fortran_order': False, 'shape': ()}".padEnd(117) + "\n"),
+    new Uint8Array(12),
+  ]);
+  strings.writeUInt16LE(118, 8);
+  const archive = zipSync({ "labels.npy": strings, "x.npy": encodeNpy(floats) });
+  await writeFile(at("mixed.npz"), archive);
+  const parameters = named({ x: f32 });
+  expect(await resolve([at("mixed.npz")], parameters)).toEqual([floats]);
+  await expect(resolve([`${at("mixed.npz")}:labels`], parameters)).rejects.toThrow(
+    /mixed.npz:labels: elements of type '<U3'|MLX has no elements of type '<U3'/,
+  );
 });
 
 it("gives inputs with a number their parameter and the others the free ones in order", async () => {

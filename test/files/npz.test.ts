@@ -8,7 +8,7 @@ import type { FileArray } from "../../src/files/array.js";
 import { FileError } from "../../src/files/error.js";
 import { encodeNpy } from "../../src/files/npy.js";
 import { decodeNpz, encodeNpz, readNpz, writeNpz } from "../../src/files/npz.js";
-import { arrays, codeOf } from "./support.js";
+import { arrays, codeOf, npyFile } from "./support.js";
 
 const zeros: FileArray = { type: { dtype: "float32", shape: [100] }, bytes: new Uint8Array(400) };
 const npy = encodeNpy(zeros);
@@ -79,24 +79,6 @@ it.each([
   ["something else", Buffer.from("hello"), "file_malformed"],
   ["an empty file", new Uint8Array(), "file_malformed"],
   ["the first half", archive(false).slice(0, 500), "file_malformed"],
-  ["a changed element", patched(archive(false), 300, 1), "file_malformed"],
-  ["a changed compressed byte", patched(archive(true), 80, 0xff), "file_malformed"],
-  ["a member that is no array", zipSync({ "a.txt": npy }), "file_malformed"],
-  [
-    "an encrypted member",
-    patched(archive(false), find(archive(false), CENTRAL) + 8, 1),
-    "file_malformed",
-  ],
-  [
-    "an unknown compression",
-    patched(archive(false), find(archive(false), CENTRAL) + 10, 14),
-    "file_malformed",
-  ],
-  [
-    "a wrong length",
-    patched(archive(false), find(archive(false), CENTRAL) + 24, 1),
-    "file_malformed",
-  ],
   [
     "a length beyond the file",
     patched(archive(false), find(archive(false), CENTRAL) + 20, 0, 0, 1),
@@ -117,9 +99,59 @@ it.each([
     patched(archive(false), archive(false).length - 12, 9),
     "file_malformed",
   ],
-  ["an array that is none", zipSync({ "a.npy": Buffer.from("hello") }), "file_malformed"],
 ] as const)("refuses %s", (_, file, code) => {
   expect(codeOf(() => decodeNpz(file, "bad.npz"))).toBe(code);
+});
+
+const other = (content: Uint8Array) => zipSync({ "a.npy": content, "b.npy": npy }, { level: 0 });
+
+it.each([
+  ["a changed element", patched(archive(false), 300, 1), "file_malformed"],
+  ["a changed compressed byte", patched(archive(true), 80, 0xff), "file_malformed"],
+  [
+    "an encrypted member",
+    patched(archive(false), find(archive(false), CENTRAL) + 8, 1),
+    "file_malformed",
+  ],
+  [
+    "an unknown compression",
+    patched(archive(false), find(archive(false), CENTRAL) + 10, 14),
+    "file_malformed",
+  ],
+  [
+    "a wrong length",
+    patched(archive(false), find(archive(false), CENTRAL) + 24, 1),
+    "file_malformed",
+  ],
+  ["an array that is none", other(Buffer.from("hello")), "file_malformed"],
+  ["strings", other(npyFile("<U3", "(1,)", new Uint8Array(12))), "file_dtype"],
+  ["pickled objects", other(npyFile("|O", "(1,)", new Uint8Array(8))), "file_dtype"],
+] as const)("refuses %s when it is asked for; the others can be read", (_, file, code) => {
+  const read = decodeNpz(file, "bad.npz");
+  expect([...read.keys()]).toEqual(["a", "b"]);
+  expect(read.has("a")).toBe(true);
+  expect(codeOf(() => read.get("a"))).toBe(code);
+  expect(codeOf(() => [...read])).toBe(code);
+  expect(read.get("b")?.bytes).toHaveLength(400);
+});
+
+it("lists no other files and folders, and says what they are when they are asked for", () => {
+  const read = decodeNpz(
+    zipSync({ "notes.txt": Buffer.from("hello"), sub: { "a.npy": npy }, "sub/": new Uint8Array() }),
+    "x.npz",
+  );
+  expect([...read.keys()]).toEqual(["sub/a"]);
+  expect(read.size).toBe(1);
+  expect(() => read.get("notes.txt")).toThrow("x.npz:notes.txt: it is no array");
+  expect(read.get("sub/")).toBeUndefined();
+});
+
+it("reads arrays whose names have no suffix, as numpy does", () => {
+  const one = encodeNpy({ type: { dtype: "uint8", shape: [1] }, bytes: Uint8Array.of(7) });
+  const read = decodeNpz(zipSync({ a: one, "a.npy": npy, b: one }), "x.npz");
+  expect([...read.keys()].sort()).toEqual(["a", "a.npy", "b"]);
+  expect([...(read.get("a")?.bytes ?? [])]).toEqual([7]);
+  expect(read.get("a.npy")?.type).toEqual(zeros.type);
 });
 
 it("refuses more than the limit before it unpacks anything", () => {
@@ -130,7 +162,9 @@ it("refuses more than the limit before it unpacks anything", () => {
 
 it("names the member at fault", () => {
   const file = zipSync({ "weights/w.npy": Buffer.from("hello") });
-  expect(() => decodeNpz(file, "x.npz")).toThrow(/^x.npz:weights\/w: it is no .npy file/);
+  expect(() => decodeNpz(file, "x.npz").get("weights/w")).toThrow(
+    /^x.npz:weights\/w: it is no .npy file/,
+  );
 });
 
 it("answers any bytes with arrays or a FileError", () => {

@@ -3,14 +3,14 @@ import type { FileArray } from "../../src/files/array.js";
 import { FileError } from "../../src/files/error.js";
 import { byteLength, DTYPES } from "../../src/tensor/dtype.js";
 
-/** Arrays of every dtype, of 0 to 4 axes, with any bytes. */
+/** Arrays of every dtype, of 0 to 4 axes, with any bytes; booleans are 0 or 1. */
 export function arrays(): fc.Arbitrary<FileArray> {
   const shape = fc.array(fc.nat(4), { maxLength: 4 });
   return fc.tuple(fc.constantFrom(...DTYPES), shape).chain(([dtype, sizes]) => {
     const type = { dtype, shape: sizes };
     const length = byteLength(type);
     return fc
-      .uint8Array({ minLength: length, maxLength: length })
+      .uint8Array({ minLength: length, maxLength: length, ...(dtype === "bool" ? { max: 1 } : {}) })
       .map((bytes): FileArray => ({ type, bytes }));
   });
 }

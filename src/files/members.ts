@@ -1,0 +1,68 @@
+/** Reads something when it is first asked for, and keeps it. */
+export function once<T>(read: () => T): () => T {
+  let known: { readonly value: T } | undefined;
+  return () => {
+    known ??= { value: read() };
+    return known.value;
+  };
+}
+
+/**
+ * The tensors of a file by name. A member that cannot be used is no fault of the others: it is listed, and its error
+ * is thrown when it is asked for, also by iterating over values or entries. `keys` and `has` never throw.
+ */
+export class Members<T> implements ReadonlyMap<string, T> {
+  readonly #members: ReadonlyMap<string, () => T>;
+  readonly #others: ReadonlyMap<string, () => never>;
+
+  /**
+   * `members` reads each member, when it is asked for.
+   * `others` has the errors of what is in the file but is no tensor: it is not listed.
+   */
+  constructor(
+    members: ReadonlyMap<string, () => T>,
+    others: ReadonlyMap<string, () => never> = new Map(),
+  ) {
+    this.#members = members;
+    this.#others = others;
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  has(name: string): boolean {
+    return this.#members.has(name);
+  }
+
+  /** @throws FileError where the member cannot be used */
+  get(name: string): T | undefined {
+    return (this.#members.get(name) ?? this.#others.get(name))?.();
+  }
+
+  keys(): MapIterator<string> {
+    return this.#members.keys();
+  }
+
+  *values(): MapIterator<T> {
+    for (const read of this.#members.values()) yield read();
+  }
+
+  *entries(): MapIterator<[string, T]> {
+    for (const [name, read] of this.#members) yield [name, read()];
+  }
+
+  [Symbol.iterator](): MapIterator<[string, T]> {
+    return this.entries();
+  }
+
+  forEach(visit: (value: T, name: string, map: ReadonlyMap<string, T>) => void): void {
+    for (const [name, value] of this) visit(value, name, this);
+  }
+
+  /** Members made of these; what cannot be used cannot be used there either. */
+  map<U>(make: (value: T) => U): Members<U> {
+    const made = [...this.#members].map(([name, read]) => [name, () => make(read())] as const);
+    return new Members(new Map(made), this.#others);
+  }
+}
