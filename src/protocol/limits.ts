@@ -25,7 +25,7 @@ export const DEFAULT_LIMITS: Limits = {
   hookCredit: 8 * 1024 * 1024,
   tensors: 4_194_304,
   programs: 65_536,
-  queues: 4096,
+  queues: 65_536,
   subscriptions: 4096,
 };
 

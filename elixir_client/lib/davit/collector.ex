@@ -31,7 +31,8 @@ defmodule Davit.Collector do
 
   @doc false
   def start_link(session) do
-    Supervisor.start_link(__MODULE__, session, name: Davit.Engine.part(session.name, :collector))
+    name = Davit.Engine.part(session.name, :collector)
+    Davit.Engine.Part.supervisor(Supervisor, [__MODULE__, session, [name: name]])
   end
 
   @impl true

@@ -50,4 +50,42 @@ defmodule Davit.Hooks.DestinationTest do
     assert {:ok, pid} = Destination.decode(stranger.("nonode@elsewhere" |> tap(&String.to_atom/1)))
     assert node(pid) == :nonode@elsewhere
   end
+
+  describe "a process of the system" do
+    defp event(pid) do
+      # As a program could compute them.
+      bytes = :erlang.term_to_binary(pid)
+      site = %Davit.Hooks.Site{index: 0, node: 0, function: "main", kind: :hook, name: "h"}
+      tensor = %Tensor{type: {:uint8, {byte_size(bytes)}}, data: bytes}
+      %Davit.Hooks.Event{site: site, name: "h", values: [:value, tensor]}
+    end
+
+    @refused [:init, :application_controller, :kernel_sup, :code_server, :logger, :erl_prim_loader] ++
+               [:erts_code_purger, :user, :elixir_sup, Logger, Davit.Supervisor]
+
+    test "gets nothing, and is named" do
+      for name <- @refused do
+        pid = Process.whereis(name)
+        error = assert_raise Davit.EngineError, fn -> Destination.deliver(event(pid)) end
+        assert error.code == :bad_destination
+        assert error.message =~ "a process of the system: #{inspect(pid)} (#{inspect(name)})"
+        assert_raise ArgumentError, ~r/#{inspect(name)}/, fn -> Davit.Hooks.to(pid) end
+      end
+    end
+
+    test "is told apart from every other process" do
+      supervisor = start_supervised!({DynamicSupervisor, strategy: :one_for_one})
+
+      for pid <- [self(), spawn(fn -> receive(do: (:never -> :ok)) end), supervisor] do
+        assert :ok = Destination.deliver(event(pid))
+        assert %Tensor{} = Davit.Hooks.to(pid)
+      end
+
+      assert_received {:davit_hook, "h", %{values: [:value]}}
+      # One that is gone is no error.
+      {gone, ref} = spawn_monitor(fn -> :ok end)
+      assert_receive {:DOWN, ^ref, _, _, _}
+      assert :ok = Destination.deliver(event(gone))
+    end
+  end
 end

@@ -8,7 +8,7 @@ defmodule Davit.Collector.Exits do
 
   defstruct [:free, refs: %{}, made: %{}]
 
-  def start_link(name, free), do: GenServer.start_link(__MODULE__, free, name: name)
+  def start_link(name, free), do: Davit.Engine.Part.start_link(__MODULE__, free, name)
 
   @impl true
   def init(free), do: {:ok, %__MODULE__{free: free}}

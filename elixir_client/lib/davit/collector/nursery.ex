@@ -16,7 +16,7 @@ defmodule Davit.Collector.Nursery do
   defstruct [:owner, :free, batch: %{}, makers: %{}, put_back: 0]
 
   def start_link(name, owner, free),
-    do: GenServer.start_link(__MODULE__, {owner, free}, name: name)
+    do: Davit.Engine.Part.start_link(__MODULE__, {owner, free}, name)
 
   @doc "The processes that made tokens since this was last asked."
   @spec makers(GenServer.server()) :: [pid]

@@ -11,7 +11,7 @@ defmodule Davit.Collector.Owner do
 
   defstruct [:free, tokens: %{}, adopted: 0]
 
-  def start_link(name, free), do: GenServer.start_link(__MODULE__, free, name: name)
+  def start_link(name, free), do: Davit.Engine.Part.start_link(__MODULE__, free, name)
 
   @doc "Hands over tokens with their addresses."
   @spec adopt(atom, [{address :: term, item :: term, token :: binary}]) :: term

@@ -13,7 +13,7 @@ defmodule Davit.Collector.Sweeper do
   defstruct [:nursery, :owner]
 
   def start_link(name, nursery, owner),
-    do: GenServer.start_link(__MODULE__, %__MODULE__{nursery: nursery, owner: owner}, name: name)
+    do: Davit.Engine.Part.start_link(__MODULE__, %__MODULE__{nursery: nursery, owner: owner}, name)
 
   @doc "Collects what processes forgot lately, and looks further where that is not enough. For a budget that is used up."
   @spec make_room(GenServer.server(), Budget.t()) :: :ok

@@ -23,7 +23,7 @@ defmodule Davit.Engine.Bulk do
   ]
 
   def start_link(name),
-    do: GenServer.start_link(__MODULE__, nil, name: Davit.Engine.part(name, :bulk))
+    do: Davit.Engine.Part.start_link(__MODULE__, nil, Davit.Engine.part(name, :bulk))
 
   @doc "Tells of a new session; whatever belonged to the one before is gone."
   @spec open(Session.t(), map) :: :ok

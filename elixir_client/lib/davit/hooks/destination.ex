@@ -3,14 +3,19 @@ defmodule Davit.Hooks.Destination do
   # Pids as values of a program. What comes back may be anything, as programs can compute it.
 
   alias Davit.{EngineError, Tensor}
-  alias Davit.Hooks.{Event, Site}
+  alias Davit.Hooks.{Event, Reach, Site}
 
   # Zeros fill it up to a multiple of this, so that the processes of a node have one length.
   @multiple 64
 
-  @doc "The uint8 vector that stands for a process."
+  @doc "The uint8 vector that stands for a process. Raises `ArgumentError` for one of the system, on this node."
   @spec encode(pid) :: Tensor.t()
   def encode(pid) do
+    if node(pid) == node() and Reach.of(pid) == :system do
+      raise ArgumentError,
+            "expected a process of an application, got #{named(pid)}, which is one of the system"
+    end
+
     bytes = :erlang.term_to_binary(pid)
     filled = div(byte_size(bytes) + @multiple - 1, @multiple) * @multiple
     zeros = <<0::size(filled - byte_size(bytes))-unit(8)>>
@@ -38,21 +43,34 @@ defmodule Davit.Hooks.Destination do
     {values, [destination]} = Enum.split(values, -1)
 
     with %Tensor{data: bytes} <- destination, {:ok, pid} <- decode(bytes) do
-      # Nobody may make this node connect to another.
-      _ = Process.send(pid, {:davit_hook, event.name, %{event | values: values}}, [:noconnect])
-      :ok
+      case Reach.of(pid) do
+        :process -> send_event(pid, %{event | values: values})
+        :none -> :ok
+        :system -> raise bad(event, "a process of the system", named(pid))
+      end
     else
-      _ -> raise bad(event, destination)
+      _ -> raise bad(event, "no process of a node known here", inspect(destination, limit: 8))
     end
   end
 
-  defp bad(%Event{site: site, label: label}, destination) do
+  # Nobody may make this node connect to another.
+  defp send_event(pid, event) do
+    _ = Process.send(pid, {:davit_hook, event.name, event}, [:noconnect])
+    :ok
+  end
+
+  defp named(pid) do
+    case node(pid) == node() && Process.info(pid, :registered_name) do
+      {_, name} when is_atom(name) -> "#{inspect(pid)} (#{inspect(name)})"
+      _ -> inspect(pid)
+    end
+  end
+
+  defp bad(%Event{site: site, label: label}, what, destination) do
     %EngineError{
       code: :bad_destination,
       label: label,
-      message:
-        "the destination of #{Site.title(site)} is no process of a node known here: " <>
-          inspect(destination, limit: 8),
+      message: "the destination of #{Site.title(site)} is #{what}: #{destination}",
       expected: "Davit.Hooks.to(pid)"
     }
   end
