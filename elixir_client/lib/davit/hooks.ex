@@ -21,7 +21,7 @@ defmodule Davit.Hooks do
   """
 
   alias Davit.{EngineError, Frame, Msgpack, Options}
-  alias Davit.Engine.{Request, Session}
+  alias Davit.Engine.{Lookup, Request, Session}
   alias Davit.Hooks.{Event, Feed, Site, Watch}
 
   @doc """
@@ -56,7 +56,11 @@ defmodule Davit.Hooks do
   defp start_feed(session, arguments) do
     DynamicSupervisor.start_child(Davit.Engine.part(session.name, :feeds), {Feed, arguments})
   catch
-    :exit, _ -> {:error, Session.lost(session)}
+    # Its supervisor died, and what it had started with it.
+    :exit, _ ->
+      if Lookup.restarted?(session.name),
+        do: start_feed(session, arguments),
+        else: {:error, Session.lost(session)}
   end
 
   defp accepted(feed, pid, session) do
@@ -66,6 +70,9 @@ defmodule Davit.Hooks do
     :exit, {reason, {GenServer, :call, _}} when reason in [:normal, :noproc] ->
       message = "the subscriber #{inspect(pid)} is not alive"
       {:error, %EngineError{code: :subscriber_down, message: message}}
+
+    :exit, {:killed, _} ->
+      {:error, Feed.lost(:killed)}
 
     :exit, _ ->
       {:error, Session.lost(session)}

@@ -61,8 +61,10 @@ defmodule Davit.Engine.Bulk do
         {^ref, error} ->
           {:error, error}
 
-        {:DOWN, ^ref, _, _, reason} ->
-          {:error, Request.owner_down(reason)}
+        {:DOWN, ^ref, _, _, _} ->
+          # Until its owner ends too, the session would be taken for a running engine's.
+          Session.ended(session)
+          {:error, Session.lost(session)}
       after
         timeout ->
           send(session.bulk, {:give_up, ref})

@@ -54,7 +54,7 @@ defmodule Davit.Engine.Lookup do
     :exit, _ -> ask_next(engine, what, timeout, deadline)
   end
 
-  # The owner died, or did before. Its supervisor has started the next one when it answers.
+  # The owner died, or did before.
   defp ask_next(engine, what, timeout, deadline) do
     cond do
       not engine?(engine) ->
@@ -64,13 +64,21 @@ defmodule Davit.Engine.Lookup do
         {:error, late(engine, timeout)}
 
       true ->
-        restarted(engine)
+        restarted(Davit.Engine.part(engine, :core))
         ask(engine, what, timeout, deadline)
     end
   end
 
-  defp restarted(engine) do
-    Supervisor.count_children(Davit.Engine.part(engine, :core))
+  @doc """
+  Waits until one of the engine's processes that died is started again, by the engine's supervisor itself. Returns false where
+  the engine was stopped.
+  """
+  @spec restarted?(atom) :: boolean
+  def restarted?(engine), do: engine?(engine) and restarted(engine) == :ok
+
+  # A supervisor has started its child again when it answers.
+  defp restarted(supervisor) do
+    Supervisor.count_children(supervisor)
     # Should it not know yet that one of its children died.
     receive(after: (1 -> :ok))
   catch
