@@ -2,6 +2,7 @@ import type { Figures } from "../figure.js";
 import { bulkFigures } from "./bulk.js";
 import { computeFigures } from "./compute.js";
 import { hookFigures } from "./hooks.js";
+import { loadFigures } from "./load.js";
 import { loopFigures } from "./loops.js";
 import { roundtripFigures } from "./roundtrip.js";
 
@@ -11,5 +12,6 @@ export const figures: Figures = {
   ...bulkFigures,
   ...hookFigures,
   ...loopFigures,
+  ...loadFigures,
   ...computeFigures,
 };
