@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "interpose/interpose.h"
-
 namespace davit {
 
 namespace mx = mlx::core;
@@ -18,8 +16,6 @@ void HookCursor::expect(Launch launch) {
 }
 
 void HookCursor::fire(int site, const std::vector<mx::array>& values) {
-  // What comes after a failure was never computed.
-  if (interpose::streams_failed()) return;
   // Only the stream thread removes launches while one is being evaluated, so the reference stays
   // valid while the lane appends.
   std::unique_lock lock(mutex_);
@@ -77,7 +73,12 @@ class Hook : public mx::Primitive {
     }
     outputs.back().set_data(mx::allocator::malloc(0));
     mx::cpu::get_command_encoder(stream()).dispatch(
-        [site = site_, &cursor = cursor_, seen = std::move(seen)] { cursor.fire(site, seen); });
+        [stream = stream(), site = site_, &cursor = cursor_, seen = std::move(seen)] {
+          // Throws where the stream has failed: what comes after that was never computed. (It
+          // clears the failure, too, and thrown on from here it is kept.)
+          mx::scheduler::check_error(stream);
+          cursor.fire(site, seen);
+        });
   }
 
   void eval_gpu(const std::vector<mx::array>&, std::vector<mx::array>&) override {
@@ -160,6 +161,10 @@ std::vector<mx::array> watch_gradient(
                     const std::vector<mx::array>&, const std::vector<mx::array>& cotangents,
                     const std::vector<mx::array>&) { return seen(cotangents); });
   return watched(values);
+}
+
+bool is_hook(const mx::Primitive& primitive) {
+  return dynamic_cast<const Hook*>(&primitive) != nullptr;
 }
 
 mx::array first_token() { return mx::array(std::initializer_list<int>{}, mx::uint8); }

@@ -67,6 +67,9 @@ std::vector<mlx::core::array> watch_gradient(
     const std::vector<mlx::core::array>& values,
     std::function<std::vector<mlx::core::array>(std::vector<mlx::core::array>)> seen);
 
+// Whether a primitive is one of those that hook() makes.
+bool is_hook(const mlx::core::Primitive& primitive);
+
 // A new token, the start of a chain.
 mlx::core::array first_token();
 

@@ -112,6 +112,7 @@ Lane::Variant& Lane::variant(const ProgramPtr& program, const Function& function
     auto begin = std::chrono::steady_clock::now();
     Build state{program, sites, std::nullopt, {}};
     auto outputs = build(state, function, segment, inputs);
+    if (!inline_streams_) note_failures(outputs, state.trace.sites, stream_failure_);
     *told = std::move(state.trace);
     auto took = std::chrono::steady_clock::now() - begin;
     counters_.compiled.fetch_add(1);
@@ -147,7 +148,11 @@ Arrays Lane::placeholders(const Function& function, const Segment& segment, bool
 Arrays Lane::launch(const ProgramPtr& program, const Function& function, const Segment& segment,
                     const std::vector<int>& sites, Arrays inputs, const CancelFlag& cancel) {
   Variant& known = variant(program, function, segment, sites);
-  if (!inline_streams_) return known.function(inputs);
+  if (!inline_streams_) {
+    auto outputs = known.function(inputs);
+    launched_ = known.trace;
+    return outputs;
+  }
   if (!known.tape) {
     auto traced = placeholders(function, segment, !sites.empty());
     auto outputs = known.function(traced);
@@ -203,10 +208,12 @@ void Lane::evaluate(const Arrays& arrays, const CancelFlag& cancel) {
   if (inline_streams_) return;
   blas::Share share;
   gate_.begin(&cancel);
+  stream_failure_.forget();
   try {
     mx::eval(arrays);
     gate_.begin(nullptr);
   } catch (...) {
+    auto failure = *current_failure();
     // Arrays of this run that were launched may still be computing; nothing of them is kept.
     try {
       mx::synchronize(*stream_);
@@ -215,8 +222,17 @@ void Lane::evaluate(const Arrays& arrays, const CancelFlag& cancel) {
       // The same failure again, by way of the stream.
     }
     gate_.begin(nullptr);
-    throw;
+    if (failure.code == "mlx" || failure.code == "out_of_memory")
+      failure.site = failed_site(arrays);
+    throw RunError(std::make_shared<Failure>(std::move(failure)));
   }
+}
+
+// The node at which an evaluation failed, -1 where it is not known.
+int Lane::failed_site(const Arrays& arrays) const {
+  if (!launched_ || !*launched_) return -1;
+  int site = unlaunched_site(arrays, (*launched_)->sites);
+  return site >= 0 ? site : stream_failure_.site();
 }
 
 }  // namespace davit

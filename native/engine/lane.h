@@ -14,6 +14,7 @@
 #include "engine/checkpoint.h"
 #include "engine/hook.h"
 #include "engine/program.h"
+#include "engine/stream_failure.h"
 #include "engine/tape.h"
 
 namespace davit {
@@ -68,8 +69,8 @@ class Lane {
   // Forgets what was compiled for a program.
   void forget(int64_t program);
 
-  // Computes what launches gave and waits for it; throws what MLX throws, with nothing left
-  // running.
+  // Computes what launches gave and waits for it; throws RunError with the node at fault, with
+  // nothing left running.
   void evaluate(const Arrays& arrays, const CancelFlag& cancel);
   // Ends the evaluation of a cancelled run that waits at a checkpoint.
   void wake() { gate_.wake(); }
@@ -120,12 +121,16 @@ class Lane {
   // Types are enough to trace: nothing of what this gives is ever evaluated.
   static Arrays placeholders(const Function& function, const Segment& segment, bool token);
   void erase(const Variant& variant);
+  int failed_site(const Arrays& arrays) const;
 
   Counters& counters_;
   const mx::Device device_;
   const bool inline_streams_;
   HookCursor cursor_;
   CheckpointGate gate_;
+  StreamFailure stream_failure_;
+  // That of the last segment launched: what is evaluated next is of it alone.
+  std::shared_ptr<const std::optional<Trace>> launched_;
   std::optional<mx::Stream> stream_;
   std::unordered_map<int64_t, std::vector<Variant>> variants_;  // by segment
 

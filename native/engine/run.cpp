@@ -160,58 +160,12 @@ bool Run::launch_whole(Frame& frame, const Segment& segment, const Watching& wat
     lane.evaluate(outputs, cancel_);
   } catch (...) {
     lane.cursor().abandon();
-    auto failure = current_failure();
-    bool unlocated = failure->code == "mlx" || failure->code == "out_of_memory";
-    if (!unlocated || failure->site >= 0) throw;
-    throw RunError(failure->code, failure->message, locate(frame, segment));
+    throw;
   }
   for (size_t i = 0; i < segment.outputs.size(); ++i) {
     frame.values[static_cast<size_t>(segment.outputs[i])] = std::move(outputs[i]);
   }
   return true;
-}
-
-// Finds the node at which an evaluation failed by evaluating node by node; -1 where the operands of
-// the segment are no longer there.
-int Run::locate(const Frame& frame, const Segment& segment) {
-  if (&frame != frames_.front().get()) return -1;
-  const Function& function = *frame.function;
-  std::unordered_map<int, mx::array> values;
-  try {
-    for (size_t i = 0; i < inputs_.size(); ++i) {
-      values.emplace(static_cast<int>(i), inputs_[i]->array());
-    }
-    for (int index : function.bound) {
-      const Node& node = function.nodes[static_cast<size_t>(index)];
-      values.emplace(node.first_output, node.bound->array());
-    }
-  } catch (...) {
-    return -1;
-  }
-  for (int i = segment.first; i < segment.last; ++i) {
-    const Node& node = function.nodes[static_cast<size_t>(i)];
-    if (node.kind == NodeKind::bound_constant) continue;
-    std::vector<std::optional<mx::array>> operands;
-    for (int input : node.inputs) {
-      if (input < 0) {
-        operands.emplace_back();
-        continue;
-      }
-      auto it = values.find(input);
-      if (it == values.end()) return -1;
-      operands.emplace_back(it->second);
-    }
-    try {
-      auto outputs = lower(node, operands, lane_->stream());
-      lane_->evaluate(outputs, cancel_);
-      for (size_t k = 0; k < outputs.size(); ++k) {
-        values.emplace(node.first_output + static_cast<int>(k), outputs[k]);
-      }
-    } catch (...) {
-      return node.site;
-    }
-  }
-  return -1;
 }
 
 }  // namespace davit

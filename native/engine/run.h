@@ -127,7 +127,6 @@ class Run : public std::enable_shared_from_this<Run> {
   bool reserve(const Watching& watching, int64_t passes);
   void expect(const Watching& watching, bool loops, int64_t first, int64_t passes);
   LoopPath path() const;
-  int locate(const Frame& frame, const Segment& segment);
   void end(FailurePtr failure);
 
   Engine& engine_;

@@ -18,9 +18,6 @@ namespace davit::interpose {
 // took effect.
 bool run_streams_inline();
 
-// Whether a task of this thread's inline streams threw, and nobody has asked yet.
-bool streams_failed();
-
 // Throws what a task of this thread's inline streams threw since the last call; for after an
 // evaluation.
 void check_streams();

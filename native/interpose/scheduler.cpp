@@ -99,8 +99,6 @@ bool run_streams_inline() {
   return works;
 }
 
-bool streams_failed() { return thread_error() != nullptr; }
-
 void check_streams() {
   auto error = std::exchange(thread_error(), nullptr);
   if (error) std::rethrow_exception(error);
@@ -114,7 +112,6 @@ void forget_stream_errors() { thread_error() = nullptr; }
 
 namespace davit::interpose {
 bool run_streams_inline() { return false; }
-bool streams_failed() { return false; }
 void check_streams() {}
 void forget_stream_errors() {}
 }  // namespace davit::interpose

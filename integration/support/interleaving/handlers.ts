@@ -75,7 +75,10 @@ export function answerCall(client: Client, run: RunRecord, asked: Call): void {
       break;
     case "computing": {
       // The reply is what a run under way will give; its name is given up at once.
-      const { name } = nested(client, "plain", x, run, () => {});
+      const { name } = nested(client, "plain", x, run, ({ code }) => {
+        // It may have been cancelled, and then there is no reply to take.
+        if (code !== undefined) run.mayFail(code);
+      });
       run.replies.set(
         path.join(),
         values.map(() => x.map((item) => item + 1)),

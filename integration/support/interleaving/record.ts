@@ -42,8 +42,9 @@ export class RunRecord {
   over = false;
   /** What it gave, where that was fetched. */
   value: Vector | undefined;
+  /** What it failed with. */
+  code: string | undefined;
   readonly #faults: string[] = [];
-  #code: string | undefined;
   #standing: readonly { readonly one: Standing; readonly ended: boolean }[] = [];
   readonly #codes = new Set<string>();
   readonly #own = new Map<number, Observed[]>();
@@ -90,7 +91,7 @@ export class RunRecord {
     standing: readonly Standing[],
   ): void {
     this.over = true;
-    this.#code = code;
+    this.code = code;
     this.value = code === undefined && this.plan.fetch ? floats(attachments[0]) : undefined;
     this.#standing = standing.map((one) => ({ one, ended: one.ended }));
   }
@@ -104,7 +105,7 @@ export class RunRecord {
     const missing = !this.inline && this.source === undefined ? "tensor_unknown" : undefined;
     const inherited = missing ?? this.source?.error;
     const x = this.inline ? (input as Vector) : this.source?.value;
-    const code = this.#code;
+    const code = this.code;
     if (code !== undefined) this.output.error = code;
     if (x === undefined) {
       if (inherited === undefined) this.#fault("it was answered, and what it took was not");
