@@ -1,14 +1,18 @@
 defmodule Davit.Engine.Command do
   @moduledoc """
-  Finds the command that runs an engine as a port.
+  Finds the command that runs an engine as a port. It is looked for each time an engine starts, on the machine that runs.
 
   The first of these that is there:
 
-  1. the option `:command`, a list of words, such as `["davit", "port"]`, or one string that is split as a
+  1. the option `:command` of the engine, a list of words, such as `["davit", "port"]`, or one string that is split as a
      shell would;
   2. the environment variable `DAVIT_ENGINE`, a string of the same form;
-  3. `davit` on the `PATH`;
-  4. the repository that this client is part of, where it was built.
+  3. `:command` of the application's configuration, `config :davit, :engine, command: ...` (in `config/runtime.exs` it may be
+     computed from where the release lies);
+  4. `davit` on the `PATH`;
+  5. in a release, the npm package `davit-engine` in the release's folder `engine`, as
+     `npm install --prefix rel/overlays/engine davit-engine` puts it there; it is run by `node` on the `PATH`;
+  6. outside of releases, the repository that this client is part of, where it was built.
 
   A command of one word gets the word `port` added.
   """
@@ -16,16 +20,17 @@ defmodule Davit.Engine.Command do
   alias Davit.EngineError
 
   @repository Path.expand("../../../..", __DIR__)
+  @script "dist/cli/main.js"
 
-  @doc "Gives the executable's path and its arguments."
+  @doc "Returns the executable's path and its arguments."
   @spec find(keyword) :: {:ok, Path.t(), [String.t()]} | {:error, EngineError.t()}
   def find(options) do
     named =
-      with nil <- options[:command], nil <- System.get_env("DAVIT_ENGINE") do
-        nil
-      end
+      with nil <- options[:command],
+           nil <- System.get_env("DAVIT_ENGINE"),
+           do: Application.get_env(:davit, :engine, [])[:command]
 
-    if named, do: resolve(named), else: search()
+    if named, do: resolve(named), else: search(script())
   end
 
   defp resolve(command) do
@@ -46,19 +51,24 @@ defmodule Davit.Engine.Command do
     end
   end
 
-  defp search do
-    script = Path.join(@repository, "dist/cli/main.js")
+  # A release does not know the machine that made it.
+  defp script do
+    case System.get_env("RELEASE_ROOT") do
+      nil -> Path.join(@repository, @script)
+      release -> Path.join([release, "engine/node_modules/davit-engine", @script])
+    end
+  end
+
+  defp search(script) do
     node = System.find_executable("node")
 
     cond do
       davit = System.find_executable("davit") -> {:ok, davit, ["port"]}
       File.regular?(script) and node != nil -> {:ok, node, [script, "port"]}
-      true -> not_found(nothing(script, node))
+      node == nil -> not_found("neither `davit` nor `node` is on the PATH")
+      true -> not_found("`davit` is not on the PATH, and there is no #{script}")
     end
   end
-
-  defp nothing(_script, nil), do: "neither `davit` nor `node` is on the PATH"
-  defp nothing(script, _), do: "`davit` is not on the PATH, and there is no #{script}"
 
   defp not_found(why) do
     message =
