@@ -125,6 +125,7 @@ export class Engine {
     let known = false;
     try {
       program = yield* loadSteps(graph, bindings, this.native, this.options);
+      yield;
       yield* this.hooks.addProgram(program);
       known = true;
       return program;

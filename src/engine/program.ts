@@ -95,7 +95,15 @@ export function* loadSteps(
   });
   const functions = yield* lower(graph, typed, bindings, engine);
   const id = engine.loadProgram(functions);
-  return new Program(id, graph, typed, encoded ? hashBytes(source) : undefined);
+  let program: Program | undefined;
+  try {
+    yield;
+    program = new Program(id, graph, typed, encoded ? hashBytes(source) : undefined);
+    return program;
+  } finally {
+    // The work may have been stopped before its end.
+    if (program === undefined) engine.unloadProgram(id);
+  }
 }
 
 function placeNodes(graph: Graph, typed: readonly TypedFunction[]): PlacedNode[] {

@@ -87,6 +87,11 @@ export class SessionHooks implements StreamHost, Gatherer {
     requests: readonly WatchRequest[],
     own: readonly OwnHooks[],
   ): RunHooks {
+    const most = this.#host.limits.subscriptions;
+    if (requests.length > most) {
+      const text = `run has ${requests.length} hooks; expected at most ${most}`;
+      throw new ProtocolError("too_many_subscriptions", text, `at most ${most}`);
+    }
     const numbers = requests.map((_, index) => index);
     const all = [...requests];
     for (const kind of own) {

@@ -23,6 +23,10 @@ export class SessionRecordings {
     if (this.#recordings.size >= most) {
       throw new ProtocolError("too_many_subscriptions", `the session has ${most} recordings`);
     }
+    if (match.length > most) {
+      const text = `record has ${match.length} matches; expected at most ${most}`;
+      throw new ProtocolError("too_many_subscriptions", text, `at most ${most}`);
+    }
     this.#recordings.set(recording, record(this.engine, { path, match }));
     this.sender.ok(request, null);
   }

@@ -472,4 +472,19 @@ describe("limits", () => {
     one.tell(["cancel", waiting]);
     expect(await one.answer(waiting)).toMatchObject({ args: [{ code: "cancelled" }] });
   });
+
+  it("bound the hooks of a run and the matches of a recording", async () => {
+    const one = open({ subscriptions: 2 });
+    await one.hello();
+    await one.load(1, increment());
+    const input = ["inline", F32x4, 0];
+    const hooks = new Array(3).fill([["all"]]);
+    await expect(
+      one.result(["run", 1, 1, [input], [null], { hooks }], [f32(1, 2, 3, 4)]),
+    ).rejects.toMatchObject({ code: "too_many_subscriptions", expected: "at most 2" });
+    const matches = new Array(3).fill(["all"]);
+    await expect(one.result(["record", 1, "/dev/null", matches])).rejects.toMatchObject({
+      code: "too_many_subscriptions",
+    });
+  });
 });
