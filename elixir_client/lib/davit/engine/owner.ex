@@ -8,9 +8,8 @@ defmodule Davit.Engine.Owner do
 
   alias Davit.{EngineError, Frame, Msgpack}
   alias Davit.Hooks.Feed
-  alias Davit.Engine.{Backoff, Bulk, Launcher, Part, Reporter, Request, Session, Writer}
-
-  @protocol 1
+  alias Davit.Engine.{Backoff, Bulk, Handshake, Launcher, Part, Reporter, Request, Session}
+  alias Davit.Engine.{Waiting, Writer}
 
   defstruct [
     :options,
@@ -116,8 +115,7 @@ defmodule Davit.Engine.Owner do
   # Who is patient waits through failed starts; nobody waits for longer than `timeout`.
   def handle_call({:await, patient, timeout}, from, %{status: status} = state)
       when status == :starting or (status == :down and patient) do
-    waiting = {from, patient, if(timeout != :infinity, do: now() + ms(timeout))}
-    {:noreply, %{state | waiting: [waiting | state.waiting]}}
+    {:noreply, %{state | waiting: Waiting.add(state.waiting, from, patient, timeout)}}
   end
 
   def handle_call({:await, _, _}, _from, %{status: :up} = state),
@@ -161,33 +159,20 @@ defmodule Davit.Engine.Owner do
 
   defp start_timeout(state), do: Keyword.get(state.options, :start_timeout, 30_000)
 
-  # Nothing was written before: a write to an engine that has died would cost its exit status.
-  defp greet(state) do
-    request = Session.next_id(state.session)
-    limits = state.options[:limits] || %{}
-    hello = %{protocol: @protocol, client: "elixir #{version()}", limits: limits}
-    # Not through an alias: a message of this process to itself, which it may take like any other.
-    notify(state.session, request, ["hello", hello])
-    %{state | hello: request}
-  end
-
-  defp version, do: Application.spec(:davit, :vsn) |> to_string()
-
   # The engine's answer to `hello`, the end of the session, a log line, or what nobody waits for any more.
   defp unrouted(request, frame, %{hello: request} = state) do
-    case Request.answer(frame) do
-      {:ok, %{} = hello, _} -> up(hello, state)
-      {:ok, other, _} -> exited("answered `hello` with #{inspect(other, limit: 5)}", state)
-      {:error, error} -> exited("refused the session: #{Exception.message(error)}", state)
+    case Handshake.answer(frame) do
+      {:ok, hello} -> up(hello, state)
+      {:error, how} -> exited(how, state)
     end
   end
 
+  # Nothing was written before that: a write to an engine that has died would cost its exit status.
   defp unrouted(0, frame, %{hello: :ready} = state) do
-    case Frame.decode(frame) do
-      {:ok, 0, ["ready", %{"protocol" => @protocol}], _} -> greet(state)
-      {:ok, 0, ["bye", code, message], _} -> %{state | bye: "#{code}: #{message}"}
-      {:ok, 0, message, _} -> exited("began with #{inspect(message, limit: 5)}", state)
-      {:error, why} -> exited("began with a frame that cannot be read: #{why}", state)
+    case Handshake.ready(frame) do
+      :ok -> greet(state)
+      {:bye, bye} -> %{state | bye: bye}
+      {:error, how} -> exited(how, state)
     end
   end
 
@@ -206,6 +191,13 @@ defmodule Davit.Engine.Owner do
 
   defp unrouted(_request, _frame, state), do: served(state)
 
+  # Not through an alias: a message of this process to itself, which it may take like any other.
+  defp greet(state) do
+    request = Session.next_id(state.session)
+    notify(state.session, request, Handshake.hello(state.options[:limits] || %{}))
+    %{state | hello: request}
+  end
+
   defp served(%{served: true} = state), do: state
   defp served(state), do: %{state | served: true}
 
@@ -221,7 +213,7 @@ defmodule Davit.Engine.Owner do
     Bulk.open(session, hello)
     :ets.insert(session.name, [{:hello, hello}, {:session, session}])
     Session.up(session, session.instance)
-    Enum.each(state.waiting, fn {from, _, _} -> GenServer.reply(from, {:ok, session}) end)
+    waiting = Waiting.up(state.waiting, session)
     Enum.each(state.watchers, fn {_, {feed, _}} -> send(feed, {:davit_up, session}) end)
 
     Reporter.telemetry(session.name, [:engine, :up], %{duration: now() - state.opened_at}, %{
@@ -230,7 +222,7 @@ defmodule Davit.Engine.Owner do
       hello: hello
     })
 
-    %{state | session: session, status: :up, up_at: now(), hello: nil, waiting: [], error: nil}
+    %{state | session: session, status: :up, up_at: now(), hello: nil, waiting: waiting, error: nil}
   end
 
   # The engine is gone, or has to go. Those that wait are told once; nothing is sent again for them.
@@ -292,11 +284,7 @@ defmodule Davit.Engine.Owner do
     if delay == 0 or state.served do
       %{state | status: :starting, served: false}
     else
-      {patient, others} = Enum.split_with(state.waiting, &elem(&1, 1))
-      Enum.each(others, fn {from, _, _} -> GenServer.reply(from, {:error, error}) end)
-      # Those whose time is over have gone.
-      waiting = for {_, _, until} = waiting <- patient, until == nil or until > now(), do: waiting
-      %{state | status: :down, waiting: waiting}
+      %{state | status: :down, waiting: Waiting.down(state.waiting, error)}
     end
   end
 
@@ -324,5 +312,4 @@ defmodule Davit.Engine.Owner do
   end
 
   defp now, do: System.monotonic_time()
-  defp ms(count), do: System.convert_time_unit(count, :millisecond, :native)
 end
