@@ -9,7 +9,7 @@ export type { Argument, Jitted, Result } from "./engine/jit.js";
 export type { Firing } from "./engine/listen.js";
 export type { EngineOptions } from "./engine/options.js";
 export type { Program } from "./engine/program.js";
-export type { CallHandler, CallResult } from "./engine/slots.js";
+export type { CallHandler, CallResult, CallResults } from "./engine/slots.js";
 export { Tensor } from "./engine/tensor.js";
 export {
   type FileArray,

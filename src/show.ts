@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { isBytes, isError } from "./realm.js";
 
 /** Any value as text for a message, on one line and shortened. Never throws, whatever the value does when it is read. */
 export function show(value: unknown): string {
@@ -9,7 +10,7 @@ export function show(value: unknown): string {
 /** What JSON has a form for; undefined for anything else, and for what does not let itself be read. */
 function json(value: unknown): string | undefined {
   try {
-    if (value instanceof Uint8Array) return `${value.length} bytes`;
+    if (isBytes(value)) return `${value.length} bytes`;
     if (typeof value === "number") return String(value);
     return JSON.stringify(value, (_key, item) => (typeof item === "bigint" ? String(item) : item));
   } catch {
@@ -28,7 +29,7 @@ export interface Thrown {
 /** Reads what was thrown, which may be anything: null, a symbol, an object without a string form, a Proxy that throws. */
 export function describeThrown(thrown: unknown): Thrown {
   try {
-    if (thrown instanceof Error) {
+    if (isError(thrown)) {
       const { code, message, stack }: { code?: unknown; message: unknown; stack?: unknown } =
         thrown;
       return {

@@ -51,6 +51,7 @@ mx::array constant(const Node& node) {
                                           std::to_string(data.size()) + " bytes");
   }
   if (!data.empty()) std::memcpy(array.data<uint8_t>(), data.data(), data.size());
+  normalize_bools(array);
   return array;
 }
 

@@ -77,6 +77,12 @@ mx::array allocate_array(const TensorType& type) {
   return mx::array(std::move(buffer), type.shape, type.dtype);
 }
 
+void normalize_bools(mx::array& array) {
+  if (array.dtype() != mx::bool_ || array.size() == 0) return;
+  auto* bytes = array.data<uint8_t>();
+  for (size_t i = 0; i < array.nbytes(); ++i) bytes[i] = bytes[i] != 0;
+}
+
 namespace {
 
 struct RegionCopy {

@@ -72,6 +72,9 @@ class ValueStore {
 // A new array of this type with unset contents; throws RunError("out_of_memory").
 mlx::core::array allocate_array(const TensorType& type);
 
+// Makes the bytes of booleans that came from outside 0 or 1, as compiled code expects them.
+void normalize_bools(mlx::core::array& array);
+
 // Copies a region of an evaluated array, row by row, into `out`. `start` and `size` have its rank.
 void copy_region(const mlx::core::array& array, std::span<const int> start,
                  std::span<const int> size, uint8_t* out);

@@ -112,9 +112,12 @@ std::vector<int64_t> to_integers(const Napi::Value& value) {
 
 std::span<const uint8_t> to_bytes(const Napi::Value& value) {
   if (!value.IsTypedArray()) throw OpError("type_invalid", "a Uint8Array was expected");
-  auto array = value.As<Napi::TypedArray>();
-  auto* start = static_cast<const uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset();
-  return {start, array.ByteLength()};
+  // Not by its ArrayBuffer, which may be a SharedArrayBuffer.
+  void* data = nullptr;
+  napi_status status =
+      napi_get_typedarray_info(value.Env(), value, nullptr, nullptr, &data, nullptr, nullptr);
+  if (status != napi_ok) throw OpError("type_invalid", "the bytes cannot be read");
+  return {static_cast<const uint8_t*>(data), value.As<Napi::TypedArray>().ByteLength()};
 }
 
 Napi::Error make_error(Napi::Env env, const Failure& failure) {

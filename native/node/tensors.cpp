@@ -40,6 +40,7 @@ mx::array read_file(const std::string& path, int64_t offset, const TensorType& t
       left -= static_cast<size_t>(count);
     }
     ::close(file);
+    normalize_bools(array);
     return array;
   } catch (...) {
     ::close(file);
@@ -66,6 +67,7 @@ ValuePtr to_value(TensorType type, std::span<const uint8_t> bytes) {
   }
   auto array = allocate_array(type);
   if (!bytes.empty()) std::memcpy(array.data<uint8_t>(), bytes.data(), bytes.size());
+  normalize_bools(array);
   auto value = std::make_shared<davit::Value>(std::move(type));
   value->set(std::move(array));
   return value;
@@ -121,6 +123,7 @@ Napi::Value EngineObject::publish(const Napi::CallbackInfo& info) {
     auto id = id_of(info[0]);
     auto filled = filling_.extract(id);
     if (!filled) throw OpError("not_allocated", "only an allocated tensor can be published");
+    normalize_bools(filled.mapped());
     engine_->settle(*engine_->values().get(id), std::move(filled.mapped()));
   });
   return env.Undefined();

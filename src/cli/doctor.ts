@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { addonPath, type NativeVersions, native } from "../native.js";
+import { isError } from "../realm.js";
 import type { Arguments, Command, ExitCode } from "./command.js";
 
 /** Something that is missing, and how to get it. */
@@ -103,7 +104,7 @@ function addonVersions(complaints: Complaint[]): NativeVersions | undefined {
     return native().versions();
   } catch (error) {
     const { message, cause } = error as Error;
-    const reason = cause instanceof Error ? ` (${cause.message})` : "";
+    const reason = isError(cause) ? ` (${cause.message})` : "";
     complaints.push({ what: message + reason, remedy: "run `npm run setup`" });
     return undefined;
   }

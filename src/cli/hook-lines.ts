@@ -1,4 +1,5 @@
 import type { HookEvent, Summary } from "../hooks/event.js";
+import { isBytes } from "../realm.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
 import { formatTensor } from "../tensor/format.js";
 
@@ -12,7 +13,7 @@ export function hookLines(event: HookEvent): string {
     .map((value, index) => {
       const type = site.types[index] as TensorType;
       const head = `${name}${loop} #${seq} ${formatType(type)}${lost}`;
-      return value instanceof Uint8Array
+      return isBytes(value)
         ? `${head}\n${formatTensor(value, type)}`
         : `${head}  ${summaryText(value)}`;
     })

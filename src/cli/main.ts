@@ -3,6 +3,7 @@ import { realpathSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { nearest } from "../graph/nearest.js";
+import { isError } from "../realm.js";
 import { type Command, type ExitCode, parseCommand, UsageError } from "./command.js";
 
 /** The commands, each loaded when it is called: `davit inspect` does not load the engine. */
@@ -63,7 +64,7 @@ function report(error: unknown, command: string | undefined): ExitCode {
     console.error(`davit: ${error.message}\nTry "davit ${help}--help".`);
     return 2;
   }
-  if (error instanceof Error && "code" in error) {
+  if (isError(error) && "code" in error) {
     console.error(`davit: ${error.message} [${error.code}]`);
   } else {
     console.error(error);

@@ -1,4 +1,5 @@
 import { formatTypes, GraphError } from "../graph/error.js";
+import { isError } from "../realm.js";
 import type { TensorType } from "../tensor/dtype.js";
 
 /** What is known of the place where something failed. */
@@ -57,7 +58,7 @@ export function toDavitError(error: unknown): unknown {
     wrapped.message = error.message;
     return wrapped;
   }
-  if (error instanceof Error && typeof (error as { code?: unknown }).code === "string") {
+  if (isError(error) && typeof (error as { code?: unknown }).code === "string") {
     return new DavitError((error as unknown as { code: string }).code, error.message, {
       cause: error,
     });

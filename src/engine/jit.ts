@@ -1,12 +1,13 @@
 import type { Match } from "../hooks/match.js";
 import type { Delivery } from "../hooks/policy.js";
 import { checkHandler, type Watch } from "../hooks/router.js";
+import { isPlainObject } from "../realm.js";
 import { show } from "../show.js";
 import { isTypedArray, type TypedArray } from "../tensor/typed-array.js";
 import type { NestedArray } from "../tensor/values.js";
 import type { OperandLeaf, OperandTree } from "../trace/control.js";
 import { ofType, type TensorTypeLeaf, type TraceResult, trace } from "../trace/trace.js";
-import { flatten, isPlainObject, type Tree } from "../trace/tree.js";
+import { flatten, type Tree } from "../trace/tree.js";
 import type { Engine } from "./engine.js";
 import { DavitError, guarded } from "./error.js";
 import { type Firing, toFiring } from "./listen.js";

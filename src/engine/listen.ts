@@ -1,5 +1,6 @@
 import type { HookEvent, Summary } from "../hooks/event.js";
 import type { ProgramId, RunId } from "../native.js";
+import { isBytes } from "../realm.js";
 import type { TensorType } from "../tensor/dtype.js";
 import { type TypedArray, typedArrayOf } from "../tensor/typed-array.js";
 
@@ -28,9 +29,7 @@ export interface Firing {
 export function toFiring(event: HookEvent): Firing {
   const { site, run, program, seq, path, dropped } = event;
   const values = event.values.map((value, index) =>
-    value instanceof Uint8Array
-      ? typedArrayOf((site.types[index] as TensorType).dtype, value)
-      : value,
+    isBytes(value) ? typedArrayOf((site.types[index] as TensorType).dtype, value) : value,
   );
   return {
     name: site.name,

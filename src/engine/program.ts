@@ -14,6 +14,7 @@ import {
   type ProgramId,
   type ValueId,
 } from "../native.js";
+import { isBytes } from "../realm.js";
 import type { Steps } from "../steps.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
 import type { DavitErrorDetails } from "./error.js";
@@ -85,7 +86,7 @@ export function* loadSteps(
   options: ResolvedOptions,
 ): Steps<Program> {
   const { graphLimits, memoryLimit } = options;
-  const encoded = source instanceof Uint8Array;
+  const encoded = isBytes(source);
   const graph = encoded ? yield* decodeSteps(source, graphLimits) : source;
   yield* validateSteps(graph, graphLimits);
   const typed = yield* inferSteps(graph, {

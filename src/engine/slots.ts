@@ -3,9 +3,10 @@ import type { CallReceiver, RunWatch } from "../hooks/router.js";
 import type { Site } from "../hooks/site.js";
 import type { RunId } from "../native.js";
 import { describeThrown } from "../show.js";
-import type { TensorType } from "../tensor/dtype.js";
+import { formatType, type TensorType } from "../tensor/dtype.js";
 import { formatTensor } from "../tensor/format.js";
-import type { TensorLike } from "../tensor/values.js";
+import { isTypedArray } from "../tensor/typed-array.js";
+import { type TensorLike, toBytes } from "../tensor/values.js";
 import type { Slot } from "../trace/builder.js";
 import type { Engine } from "./engine.js";
 import { DavitError } from "./error.js";
@@ -13,10 +14,14 @@ import { type Firing, toFiring } from "./listen.js";
 import type { Program } from "./program.js";
 import { Tensor } from "./tensor.js";
 
-/** A function that a `call` of a program hands values to; what it returns flows on. */
-export type CallHandler = (
-  ...values: Tensor[]
-) => CallResult | readonly CallResult[] | Promise<CallResult | readonly CallResult[]>;
+/**
+ * A function that a `call` of a program hands values to; what it returns flows on: a list of results, or the only one
+ * bare. What it returns for a call without results is ignored.
+ */
+export type CallHandler = (...values: Tensor[]) => CallResults | Promise<CallResults>;
+
+/** What a handler returns. */
+export type CallResults = CallResult | readonly CallResult[] | undefined;
 
 /** A tensor, or what one of the declared type can be made of. */
 export type CallResult = Tensor | TensorLike;
@@ -110,8 +115,7 @@ async function answer(
       });
     }
     const returned = await engine.nested(() => handler(...values));
-    const list = site.types.length === 1 && !isList(returned) ? [returned] : returned;
-    const results = toResults(engine, site, list as readonly CallResult[], made);
+    const results = toResults(engine, site, resultList(returned, site.types), made);
     for (const result of results) await result.ready;
     engine.reply(
       run,
@@ -127,8 +131,24 @@ async function answer(
   }
 }
 
-function isList(returned: unknown): boolean {
-  return Array.isArray(returned) && returned.some((item) => item instanceof Tensor);
+/**
+ * What a handler returned as a list: of a call without results nothing, whatever it is; of one with one result that
+ * result, in a list or bare.
+ */
+function resultList(returned: unknown, types: readonly TensorType[]): readonly CallResult[] {
+  const [only, ...more] = types;
+  if (only === undefined) return [];
+  const bare = more.length === 0 && !isList(returned, only);
+  return (bare ? [returned] : returned) as readonly CallResult[];
+}
+
+/** Tells a list of results from one result as nested arrays. */
+function isList(returned: unknown, { dtype, shape }: TensorType): boolean {
+  if (!Array.isArray(returned)) return false;
+  if (returned.some((item) => item instanceof Tensor || isTypedArray(item))) return true;
+  let levels = 0;
+  for (let item: unknown = returned; Array.isArray(item); item = item[0]) levels++;
+  return returned.length === 1 && levels > shape.length + Number(dtype === "complex64");
 }
 
 function toResults(
@@ -147,11 +167,26 @@ function toResults(
   }
   return returned.map((result, index) => {
     if (result instanceof Tensor) return result;
-    const { dtype } = site.types[index] as TensorType;
-    const tensor = engine.tensor(result, dtype);
+    const tensor = toTensor(engine, site, result, site.types[index] as TensorType);
     made.push(tensor);
     return tensor;
   });
+}
+
+/** A tensor of the declared type, which also says the shape of a typed array. */
+function toTensor(engine: Engine, site: Site, value: TensorLike, type: TensorType): Tensor {
+  let bytes: Uint8Array;
+  try {
+    bytes = toBytes(value, type);
+  } catch (error) {
+    const message = `the handler of "${nameOf(site)}" returned a value that does not fit: ${(error as Error).message}`;
+    throw new DavitError("reply_mismatch", `${message}; the call declares ${formatType(type)}`, {
+      label: site.label,
+      site: site.site,
+      cause: error,
+    });
+  }
+  return engine.fromBytes(bytes, type);
 }
 
 function nameOf(site: Site): string {

@@ -1,3 +1,4 @@
+import { isBytes } from "../realm.js";
 import { show } from "../show.js";
 import { DTYPES, isDtype, type TensorType } from "../tensor/dtype.js";
 import { GraphError, type GraphErrorDetails } from "./error.js";
@@ -49,7 +50,7 @@ const KINDS: Readonly<
   string: { test: isText, name: "a string" },
   strings: { test: listOf(isText), name: "a list of strings" },
   dtype: { test: isDtype, name: `one of ${DTYPES.join(", ")}` },
-  bytes: { test: (value) => value instanceof Uint8Array, name: "bytes" },
+  bytes: { test: (value) => isBytes(value), name: "bytes" },
   function: { test: isIndex, name: "the number of a function" },
   functions: { test: listOf(isIndex), name: "a list of numbers of functions" },
   types: { test: listOf(isTensorType), name: "a list of tensor types" },

@@ -1,3 +1,4 @@
+import { isError } from "../realm.js";
 import { finish, type Steps } from "../steps.js";
 import { byteLength, formatType, type TensorType } from "../tensor/dtype.js";
 import { isLeaf } from "./bound-values.js";
@@ -118,7 +119,7 @@ function inferOp(
     return options.inferTypes(node.op, inputs, node.attributes);
   } catch (error) {
     if (error instanceof GraphError) throw error.within(details);
-    if (error instanceof Error && typeof (error as { code?: unknown }).code === "string") {
+    if (isError(error) && typeof (error as { code?: unknown }).code === "string") {
       const { code } = error as Error & { code: string };
       throw new GraphError(code === "mlx" ? "op_refused" : code, error.message, {
         ...details,

@@ -1,3 +1,4 @@
+import { isBytes } from "../realm.js";
 import { show } from "../show.js";
 import { HookError } from "./error.js";
 import type { Site } from "./site.js";
@@ -45,7 +46,7 @@ export function siteTest(match: Match): SiteTest {
   }
   if ("id" in match) {
     const { id } = match;
-    if (!(id instanceof Uint8Array) || id.length !== 16) throw bad(match);
+    if (!isBytes(id) || id.length !== 16) throw bad(match);
     const wanted = Buffer.from(id);
     return (site) => isHook(site) && site.id !== undefined && wanted.equals(site.id);
   }

@@ -1,3 +1,5 @@
+import { isBytes } from "../realm.js";
+
 /** A message or frame that is wrong: `code` is stable, the message is for people. */
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
@@ -13,7 +15,7 @@ export class ProtocolError extends Error {
 
 /** Prints a value that a client sent, shortened, for a message. */
 export function describe(value: unknown): string {
-  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  if (isBytes(value)) return `${value.length} bytes`;
   if (typeof value === "string") return JSON.stringify(clip(value));
   if (Array.isArray(value)) return value.length === 0 ? "an empty array" : array(value);
   if (typeof value === "object" && value !== null) {

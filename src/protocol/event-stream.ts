@@ -2,6 +2,7 @@ import type { EventRecord, HookValue, Summary } from "../hooks/event.js";
 import type { Watch, Watcher } from "../hooks/router.js";
 import type { Site } from "../hooks/site.js";
 import type { ProgramId, RunId } from "../native.js";
+import { isBytes } from "../realm.js";
 import { Packer } from "./packer.js";
 import type { Sender } from "./sender.js";
 import { wireSites } from "./wire.js";
@@ -73,7 +74,7 @@ export class EventStream implements Watcher {
     // With what else the frame holds, values of half a frame always fit.
     let room = this.host.maxFrameBytes / 2;
     for (const value of event.values) {
-      const bytes = value instanceof Uint8Array ? value.length : summaryBytes(value);
+      const bytes = isBytes(value) ? value.length : summaryBytes(value);
       if (bytes > room) {
         packer.array(2);
         packer.ascii("omitted");
@@ -119,7 +120,7 @@ export class EventStream implements Watcher {
   }
 
   #value(packer: Packer, value: HookValue): void {
-    if (!(value instanceof Uint8Array)) packSummary(packer, value);
+    if (!isBytes(value)) packSummary(packer, value);
     else if (value.length <= INLINE_BYTES) packer.binary(value);
     else {
       packer.array(2);

@@ -1,5 +1,6 @@
 import type { Match } from "../hooks/match.js";
 import type { Policy, View } from "../hooks/policy.js";
+import { isBytes } from "../realm.js";
 import { badMessage, list, text } from "./checks.js";
 
 /** `[match, policy, view]`; what each may hold is checked where subscriptions are made. */
@@ -15,7 +16,7 @@ export function parseMatch(value: unknown): Match {
     case "all":
       return "all";
     case "id":
-      if (argument instanceof Uint8Array && argument.length === 16) return { id: argument.slice() };
+      if (isBytes(argument) && argument.length === 16) return { id: argument.slice() };
       break;
     case "name":
       return { name: text(argument, "a match's name") };

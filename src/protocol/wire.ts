@@ -1,4 +1,5 @@
 import type { Site } from "../hooks/site.js";
+import { isError } from "../realm.js";
 import { describeThrown } from "../show.js";
 import type { TensorType } from "../tensor/dtype.js";
 
@@ -68,7 +69,7 @@ const LONGEST_TEXT = 16 * 1024;
 /** Any error as it travels. What has no code is a fault of Davit's own: `internal`. */
 export function wireError(error: unknown): Record<string, unknown> {
   const { code = "internal", message } = describeThrown(error);
-  if (!(error instanceof Error)) return { code, message: clip(message) };
+  if (!isError(error)) return { code, message: clip(message) };
   const { details } = error as { details?: ErrorDetails };
   const { op, label, site, inputs, expected } = { ...details, ...(error as ErrorDetails) };
   return {

@@ -1,8 +1,10 @@
+import { typedArrayName } from "../realm.js";
 import { type Dtype, itemBytes } from "./dtype.js";
 
-/** The typed arrays that tensors are seen through. */
+/** The typed arrays that tensors are seen through, and more that they can be made of: also a Float16Array, in Node 24. */
 export type TypedArray =
   | Uint8Array
+  | Uint8ClampedArray
   | Uint16Array
   | Uint32Array
   | BigUint64Array
@@ -60,19 +62,23 @@ export function isTypedArray(value: unknown): value is TypedArray {
   return dtypeOfTypedArray(value) !== undefined;
 }
 
+const DTYPES: Readonly<Record<string, Dtype>> = {
+  Uint8Array: "uint8",
+  Uint8ClampedArray: "uint8",
+  Uint16Array: "uint16",
+  Uint32Array: "uint32",
+  BigUint64Array: "uint64",
+  Int8Array: "int8",
+  Int16Array: "int16",
+  Int32Array: "int32",
+  BigInt64Array: "int64",
+  Float16Array: "float16",
+  Float32Array: "float32",
+  Float64Array: "float64",
+};
+
 /** The dtype that a typed array stands for. */
 export function dtypeOfTypedArray(value: unknown): Dtype | undefined {
-  if (!ArrayBuffer.isView(value)) return undefined;
-  if (value instanceof Uint8ClampedArray) return undefined;
-  if (value instanceof Uint8Array) return "uint8";
-  if (value instanceof Uint16Array) return "uint16";
-  if (value instanceof Uint32Array) return "uint32";
-  if (value instanceof BigUint64Array) return "uint64";
-  if (value instanceof Int8Array) return "int8";
-  if (value instanceof Int16Array) return "int16";
-  if (value instanceof Int32Array) return "int32";
-  if (value instanceof BigInt64Array) return "int64";
-  if (value instanceof Float32Array) return "float32";
-  if (value instanceof Float64Array) return "float64";
-  return undefined;
+  const name = typedArrayName(value);
+  return name === undefined ? undefined : DTYPES[name];
 }

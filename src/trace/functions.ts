@@ -2,11 +2,11 @@ import { GraphError } from "../graph/error.js";
 import type { Attributes } from "../graph/graph.js";
 import { OPS, type OpName } from "../graph/ops/index.js";
 import type { AttributeKind, AttributeSpec, OpSpec } from "../graph/ops/spec.js";
+import { isPlainObject } from "../realm.js";
 import type { Dtype, TensorType } from "../tensor/dtype.js";
 import { currentTrace } from "./builder.js";
 import { isCaptured, type Operand, operandType, toTraced } from "./operand.js";
 import type { Traced } from "./traced.js";
-import { isPlainObject } from "./tree.js";
 
 /** What each kind of attribute is in JavaScript. */
 interface KindType extends Record<AttributeKind, unknown> {

@@ -1,3 +1,5 @@
+import { isPlainObject } from "../realm.js";
+
 /** A leaf, or arrays and plain objects of trees. */
 export type Tree<Leaf> = Leaf | readonly Tree<Leaf>[] | { readonly [key: string]: Tree<Leaf> };
 
@@ -10,13 +12,6 @@ export interface Flat<Leaf> {
   paths(): (string | number)[][];
   /** A tree of the same shape with other leaves. */
   rebuild<Other>(leaves: readonly Other[]): Tree<Other>;
-}
-
-/** Tells whether a value is an object made by a literal, so that a tree goes on below it. */
-export function isPlainObject(value: unknown): value is { readonly [key: string]: unknown } {
-  if (typeof value !== "object" || value === null) return false;
-  const prototype = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }
 
 /** Takes a tree apart. Everything that is no array and no plain object is a leaf; object keys count in sorted order. */

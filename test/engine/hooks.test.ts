@@ -223,6 +223,65 @@ describe("calls", () => {
     await expect(f(1)).rejects.toThrow(/float32\[2\].*float32\[\]/s);
   });
 
+  it("without results ignore what their handler returns", async () => {
+    for (const returned of [undefined, null, 7, "text", [1, 2], { a: 1 }, engine.tensor(1)]) {
+      const seen: unknown[] = [];
+      const f = engine.jit((x: Traced) => {
+        const results = call(
+          async (value) => {
+            seen.push(await value.toArray());
+            return returned as never;
+          },
+          x,
+          [],
+        );
+        expect(results).toEqual([]);
+        return mx.add(x, 1);
+      });
+      expect(await (await f(1)).toArray()).toBe(2);
+      expect(seen).toEqual([1]);
+    }
+  });
+
+  it.each([
+    ["a typed array", Float32Array.of(1, 2, 3, 4), [2, 2]],
+    [
+      "nested arrays",
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      [2, 2],
+    ],
+    ["one row", [[1, 2, 3, 4]], [1, 4]],
+    ["a list of a typed array", [Float32Array.of(1, 2, 3, 4)], [2, 2]],
+    [
+      "a list of nested arrays",
+      [
+        [
+          [1, 2],
+          [3, 4],
+        ],
+      ],
+      [2, 2],
+    ],
+    ["a list of one row", [[1, 2, 3, 4]], [4]],
+  ] as const)("with one result take %s", async (_, returned, shape) => {
+    const f = engine.jit(
+      (x: Traced) => call(() => returned as never, x, [{ dtype: "float32", shape }])[0] as Traced,
+    );
+    const result = await f(1);
+    expect(result.shape).toEqual(shape);
+    expect([...result.view()]).toEqual([1, 2, 3, 4]);
+  });
+
+  it("with one scalar result take it bare or in a list", async () => {
+    for (const returned of [3, [3], Float32Array.of(3), [Float32Array.of(3)]]) {
+      const f = engine.jit((x: Traced) => call(() => returned as never, x, scalar)[0] as Traced);
+      expect(await (await f(1)).toArray()).toBe(3);
+    }
+  });
+
   it("say so where nobody handles them", async () => {
     const f = engine.jit((x: Traced) => call("nobody", x, scalar)[0] as Traced);
     await expect(f(1)).rejects.toThrow(/nobody handles the call "nobody"/);

@@ -192,6 +192,28 @@ defmodule Davit.RealHandlersTest do
     end
   end
 
+  test "a call without results takes whatever its handler returns for nothing" do
+    test = self()
+
+    program =
+      Davit.load(
+        G.build([@x], fn x ->
+          [] = G.call(x, "tell", [])
+          G.add(x, 1)
+        end)
+      )
+
+    for returned <- [:ok, nil, 7, {1, 2}, {}, [1], Tensor.from_list([1], :int8)] do
+      handler = fn event ->
+        send(test, {:told, value(event)})
+        returned
+      end
+
+      assert number(Davit.run(program, [1], calls: [{"tell", handler}])) == 2.0
+      assert_received {:told, _}
+    end
+  end
+
   test "replies that nobody waits for are refused, and disturb nobody" do
     session = Engine.session!()
     program = asking()

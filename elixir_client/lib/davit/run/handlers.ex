@@ -126,7 +126,8 @@ defmodule Davit.Run.Handlers do
   end
 
   @doc """
-  Calls the handler of a call, and gives its values, as many as `types`. Raises what the handler raises, and
+  Calls the handler of a call, and returns its values, as many as `types`: none where the call has no results, whatever
+  the handler returned. Raises what the handler raises, and
   an error that names both sides where it returned something else.
   """
   @spec call(t, Event.t(), [Type.t()]) :: list
@@ -146,6 +147,8 @@ defmodule Davit.Run.Handlers do
 
   defp no_handler(site), do: "the call #{Site.title(site)} has no handler among this run's :calls"
 
+  # A call without results is made for its effect.
+  defp values(_, []), do: []
   defp values(value, [_]) when not is_tuple(value), do: [value]
   defp values({re, im}, [{:complex64, _}]) when is_number(re) and is_number(im), do: [{re, im}]
   defp values(values, _) when is_tuple(values), do: Tuple.to_list(values)
