@@ -168,6 +168,32 @@ describeEngines((engine) => {
       () => one(node("arange", [], { start: 0, stop: 1e18 })),
       "too_large",
     ],
+    [
+      "59 million values in a few nodes",
+      () =>
+        program(
+          ["float32[0]"],
+          new Array(900).fill({
+            ...node("split", [0], { axis: 0, sections: 65_536 }),
+            outputs: 65_536,
+          }),
+          [0],
+        ),
+      "limit_exceeded",
+    ],
+    [
+      "a product of a thousand operands",
+      () => {
+        const subscripts = `${new Array(1000).fill("i").join()}->i`;
+        return one(node("einsum", new Array(1000).fill(0), { subscripts }));
+      },
+      "arity",
+    ],
+    [
+      "a grid of very many axes",
+      () => one(node("meshgrid", new Array(60_000).fill(0)), node("negative", [1])),
+      "arity",
+    ],
     ["a hundred thousand nodes and one", () => chain(100_001), "limit_exceeded"],
     ["ten thousand functions and one", () => calls(10_001, false), "limit_exceeded"],
     ["calls that double 40 times", () => calls(40, true), "limit_exceeded"],
