@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { afterEach, describe, expect, it } from "vitest";
 import { addonPath, type NativeEngine, type NativeNode, native } from "../../src/native.js";
 import type { TensorType } from "../../src/tensor/dtype.js";
+import { itInline } from "../support/streams.js";
 
 const vector: TensorType = { dtype: "float32", shape: [4] };
 const matrix: TensorType = { dtype: "float32", shape: [256, 256] };
@@ -50,61 +51,67 @@ afterEach(() => {
 });
 
 describe("native engine", () => {
-  it("runs at once what has no control flow and was over soon the last time", async () => {
-    const { engine, over } = open();
-    const big: TensorType = { dtype: "float32", shape: [512, 512] };
-    const chain = (
-      length: number,
-      op: string,
-      type: TensorType,
-      inputs: (at: number) => number[],
-    ) =>
-      engine.loadProgram([
-        {
-          parameters: [type],
-          nodes: Array.from({ length }, (_, at) => node(op, inputs(at), [type])),
-          results: [length],
-        },
-      ]);
-    const brief = chain(20, "negative", vector, (at) => [at]);
-    const long = chain(20, "matmul", big, (at) => [at, at]);
-    const queue = engine.createQueue();
-    const x = engine.put(vector, new Uint8Array(16));
-    const y = engine.put(big, new Uint8Array(4 * 512 * 512));
-    expect(engine.runHere(brief, queue, [x])).toBeUndefined();
-    // A machine that is busy with something else may take its time.
-    for (let run = 1; engine.runHere(brief, queue, [x]) === undefined; run++) {
-      expect(run).toBeLessThan(1000);
-      engine.run(run, brief, queue, [x]);
-      engine.poll();
-      await over();
-    }
-    for (let run = 1; run < 4; run++) {
-      engine.run(run, long, queue, [y]);
-      await over();
-      expect(engine.runHere(long, queue, [y])).toBeUndefined();
-    }
-  });
+  itInline(
+    "with streams inline, runs at once what has no control flow and was over soon the last time",
+    async () => {
+      const { engine, over } = open();
+      const big: TensorType = { dtype: "float32", shape: [512, 512] };
+      const chain = (
+        length: number,
+        op: string,
+        type: TensorType,
+        inputs: (at: number) => number[],
+      ) =>
+        engine.loadProgram([
+          {
+            parameters: [type],
+            nodes: Array.from({ length }, (_, at) => node(op, inputs(at), [type])),
+            results: [length],
+          },
+        ]);
+      const brief = chain(20, "negative", vector, (at) => [at]);
+      const long = chain(20, "matmul", big, (at) => [at, at]);
+      const queue = engine.createQueue();
+      const x = engine.put(vector, new Uint8Array(16));
+      const y = engine.put(big, new Uint8Array(4 * 512 * 512));
+      expect(engine.runHere(brief, queue, [x])).toBeUndefined();
+      // A machine that is busy with something else may take its time.
+      for (let run = 1; engine.runHere(brief, queue, [x]) === undefined; run++) {
+        expect(run).toBeLessThan(1000);
+        engine.run(run, brief, queue, [x]);
+        engine.poll();
+        await over();
+      }
+      for (let run = 1; run < 4; run++) {
+        engine.run(run, long, queue, [y]);
+        await over();
+        expect(engine.runHere(long, queue, [y])).toBeUndefined();
+      }
+    },
+  );
 
-  it("tells of runs that end on a lane while small ones are run at once", async () => {
-    const { engine, over } = open();
-    const product = engine.loadProgram([
-      { parameters: [matrix], nodes: [node("matmul", [0, 0], [matrix])], results: [1] },
-    ]);
-    const small = engine.loadProgram([
-      { parameters: [vector], nodes: [node("negative", [0], [vector])], results: [1] },
-    ]);
-    const x = engine.put(vector, new Uint8Array(16));
-    const y = engine.put(matrix, new Uint8Array(4 * 256 * 256));
-    const [queue, other] = [engine.createQueue(), engine.createQueue()];
-    for (let run = 1; run <= 200; run++) {
-      const [output] = engine.run(run, product, queue, [y]);
-      const begin = performance.now();
-      while (performance.now() - begin < 1) engine.runHere(small, other, [x]);
-      expect(await over()).toBe("done");
-      engine.free(output as number);
-    }
-  });
+  itInline(
+    "with streams inline, tells of runs that end on a lane while small ones are run at once",
+    async () => {
+      const { engine, over } = open();
+      const product = engine.loadProgram([
+        { parameters: [matrix], nodes: [node("matmul", [0, 0], [matrix])], results: [1] },
+      ]);
+      const small = engine.loadProgram([
+        { parameters: [vector], nodes: [node("negative", [0], [vector])], results: [1] },
+      ]);
+      const x = engine.put(vector, new Uint8Array(16));
+      const y = engine.put(matrix, new Uint8Array(4 * 256 * 256));
+      const [queue, other] = [engine.createQueue(), engine.createQueue()];
+      for (let run = 1; run <= 200; run++) {
+        const [output] = engine.run(run, product, queue, [y]);
+        const begin = performance.now();
+        while (performance.now() - begin < 1) engine.runHere(small, other, [x]);
+        expect(await over()).toBe("done");
+        engine.free(output as number);
+      }
+    },
+  );
 
   it("fills and fails allocated tensors alone", async () => {
     const { engine, over } = open();
