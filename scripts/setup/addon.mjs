@@ -1,7 +1,7 @@
 /** The native addon, build/Release/davit.node, and davit-guard, through cmake-js. */
 import { existsSync, rmSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
-import { inRoot, root } from "./paths.mjs";
+import { inRoot, packagePath, root } from "./paths.mjs";
 import { run } from "./run.mjs";
 import { digest, fileDigest, fingerprint, forget, isFresh, stamp } from "./stamp.mjs";
 
@@ -17,7 +17,9 @@ export async function ensureAddon({ mlx, openblas }) {
     openblas,
     process.env.CXX,
     fileDigest(inRoot("scripts", "setup", "wheels.json")),
-    fileDigest(inRoot("package-lock.json")),
+    fileDigest(packagePath("cmake-js", "package.json")),
+    fileDigest(packagePath("node-addon-api", "package.json")),
+    fileDigest(packagePath("node-api-headers", "package.json")),
   );
   const sources = digest(configuration, fingerprint("native", "CMakeLists.txt"));
   const results = ["davit.node", "davit-guard"].map((name) => inRoot("build", "Release", name));
@@ -27,15 +29,21 @@ export async function ensureAddon({ mlx, openblas }) {
     rmSync(inRoot("build"), { recursive: true, force: true });
   forget(built);
   const jobs = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / bytesPerJob)));
-  const paths = [`--CDMLX_ROOT=${mlx}`, `--CDOPENBLAS_ROOT=${openblas}`];
-  const cmakeJs = inRoot("node_modules", "cmake-js", "bin", "cmake-js");
+  const [command, ...args] = addonCommand("build", { mlx, openblas });
   const remedy = "the compiler's message is above; `rm -rf build` starts from nothing";
   await run(
     "compiling the addon",
-    process.execPath,
-    [cmakeJs, "build", "--parallel", String(jobs), ...paths],
+    command,
+    [...args, "--parallel", String(jobs)],
     { remedy },
   );
   stamp(configured, configuration);
   stamp(built, sources);
+}
+
+/** The command that configures or builds the addon: `what` is a command of cmake-js. */
+export function addonCommand(what, { mlx, openblas }) {
+  const cmakeJs = packagePath("cmake-js", "bin", "cmake-js");
+  const paths = [`--CDMLX_ROOT=${mlx}`, `--CDOPENBLAS_ROOT=${openblas}`];
+  return [process.execPath, cmakeJs, what, ...paths];
 }
