@@ -1,5 +1,12 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -26,9 +33,12 @@ afterAll(() => rmSync(project, { recursive: true, force: true }));
 
 it("can compile its addon: all sources are there, and CMake finds what they need", async () => {
   const { stdout } = await run("git", ["ls-files", "native", "CMakeLists.txt"], { cwd: root });
-  const missing = stdout.trim().split("\n").filter((path) => {
-    return readFileSync(join(root, path)).compare(readFileSync(installed(path))) !== 0;
-  });
+  const missing = stdout
+    .trim()
+    .split("\n")
+    .filter((path) => {
+      return readFileSync(join(root, path)).compare(readFileSync(installed(path))) !== 0;
+    });
   expect(missing).toEqual([]);
   const { addonCommand } = await import(installed("scripts", "setup", "addon.mjs"));
   const libraries = {

@@ -31,12 +31,7 @@ export async function ensureAddon({ mlx, openblas }) {
   const jobs = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / bytesPerJob)));
   const [command, ...args] = addonCommand("build", { mlx, openblas });
   const remedy = "the compiler's message is above; `rm -rf build` starts from nothing";
-  await run(
-    "compiling the addon",
-    command,
-    [...args, "--parallel", String(jobs)],
-    { remedy },
-  );
+  await run("compiling the addon", command, [...args, "--parallel", String(jobs)], { remedy });
   stamp(configured, configuration);
   stamp(built, sources);
 }

@@ -118,6 +118,6 @@ it("refuses an unknown purpose", () => {
   );
   expect(status).toBe(1);
   expect(stderr).toMatch(
-    /unknown purpose "fun"\n\nWhat to do: use one of build, demo, bench, test/,
+    /unknown purpose "fun"\n\nWhat to do: use one of build, demo, bench, fuzz, test/,
   );
 });
