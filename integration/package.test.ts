@@ -53,7 +53,7 @@ it("runs the README's example, and brings the command", async () => {
   rmSync(installed("build"), { recursive: true, force: true });
   symlinkSync(join(root, "build"), installed("build"));
   const readme = readFileSync(installed("README.md"), "utf8");
-  const [, example] = /^```js\n([^]*?)^```$/m.exec(readme) as unknown as [string, string];
+  const [, example] = /^```js\n([\s\S]*?)^```$/m.exec(readme) as unknown as [string, string];
   const node = ["--input-type=module", "-e", example];
   const ran = await run(process.execPath, node, { cwd: project });
   expect(ran.stdout.trim().split("\n")).toEqual(["Float32Array(3) [ 2, 4, 6 ]", "12"]);
