@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <thread>
 
 #include "interpose/interpose.h"
@@ -23,27 +24,41 @@ auto& find(Map& map, int64_t id, const char* what) {
   return it->second;
 }
 
-// Settings of the whole process. The thread that first touches MLX's scheduler is its "main" thread
-// and can see other streams' errors in the middle of an evaluation; a thread that ends takes that
-// role. Gives whether CPU streams run inline.
-bool set_up_mlx(const EngineOptions& options) {
-  interpose::allocation_checks();
+// Settings of the whole process; returns whether CPU streams run inline.
+bool apply_settings(const EngineOptions& options) {
   bool inline_streams = false;
+  mx::set_default_device(options.device);
+  mx::synchronize(mx::default_stream(mx::Device::cpu));
+  // The limit comes last: it may be less than it takes to find out what has an effect.
+  interpose::limit_allocations(0);
+  interpose::allocation_checks();
+  // The variable is for tests of what other platforms do.
+  bool allowed = std::getenv("DAVIT_STREAM_THREADS") == nullptr;
+  if (options.device == mx::Device::cpu && allowed) {
+    inline_streams = interpose::run_streams_inline();
+  }
+  mx::set_cache_limit(options.cache_limit);
+  // On the CPU of Linux fused kernels are built by a C++ compiler at run time, 300 ms and more
+  // each, through files with predictable names.
+  if (options.device == mx::Device::cpu) mx::set_compile_mode(mx::CompileMode::no_fuse);
+  if (options.memory_limit > 0) mx::set_memory_limit(options.memory_limit);
+  interpose::limit_allocations(options.memory_limit);
+  return inline_streams;
+}
+
+// Applies the settings on a thread that ends: the thread that first touches MLX's scheduler is its
+// "main" thread and can see other streams' errors in the middle of an evaluation.
+bool set_up_mlx(const EngineOptions& options) {
+  bool inline_streams = false;
+  std::exception_ptr error;
   std::thread([&] {
-    mx::set_default_device(options.device);
-    mx::synchronize(mx::default_stream(mx::Device::cpu));
-    if (options.memory_limit > 0) mx::set_memory_limit(options.memory_limit);
-    interpose::limit_allocations(options.memory_limit);
-    // The variable is for tests of what other platforms do.
-    bool allowed = std::getenv("DAVIT_STREAM_THREADS") == nullptr;
-    if (options.device == mx::Device::cpu && allowed) {
-      inline_streams = interpose::run_streams_inline();
+    try {
+      inline_streams = apply_settings(options);
+    } catch (...) {
+      error = std::current_exception();
     }
-    mx::set_cache_limit(options.cache_limit);
-    // On the CPU of Linux fused kernels are built by a C++ compiler at run time, 300 ms and more
-    // each, through files with predictable names.
-    if (options.device == mx::Device::cpu) mx::set_compile_mode(mx::CompileMode::no_fuse);
   }).join();
+  if (error) std::rethrow_exception(error);
   return inline_streams;
 }
 

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <stdexcept>
 
 #include "blas/blas.h"
+#include "primitives/graph.h"
 
 namespace davit {
 
@@ -21,6 +23,24 @@ constexpr size_t kVariants = 8;
 // run.
 constexpr int kLargestSimplified = 16 << 10;
 std::atomic<std::uintptr_t> next_compile_id{1};
+
+// A traced function with its common subexpressions merged by MLX. Where many nodes share an operand
+// MLX may merge a node into one that it took out before, and then misses it in the graph. Such a
+// function is traced as it is, each time.
+std::function<Arrays(const Arrays&)> simplified_where_possible(
+    std::function<Arrays(const Arrays&)> trace, std::uintptr_t id) {
+  return [compiled = mx::detail::compile(trace, id), trace,
+          missed = false](const Arrays& inputs) mutable {
+    if (!missed) {
+      try {
+        return compiled(inputs);
+      } catch (const std::out_of_range&) {
+        missed = true;
+      }
+    }
+    return trace(inputs);
+  };
+}
 
 }  // namespace
 
@@ -112,6 +132,7 @@ Lane::Variant& Lane::variant(const ProgramPtr& program, const Function& function
     auto begin = std::chrono::steady_clock::now();
     Build state{program, sites, std::nullopt, {}};
     auto outputs = build(state, function, segment, inputs);
+    guard_graph(outputs, state.trace.sites);
     if (!inline_streams_) note_failures(outputs, state.trace.sites, stream_failure_);
     *told = std::move(state.trace);
     auto took = std::chrono::steady_clock::now() - begin;
@@ -121,7 +142,7 @@ Lane::Variant& Lane::variant(const ProgramPtr& program, const Function& function
     return outputs;
   };
   bool simplified = !inline_streams_ || segment.last - segment.first <= kLargestSimplified;
-  if (simplified) trace = mx::detail::compile(std::move(trace), id);
+  if (simplified) trace = simplified_where_possible(std::move(trace), id);
   variants.push_back({sites, id, program, std::move(trace), nullptr, told, nullptr});
   return variants.back();
 }

@@ -103,6 +103,7 @@ class Lane {
     Trace trace;
     int nodes_since = 0;  // the last checkpoint
     double work_since = 0;
+    int derivatives = 0;  // how many are being taken of what is built
   };
 
   Variant& variant(const ProgramPtr& program, const Function& function, const Segment& segment,
@@ -139,9 +140,5 @@ class Lane {
   std::condition_variable posted_;
   std::deque<std::function<void()>> tasks_;
 };
-
-// Lowers one straight node on given operands; a constant has none.
-Arrays lower(const Node& node, const std::vector<std::optional<mx::array>>& operands,
-             mx::Stream stream);
 
 }  // namespace davit

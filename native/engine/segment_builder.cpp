@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "engine/lane.h"
+#include "ops/guards.h"
 
 namespace davit {
 
@@ -73,10 +74,9 @@ void note_site(const Arrays& outputs, const std::vector<std::optional<mx::array>
   }
 }
 
-}  // namespace
-
+// Lowers one straight node on given operands; a constant has none.
 Arrays lower(const Node& node, const std::vector<std::optional<mx::array>>& operands,
-             mx::Stream stream) {
+             mx::Stream stream, bool differentiated) {
   switch (node.kind) {
     case NodeKind::constant:
       return {constant(node)};
@@ -86,10 +86,18 @@ Arrays lower(const Node& node, const std::vector<std::optional<mx::array>>& oper
       for (const auto& operand : operands) same.push_back(*operand);
       return same;
     }
-    default:
-      return (*node.lowering)(OpCall(operands, node.attributes, stream));
+    default: {
+      auto outputs = (*node.lowering)(OpCall(operands, node.attributes, stream, differentiated));
+      // What is empty depends on nothing, and some of MLX's derivatives cannot be built of it.
+      for (auto& output : outputs) {
+        if (differentiated) output = unless_empty(output, stream);
+      }
+      return outputs;
+    }
   }
 }
+
+}  // namespace
 
 Arrays Lane::build(Build& state, const Function& function, const Segment& segment,
                    const Arrays& inputs) {
@@ -163,7 +171,7 @@ Arrays Lane::build_node(Build& state, const Node& node,
   bool derivative = node.kind == NodeKind::vjp || node.kind == NodeKind::jvp;
   bool watched = std::binary_search(state.sites.begin(), state.sites.end(), node.site);
   if (!derivative && !(watched && node.kind == NodeKind::gradient_hook)) {
-    return lower(node, operands, *stream_);
+    return lower(node, operands, *stream_, state.derivatives > 0);
   }
   Arrays given;
   for (const auto& operand : operands) given.push_back(*operand);
@@ -210,10 +218,12 @@ Arrays Lane::differentiate(Build& state, const Node& node, const Arrays& operand
   };
   Arrays primals;
   for (size_t index : wrt) primals.push_back(operands[index]);
+  ++state.derivatives;
   Arrays directions(operands.begin() + static_cast<std::ptrdiff_t>(arguments), operands.end());
   auto [results, derivatives] = node.kind == NodeKind::vjp
                                     ? mx::vjp(evaluate_function, primals, directions)
                                     : mx::jvp(evaluate_function, primals, directions);
+  --state.derivatives;
   Arrays outputs = std::move(results);
   outputs.insert(outputs.end(), derivatives.begin(), derivatives.end());
   return outputs;

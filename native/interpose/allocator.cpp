@@ -138,10 +138,11 @@ Allocator& allocator() {
 namespace davit::interpose {
 
 bool limit_allocations(size_t bytes) {
-  limit = bytes;
+  limit = 0;
   probed = false;
   // An allocation made by libmlx, not by us.
   mlx::core::array(0.0f);
+  limit = bytes;
   return probed;
 }
 

@@ -18,6 +18,9 @@ namespace davit::interpose {
 // took effect.
 bool run_streams_inline();
 
+// Whether they do: what is dispatched to a CPU stream is done when the dispatch returns.
+bool streams_inline();
+
 // Throws what a task of this thread's inline streams threw since the last call; for after an
 // evaluation.
 void check_streams();

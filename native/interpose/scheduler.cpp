@@ -99,6 +99,8 @@ bool run_streams_inline() {
   return works;
 }
 
+bool streams_inline() { return inline_streams.load(std::memory_order_relaxed); }
+
 void check_streams() {
   auto error = std::exchange(thread_error(), nullptr);
   if (error) std::rethrow_exception(error);
@@ -112,6 +114,7 @@ void forget_stream_errors() { thread_error() = nullptr; }
 
 namespace davit::interpose {
 bool run_streams_inline() { return false; }
+bool streams_inline() { return false; }
 void check_streams() {}
 void forget_stream_errors() {}
 }  // namespace davit::interpose

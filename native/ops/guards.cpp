@@ -70,6 +70,10 @@ std::optional<mx::array> matrix_indices(const OpCall& call, size_t operand,
   return mx::astype(clamp_unwrapped(*indices, matrices, 1, s), mx::uint32, s);
 }
 
+bool sorted_indices(const OpCall& call) {
+  return call.flag("sorted_indices", false) && !call.differentiated();
+}
+
 mx::array zeros_for(const mx::array& result, mx::Stream s) {
   return mx::zeros(result.shape(), result.dtype(), s);
 }

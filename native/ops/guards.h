@@ -17,6 +17,10 @@ mx::array clamp_unwrapped(const mx::array& indices, int axis_size, int extent, m
 // Clamped indices of the matrices that a batch holds, from an operand that may be absent.
 std::optional<mx::array> matrix_indices(const OpCall& call, size_t operand, const mx::array& batch);
 
+// The attribute `sorted_indices`, a hint. Gradients do without it: MLX's take the operand without
+// indices to have as many matrices as there are indices.
+bool sorted_indices(const OpCall& call);
+
 // Zeros in place of a sum over nothing, which was built but is never computed: MLX's kernels divide
 // by sizes, and its reductions may never end.
 mx::array zeros_for(const mx::array& result, mx::Stream s);

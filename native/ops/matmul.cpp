@@ -50,8 +50,7 @@ mx::array block_masked_mm(const OpCall& call) {
 
 mx::array gather_mm(const OpCall& call) {
   auto out = mx::gather_mm(call[0], call[1], matrix_indices(call, 2, call[0]),
-                           matrix_indices(call, 3, call[1]), call.flag("sorted_indices", false),
-                           call.stream());
+                           matrix_indices(call, 3, call[1]), sorted_indices(call), call.stream());
   return unless_empty(out, call.stream());
 }
 

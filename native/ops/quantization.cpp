@@ -23,10 +23,14 @@ Arrays quantize(const OpCall& call) {
 
 mx::array dequantize(const OpCall& call) {
   Scheme scheme(call);
+  auto s = call.stream();
   std::optional<mx::Dtype> dtype;
   if (call.has("dtype")) dtype = call.dtype("dtype");
-  return mx::dequantize(call[0], call[1], call.optional(2), scheme.group_size, scheme.bits,
-                        scheme.mode, call.optional(3), dtype, call.stream());
+  // MLX writes the elements of floating-point modes as float32, also where they are twice as wide.
+  bool wide = dtype == mx::float64 && scheme.mode != "affine";
+  auto out = mx::dequantize(call[0], call[1], call.optional(2), scheme.group_size, scheme.bits,
+                            scheme.mode, call.optional(3), wide ? mx::float32 : dtype, s);
+  return wide ? mx::astype(out, mx::float64, s) : out;
 }
 
 mx::array quantized_matmul(const OpCall& call) {
@@ -52,7 +56,7 @@ mx::array gather_qmm(const OpCall& call) {
   auto out = mx::gather_qmm(call[0], call[1], call[2], call.optional(3),
                             matrix_indices(call, 4, call[0]), matrix_indices(call, 5, call[1]),
                             call.flag("transpose", true), scheme.group_size, scheme.bits,
-                            scheme.mode, std::nullopt, call.flag("sorted_indices", false), s);
+                            scheme.mode, std::nullopt, sorted_indices(call), s);
   return call[0].size() == 0 ? zeros_for(out, s) : unless_empty(out, s);
 }
 

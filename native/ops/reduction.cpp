@@ -42,10 +42,9 @@ const ReductionRow kReductions[] = {
     {"sum", mx::sum, 0},
 };
 
-const ScanRow kScans[] = {
+const ScanRow kExtremes[] = {
     {"cummax", mx::cummax},
     {"cummin", mx::cummin},
-    {"logcumsumexp", mx::logcumsumexp},
 };
 
 // The result of a reduction, unless there is nothing to reduce: MLX's kernels read past the end of
@@ -87,6 +86,42 @@ std::pair<mx::array, int> scanned(const OpCall& call) {
   return {mx::flatten(a, call.stream()), 0};
 }
 
+// What a cumulative maximum or minimum takes of its operand, place by place, for derivatives: from
+// the last place so far that holds the extreme. MLX's own derivative finds none for a NaN and
+// writes outside the gradient.
+mx::array taken_extremes(const OpCall& call, Scan scan, const mx::array& a, int axis) {
+  auto s = call.stream();
+  bool reverse = call.flag("reverse", false), inclusive = call.flag("inclusive", true);
+  if (a.size() == 0) return a;
+  if (axis < 0) axis += static_cast<int>(a.ndim());
+  int size = a.shape(axis);
+  auto values = mx::stop_gradient(a, s);
+  auto extremes = scan(values, axis, reverse, true, s);
+  auto holds = mx::logical_or(mx::equal(values, extremes, s),
+                              mx::logical_and(mx::isnan(values, s), mx::isnan(extremes, s), s), s);
+  mx::Shape along(a.ndim(), 1);
+  along[axis] = size;
+  auto places = mx::reshape(mx::arange(0, size, 1, mx::int32, s), along, s);
+  auto nowhere = mx::array(reverse ? size : -1, mx::int32);
+  auto held = mx::where(holds, places, nowhere, s);
+  auto last =
+      reverse ? mx::cummin(held, axis, true, true, s) : mx::cummax(held, axis, false, true, s);
+  auto taken = mx::take_along_axis(a, last, axis, s);
+  if (inclusive) return taken;
+  // Without its own place each takes what its neighbour took; the first has none.
+  auto whole = scan(values, axis, reverse, false, s);
+  auto part = [&](const mx::array& of, int from, int to) {
+    mx::Shape start(of.ndim(), 0), stop = of.shape();
+    start[axis] = from;
+    stop[axis] = to;
+    return mx::slice(of, start, stop, s);
+  };
+  if (reverse) {
+    return mx::concatenate({part(taken, 1, size), part(whole, size - 1, size)}, axis, s);
+  }
+  return mx::concatenate({part(whole, 0, 1), part(taken, 0, size - 1)}, axis, s);
+}
+
 Arrays minmax(const OpCall& call) {
   auto [low, high] =
       mx::minmax(call[0], axes_or_all(call), call.flag("keepdims", false), call.stream());
@@ -110,12 +145,18 @@ void add_reduction_ops(OpTable& table) {
   table.add1("softmax", [](const OpCall& call) {
     return mx::softmax(call[0], axes_or_all(call), call.flag("precise", false), call.stream());
   });
-  for (const auto& row : kScans) {
+  for (const auto& row : kExtremes) {
     table.add1(row.name, [op = row.op](const OpCall& call) {
       auto [a, axis] = scanned(call);
+      if (call.differentiated()) return taken_extremes(call, op, a, axis);
       return op(a, axis, call.flag("reverse", false), call.flag("inclusive", true), call.stream());
     });
   }
+  table.add1("logcumsumexp", [](const OpCall& call) {
+    auto [a, axis] = scanned(call);
+    return mx::logcumsumexp(a, axis, call.flag("reverse", false), call.flag("inclusive", true),
+                            call.stream());
+  });
   table.add1("cumsum", [](const OpCall& call) {
     auto [a, axis] = scanned(call);
     return mx::cumsum(a, axis, call.flag("reverse", false), call.flag("inclusive", true),

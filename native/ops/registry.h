@@ -40,8 +40,11 @@ class OpError : public std::runtime_error {
 class OpCall {
  public:
   OpCall(const std::vector<std::optional<mx::array>>& inputs, const Attributes& attributes,
-         mx::Stream stream)
-      : inputs_(inputs), attributes_(attributes), stream_(stream) {}
+         mx::Stream stream, bool differentiated = false)
+      : inputs_(inputs),
+        attributes_(attributes),
+        stream_(stream),
+        differentiated_(differentiated) {}
 
   size_t operand_count() const { return inputs_.size(); }
   // The operand at an index; throws OpError("arity") where it is absent.
@@ -72,6 +75,9 @@ class OpCall {
   const std::vector<uint8_t>& bytes(std::string_view name) const;
 
   mx::Stream stream() const { return stream_; }
+  // Whether a derivative is taken of what is built: for rows whose fastest form MLX differentiates
+  // wrongly.
+  bool differentiated() const { return differentiated_; }
   // The CPU stream for what has no kernel on a GPU (linear algebra).
   mx::Stream cpu_stream() const;
   // Names of attributes that no accessor asked for: lowering ignores what the table documents.
@@ -83,6 +89,7 @@ class OpCall {
   const std::vector<std::optional<mx::array>>& inputs_;
   const Attributes& attributes_;
   mx::Stream stream_;
+  bool differentiated_;
   mutable std::vector<std::string_view> read_;
 };
 

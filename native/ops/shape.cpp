@@ -47,12 +47,30 @@ Arrays split(const OpCall& call) {
   return mx::split(call[0], call.integer("sections"), axis, call.stream());
 }
 
+// A tensor in the middle of one that is filled with a value, which has a derivative by both; that
+// of MLX's pad has none by the value.
+mx::array padded(const OpCall& call, const std::vector<std::pair<int, int>>& widths) {
+  auto s = call.stream();
+  mx::Shape shape, start, stop;
+  for (size_t i = 0; i < widths.size(); ++i) {
+    auto [low, high] = widths[i];
+    int size = call[0].shape(static_cast<int>(i));
+    shape.push_back(low + size + high);
+    start.push_back(low);
+    stop.push_back(low + size);
+  }
+  auto value = mx::broadcast_to(mx::astype(call[1], call[0].dtype(), s), shape, s);
+  return mx::slice_update(value, call[0], start, stop, s);
+}
+
 mx::array pad(const OpCall& call) {
   std::vector<std::pair<int, int>> widths;
   auto flat = call.integers("pad_width");
   for (size_t i = 0; i + 1 < flat.size(); i += 2) widths.emplace_back(flat[i], flat[i + 1]);
+  auto mode = call.text("mode", "constant");
+  if (call.differentiated() && call.optional(1) && mode == "constant") return padded(call, widths);
   auto value = call.optional(1).value_or(mx::array(0, call[0].dtype()));
-  return mx::pad(call[0], widths, value, call.text("mode", "constant"), call.stream());
+  return mx::pad(call[0], widths, value, mode, call.stream());
 }
 
 mx::array as_strided(const OpCall& call) {

@@ -102,7 +102,10 @@ const square = <const D extends string>(doc: D) =>
 const triangular = <const D extends string>(doc: D) =>
   ({ doc, operands: ["a"], attributes: { upper: UPPER }, guard: squareGuard }) as const;
 
-/** Linear algebra of matrices, and of batches of them. */
+/**
+ * Linear algebra of matrices, and of batches of them. A matrix with a NaN or an infinity where it is read has NaN for a
+ * result (native/primitives/matrices.cpp): LAPACK does not survive all of them, and the other matrices of its batch are fine.
+ */
 export const LINALG = {
   "linalg.norm": {
     doc: "The norm of vectors or matrices: the 2-norm of all elements unless told otherwise.",
@@ -121,14 +124,14 @@ export const LINALG = {
     guard: normGuard,
   },
   "linalg.qr": {
-    doc: "The QR factorization: an orthonormal and an upper triangular matrix.",
+    doc: "The QR factorization: an orthonormal and an upper triangular matrix; of a matrix that is not finite, NaN.",
     operands: ["a"],
     attributes: {},
     outputs: 2,
     guard: matrixGuard,
   },
   "linalg.svd": {
-    doc: "The singular value decomposition: U, the singular values, V transposed; or the values alone.",
+    doc: "The singular value decomposition: U, the singular values, V transposed; or the values alone. Of a matrix that is not finite, NaN.",
     operands: ["a"],
     attributes: {
       compute_uv: { kind: "bool", optional: true, doc: "Whether U and V are computed too; true." },
@@ -136,58 +139,64 @@ export const LINALG = {
     outputs: (call) => (call.attributes.compute_uv === false ? 1 : 3),
     guard: matrixGuard,
   },
-  "linalg.inv": square("The inverse; a singular matrix fails the run."),
-  "linalg.tri_inv": triangular("The inverse of a triangular matrix; a singular one fails the run."),
+  "linalg.inv": square(
+    "The inverse; of a matrix that is not finite, NaN. A singular matrix fails the run.",
+  ),
+  "linalg.tri_inv": triangular(
+    "The inverse of a triangular matrix; of a triangle that is not finite, NaN. A singular one fails the run.",
+  ),
   "linalg.pinv": {
-    doc: "The pseudo-inverse.",
+    doc: "The pseudo-inverse; of a matrix that is not finite, NaN.",
     operands: ["a"],
     attributes: {},
     guard: matrixGuard,
   },
   "linalg.cholesky": triangular(
-    "The Cholesky factor; of a matrix that is not positive definite it is undefined.",
+    "The Cholesky factor, from one triangle; of a triangle that is not finite, NaN. Of a matrix that is not positive definite it is undefined.",
   ),
-  "linalg.cholesky_inv": triangular("The inverse of a matrix, from its Cholesky factor."),
+  "linalg.cholesky_inv": triangular(
+    "The inverse of a matrix, from its Cholesky factor; of a triangle that is not finite, NaN.",
+  ),
   "linalg.lu": {
-    doc: "The LU factorization P, L and U: row i of the matrix is row P[i] of `L @ U`.",
+    doc: "The LU factorization P, L and U: row i of the matrix is row P[i] of `L @ U`. Of a matrix that is not finite L and U are NaN, and no row is moved.",
     operands: ["a"],
     attributes: {},
     outputs: 3,
     guard: matrixGuard,
   },
   "linalg.lu_factor": {
-    doc: "The LU factorization as LAPACK gives it: L and U in one matrix, and the row swapped at each step.",
+    doc: "The LU factorization as LAPACK gives it: L and U in one matrix, and the row swapped at each step. Of a matrix that is not finite the factors are NaN, and no row is swapped.",
     operands: ["a"],
     attributes: {},
     outputs: 2,
     guard: matrixGuard,
   },
   "linalg.solve": {
-    doc: "The solution x of `a @ x = b`; batches are broadcast; a vector b is one right-hand side.",
+    doc: "The solution x of `a @ x = b`; batches are broadcast; a vector b is one right-hand side. With a matrix that is not finite, NaN.",
     operands: ["a", "b"],
     attributes: {},
     guard: solveGuard,
   },
   "linalg.solve_triangular": {
-    doc: "The solution x of `a @ x = b` with a triangular.",
+    doc: "The solution x of `a @ x = b` with a triangular; with a triangle that is not finite, NaN.",
     operands: ["a", "b"],
     attributes: { upper: UPPER },
     guard: solveGuard,
   },
   "linalg.eig": {
-    ...square("Eigenvalues and eigenvectors, complex; NaN fails the run."),
+    ...square("Eigenvalues and eigenvectors, complex; of a matrix that is not finite, NaN."),
     outputs: 2,
   },
-  "linalg.eigvals": square("Eigenvalues, complex; NaN fails the run."),
+  "linalg.eigvals": square("Eigenvalues, complex; of a matrix that is not finite, NaN."),
   "linalg.eigh": {
-    doc: "Eigenvalues, ascending, and eigenvectors of a symmetric or Hermitian matrix.",
+    doc: "Eigenvalues, ascending, and eigenvectors of a symmetric or Hermitian matrix, from one triangle; of a triangle that is not finite, NaN.",
     operands: ["a"],
     attributes: { UPLO },
     outputs: 2,
     guard: squareGuard,
   },
   "linalg.eigvalsh": {
-    doc: "Eigenvalues, ascending, of a symmetric or Hermitian matrix.",
+    doc: "Eigenvalues, ascending, of a symmetric or Hermitian matrix, from one triangle; of a triangle that is not finite, NaN.",
     operands: ["a"],
     attributes: { UPLO },
     guard: squareGuard,

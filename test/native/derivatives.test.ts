@@ -1,0 +1,168 @@
+import { expect } from "vitest";
+import type { Attributes } from "../../src/graph/graph.js";
+import { filled, tensor } from "../support/data.js";
+import { describeSurvival, gradients, only, type Survived } from "../support/survival.js";
+
+const float = (...shape: number[]) => ({ dtype: "float32", shape }) as const;
+const index = (...shape: number[]) => ({ dtype: "uint32", shape }) as const;
+const { NaN: nan, NEGATIVE_INFINITY: low } = Number;
+const vector = (...values: number[]) => tensor("float32", [values.length], values);
+
+/** The gradient of a cumulative extreme of three numbers, by cotangents 1, 10, 100. */
+const extreme = (
+  op: "cummax" | "cummin",
+  attributes: Attributes,
+  values: readonly [number, number, number],
+  gradient: readonly number[],
+): Survived => ({
+  title: `the gradient of ${op} ${JSON.stringify(attributes)} at [${values}]`,
+  graph: gradients(only([float(3)], { op, attributes: { axis: 0, ...attributes } }), [float(3)]),
+  inputs: [vector(...values), vector(1, 10, 100)],
+  results: [gradient],
+});
+
+const EXTREMES: readonly Survived[] = [
+  extreme("cummax", {}, [nan, 1, 2], [111, 0, 0]),
+  extreme("cummax", {}, [1, nan, 2], [1, 110, 0]),
+  extreme("cummin", {}, [nan, nan, nan], [1, 10, 100]),
+  extreme("cummin", { reverse: true }, [1, 2, nan], [0, 0, 111]),
+  extreme("cummax", {}, [2, 3, 1], [1, 110, 0]),
+  extreme("cummin", {}, [2, 3, 1], [11, 0, 100]),
+  extreme("cummax", { reverse: true }, [2, 3, 1], [0, 11, 100]),
+  extreme("cummax", { inclusive: false }, [2, 3, 1], [10, 100, 0]),
+  extreme("cummax", { inclusive: false, reverse: true }, [2, 3, 1], [0, 1, 10]),
+  extreme("cummax", { inclusive: false }, [nan, low, 1], [110, 0, 0]),
+];
+
+const pad = only([float(2), float()], { op: "pad", attributes: { pad_width: [1, 2] } });
+const padded = (wrt: readonly number[], results: readonly (readonly number[])[]): Survived => ({
+  title: `the gradient of pad by operands [${wrt}]`,
+  graph: gradients(pad, [float(5)], wrt),
+  inputs: [vector(5, 6), tensor("float32", [], [7]), vector(1, 10, 100, 1000, 10000)],
+  results,
+});
+
+/** Gradients by both operands of products of 1 by 1 matrices, which indices name. */
+const products = (
+  title: string,
+  left: readonly number[],
+  lhs: readonly number[] | null,
+  rhs: readonly number[],
+  results: readonly (readonly number[])[],
+): Survived => {
+  const named = lhs === null ? [] : [index(lhs.length)];
+  const parameters = [float(left.length, 1, 1), float(3, 1, 1), ...named, index(rhs.length)];
+  const inputs = lhs === null ? [0, 1, -1, 2] : [0, 1, 2, 3];
+  const node = { op: "gather_mm", inputs, attributes: { sorted_indices: true } };
+  return {
+    title: `the gradients of gather_mm ${title}`,
+    graph: gradients(only(parameters, node), [float(rhs.length, 1, 1)], [0, 1]),
+    inputs: [
+      tensor("float32", [left.length, 1, 1], left),
+      tensor("float32", [3, 1, 1], [2, 3, 5]),
+      ...(lhs === null ? [] : [tensor("uint32", [lhs.length], lhs)]),
+      tensor("uint32", [rhs.length], rhs),
+      tensor(
+        "float32",
+        [rhs.length, 1, 1],
+        rhs.map((_, i) => 10 ** i),
+      ),
+    ],
+    results,
+  };
+};
+
+const PRODUCTS: readonly Survived[] = [
+  products(
+    "by sorted indices",
+    [1, 2, 4],
+    null,
+    [0, 1, 1],
+    [
+      [2, 30, 300],
+      [1, 420, 0],
+    ],
+  ),
+  products(
+    "by sorted indices of some matrices",
+    [1, 2],
+    [0, 1, 1],
+    [0, 0, 2],
+    [
+      [2, 520],
+      [21, 0, 200],
+    ],
+  ),
+  products(
+    "by indices that are not sorted as promised",
+    [1, 2, 4],
+    null,
+    [2, 2, 0],
+    [
+      [5, 50, 200],
+      [400, 0, 21],
+    ],
+  ),
+];
+
+/** sin, differentiated so many times: the gradient takes itself as the cotangent. */
+const nested = (op: "vjp" | "jvp", depth: number) => {
+  const functions = Array.from({ length: depth }, (_, i) => ({
+    ...only([float(1)], { op, inputs: [0, 0], attributes: { function: i + 1 }, outputs: 2 }),
+    results: [2],
+  }));
+  return { functions: [...functions, only([float(1)], { op: "sin" })] };
+};
+
+describeSurvival([
+  ...EXTREMES,
+  padded([0], [[10, 100]]),
+  padded([1], [[11001]]),
+  padded([0, 1], [[10, 100], [11001]]),
+  ...PRODUCTS,
+  // Each derivative of f by x, times x: that operator, eight times, on sin at 0.
+  ...(["vjp", "jvp"] as const).map((op) => ({
+    title: `nested ${op}`,
+    graph: nested(op, 8),
+    inputs: [vector(0)],
+    results: [[0]],
+  })),
+  {
+    title: "more nested derivatives than there may be nodes",
+    graph: nested("jvp", 14),
+    inputs: [vector(0)],
+    error: { code: "limit_exceeded" },
+  },
+  {
+    title: "a derivative that does not fit the memory limit",
+    graph: gradients(
+      {
+        name: "squares",
+        parameters: [float(1024)],
+        // Each of its values is kept for the gradient.
+        nodes: [
+          { op: "outer", inputs: [0, 0], attributes: {}, outputs: 1 },
+          ...[1, 2, 3, 4, 5, 6].map((x) => ({
+            op: "sin",
+            inputs: [x],
+            attributes: {},
+            outputs: 1,
+          })),
+          { op: "sum", inputs: [7], attributes: {}, outputs: 1 },
+        ],
+        results: [8],
+      },
+      [float()],
+    ),
+    inputs: [filled("float32", [1024]), tensor("float32", [], [1])],
+    options: { memoryLimit: 1 << 24 },
+    error: { code: "out_of_memory", op: expect.stringMatching(/^(vjp|sin)$/) },
+  },
+  {
+    title: "a memory limit of one byte",
+    graph: { functions: [only([float(2)], { op: "sin" })] },
+    inputs: [vector(1, 2)],
+    options: { memoryLimit: 1 },
+    error: { code: "too_large" },
+  },
+]);
