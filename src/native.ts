@@ -130,7 +130,8 @@ export interface NativeEngine {
   /** Answers a `call` event with an error. */
   replyError(run: RunId, call: number, code: string, message: string): void;
 
-  createChannel(budgetBytes: number): ChannelId;
+  /** Events of its subscriptions may hold so many bytes of it together; each counts its bytes, but at least `leastBytes`. */
+  createChannel(budgetBytes: number, leastBytes: number): ChannelId;
   closeChannel(channel: ChannelId): void;
   /** Gives back bytes of events that were consumed. */
   credit(channel: ChannelId, bytes: number): void;

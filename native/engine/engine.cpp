@@ -125,9 +125,9 @@ void Engine::close_queue(int64_t queue) { queues_.erase(queue); }
 
 const std::shared_ptr<Queue>& Engine::queue(int64_t id) const { return find(queues_, id, "queue"); }
 
-int64_t Engine::create_channel(int64_t budget) {
+int64_t Engine::create_channel(int64_t budget, int64_t least) {
   int64_t id = next_id_++;
-  channels_.emplace(id, std::make_shared<Channel>(budget));
+  channels_.emplace(id, std::make_shared<Channel>(budget, least));
   return id;
 }
 

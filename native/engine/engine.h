@@ -64,7 +64,7 @@ class Engine {
   std::optional<std::vector<TensorType>> reply_types(int64_t run, int64_t call);
   void reply_error(int64_t run, int64_t call, std::string code, std::string message);
 
-  int64_t create_channel(int64_t budget);
+  int64_t create_channel(int64_t budget, int64_t least);
   void close_channel(int64_t channel);
   void credit(int64_t channel, int64_t bytes);
   int64_t create_subscription(int64_t channel, Policy policy, double interval, View view);

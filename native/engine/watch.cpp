@@ -119,7 +119,7 @@ EventValue view_value(const View& view, const mx::array& array) {
 int64_t Subscription::cost(const std::vector<TensorType>& types) const {
   int64_t bytes = kEventBytes;
   for (const auto& type : types) bytes += view_bytes(view_, type);
-  return bytes;
+  return std::max(bytes, channel_->least());
 }
 
 Subscription::Event Subscription::make_event(const Firing& firing, int64_t cost) const {

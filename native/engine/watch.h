@@ -21,7 +21,8 @@ namespace davit {
 // A budget of hook bytes that may be in flight between the engine and those who consume them.
 class Channel {
  public:
-  explicit Channel(int64_t budget) : budget_(budget) {}
+  // `least` is what an event costs at least, which bounds how many are in flight.
+  Channel(int64_t budget, int64_t least) : budget_(budget), least_(least) {}
 
   // Takes bytes, or calls `resume` once when it is worth another try. A need above the whole budget
   // is met when nothing else is in flight.
@@ -38,11 +39,13 @@ class Channel {
   void close();
   bool idle() const;
   int64_t budget() const { return budget_; }
+  int64_t least() const { return least_; }
 
  private:
   bool fits(int64_t bytes) const;
 
   const int64_t budget_;
+  const int64_t least_;
   mutable std::mutex mutex_;
   int64_t in_flight_ = 0;
   bool closed_ = false;

@@ -35,8 +35,8 @@ View to_view(const Napi::Object& object) {
 }  // namespace
 
 Napi::Value EngineObject::create_channel(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(),
-                           static_cast<double>(engine_->create_channel(id_of(info[0]))));
+  int64_t channel = engine_->create_channel(id_of(info[0]), id_of(info[1]));
+  return Napi::Number::New(info.Env(), static_cast<double>(channel));
 }
 
 Napi::Value EngineObject::close_channel(const Napi::CallbackInfo& info) {

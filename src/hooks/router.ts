@@ -103,11 +103,17 @@ export class HookRouter {
     return watcher.watching(this.watchRun(program, requests, watcher));
   }
 
-  /** Subscribes a watcher to matching sites of all programs. */
-  watch(match: Match, delivery: Delivery, watcher: Watcher, hookBytes = this.#hookBytes): Watch {
+  /** Subscribes a watcher to matching sites of all programs. An event counts `leastBytes` at least. */
+  watch(
+    match: Match,
+    delivery: Delivery,
+    watcher: Watcher,
+    hookBytes = this.#hookBytes,
+    leastBytes = 0,
+  ): Watch {
     const test = siteTest(match);
     const options = nativeDelivery(delivery);
-    const channel = this.#native.createChannel(hookBytes);
+    const channel = this.#native.createChannel(hookBytes, leastBytes);
     const id = this.#native.createSubscription({ ...options, channel });
     this.#targets.set(id, { watcher, index: 0 });
     const standing = { id, test };
@@ -139,7 +145,7 @@ export class HookRouter {
     checked.forEach(({ test, options }, index) => {
       const sites = program.sites.filter(test);
       if (sites.length === 0) return;
-      channel ??= this.#native.createChannel(hookBytes);
+      channel ??= this.#native.createChannel(hookBytes, 0);
       const id = this.#native.createSubscription({ ...options, channel });
       ids.push(id);
       this.#targets.set(id, { watcher, index });

@@ -54,7 +54,7 @@ export class SessionHooks implements StreamHost, Gatherer {
   }
 
   /** Answers `subscribe`: the request's number becomes the subscription. */
-  subscribe(request: number, { match, policy, view }: Subscribe): void {
+  subscribe(request: number, { match, policy, view, events }: Subscribe): void {
     if (this.#standing.has(request)) {
       throw new ProtocolError("request_exists", `there is a subscription ${request} already`);
     }
@@ -63,7 +63,8 @@ export class SessionHooks implements StreamHost, Gatherer {
       throw new ProtocolError("too_many_subscriptions", `the session has ${most} subscriptions`);
     }
     const stream = new EventStream(request, this);
-    stream.watch = this.#host.router.watch(match, { policy, view }, stream, this.credit);
+    const least = events === undefined ? 0 : Math.ceil(this.credit / events);
+    stream.watch = this.#host.router.watch(match, { policy, view }, stream, this.credit, least);
     this.#standing.set(request, stream);
     this.sender.ok(request, null);
   }

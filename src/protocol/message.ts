@@ -67,7 +67,14 @@ export type StartRecording = {
   match: readonly Match[];
 };
 export type OpenReplay = { type: "replay"; replay: number; path: string };
-export type Subscribe = { type: "subscribe"; match: Match; policy: Policy; view: View };
+export type Subscribe = {
+  type: "subscribe";
+  match: Match;
+  policy: Policy;
+  view: View;
+  /** How many events may be in flight, where that is bounded. */
+  events?: number;
+};
 export type Reply = { type: "reply"; run: number; call: number; values: readonly Operand[] };
 export type ReplyError = {
   type: "reply_error";

@@ -53,7 +53,7 @@ const PARSERS: ReadonlyMap<string, readonly [least: number, most: number, parse:
   ],
   ["replay", [2, 2, openReplay]],
   ["stop_replay", [1, 1, ([id]) => ({ type: "stop_replay", replay: unsigned(id, "the replay") })]],
-  ["subscribe", [1, 3, subscribe]],
+  ["subscribe", [1, 4, subscribe]],
   [
     "unsubscribe",
     [1, 1, ([id]) => ({ type: "unsubscribe", subscription: unsigned(id, "the subscription") })],
@@ -219,8 +219,10 @@ function openReplay([id, path]: readonly unknown[]): OpenReplay {
   };
 }
 
-function subscribe([match, policy, view]: readonly unknown[]): Subscribe {
-  return { type: "subscribe", ...parseHook([match, policy, view]) };
+function subscribe([match, policy, view, events]: readonly unknown[]): Subscribe {
+  const message: Subscribe = { type: "subscribe", ...parseHook([match, policy, view]) };
+  if (isGiven(events)) message.events = Math.max(1, unsigned(events, "subscribe's events"));
+  return message;
 }
 
 function reply([id, call, values]: readonly unknown[], attachments: readonly Uint8Array[]): Reply {

@@ -15,7 +15,7 @@ class Recorder {
   readonly freed: number[] = [];
   readonly refused: unknown[][] = [];
 
-  createChannel(bytes: number) {
+  createChannel(bytes: number, _least: number) {
     this.channels.set(this.#next, bytes);
     return this.#next++;
   }

@@ -161,7 +161,7 @@ describe("native engine", () => {
     ]);
     const straight = engine.loadProgram([{ parameters: [vector], nodes: [hook(0)], results: [1] }]);
     // An event costs 80 bytes.
-    const channel = engine.createChannel(100);
+    const channel = engine.createChannel(100, 0);
     const every = () =>
       engine.createSubscription({ channel, policy: "every", interval: 0, view: { kind: "full" } });
     engine.watch(loop, every(), [3]);

@@ -165,6 +165,7 @@ describe("a standing subscription", () => {
 
   it.each([
     ["an unknown match", ["subscribe", ["sometimes"]], "bad_message"],
+    ["a number of events", ["subscribe", ["all"], null, null, "few"], "bad_message"],
     ["a short id", ["subscribe", ["id", new Uint8Array(3)]], "bad_message"],
     ["an unknown policy", ["subscribe", ["all"], "never"], "bad_message"],
     ["a sample of none", ["subscribe", ["all"], ["sample", 0]], "bad_policy"],
@@ -195,6 +196,26 @@ describe("credit", () => {
     slow.tell(["consumed", 240], [], subscription);
     await slow.answer(requests[4] as number);
     expect(eventsOf(subscription, slow)).toHaveLength(5);
+    own.close();
+  });
+
+  it("bounds how many events are in flight, where the client says so", async () => {
+    const { client: slow, session: own } = openSession(host);
+    await slow.hello({ hook_credit: 1000 });
+    await slow.load(1, hooked());
+    // Each counts 1000 / 3, rounded up: the third does not fit.
+    const subscription = slow.send(["subscribe", ["all"], null, null, 3]);
+    const requests = Array.from({ length: 4 }, () =>
+      slow.send(["run", 1, 1, [["inline", F32x4, 0]], [null]], [f32(1, 2, 3, 4)]),
+    );
+    await slow.answer(requests[1] as number);
+    await client.load(1, graph([], [constant(1)], [0]));
+    await client.result(["run", 1, 1, [], [null]]);
+    expect(eventsOf(subscription, slow)).toHaveLength(2);
+    slow.tell(["consumed", 334], [], subscription);
+    await slow.answer(requests[2] as number);
+    slow.tell(["consumed", 334], [], subscription);
+    await slow.answer(requests[3] as number);
     own.close();
   });
 

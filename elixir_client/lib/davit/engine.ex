@@ -14,7 +14,7 @@ defmodule Davit.Engine do
     * `:command`: see `Davit.Engine.Command`;
     * `:env`: a list of `{name, value}` for the engine's environment; `:cd`: its folder;
     * `:limits`: a map of limits that the session asks for, such as `%{hook_credit: 1_048_576}`;
-    * `:max_queue`: how many messages may wait in a subscriber's mailbox before its hook events are held
+    * `:max_queue`: how many hook events may wait in a subscriber's mailbox before further ones are held
       back, default 1,000;
     * `:start_timeout`: how many milliseconds the command may take until it says that it is ready, default 30,000.
 

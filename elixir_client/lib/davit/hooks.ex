@@ -13,8 +13,8 @@ defmodule Davit.Hooks do
   A subscription ends with its subscriber, and with `Davit.Engine.stop/1`; it is made again when the engine was started
   again by itself. A subscriber whose subscription ends without its doing gets `{:davit_hook_down, ref, error}`, where `error`
   is a `Davit.EngineError`. With policy
-  `:every` nothing is lost: when a subscriber's mailbox holds more than `:max_queue` messages (default
-  1,000), its events are held back, and runs with such hooks go no faster than it reads. A subscriber that waits
+  `:every` nothing is lost: a subscriber's mailbox never holds more than `:max_queue` events (default
+  1,000). The others are held back, as long as it holds more than half as many messages, and runs with such hooks go no faster than it reads. A subscriber that waits
   for the engine itself, in `Davit.run/3` for example, is exempt from that.
 
   For the hooks of one run alone, give `Davit.run/3` the option `:hooks`.

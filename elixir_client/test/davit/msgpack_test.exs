@@ -29,8 +29,8 @@ defmodule Davit.MsgpackTest do
 
   defp term(depth) do
     case :rand.uniform(4) do
-      1 -> for _ <- 1..:rand.uniform(20), do: term(depth - 1)
-      2 -> for _ <- 1..:rand.uniform(20), into: %{}, do: {text(), term(depth - 1)}
+      1 -> for _ <- 1..:rand.uniform(6), do: term(depth - 1)
+      2 -> for _ <- 1..:rand.uniform(6), into: %{}, do: {text(), term(depth - 1)}
       _ -> term(0)
     end
   end

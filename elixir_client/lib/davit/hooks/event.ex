@@ -45,16 +45,15 @@ defmodule Davit.Hooks.Event do
   @summary ~w(count min max mean std nan inf histogram)a
 
   @doc false
-  # The events of one message, each with its subscription's number, and the credit that they hold.
+  # The events of one message, each with its subscription's number, and the credit that they hold: each `least` at least.
   # `views` maps that number to the view's wire form where it is a slice.
-  @spec decode(list, Frame.attachments(), %{non_neg_integer => Site.t()}, map) ::
+  @spec decode(list, Frame.attachments(), %{non_neg_integer => Site.t()}, map, non_neg_integer) ::
           {[{integer, t}], non_neg_integer}
-  def decode(events, attachments, sites, views) do
-    Enum.map_reduce(events, 0, fn [index, subscription, run, seq, path, dropped, values], bytes ->
+  def decode(events, attachments, sites, views, least \\ 0) do
+    Enum.map_reduce(events, 0, fn [index, subscription, run, seq, path, dropped, values], credit ->
       site = Map.get(sites, index) || %Site{index: index, kind: :node}
 
-      {values, bytes} =
-        values(values, site.types, attachments, views[subscription], bytes + @overhead)
+      {values, bytes} = values(values, site.types, attachments, views[subscription], @overhead)
 
       event = %__MODULE__{
         site: site,
@@ -67,7 +66,7 @@ defmodule Davit.Hooks.Event do
         values: values
       }
 
-      {{subscription, event}, bytes}
+      {{subscription, event}, credit + max(bytes, least)}
     end)
   end
 

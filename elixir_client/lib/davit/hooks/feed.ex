@@ -3,8 +3,9 @@ defmodule Davit.Hooks.Feed do
   # One subscription: it takes the engine's batches of events, and sends each event to the subscriber. It
   # ends with the subscriber, and subscribes again when the engine was started again.
   #
-  # The engine sends on credit. Credit goes back when the subscriber's mailbox is short enough; a look at
-  # it is due when events come, and while credit is held back, on a timer that slows down.
+  # The engine sends on credit, in bytes and in events: half as many as the subscriber's mailbox may hold. Credit goes back
+  # when the mailbox is no longer than the other half; a look at it is due when events come, and while credit is held
+  # back, on a timer that slows down.
   #
   # The engine sends a run's events before its answer. They take one hop more, through here, so a run asks feeds to
   # catch up before it gives its result.
@@ -39,6 +40,7 @@ defmodule Davit.Hooks.Feed do
     :counters,
     sites: %{},
     held: 0,
+    least: 0,
     look: @first_look
   ]
 
@@ -135,11 +137,12 @@ defmodule Davit.Hooks.Feed do
     # What was on its way to the alias before is lost.
     :counters.put(state.counters, @passed_on, :counters.get(state.counters, @sent))
     Session.route(session, request, alias, {:subscription, state.counters})
-    frame = Frame.encode(request, Msgpack.encode(["subscribe" | state.watch]))
+    events = in_flight(state)
+    frame = Frame.encode(request, Msgpack.encode(["subscribe" | state.watch ++ [events]]))
 
     case Session.send_frame(session, frame) do
       :ok ->
-        new = [session: session, alias: alias, request: request]
+        new = [session: session, alias: alias, request: request, least: least(session, events)]
         {:noreply, struct!(state, new ++ [sites: %{}, held: 0, look: @first_look])}
 
       # An engine that is gone by now will be up again, and says so.
@@ -211,7 +214,7 @@ defmodule Davit.Hooks.Feed do
   def ended({ref, pid}, error), do: send(pid, {:davit_hook_down, ref, error})
 
   defp message(["events", events], attachments, state) do
-    {events, bytes} = Event.decode(events, attachments, state.sites, state.views)
+    {events, bytes} = Event.decode(events, attachments, state.sites, state.views, state.least)
     Enum.each(events, fn {_, event} -> send(state.pid, {:davit_hook, state.ref, event}) end)
 
     if state.held > 0 do
@@ -253,6 +256,19 @@ defmodule Davit.Hooks.Feed do
     {:stop, {:shutdown, error}, state}
   end
 
+  defp in_flight(%{max_queue: max_queue}), do: max(1, div(max_queue, 2))
+
+  # What an event counts at least, as the engine counts it too.
+  defp least(session, events) do
+    case :ets.lookup(session.name, :hello) do
+      [{_, %{"limits" => %{"hook_credit" => credit}}}] -> div(credit + events - 1, events)
+      _ -> 0
+    end
+  rescue
+    # The table went with the engine.
+    ArgumentError -> 0
+  end
+
   defp look(%{session: nil} = state), do: %{state | held: 0}
   defp look(%{held: 0} = state), do: state
 
@@ -270,8 +286,11 @@ defmodule Davit.Hooks.Feed do
   # memory gives, not the promise that nothing is lost.
   defp taken?(%{pid: pid} = state) when node(pid) == node() do
     case Process.info(pid, :message_queue_len) do
-      {_, length} -> length <= state.max_queue or Session.waiting?(state.session, pid)
-      nil -> true
+      {_, length} ->
+        length <= state.max_queue - in_flight(state) or Session.waiting?(state.session, pid)
+
+      nil ->
+        true
     end
   end
 
