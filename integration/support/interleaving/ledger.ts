@@ -112,8 +112,8 @@ function counting(Base: EngineClass, ledger: Ledger): EngineClass {
       ledger.remove("values", value);
       super.free(value);
     }
-    override createChannel(budget: number) {
-      return noted(ledger.channels, super.createChannel(budget));
+    override createChannel(...args: Parameters<NativeEngine["createChannel"]>) {
+      return noted(ledger.channels, super.createChannel(...args));
     }
     override closeChannel(channel: number) {
       ledger.remove("channels", channel);
