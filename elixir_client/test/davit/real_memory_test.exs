@@ -27,12 +27,13 @@ defmodule Davit.RealMemoryTest do
   defp large?([tensor]), do: byte_size(Tensor.to_binary(tensor)) == @bytes
   defp active(engine), do: Engine.info(engine)["memory"]["active"]
 
-  defp empty?(engine) do
+  defp empty?(engine), do: forgotten?(engine) and active(engine) < @bytes
+
+  defp forgotten?(engine) do
     Engine.reclaim(engine)
     info = Engine.info(engine)
     # The program is what is left.
-    info["tensors"] == 0 and info["memory"]["active"] < @bytes and
-      Collector.live(Engine.session!(engine)) == info["programs"]
+    info["tensors"] == 0 and Collector.live(Engine.session!(engine)) == info["programs"]
   end
 
   test "10,000 large results of runs, forgotten one by one", %{engine: engine, program: program} do
@@ -85,7 +86,8 @@ defmodule Davit.RealMemoryTest do
       Process.exit(pid, :kill)
     end
 
-    Fake.eventually(fn -> empty?(engine) end)
+    # Buffers of calls' values are JavaScript's, whose garbage is collected when there is enough of it.
+    Fake.eventually(fn -> forgotten?(engine) end)
   end
 
   describe "a loop that drops what it made" do
