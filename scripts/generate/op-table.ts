@@ -37,11 +37,13 @@ defmodule Davit.Graph.OpTable do
   One op.
 
   A trailing \`?\` marks an optional operand, a last \`...name\` takes any number; \`max\` is nil where
-  there is no limit. \`outputs\` is \`:operands\` where there are as many as operands, \`:types\` where the attribute
+  there is no limit. \`indices\` are the places of operands that hold positions.
+  \`outputs\` is \`:operands\` where there are as many as operands, \`:types\` where the attribute
   \`results\` lists their types, \`:results\` where sub-functions decide, and \`:varies\` where attributes do.
   """
   @type row :: %{
           operands: [String.t()],
+          indices: [non_neg_integer()],
           min: non_neg_integer(),
           max: non_neg_integer() | nil,
           outputs: pos_integer() | :operands | :types | :results | :varies,
@@ -65,6 +67,9 @@ function row(spec: OpSpec): unknown {
   const { min, max } = operandCounts(spec);
   return {
     operands: [...spec.operands],
+    indices: spec.operands.flatMap((name, position) =>
+      spec.roles?.[name.replace(/^\.\.\.|\?$/g, "")] === "index" ? [position] : [],
+    ),
     min,
     max: Number.isFinite(max) ? max : null,
     outputs:

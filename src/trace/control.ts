@@ -108,7 +108,8 @@ function branches(
 ): unknown {
   const trace = currentTrace(op);
   const { builder } = trace;
-  const chosen = toTraced(builder, selector, op === "cond" ? "predicate" : "index", undefined);
+  const [name, role] = op === "cond" ? (["predicate"] as const) : (["index", "index"] as const);
+  const chosen = toTraced(builder, selector, name, undefined, role);
   scalar(chosen, op === "cond" ? "bool" : "integer", op === "cond" ? "the predicate" : "the index");
   const functions = parts.map((part, number) =>
     subFunction(trace, `${builder.name}.${op}_${number}`, [], part),

@@ -128,7 +128,7 @@ function makeFunction(op: OpName, spec: OpSpec) {
       const types = operands.map(({ value }) => operandType(value));
       const beside = types.find((type) => type !== undefined)?.dtype;
       const inputs = operands.map(({ name, value }) =>
-        value === null ? null : toTraced(builder, value, name, beside),
+        value === null ? null : toTraced(builder, value, name, beside, spec.roles?.[name]),
       );
       const outputs = builder.call(op, inputs, attributes);
       return spec.outputs === undefined || spec.outputs === 1 ? (outputs[0] as Traced) : outputs;

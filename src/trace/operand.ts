@@ -21,22 +21,20 @@ export function operandType(operand: unknown): TensorType | undefined {
   return undefined;
 }
 
-/** Operands that hold positions rather than values of the other operands' kind. */
-const POSITIONS = /^(indices|index|start|starts|lhs_indices|rhs_indices|offset)$/;
-
 /**
  * Makes an operand a value of a function. Numbers are weakly typed, as Python scalars are in MLX: they take
- * the dtype of the tensors beside them, if it can hold them.
+ * the dtype of the tensors beside them, if it can hold them. Numbers that are positions are int32.
  */
 export function toTraced(
   builder: FunctionBuilder,
   operand: Operand,
   name: string,
   beside: Dtype | undefined,
+  role?: "index",
 ): Traced {
   if (operand instanceof Traced) return builder.use(operand);
   if (isCaptured(operand)) return builder.captured(operand);
-  const dtype = POSITIONS.test(name) ? "int32" : weakDtype(operand, beside);
+  const dtype = role === "index" ? "int32" : weakDtype(operand, beside);
   try {
     return builder.constant(operand, typeOfValue(operand, dtype));
   } catch (error) {

@@ -115,7 +115,7 @@ defmodule Davit.Graph do
     Check.operands!(name, row, operands)
     {own, given} = Keyword.split(options, [:label, :outputs])
     attributes = Check.attributes!(name, row, given)
-    operands = constants_beside(operands)
+    operands = constants_beside(operands, row)
     node = with_label(%{op: name, attributes: attributes}, own[:label])
 
     case outputs(name, row, operands, attributes, own[:outputs]) do
@@ -164,19 +164,28 @@ defmodule Davit.Graph do
     Map.put(node, :label, label)
   end
 
-  defp constants_beside(operands) do
+  # Numbers take the dtype of the values beside them, but positions are integers.
+  defp constants_beside(operands, row) do
     beside =
       Enum.find_value(operands, fn operand ->
         with %Value{type: {dtype, _}} <- operand, do: dtype, else: (_ -> nil)
       end)
 
-    Enum.map(operands, fn
-      nil -> nil
-      %Value{} = value -> value
-      %Tensor{} = tensor -> constant(tensor)
-      number_or_list -> constant(number_or_list, dtype_for(number_or_list, beside))
-    end)
+    for {operand, place} <- Enum.with_index(operands) do
+      case operand do
+        nil -> nil
+        %Value{} = value -> value
+        %Tensor{} = tensor -> constant(tensor)
+        literal -> constant(literal, literal_dtype(literal, beside, index?(row, place)))
+      end
+    end
   end
+
+  # The last operand of a row may stand for any number.
+  defp index?(row, place), do: Kernel.min(place, length(row.operands) - 1) in row.indices
+
+  defp literal_dtype(_literal, _beside, true), do: :int32
+  defp literal_dtype(literal, beside, false), do: dtype_for(literal, beside)
 
   defp dtype_for(literal, beside) do
     literals = List.flatten([literal])

@@ -96,6 +96,20 @@ defmodule Davit.GraphTest do
            ]
   end
 
+  test "numbers that are positions become int32, whatever is beside them" do
+    graph =
+      G.build([{:bfloat16, {2, 3}}], fn x ->
+        [
+          G.take(x, [1, 0], axis: 0),
+          G.gather([x, [0], 1], axes: [0, 1], slice_sizes: [1, 1]),
+          G.dynamic_slice(x, [1], axes: [0], slice_size: [1, 3])
+        ]
+      end)
+
+    constants = for %{op: "constant", attributes: a} <- nodes(graph), do: {a["dtype"], a["shape"]}
+    assert constants == [{"int32", [2]}, {"int32", [1]}, {"int32", []}, {"int32", [1]}]
+  end
+
   test "a large constant is named by its hash, and travels beside the graph" do
     bytes = :crypto.strong_rand_bytes(4096)
     graph = G.build([], fn -> G.constant(bytes, {:uint8, {4096}}) end)

@@ -97,6 +97,7 @@ export const FAST = {
   "fast.rope": {
     doc: "Rotary positions: pairs of the last axis turned by angles that grow with the position, on the axis before it.",
     operands: ["a", "offset?", "freqs?"],
+    roles: { offset: "index" },
     attributes: {
       dims: { kind: "int", doc: "How many of the last axis are turned." },
       traditional: { kind: "bool", doc: "Whether neighbours make a pair; else halves do." },

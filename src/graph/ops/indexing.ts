@@ -149,6 +149,7 @@ const alongAxis = <const D extends string>(doc: D) =>
   ({
     doc: `${doc} Indices are clamped into range.`,
     operands: ["a", "indices", "values"],
+    roles: { indices: "index" },
     attributes: { axis: AXIS },
     guard: alongAxisGuard,
   }) as const;
@@ -156,6 +157,7 @@ const scatter = <const D extends string>(doc: D) =>
   ({
     doc: `${doc} The updates have the indices' axes, then the tensor's. Indices are clamped into range, so that a slice fits.`,
     operands: ["a", "updates", "...indices"],
+    roles: { indices: "index" },
     attributes: { axes: AXES },
     guard: scatterGuard,
   }) as const;
@@ -165,6 +167,7 @@ export const INDEXING = {
   take: {
     doc: "Elements at indices along an axis. Indices are clamped into range.",
     operands: ["a", "indices"],
+    roles: { indices: "index" },
     attributes: {
       axis: {
         kind: "int",
@@ -177,6 +180,7 @@ export const INDEXING = {
   take_along_axis: {
     doc: "For each place of the indices the element at that index along an axis. Indices are clamped into range.",
     operands: ["a", "indices"],
+    roles: { indices: "index" },
     attributes: { axis: AXIS },
     guard: alongAxisGuard,
   },
@@ -185,6 +189,7 @@ export const INDEXING = {
   gather: {
     doc: "Slices of a tensor, one for each place of the indices. Indices are clamped into range, so that a slice fits.",
     operands: ["a", "...indices"],
+    roles: { indices: "index" },
     attributes: {
       axes: AXES,
       slice_sizes: { kind: "ints", doc: "The sizes of a slice, one for each axis of the tensor." },

@@ -179,6 +179,7 @@ export const MATMUL = {
   gather_mm: {
     doc: "Products of those matrices of two batches that indices name. Indices are clamped into range.",
     operands: ["a", "b", "lhs_indices?", "rhs_indices?"],
+    roles: { lhs_indices: "index", rhs_indices: "index" },
     attributes: { sorted_indices: FLAG_SORTED },
     guard: gatherMmGuard,
   },

@@ -211,6 +211,7 @@ export const QUANTIZATION = {
   gather_qmm: {
     doc: "Products of those matrices of two batches, the second one packed, that indices name. Indices are clamped into range.",
     operands: ["x", "w", "scales", "biases?", "lhs_indices?", "rhs_indices?"],
+    roles: { lhs_indices: "index", rhs_indices: "index" },
     attributes: {
       transpose: TRANSPOSE,
       ...SCHEME,

@@ -86,6 +86,7 @@ export const SLICING = {
   dynamic_slice: {
     doc: "A part of a tensor that begins where an operand says. Starts are clamped into range, so that the part fits; negative ones do not count from the end.",
     operands: ["a", "start"],
+    roles: { start: "index" },
     attributes: {
       axes: { kind: "ints", doc: "The axes that have a start; it is 0 for the others." },
       slice_size: { kind: "ints", doc: "The sizes of the part, one for each axis of the tensor." },
@@ -95,6 +96,7 @@ export const SLICING = {
   dynamic_slice_update: {
     doc: "A tensor with a part replaced that begins where an operand says. Starts are clamped into range, so that the update fits; negative ones do not count from the end.",
     operands: ["src", "update", "start"],
+    roles: { start: "index" },
     attributes: {
       axes: { kind: "ints", doc: "The axes that have a start; it is 0 for the others." },
     },

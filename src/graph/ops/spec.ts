@@ -39,6 +39,8 @@ export interface OpSpec {
   readonly doc: string;
   /** Names of the operands in order. A trailing `?` marks an optional one; a last `"...name"` takes any number. */
   readonly operands: readonly string[];
+  /** Operands, by name, that hold positions: numbers for them become int32, whatever the dtype of the others. */
+  readonly roles?: Readonly<Record<string, "index">>;
   readonly attributes: Readonly<Record<string, AttributeSpec>>;
   /**
    * The number of outputs, or how it follows from the call. `"operands"`: as many as its operands; `"results"`: as many as

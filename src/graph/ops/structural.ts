@@ -73,6 +73,7 @@ export const STRUCTURAL = {
   switch: {
     doc: "Calls the branch with the index's number, clamped to the first and the last; the others are not computed.",
     operands: ["index", "...operands"],
+    roles: { index: "index" },
     attributes: {
       branches: {
         kind: "functions",

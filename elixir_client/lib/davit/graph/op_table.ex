@@ -26,11 +26,13 @@ defmodule Davit.Graph.OpTable do
   One op.
 
   A trailing `?` marks an optional operand, a last `...name` takes any number; `max` is nil where
-  there is no limit. `outputs` is `:operands` where there are as many as operands, `:types` where the attribute
+  there is no limit. `indices` are the places of operands that hold positions.
+  `outputs` is `:operands` where there are as many as operands, `:types` where the attribute
   `results` lists their types, `:results` where sub-functions decide, and `:varies` where attributes do.
   """
   @type row :: %{
           operands: [String.t()],
+          indices: [non_neg_integer()],
           min: non_neg_integer(),
           max: non_neg_integer() | nil,
           outputs: pos_integer() | :operands | :types | :results | :varies,
@@ -38,10 +40,11 @@ defmodule Davit.Graph.OpTable do
         }
 
   @ops %{
-    "abs" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "add" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "abs" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "add" => %{operands: ["a", "b"], indices: [], min: 2, max: 2, outputs: 1, attributes: %{}},
     "addmm" => %{
       operands: ["c", "a", "b"],
+      indices: [],
       min: 3,
       max: 3,
       outputs: 1,
@@ -52,6 +55,7 @@ defmodule Davit.Graph.OpTable do
     },
     "all" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -62,6 +66,7 @@ defmodule Davit.Graph.OpTable do
     },
     "allclose" => %{
       operands: ["a", "b"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -73,6 +78,7 @@ defmodule Davit.Graph.OpTable do
     },
     "any" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -83,6 +89,7 @@ defmodule Davit.Graph.OpTable do
     },
     "arange" => %{
       operands: [],
+      indices: [],
       min: 0,
       max: 0,
       outputs: 1,
@@ -93,15 +100,23 @@ defmodule Davit.Graph.OpTable do
         "dtype" => %{kind: :dtype, optional: true, values: nil}
       }
     },
-    "arccos" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "arccosh" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "arcsin" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "arcsinh" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "arctan" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "arctan2" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
-    "arctanh" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "arccos" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "arccosh" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "arcsin" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "arcsinh" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "arctan" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "arctan2" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
+    "arctanh" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
     "argmax" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -112,6 +127,7 @@ defmodule Davit.Graph.OpTable do
     },
     "argmin" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -122,6 +138,7 @@ defmodule Davit.Graph.OpTable do
     },
     "argpartition" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -132,6 +149,7 @@ defmodule Davit.Graph.OpTable do
     },
     "argsort" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -139,6 +157,7 @@ defmodule Davit.Graph.OpTable do
     },
     "array_equal" => %{
       operands: ["a", "b"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -146,6 +165,7 @@ defmodule Davit.Graph.OpTable do
     },
     "as_strided" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -157,27 +177,58 @@ defmodule Davit.Graph.OpTable do
     },
     "astype" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
       attributes: %{"dtype" => %{kind: :dtype, optional: false, values: nil}}
     },
-    "atleast_1d" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "atleast_2d" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "atleast_3d" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "atleast_1d" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "atleast_2d" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "atleast_3d" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
     "bartlett" => %{
       operands: [],
+      indices: [],
       min: 0,
       max: 0,
       outputs: 1,
       attributes: %{"M" => %{kind: :int, optional: false, values: nil}}
     },
-    "bitwise_and" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
-    "bitwise_invert" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "bitwise_or" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
-    "bitwise_xor" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "bitwise_and" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
+    "bitwise_invert" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{}
+    },
+    "bitwise_or" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
+    "bitwise_xor" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
     "blackman" => %{
       operands: [],
+      indices: [],
       min: 0,
       max: 0,
       outputs: 1,
@@ -185,6 +236,7 @@ defmodule Davit.Graph.OpTable do
     },
     "block_masked_mm" => %{
       operands: ["a", "b", "mask_out?", "mask_lhs?", "mask_rhs?"],
+      indices: [],
       min: 2,
       max: 5,
       outputs: 1,
@@ -192,6 +244,7 @@ defmodule Davit.Graph.OpTable do
     },
     "broadcast_arrays" => %{
       operands: ["...arrays"],
+      indices: [],
       min: 0,
       max: nil,
       outputs: :varies,
@@ -199,6 +252,7 @@ defmodule Davit.Graph.OpTable do
     },
     "broadcast_to" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -206,14 +260,16 @@ defmodule Davit.Graph.OpTable do
     },
     "call" => %{
       operands: ["...operands"],
+      indices: [],
       min: 0,
       max: nil,
       outputs: :results,
       attributes: %{"function" => %{kind: :function, optional: false, values: nil}}
     },
-    "ceil" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "ceil" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
     "clip" => %{
       operands: ["a", "a_min?", "a_max?"],
+      indices: [],
       min: 1,
       max: 3,
       outputs: 1,
@@ -221,6 +277,7 @@ defmodule Davit.Graph.OpTable do
     },
     "concatenate" => %{
       operands: ["...arrays"],
+      indices: [],
       min: 0,
       max: nil,
       outputs: 1,
@@ -228,6 +285,7 @@ defmodule Davit.Graph.OpTable do
     },
     "cond" => %{
       operands: ["predicate", "...operands"],
+      indices: [],
       min: 1,
       max: nil,
       outputs: :results,
@@ -236,9 +294,10 @@ defmodule Davit.Graph.OpTable do
         "else" => %{kind: :function, optional: false, values: nil}
       }
     },
-    "conjugate" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "conjugate" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
     "constant" => %{
       operands: [],
+      indices: [],
       min: 0,
       max: 0,
       outputs: 1,
@@ -250,6 +309,7 @@ defmodule Davit.Graph.OpTable do
     },
     "constant_by_hash" => %{
       operands: [],
+      indices: [],
       min: 0,
       max: 0,
       outputs: 1,
@@ -261,6 +321,7 @@ defmodule Davit.Graph.OpTable do
     },
     "contiguous" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -268,6 +329,7 @@ defmodule Davit.Graph.OpTable do
     },
     "conv1d" => %{
       operands: ["input", "weight"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -280,6 +342,7 @@ defmodule Davit.Graph.OpTable do
     },
     "conv2d" => %{
       operands: ["input", "weight"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -292,6 +355,7 @@ defmodule Davit.Graph.OpTable do
     },
     "conv3d" => %{
       operands: ["input", "weight"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -304,6 +368,7 @@ defmodule Davit.Graph.OpTable do
     },
     "conv_general" => %{
       operands: ["input", "weight"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -319,6 +384,7 @@ defmodule Davit.Graph.OpTable do
     },
     "conv_transpose1d" => %{
       operands: ["input", "weight"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -332,6 +398,7 @@ defmodule Davit.Graph.OpTable do
     },
     "conv_transpose2d" => %{
       operands: ["input", "weight"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -345,6 +412,7 @@ defmodule Davit.Graph.OpTable do
     },
     "conv_transpose3d" => %{
       operands: ["input", "weight"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -358,6 +426,7 @@ defmodule Davit.Graph.OpTable do
     },
     "convolve" => %{
       operands: ["a", "v"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -365,10 +434,11 @@ defmodule Davit.Graph.OpTable do
         "mode" => %{kind: :string, optional: true, values: ["full", "valid", "same"]}
       }
     },
-    "cos" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "cosh" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "cos" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "cosh" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
     "count_nonzero" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -379,6 +449,7 @@ defmodule Davit.Graph.OpTable do
     },
     "cummax" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -390,6 +461,7 @@ defmodule Davit.Graph.OpTable do
     },
     "cummin" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -401,6 +473,7 @@ defmodule Davit.Graph.OpTable do
     },
     "cumprod" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -413,6 +486,7 @@ defmodule Davit.Graph.OpTable do
     },
     "cumsum" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -425,6 +499,7 @@ defmodule Davit.Graph.OpTable do
     },
     "custom_call.callback" => %{
       operands: ["...operands"],
+      indices: [],
       min: 0,
       max: nil,
       outputs: :types,
@@ -436,6 +511,7 @@ defmodule Davit.Graph.OpTable do
     },
     "custom_call.hook" => %{
       operands: ["...operands"],
+      indices: [],
       min: 0,
       max: nil,
       outputs: :operands,
@@ -447,6 +523,7 @@ defmodule Davit.Graph.OpTable do
     },
     "custom_call.hook_gradient" => %{
       operands: ["...operands"],
+      indices: [],
       min: 0,
       max: nil,
       outputs: :operands,
@@ -457,6 +534,7 @@ defmodule Davit.Graph.OpTable do
     },
     "custom_call.print" => %{
       operands: ["...operands"],
+      indices: [],
       min: 0,
       max: nil,
       outputs: :operands,
@@ -467,9 +545,10 @@ defmodule Davit.Graph.OpTable do
         "limit" => %{kind: :int, optional: true, values: nil}
       }
     },
-    "degrees" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "degrees" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
     "dequantize" => %{
       operands: ["w", "scales", "biases?", "global_scale?"],
+      indices: [],
       min: 2,
       max: 4,
       outputs: 1,
@@ -486,6 +565,7 @@ defmodule Davit.Graph.OpTable do
     },
     "diag" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -493,6 +573,7 @@ defmodule Davit.Graph.OpTable do
     },
     "diagonal" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -504,6 +585,7 @@ defmodule Davit.Graph.OpTable do
     },
     "diff" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -512,10 +594,25 @@ defmodule Davit.Graph.OpTable do
         "axis" => %{kind: :int, optional: true, values: nil}
       }
     },
-    "divide" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
-    "divmod" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 2, attributes: %{}},
+    "divide" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
+    "divmod" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 2,
+      attributes: %{}
+    },
     "dynamic_slice" => %{
       operands: ["a", "start"],
+      indices: [1],
       min: 2,
       max: 2,
       outputs: 1,
@@ -526,6 +623,7 @@ defmodule Davit.Graph.OpTable do
     },
     "dynamic_slice_update" => %{
       operands: ["src", "update", "start"],
+      indices: [2],
       min: 3,
       max: 3,
       outputs: 1,
@@ -533,25 +631,28 @@ defmodule Davit.Graph.OpTable do
     },
     "einsum" => %{
       operands: ["...operands"],
+      indices: [],
       min: 0,
       max: nil,
       outputs: 1,
       attributes: %{"subscripts" => %{kind: :string, optional: false, values: nil}}
     },
-    "equal" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
-    "erf" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "erfinv" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "exp" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "equal" => %{operands: ["a", "b"], indices: [], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "erf" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "erfinv" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "exp" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
     "expand_dims" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
       attributes: %{"axes" => %{kind: :ints, optional: false, values: nil}}
     },
-    "expm1" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "expm1" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
     "external" => %{
       operands: [],
+      indices: [],
       min: 0,
       max: 0,
       outputs: 1,
@@ -563,6 +664,7 @@ defmodule Davit.Graph.OpTable do
     },
     "eye" => %{
       operands: [],
+      indices: [],
       min: 0,
       max: 0,
       outputs: 1,
@@ -575,6 +677,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fast.cross_entropy" => %{
       operands: ["logits", "targets"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -582,6 +685,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fast.gated_delta_update" => %{
       operands: ["q", "k", "v", "gates", "beta", "state?", "mask?"],
+      indices: [],
       min: 5,
       max: 7,
       outputs: 2,
@@ -589,6 +693,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fast.layer_norm" => %{
       operands: ["x", "weight?", "bias?"],
+      indices: [],
       min: 1,
       max: 3,
       outputs: 1,
@@ -596,6 +701,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fast.rms_norm" => %{
       operands: ["x", "weight?"],
+      indices: [],
       min: 1,
       max: 2,
       outputs: 1,
@@ -603,6 +709,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fast.rope" => %{
       operands: ["a", "offset?", "freqs?"],
+      indices: [1],
       min: 1,
       max: 3,
       outputs: 1,
@@ -615,6 +722,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fast.scaled_dot_product_attention" => %{
       operands: ["q", "k", "v", "mask?", "sinks?"],
+      indices: [],
       min: 3,
       max: 5,
       outputs: 1,
@@ -625,6 +733,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fft.fft" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -636,6 +745,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fft.fft2" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -647,6 +757,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fft.fftfreq" => %{
       operands: [],
+      indices: [],
       min: 0,
       max: 0,
       outputs: 1,
@@ -657,6 +768,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fft.fftn" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -668,6 +780,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fft.fftshift" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -675,6 +788,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fft.ifft" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -686,6 +800,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fft.ifft2" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -697,6 +812,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fft.ifftn" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -708,6 +824,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fft.ifftshift" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -715,6 +832,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fft.irfft" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -726,6 +844,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fft.irfft2" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -737,6 +856,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fft.irfftn" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -748,6 +868,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fft.istft" => %{
       operands: ["stft_matrix", "window?"],
+      indices: [],
       min: 1,
       max: 2,
       outputs: 1,
@@ -763,6 +884,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fft.rfft" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -774,6 +896,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fft.rfft2" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -785,6 +908,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fft.rfftfreq" => %{
       operands: [],
+      indices: [],
       min: 0,
       max: 0,
       outputs: 1,
@@ -795,6 +919,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fft.rfftn" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -806,6 +931,7 @@ defmodule Davit.Graph.OpTable do
     },
     "fft.stft" => %{
       operands: ["x", "window?"],
+      indices: [],
       min: 1,
       max: 2,
       outputs: 1,
@@ -821,6 +947,7 @@ defmodule Davit.Graph.OpTable do
     },
     "flatten" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -831,15 +958,24 @@ defmodule Davit.Graph.OpTable do
     },
     "flip" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
       attributes: %{"axes" => %{kind: :ints, optional: true, values: nil}}
     },
-    "floor" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "floor_divide" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "floor" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "floor_divide" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
     "for" => %{
       operands: ["...operands"],
+      indices: [],
       min: 0,
       max: nil,
       outputs: :results,
@@ -850,6 +986,7 @@ defmodule Davit.Graph.OpTable do
     },
     "from_fp8" => %{
       operands: ["x"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -857,6 +994,7 @@ defmodule Davit.Graph.OpTable do
     },
     "full" => %{
       operands: ["vals"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -867,6 +1005,7 @@ defmodule Davit.Graph.OpTable do
     },
     "full_like" => %{
       operands: ["a", "vals"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -874,6 +1013,7 @@ defmodule Davit.Graph.OpTable do
     },
     "gather" => %{
       operands: ["a", "...indices"],
+      indices: [1],
       min: 1,
       max: nil,
       outputs: 1,
@@ -884,6 +1024,7 @@ defmodule Davit.Graph.OpTable do
     },
     "gather_mm" => %{
       operands: ["a", "b", "lhs_indices?", "rhs_indices?"],
+      indices: [2, 3],
       min: 2,
       max: 4,
       outputs: 1,
@@ -891,6 +1032,7 @@ defmodule Davit.Graph.OpTable do
     },
     "gather_qmm" => %{
       operands: ["x", "w", "scales", "biases?", "lhs_indices?", "rhs_indices?"],
+      indices: [4, 5],
       min: 3,
       max: 6,
       outputs: 1,
@@ -906,10 +1048,25 @@ defmodule Davit.Graph.OpTable do
         "sorted_indices" => %{kind: :bool, optional: true, values: nil}
       }
     },
-    "greater" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
-    "greater_equal" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "greater" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
+    "greater_equal" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
     "hadamard_transform" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -917,6 +1074,7 @@ defmodule Davit.Graph.OpTable do
     },
     "hamming" => %{
       operands: [],
+      indices: [],
       min: 0,
       max: 0,
       outputs: 1,
@@ -924,6 +1082,7 @@ defmodule Davit.Graph.OpTable do
     },
     "hanning" => %{
       operands: [],
+      indices: [],
       min: 0,
       max: 0,
       outputs: 1,
@@ -931,6 +1090,7 @@ defmodule Davit.Graph.OpTable do
     },
     "identity" => %{
       operands: [],
+      indices: [],
       min: 0,
       max: 0,
       outputs: 1,
@@ -939,10 +1099,11 @@ defmodule Davit.Graph.OpTable do
         "dtype" => %{kind: :dtype, optional: true, values: nil}
       }
     },
-    "imag" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "inner" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "imag" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "inner" => %{operands: ["a", "b"], indices: [], min: 2, max: 2, outputs: 1, attributes: %{}},
     "isclose" => %{
       operands: ["a", "b"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -952,13 +1113,14 @@ defmodule Davit.Graph.OpTable do
         "equal_nan" => %{kind: :bool, optional: true, values: nil}
       }
     },
-    "isfinite" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "isinf" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "isnan" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "isneginf" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "isposinf" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "isfinite" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "isinf" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "isnan" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "isneginf" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "isposinf" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
     "jvp" => %{
       operands: ["...operands"],
+      indices: [],
       min: 0,
       max: nil,
       outputs: :results,
@@ -967,12 +1129,27 @@ defmodule Davit.Graph.OpTable do
         "wrt" => %{kind: :ints, optional: true, values: nil}
       }
     },
-    "kron" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
-    "left_shift" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
-    "less" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
-    "less_equal" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "kron" => %{operands: ["a", "b"], indices: [], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "left_shift" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
+    "less" => %{operands: ["a", "b"], indices: [], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "less_equal" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
     "linalg.cholesky" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -980,6 +1157,7 @@ defmodule Davit.Graph.OpTable do
     },
     "linalg.cholesky_inv" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -987,33 +1165,51 @@ defmodule Davit.Graph.OpTable do
     },
     "linalg.cross" => %{
       operands: ["a", "b"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
       attributes: %{"axis" => %{kind: :int, optional: true, values: nil}}
     },
-    "linalg.det" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "linalg.eig" => %{operands: ["a"], min: 1, max: 1, outputs: 2, attributes: %{}},
+    "linalg.det" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "linalg.eig" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 2, attributes: %{}},
     "linalg.eigh" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 2,
       attributes: %{"UPLO" => %{kind: :string, optional: true, values: ["L", "U"]}}
     },
-    "linalg.eigvals" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "linalg.eigvals" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{}
+    },
     "linalg.eigvalsh" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
       attributes: %{"UPLO" => %{kind: :string, optional: true, values: ["L", "U"]}}
     },
-    "linalg.inv" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "linalg.lu" => %{operands: ["a"], min: 1, max: 1, outputs: 3, attributes: %{}},
-    "linalg.lu_factor" => %{operands: ["a"], min: 1, max: 1, outputs: 2, attributes: %{}},
+    "linalg.inv" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "linalg.lu" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 3, attributes: %{}},
+    "linalg.lu_factor" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 2,
+      attributes: %{}
+    },
     "linalg.norm" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1024,12 +1220,34 @@ defmodule Davit.Graph.OpTable do
         "keepdims" => %{kind: :bool, optional: true, values: nil}
       }
     },
-    "linalg.pinv" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "linalg.qr" => %{operands: ["a"], min: 1, max: 1, outputs: 2, attributes: %{}},
-    "linalg.slogdet" => %{operands: ["a"], min: 1, max: 1, outputs: 2, attributes: %{}},
-    "linalg.solve" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "linalg.pinv" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{}
+    },
+    "linalg.qr" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 2, attributes: %{}},
+    "linalg.slogdet" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 2,
+      attributes: %{}
+    },
+    "linalg.solve" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
     "linalg.solve_triangular" => %{
       operands: ["a", "b"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -1037,6 +1255,7 @@ defmodule Davit.Graph.OpTable do
     },
     "linalg.svd" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: :varies,
@@ -1044,6 +1263,7 @@ defmodule Davit.Graph.OpTable do
     },
     "linalg.tri_inv" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1051,6 +1271,7 @@ defmodule Davit.Graph.OpTable do
     },
     "linspace" => %{
       operands: [],
+      indices: [],
       min: 0,
       max: 0,
       outputs: 1,
@@ -1062,13 +1283,21 @@ defmodule Davit.Graph.OpTable do
         "dtype" => %{kind: :dtype, optional: true, values: nil}
       }
     },
-    "log" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "log10" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "log1p" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "log2" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "logaddexp" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "log" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "log10" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "log1p" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "log2" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "logaddexp" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
     "logcumsumexp" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1078,12 +1307,41 @@ defmodule Davit.Graph.OpTable do
         "inclusive" => %{kind: :bool, optional: true, values: nil}
       }
     },
-    "logical_and" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
-    "logical_not" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "logical_or" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
-    "logical_xor" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "logical_and" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
+    "logical_not" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{}
+    },
+    "logical_or" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
+    "logical_xor" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
     "logsumexp" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1094,15 +1352,31 @@ defmodule Davit.Graph.OpTable do
     },
     "masked_scatter" => %{
       operands: ["a", "mask", "src"],
+      indices: [],
       min: 3,
       max: 3,
       outputs: 1,
       attributes: %{}
     },
-    "matmul" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
-    "matrix_transpose" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "matmul" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
+    "matrix_transpose" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{}
+    },
     "max" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1111,9 +1385,17 @@ defmodule Davit.Graph.OpTable do
         "keepdims" => %{kind: :bool, optional: true, values: nil}
       }
     },
-    "maximum" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "maximum" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
     "mean" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1124,6 +1406,7 @@ defmodule Davit.Graph.OpTable do
     },
     "median" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1134,6 +1417,7 @@ defmodule Davit.Graph.OpTable do
     },
     "meshgrid" => %{
       operands: ["...arrays"],
+      indices: [],
       min: 0,
       max: nil,
       outputs: :varies,
@@ -1144,6 +1428,7 @@ defmodule Davit.Graph.OpTable do
     },
     "min" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1152,9 +1437,17 @@ defmodule Davit.Graph.OpTable do
         "keepdims" => %{kind: :bool, optional: true, values: nil}
       }
     },
-    "minimum" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "minimum" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
     "minmax" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 2,
@@ -1165,6 +1458,7 @@ defmodule Davit.Graph.OpTable do
     },
     "moveaxis" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1173,9 +1467,17 @@ defmodule Davit.Graph.OpTable do
         "destination" => %{kind: :int, optional: false, values: nil}
       }
     },
-    "multiply" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "multiply" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
     "nan_to_num" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1185,10 +1487,18 @@ defmodule Davit.Graph.OpTable do
         "neginf" => %{kind: :float, optional: true, values: nil}
       }
     },
-    "negative" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "not_equal" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "negative" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "not_equal" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
     "ones" => %{
       operands: [],
+      indices: [],
       min: 0,
       max: 0,
       outputs: 1,
@@ -1199,14 +1509,16 @@ defmodule Davit.Graph.OpTable do
     },
     "ones_like" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
       attributes: %{"dtype" => %{kind: :dtype, optional: true, values: nil}}
     },
-    "outer" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "outer" => %{operands: ["a", "b"], indices: [], min: 2, max: 2, outputs: 1, attributes: %{}},
     "pad" => %{
       operands: ["a", "constant_values?"],
+      indices: [],
       min: 1,
       max: 2,
       outputs: 1,
@@ -1221,6 +1533,7 @@ defmodule Davit.Graph.OpTable do
     },
     "partition" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1229,10 +1542,11 @@ defmodule Davit.Graph.OpTable do
         "axis" => %{kind: :int, optional: true, values: nil}
       }
     },
-    "positive" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "power" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "positive" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "power" => %{operands: ["a", "b"], indices: [], min: 2, max: 2, outputs: 1, attributes: %{}},
     "prod" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1243,6 +1557,7 @@ defmodule Davit.Graph.OpTable do
     },
     "put_along_axis" => %{
       operands: ["a", "indices", "values"],
+      indices: [1],
       min: 3,
       max: 3,
       outputs: 1,
@@ -1250,6 +1565,7 @@ defmodule Davit.Graph.OpTable do
     },
     "quantize" => %{
       operands: ["w", "global_scale?"],
+      indices: [],
       min: 1,
       max: 2,
       outputs: :varies,
@@ -1265,6 +1581,7 @@ defmodule Davit.Graph.OpTable do
     },
     "quantized_matmul" => %{
       operands: ["x", "w", "scales", "biases?"],
+      indices: [],
       min: 3,
       max: 4,
       outputs: 1,
@@ -1279,9 +1596,10 @@ defmodule Davit.Graph.OpTable do
         }
       }
     },
-    "radians" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "radians" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
     "random.bernoulli" => %{
       operands: ["key", "p?"],
+      indices: [],
       min: 1,
       max: 2,
       outputs: 1,
@@ -1289,6 +1607,7 @@ defmodule Davit.Graph.OpTable do
     },
     "random.bits" => %{
       operands: ["key"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1299,6 +1618,7 @@ defmodule Davit.Graph.OpTable do
     },
     "random.categorical" => %{
       operands: ["key", "logits"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -1310,6 +1630,7 @@ defmodule Davit.Graph.OpTable do
     },
     "random.gumbel" => %{
       operands: ["key"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1320,6 +1641,7 @@ defmodule Davit.Graph.OpTable do
     },
     "random.key" => %{
       operands: [],
+      indices: [],
       min: 0,
       max: 0,
       outputs: 1,
@@ -1327,6 +1649,7 @@ defmodule Davit.Graph.OpTable do
     },
     "random.laplace" => %{
       operands: ["key"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1339,6 +1662,7 @@ defmodule Davit.Graph.OpTable do
     },
     "random.multivariate_normal" => %{
       operands: ["key", "mean", "cov"],
+      indices: [],
       min: 3,
       max: 3,
       outputs: 1,
@@ -1346,6 +1670,7 @@ defmodule Davit.Graph.OpTable do
     },
     "random.normal" => %{
       operands: ["key", "loc?", "scale?"],
+      indices: [],
       min: 1,
       max: 3,
       outputs: 1,
@@ -1356,6 +1681,7 @@ defmodule Davit.Graph.OpTable do
     },
     "random.permutation" => %{
       operands: ["key", "x"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -1363,6 +1689,7 @@ defmodule Davit.Graph.OpTable do
     },
     "random.randint" => %{
       operands: ["key", "low", "high"],
+      indices: [],
       min: 3,
       max: 3,
       outputs: 1,
@@ -1373,6 +1700,7 @@ defmodule Davit.Graph.OpTable do
     },
     "random.split" => %{
       operands: ["key"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1380,6 +1708,7 @@ defmodule Davit.Graph.OpTable do
     },
     "random.truncated_normal" => %{
       operands: ["key", "lower", "upper"],
+      indices: [],
       min: 3,
       max: 3,
       outputs: 1,
@@ -1390,6 +1719,7 @@ defmodule Davit.Graph.OpTable do
     },
     "random.uniform" => %{
       operands: ["key", "low?", "high?"],
+      indices: [],
       min: 1,
       max: 3,
       outputs: 1,
@@ -1398,11 +1728,19 @@ defmodule Davit.Graph.OpTable do
         "dtype" => %{kind: :dtype, optional: true, values: nil}
       }
     },
-    "real" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "reciprocal" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "remainder" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "real" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "reciprocal" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "remainder" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
     "repeat" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1413,14 +1751,23 @@ defmodule Davit.Graph.OpTable do
     },
     "reshape" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
       attributes: %{"shape" => %{kind: :ints, optional: false, values: nil}}
     },
-    "right_shift" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "right_shift" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
     "roll" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1431,14 +1778,16 @@ defmodule Davit.Graph.OpTable do
     },
     "round" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
       attributes: %{"decimals" => %{kind: :int, optional: true, values: nil}}
     },
-    "rsqrt" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "rsqrt" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
     "scatter" => %{
       operands: ["a", "updates", "...indices"],
+      indices: [2],
       min: 2,
       max: nil,
       outputs: 1,
@@ -1446,6 +1795,7 @@ defmodule Davit.Graph.OpTable do
     },
     "scatter_add" => %{
       operands: ["a", "updates", "...indices"],
+      indices: [2],
       min: 2,
       max: nil,
       outputs: 1,
@@ -1453,6 +1803,7 @@ defmodule Davit.Graph.OpTable do
     },
     "scatter_add_axis" => %{
       operands: ["a", "indices", "values"],
+      indices: [1],
       min: 3,
       max: 3,
       outputs: 1,
@@ -1460,6 +1811,7 @@ defmodule Davit.Graph.OpTable do
     },
     "scatter_max" => %{
       operands: ["a", "updates", "...indices"],
+      indices: [2],
       min: 2,
       max: nil,
       outputs: 1,
@@ -1467,6 +1819,7 @@ defmodule Davit.Graph.OpTable do
     },
     "scatter_min" => %{
       operands: ["a", "updates", "...indices"],
+      indices: [2],
       min: 2,
       max: nil,
       outputs: 1,
@@ -1474,6 +1827,7 @@ defmodule Davit.Graph.OpTable do
     },
     "scatter_prod" => %{
       operands: ["a", "updates", "...indices"],
+      indices: [2],
       min: 2,
       max: nil,
       outputs: 1,
@@ -1481,6 +1835,7 @@ defmodule Davit.Graph.OpTable do
     },
     "searchsorted" => %{
       operands: ["sorted_sequence", "values"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -1488,17 +1843,19 @@ defmodule Davit.Graph.OpTable do
     },
     "segmented_mm" => %{
       operands: ["a", "b", "segments"],
+      indices: [],
       min: 3,
       max: 3,
       outputs: 1,
       attributes: %{}
     },
-    "sigmoid" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "sign" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "sin" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "sinh" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "sigmoid" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "sign" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "sin" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "sinh" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
     "slice" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1510,6 +1867,7 @@ defmodule Davit.Graph.OpTable do
     },
     "slice_update" => %{
       operands: ["src", "update"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -1521,6 +1879,7 @@ defmodule Davit.Graph.OpTable do
     },
     "slice_update_add" => %{
       operands: ["src", "update"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -1532,6 +1891,7 @@ defmodule Davit.Graph.OpTable do
     },
     "slice_update_max" => %{
       operands: ["src", "update"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -1543,6 +1903,7 @@ defmodule Davit.Graph.OpTable do
     },
     "slice_update_min" => %{
       operands: ["src", "update"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -1554,6 +1915,7 @@ defmodule Davit.Graph.OpTable do
     },
     "slice_update_prod" => %{
       operands: ["src", "update"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -1565,6 +1927,7 @@ defmodule Davit.Graph.OpTable do
     },
     "softmax" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1575,6 +1938,7 @@ defmodule Davit.Graph.OpTable do
     },
     "sort" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1582,6 +1946,7 @@ defmodule Davit.Graph.OpTable do
     },
     "split" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: :varies,
@@ -1591,10 +1956,11 @@ defmodule Davit.Graph.OpTable do
         "axis" => %{kind: :int, optional: true, values: nil}
       }
     },
-    "sqrt" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "square" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "sqrt" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "square" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
     "squeeze" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1602,6 +1968,7 @@ defmodule Davit.Graph.OpTable do
     },
     "stack" => %{
       operands: ["...arrays"],
+      indices: [],
       min: 0,
       max: nil,
       outputs: 1,
@@ -1609,6 +1976,7 @@ defmodule Davit.Graph.OpTable do
     },
     "std" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1618,10 +1986,25 @@ defmodule Davit.Graph.OpTable do
         "ddof" => %{kind: :int, optional: true, values: nil}
       }
     },
-    "stop_gradient" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "subtract" => %{operands: ["a", "b"], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "stop_gradient" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{}
+    },
+    "subtract" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{}
+    },
     "sum" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1632,6 +2015,7 @@ defmodule Davit.Graph.OpTable do
     },
     "swapaxes" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1642,6 +2026,7 @@ defmodule Davit.Graph.OpTable do
     },
     "switch" => %{
       operands: ["index", "...operands"],
+      indices: [0],
       min: 1,
       max: nil,
       outputs: :results,
@@ -1649,6 +2034,7 @@ defmodule Davit.Graph.OpTable do
     },
     "take" => %{
       operands: ["a", "indices"],
+      indices: [1],
       min: 2,
       max: 2,
       outputs: 1,
@@ -1656,15 +2042,17 @@ defmodule Davit.Graph.OpTable do
     },
     "take_along_axis" => %{
       operands: ["a", "indices"],
+      indices: [1],
       min: 2,
       max: 2,
       outputs: 1,
       attributes: %{"axis" => %{kind: :int, optional: false, values: nil}}
     },
-    "tan" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "tanh" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "tan" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "tanh" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
     "tensordot" => %{
       operands: ["a", "b"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -1676,14 +2064,16 @@ defmodule Davit.Graph.OpTable do
     },
     "tile" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
       attributes: %{"reps" => %{kind: :ints, optional: false, values: nil}}
     },
-    "to_fp8" => %{operands: ["x"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "to_fp8" => %{operands: ["x"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
     "topk" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1694,6 +2084,7 @@ defmodule Davit.Graph.OpTable do
     },
     "trace" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1706,6 +2097,7 @@ defmodule Davit.Graph.OpTable do
     },
     "transpose" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1713,6 +2105,7 @@ defmodule Davit.Graph.OpTable do
     },
     "tri" => %{
       operands: [],
+      indices: [],
       min: 0,
       max: 0,
       outputs: 1,
@@ -1725,6 +2118,7 @@ defmodule Davit.Graph.OpTable do
     },
     "tril" => %{
       operands: ["x"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1732,14 +2126,16 @@ defmodule Davit.Graph.OpTable do
     },
     "triu" => %{
       operands: ["x"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
       attributes: %{"k" => %{kind: :int, optional: true, values: nil}}
     },
-    "trunc" => %{operands: ["a"], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "trunc" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
     "unflatten" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1750,6 +2146,7 @@ defmodule Davit.Graph.OpTable do
     },
     "unique" => %{
       operands: ["a", "fill_value?"],
+      indices: [],
       min: 1,
       max: 2,
       outputs: :varies,
@@ -1762,6 +2159,7 @@ defmodule Davit.Graph.OpTable do
     },
     "unstack" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: :varies,
@@ -1769,6 +2167,7 @@ defmodule Davit.Graph.OpTable do
     },
     "var" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1780,6 +2179,7 @@ defmodule Davit.Graph.OpTable do
     },
     "vecdot" => %{
       operands: ["a", "b"],
+      indices: [],
       min: 2,
       max: 2,
       outputs: 1,
@@ -1787,6 +2187,7 @@ defmodule Davit.Graph.OpTable do
     },
     "view" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
@@ -1794,6 +2195,7 @@ defmodule Davit.Graph.OpTable do
     },
     "vjp" => %{
       operands: ["...operands"],
+      indices: [],
       min: 0,
       max: nil,
       outputs: :results,
@@ -1802,9 +2204,17 @@ defmodule Davit.Graph.OpTable do
         "wrt" => %{kind: :ints, optional: true, values: nil}
       }
     },
-    "where" => %{operands: ["condition", "x", "y"], min: 3, max: 3, outputs: 1, attributes: %{}},
+    "where" => %{
+      operands: ["condition", "x", "y"],
+      indices: [],
+      min: 3,
+      max: 3,
+      outputs: 1,
+      attributes: %{}
+    },
     "while" => %{
       operands: ["...operands"],
+      indices: [],
       min: 0,
       max: nil,
       outputs: :results,
@@ -1815,6 +2225,7 @@ defmodule Davit.Graph.OpTable do
     },
     "zeros" => %{
       operands: [],
+      indices: [],
       min: 0,
       max: 0,
       outputs: 1,
@@ -1825,6 +2236,7 @@ defmodule Davit.Graph.OpTable do
     },
     "zeros_like" => %{
       operands: ["a"],
+      indices: [],
       min: 1,
       max: 1,
       outputs: 1,
