@@ -1,3 +1,4 @@
+import type { OutputCount } from "../../src/graph/ops/outputs.js";
 import type { OpSpec } from "../../src/graph/ops/spec.js";
 import { operandCounts, TABLE } from "../../src/graph/table.js";
 import { elixirTerm } from "./elixir.js";
@@ -39,14 +40,14 @@ defmodule Davit.Graph.OpTable do
   A trailing \`?\` marks an optional operand, a last \`...name\` takes any number; \`max\` is nil where
   there is no limit. \`indices\` are the places of operands that hold positions.
   \`outputs\` is \`:operands\` where there are as many as operands, \`:types\` where the attribute
-  \`results\` lists their types, \`:results\` where sub-functions decide, and \`:varies\` where attributes do.
+  \`results\` lists their types, \`:results\` where sub-functions decide, and a map where attributes do.
   """
   @type row :: %{
           operands: [String.t()],
           indices: [non_neg_integer()],
           min: non_neg_integer(),
           max: non_neg_integer() | nil,
-          outputs: pos_integer() | :operands | :types | :results | :varies,
+          outputs: pos_integer() | :operands | :types | :results | map(),
           attributes: %{String.t() => attribute()}
         }
 
@@ -72,12 +73,7 @@ function row(spec: OpSpec): unknown {
     ),
     min,
     max: Number.isFinite(max) ? max : null,
-    outputs:
-      typeof spec.outputs === "function"
-        ? Symbol("varies")
-        : typeof spec.outputs === "string"
-          ? Symbol(spec.outputs)
-          : (spec.outputs ?? 1),
+    outputs: outputCount(spec.outputs ?? 1),
     attributes: new Map(
       Object.entries(spec.attributes).map(([name, { kind, optional, values }]) => [
         name,
@@ -89,4 +85,10 @@ function row(spec: OpSpec): unknown {
       ]),
     ),
   };
+}
+
+function outputCount(count: OutputCount): unknown {
+  if (typeof count === "string") return Symbol(count);
+  if (typeof count !== "object" || !("sizeAlong" in count)) return count;
+  return { size_along: count.sizeAlong };
 }

@@ -94,9 +94,11 @@ function opSection(op: string, spec: OpSpec): string {
 }
 
 function outputs(spec: OpSpec): string {
-  if (typeof spec.outputs === "function") return ", gives as many values as the attributes say";
-  if (spec.outputs === "results") return ", gives several values";
-  return spec.outputs === undefined || spec.outputs === 1 ? "" : `, gives ${spec.outputs} values`;
+  const { outputs: count = 1 } = spec;
+  if (typeof count === "number") return count === 1 ? "" : `, returns ${count} values`;
+  if (count === "operands") return ", returns as many values as it has operands";
+  if (typeof count === "string") return ", returns several values";
+  return ", returns as many values as the attributes say";
 }
 
 /** Names dtypes; where most are meant, those that are not. */

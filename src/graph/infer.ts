@@ -8,6 +8,7 @@ import type { Attributes, Graph, GraphFunction, GraphNode } from "./graph.js";
 import { DEFAULT_LIMITS, type GraphLimits } from "./limits.js";
 import { customCallKind } from "./ops/custom-call.js";
 import { checkCall, type Device, isOp } from "./ops/index.js";
+import { countOutputs, isCallOutputCount } from "./ops/outputs.js";
 import { findOp } from "./table.js";
 
 /** Asks for the types of an op's outputs; `NativeEngine.inferTypes` is one. Throws an error with a `code`. */
@@ -104,7 +105,7 @@ function inferOp(
   try {
     checkCall(call, options.device);
     const { outputs } = findOp(node.op);
-    const expected = typeof outputs === "function" ? outputs(call) : undefined;
+    const expected = isCallOutputCount(outputs) ? countOutputs(outputs, call) : undefined;
     if (expected !== undefined && expected !== (node.outputs ?? expected)) {
       throw new GraphError("output_count", `${node.op} has ${node.outputs} outputs`, {
         expected: String(expected),

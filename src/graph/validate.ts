@@ -9,6 +9,7 @@ import { GraphError, type GraphErrorDetails } from "./error.js";
 import type { Graph, GraphFunction, GraphNode } from "./graph.js";
 import { DEFAULT_LIMITS, type GraphLimits } from "./limits.js";
 import { customCallKind } from "./ops/custom-call.js";
+import { isCallOutputCount } from "./ops/outputs.js";
 import type { OpSpec } from "./ops/spec.js";
 import { checkParameterNames } from "./parameter-names.js";
 import { checkTotals } from "./size.js";
@@ -193,8 +194,9 @@ function checkOutputs(
   node: GraphNode,
   details: GraphErrorDetails,
 ): void {
-  if (typeof spec.outputs === "function") return;
-  const expected = outputCount(graph, spec.outputs ?? 1, node);
+  const { outputs = 1 } = spec;
+  if (isCallOutputCount(outputs)) return;
+  const expected = outputCount(graph, outputs, node);
   if (node.outputs !== expected) {
     throw new GraphError("output_count", `${node.op} has ${node.outputs} outputs`, {
       ...details,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Attributes } from "../../src/graph/graph.js";
 import { checkCall, subjectDtype, supports } from "../../src/graph/ops/index.js";
+import { countOutputs, isCallOutputCount } from "../../src/graph/ops/outputs.js";
 import type { OpFamily, OpSpec } from "../../src/graph/ops/spec.js";
 import { DTYPES, type Dtype, formatType } from "../../src/tensor/dtype.js";
 import { difference } from "./compare.js";
@@ -82,7 +83,11 @@ async function problemOf(
         const types = actual.map((output) => formatType(output.type)).join(", ");
         if (types !== inferred) return `inferred ${inferred}, got ${types}`;
         const outputs = spec.outputs ?? 1;
-        const count = typeof outputs === "function" ? outputs(call) : outputs;
+        const count = isCallOutputCount(outputs)
+          ? countOutputs(outputs, call)
+          : outputs === "operands"
+            ? call.inputs.length
+            : outputs;
         if (count !== actual.length) return `${actual.length} outputs, the row says ${count}`;
         return differenceOf(actual, expected, one);
       },

@@ -1,6 +1,7 @@
 import { Engine } from "../../src/engine/engine.js";
 import type { Attributes, GraphNode } from "../../src/graph/graph.js";
 import { opSpec } from "../../src/graph/ops/index.js";
+import { countOutputs, isCallOutputCount } from "../../src/graph/ops/outputs.js";
 import { native } from "../../src/native.js";
 import type { TensorType } from "../../src/tensor/dtype.js";
 import type { TestTensor } from "./data.js";
@@ -77,10 +78,15 @@ function outputCount(
   attributes: Attributes,
 ): number {
   const outputs = opSpec(op)?.outputs;
-  if (typeof outputs !== "function") return typeof outputs === "number" ? outputs : 1;
+  if (outputs === "operands") return inputs.length;
+  if (!isCallOutputCount(outputs)) return typeof outputs === "number" ? outputs : 1;
   // Not to be known where the call is one that the table refuses.
   try {
-    return outputs({ op, inputs: inputs.map((input) => input?.type ?? null), attributes });
+    return countOutputs(outputs, {
+      op,
+      inputs: inputs.map((input) => input?.type ?? null),
+      attributes,
+    });
   } catch {
     return 1;
   }

@@ -131,30 +131,32 @@ defmodule Davit.Graph do
     ArgumentError -> nil
   end
 
+  # How many values an op returns, by its row.
   defp outputs(_name, %{outputs: count}, _, _, _) when is_integer(count), do: count
   defp outputs(_name, _row, _, _, count) when is_integer(count) and count > 0, do: count
+  defp outputs(_name, %{outputs: :operands}, operands, _, _), do: length(operands)
 
-  defp outputs(name, _, operands, _, _) when name in ["broadcast_arrays", "meshgrid"],
-    do: length(operands)
+  defp outputs(name, %{outputs: rule}, operands, attributes, _) do
+    counted(rule, operands, attributes) ||
+      raise ArgumentError,
+            "op #{name} returns as many values as the size of an axis, which is not known here; " <>
+              "state the type of the operand with `typed/2`, or give the option :outputs"
+  end
 
-  defp outputs("split", _, _, %{"indices" => indices}, _), do: length(indices) + 1
-  defp outputs("split", _, _, %{"sections" => count}, _), do: count
+  defp counted(%{sections: sections, indices: indices}, _, attributes),
+    do: attributes[sections] || length(attributes[indices] || []) + 1
 
-  defp outputs("unique", _, _, attributes, _),
-    do:
-      1 +
-        Enum.count(attributes, fn {key, value} -> String.starts_with?(key, "return_") and value end)
+  defp counted(%{flags: flags}, _, attributes), do: 1 + Enum.count(flags, &attributes[&1])
 
-  defp outputs("unstack", _, [%{type: {_, shape}}], attributes, _)
+  defp counted(%{size_along: axis}, [%{type: {_, shape}}], attributes)
        when tuple_size(shape) > 0,
-       do: elem(shape, Integer.mod(attributes["axis"] || 0, tuple_size(shape)))
+       do: elem(shape, Integer.mod(attributes[axis] || 0, tuple_size(shape)))
 
-  defp outputs(name, _, _, _, _),
-    do:
-      raise(
-        ArgumentError,
-        "how many values op #{name} gives is not known here; give the option :outputs"
-      )
+  defp counted(%{size_along: _}, _, _), do: nil
+
+  defp counted(%{attribute: name} = rule, _, attributes) do
+    if Map.get(attributes, name, rule.default) == rule.equals, do: rule.count, else: rule.otherwise
+  end
 
   @doc false
   def with_label(node, nil), do: node

@@ -110,6 +110,23 @@ defmodule Davit.GraphTest do
     assert constants == [{"int32", [2]}, {"int32", [1]}, {"int32", []}, {"int32", [1]}]
   end
 
+  test "an op returns as many values as its row says" do
+    counts = fn build ->
+      graph = G.build([{:float32, {4, 4}}], fn x -> build.(x) end)
+      graph |> nodes() |> List.last() |> Map.fetch!(:outputs)
+    end
+
+    assert counts.(&G.linalg_svd/1) == 3
+    assert counts.(&G.linalg_svd(&1, compute_uv: false)) == 1
+    assert counts.(&G.quantize(&1, group_size: 32)) == 3
+    assert counts.(&G.quantize(&1, mode: "mxfp4")) == 2
+    assert counts.(&G.split(&1, sections: 2)) == 2
+    assert counts.(&G.split(&1, indices: [1, 3])) == 3
+    assert counts.(&G.unstack(&1, axis: -1)) == 4
+    assert counts.(&G.unique(&1, return_counts: true)) == 2
+    assert counts.(&G.meshgrid([&1, &1])) == 2
+  end
+
   test "a large constant is named by its hash, and travels beside the graph" do
     bytes = :crypto.strong_rand_bytes(4096)
     graph = G.build([], fn -> G.constant(bytes, {:uint8, {4096}}) end)

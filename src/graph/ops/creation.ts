@@ -213,7 +213,7 @@ export const CREATION = {
         doc: 'Cartesian ("xy") or matrix ("ij") order; "xy".',
       },
     },
-    outputs: (call: OpCall) => call.inputs.length,
+    outputs: "operands",
     guard: meshgridGuard,
   },
   bartlett: window("The Bartlett window, a triangle, in float32."),

@@ -125,11 +125,6 @@ function unstackGuard(call: OpCall): void {
   if (shape[axis] === 0) refuse(call, "shape_invalid", `axis ${axis} is empty`, "an element");
 }
 
-const sizeAlong = (call: OpCall): number => {
-  const { shape } = input(call, 0);
-  return shape[checkAxis(call, "axis", int(call, "axis"), shape.length)] as number;
-};
-
 /** Ops that put tensors together, repeat them and take them apart. */
 export const JOINING = {
   broadcast_to: {
@@ -142,7 +137,7 @@ export const JOINING = {
     doc: "The operands broadcast against each other.",
     operands: ["...arrays"],
     attributes: {},
-    outputs: (call: OpCall) => call.inputs.length,
+    outputs: "operands",
     guard: checkNotEmpty,
   },
   repeat: {
@@ -201,15 +196,14 @@ export const JOINING = {
       indices: { kind: "ints", optional: true, doc: "Where a new part begins." },
       axis: { kind: "int", optional: true, doc: "The axis; 0." },
     },
-    outputs: (call: OpCall) =>
-      has(call, "sections") ? int(call, "sections") : ints(call, "indices").length + 1,
+    outputs: { sections: "sections", indices: "indices" },
     guard: splitGuard,
   },
   unstack: {
     doc: "The parts of size 1 along an axis, without that axis.",
     operands: ["a"],
     attributes: { axis: { kind: "int", optional: true, doc: "The axis; 0." } },
-    outputs: sizeAlong,
+    outputs: { sizeAlong: "axis" },
     guard: unstackGuard,
   },
 } as const satisfies OpFamily;

@@ -136,7 +136,7 @@ export const LINALG = {
     attributes: {
       compute_uv: { kind: "bool", optional: true, doc: "Whether U and V are computed too; true." },
     },
-    outputs: (call) => (call.attributes.compute_uv === false ? 1 : 3),
+    outputs: { attribute: "compute_uv", default: true, equals: false, count: 1, otherwise: 3 },
     guard: matrixGuard,
   },
   "linalg.inv": square(

@@ -186,7 +186,7 @@ export const QUANTIZATION = {
     doc: "A matrix in few bits: packed values, scales, and biases for the affine mode.",
     operands: ["w", "global_scale?"],
     attributes: SCHEME,
-    outputs: (call) => ((call.attributes.mode ?? "affine") === "affine" ? 3 : 2),
+    outputs: { attribute: "mode", default: "affine", equals: "affine", count: 3, otherwise: 2 },
     guard: quantizeGuard,
   },
   dequantize: {

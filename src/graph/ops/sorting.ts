@@ -51,11 +51,6 @@ function uniqueGuard(call: OpCall): void {
   }
 }
 
-function uniqueOutputs(call: OpCall): number {
-  const flags = ["return_index", "return_inverse", "return_counts"];
-  return 1 + flags.filter((name) => call.attributes[name] === true).length;
-}
-
 /** Sorting, partitioning and searching. */
 export const SORTING = {
   sort: {
@@ -122,7 +117,7 @@ export const SORTING = {
         doc: "Whether an output gives how often each occurs; false.",
       },
     },
-    outputs: uniqueOutputs,
+    outputs: { flags: ["return_index", "return_inverse", "return_counts"] },
     guard: uniqueGuard,
   },
 } as const satisfies OpFamily;

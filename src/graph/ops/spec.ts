@@ -1,5 +1,6 @@
 import type { TensorType } from "../../tensor/dtype.js";
 import type { Attributes } from "../graph.js";
+import type { OutputCount } from "./outputs.js";
 
 /** What an attribute may hold. The canonical encoding is typed by it: `float` is always 8 raw bytes. */
 export type AttributeKind =
@@ -42,11 +43,8 @@ export interface OpSpec {
   /** Operands, by name, that hold positions: numbers for them become int32, whatever the dtype of the others. */
   readonly roles?: Readonly<Record<string, "index">>;
   readonly attributes: Readonly<Record<string, AttributeSpec>>;
-  /**
-   * The number of outputs, or how it follows from the call. `"operands"`: as many as its operands; `"results"`: as many as
-   * its sub-functions return; `"types"`: as many as its attribute `results` has types. Default 1.
-   */
-  readonly outputs?: number | "operands" | "results" | "types" | ((call: OpCall) => number);
+  /** How many values it makes. Default 1. */
+  readonly outputs?: OutputCount;
   /** Refuses what MLX would not refuse cleanly: throws a `GraphError` with a code, a value and what was expected. */
   readonly guard?: (call: OpCall) => void;
 }

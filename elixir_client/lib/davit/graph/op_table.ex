@@ -28,14 +28,14 @@ defmodule Davit.Graph.OpTable do
   A trailing `?` marks an optional operand, a last `...name` takes any number; `max` is nil where
   there is no limit. `indices` are the places of operands that hold positions.
   `outputs` is `:operands` where there are as many as operands, `:types` where the attribute
-  `results` lists their types, `:results` where sub-functions decide, and `:varies` where attributes do.
+  `results` lists their types, `:results` where sub-functions decide, and a map where attributes do.
   """
   @type row :: %{
           operands: [String.t()],
           indices: [non_neg_integer()],
           min: non_neg_integer(),
           max: non_neg_integer() | nil,
-          outputs: pos_integer() | :operands | :types | :results | :varies,
+          outputs: pos_integer() | :operands | :types | :results | map(),
           attributes: %{String.t() => attribute()}
         }
 
@@ -247,7 +247,7 @@ defmodule Davit.Graph.OpTable do
       indices: [],
       min: 0,
       max: nil,
-      outputs: :varies,
+      outputs: :operands,
       attributes: %{}
     },
     "broadcast_to" => %{
@@ -1258,7 +1258,7 @@ defmodule Davit.Graph.OpTable do
       indices: [],
       min: 1,
       max: 1,
-      outputs: :varies,
+      outputs: %{attribute: "compute_uv", default: true, equals: false, count: 1, otherwise: 3},
       attributes: %{"compute_uv" => %{kind: :bool, optional: true, values: nil}}
     },
     "linalg.tri_inv" => %{
@@ -1420,7 +1420,7 @@ defmodule Davit.Graph.OpTable do
       indices: [],
       min: 0,
       max: nil,
-      outputs: :varies,
+      outputs: :operands,
       attributes: %{
         "sparse" => %{kind: :bool, optional: true, values: nil},
         "indexing" => %{kind: :string, optional: true, values: ["xy", "ij"]}
@@ -1568,7 +1568,7 @@ defmodule Davit.Graph.OpTable do
       indices: [],
       min: 1,
       max: 2,
-      outputs: :varies,
+      outputs: %{attribute: "mode", default: "affine", equals: "affine", count: 3, otherwise: 2},
       attributes: %{
         "group_size" => %{kind: :int, optional: true, values: nil},
         "bits" => %{kind: :int, optional: true, values: nil},
@@ -1949,7 +1949,7 @@ defmodule Davit.Graph.OpTable do
       indices: [],
       min: 1,
       max: 1,
-      outputs: :varies,
+      outputs: %{sections: "sections", indices: "indices"},
       attributes: %{
         "sections" => %{kind: :int, optional: true, values: nil},
         "indices" => %{kind: :ints, optional: true, values: nil},
@@ -2149,7 +2149,7 @@ defmodule Davit.Graph.OpTable do
       indices: [],
       min: 1,
       max: 2,
-      outputs: :varies,
+      outputs: %{flags: ["return_index", "return_inverse", "return_counts"]},
       attributes: %{
         "size" => %{kind: :int, optional: false, values: nil},
         "return_index" => %{kind: :bool, optional: true, values: nil},
@@ -2162,7 +2162,7 @@ defmodule Davit.Graph.OpTable do
       indices: [],
       min: 1,
       max: 1,
-      outputs: :varies,
+      outputs: %{size_along: "axis"},
       attributes: %{"axis" => %{kind: :int, optional: true, values: nil}}
     },
     "var" => %{
