@@ -123,7 +123,7 @@ defmodule Davit.GraphTest do
     assert counts.(&G.split(&1, sections: 2)) == 2
     assert counts.(&G.split(&1, indices: [1, 3])) == 3
     assert counts.(&G.unstack(&1, axis: -1)) == 4
-    assert counts.(&G.unique(&1, return_counts: true)) == 2
+    assert counts.(&G.unique(&1, size: 4, return_counts: true)) == 2
     assert counts.(&G.meshgrid([&1, &1])) == 2
   end
 
