@@ -68,6 +68,25 @@ Napi::Value allocation_checks(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value set_up_collector(const Napi::CallbackInfo& info) {
+  Collector::of(info.Env()).set_up(info[0].As<Napi::Function>(), info[1].As<Napi::Function>());
+  return info.Env().Undefined();
+}
+
+Napi::Value collect(const Napi::CallbackInfo& info) {
+  Collector::of(info.Env()).collect();
+  return info.Env().Undefined();
+}
+
+Napi::Value collector_state(const Napi::CallbackInfo& info) {
+  auto state = Collector::of(info.Env()).state();
+  auto result = Napi::Object::New(info.Env());
+  result.Set("held", static_cast<double>(state.held));
+  result.Set("external", static_cast<double>(state.external));
+  result.Set("collections", static_cast<double>(state.collections));
+  return result;
+}
+
 Napi::Value on_hang_up(const Napi::CallbackInfo& info) {
   exit_on_hang_up(info[0].ToNumber().Int32Value(), info[1].ToNumber().Int32Value());
   return info.Env().Undefined();
@@ -79,6 +98,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("inferTypes", Napi::Function::New(env, infer, "inferTypes"));
   exports.Set("allocationChecks", Napi::Function::New(env, allocation_checks, "allocationChecks"));
   exports.Set("exitOnHangUp", Napi::Function::New(env, on_hang_up, "exitOnHangUp"));
+  exports.Set("setUpCollector", Napi::Function::New(env, set_up_collector, "setUpCollector"));
+  exports.Set("collect", Napi::Function::New(env, collect, "collect"));
+  exports.Set("collectorState", Napi::Function::New(env, collector_state, "collectorState"));
   exports.Set("Engine", EngineObject::define(env));
   return exports;
 }

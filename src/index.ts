@@ -5,10 +5,11 @@ export type { RemoteMatch } from "./client/wire.js";
 export { Engine, type Run, type RunOptions } from "./engine/engine.js";
 export { DavitError } from "./engine/error.js";
 export { type ExportedGraph, type ExportOptions, exportGraph } from "./engine/export.js";
-export type { Argument, Jitted, Result } from "./engine/jit.js";
+export type { Argument, JitOptions, Jitted, Result } from "./engine/jit.js";
 export type { Firing } from "./engine/listen.js";
 export type { EngineOptions } from "./engine/options.js";
 export type { Program } from "./engine/program.js";
+export type { ProgramCounts } from "./engine/program-cache.js";
 export type { CallHandler, CallResult, CallResults } from "./engine/slots.js";
 export { Tensor } from "./engine/tensor.js";
 export {

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { getHeapStatistics } from "node:v8";
 import type { Attributes } from "./graph/graph.js";
 import type { TensorType } from "./tensor/dtype.js";
 
@@ -92,6 +93,8 @@ export interface NativeEngine {
   read(value: ValueId): ArrayBuffer;
   /** Ends a buffer that `read` or `allocate` gave: its memory may go now, and not only when it is collected as garbage. */
   release(buffer: ArrayBufferLike): void;
+  /** Binds a tensor to an object, which V8 is told the weight of: the tensor is freed when the object is garbage. */
+  hold(object: object, value: ValueId): void;
   free(value: ValueId): void;
   /** A tensor that the first run or read that needs it reads from a file. */
   fileValue(path: string, offset: number, type: TensorType): ValueId;
@@ -191,6 +194,15 @@ export interface Native {
    * also while this thread is busy.
    */
   exitOnHangUp(descriptor: number, milliseconds: number): void;
+  /**
+   * What the collector needs of JavaScript: how many bytes its heap has, and `later`, which calls back when the event
+   * loop has turned, by when the memory of collected buffers was given back.
+   */
+  setUpCollector(heapBytes: () => number, later: (done: () => void) => void): void;
+  /** Has V8 collect all garbage now, and frees the tensors that it held. */
+  collect(): void;
+  /** Bytes that JavaScript objects hold of the engine's memory, those of them that V8 was told of, and collections so far. */
+  collectorState(): { held: number; external: number; collections: number };
   Engine: new (options: NativeOptions) => NativeEngine;
 }
 
@@ -215,6 +227,7 @@ export function native(): Native {
     }
     try {
       loaded = createRequire(import.meta.url)(addonPath) as Native;
+      setUpCollector(loaded);
     } catch (cause) {
       throw new Error(`Davit's addon at ${addonPath} does not load. Run "npm run setup".`, {
         cause,
@@ -222,4 +235,15 @@ export function native(): Native {
     }
   }
   return loaded;
+}
+
+function setUpCollector(addon: Native): void {
+  const later = (done: () => void) => {
+    setImmediate(() => {
+      // V8 is done with the buffers of one collection when the next begins; they are given back in the turn after.
+      addon.collect();
+      setImmediate(() => setImmediate(done));
+    });
+  };
+  addon.setUpCollector(() => getHeapStatistics().used_heap_size, later);
 }

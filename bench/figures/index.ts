@@ -4,6 +4,7 @@ import { computeFigures } from "./compute.js";
 import { hookFigures } from "./hooks.js";
 import { loadFigures } from "./load.js";
 import { loopFigures } from "./loops.js";
+import { memoryFigures } from "./memory.js";
 import { roundtripFigures } from "./roundtrip.js";
 
 /** All figures, in the order of the table. */
@@ -13,5 +14,6 @@ export const figures: Figures = {
   ...hookFigures,
   ...loopFigures,
   ...loadFigures,
+  ...memoryFigures,
   ...computeFigures,
 };

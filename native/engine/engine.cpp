@@ -85,8 +85,11 @@ Engine::Engine(EngineOptions options) : outbox_(options.wake), memory_limit_(opt
   bool inline_streams = set_up_mlx(options);
   end_at_once();
   for (int i = 0; i < std::max(1, options.lanes); ++i) {
-    lanes_.push_back(new Lane(outbox_, counters_, options.device, inline_streams));
+    auto* lane = new Lane(outbox_, counters_, options.device, inline_streams);
+    lane->post([relief = options.relief] { interpose::relieve_thread_by(relief); });
+    lanes_.push_back(lane);
   }
+  if (!inline_streams) interpose::relieve_others_by(options.relief);
   if (inline_streams) {
     host_lane_ = std::make_unique<Lane>(outbox_, counters_, options.device, true,
                                         Lane::Thread::callers, options.wake);

@@ -31,6 +31,8 @@ struct EngineOptions {
   size_t cache_limit = 0;
   mx::Device device = mx::Device::cpu;
   std::function<void()> wake;  // called from any thread when the outbox is no longer empty
+  // Called from any thread that is out of memory: returns when what is forgotten was freed.
+  std::function<void()> relief;
 };
 
 // Methods are for one host thread, except where they say otherwise. Unknown ids throw OpError.

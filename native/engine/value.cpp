@@ -7,16 +7,7 @@
 namespace davit {
 
 const mx::array& Value::array() {
-  if (!settled() && load_) {
-    std::lock_guard lock(loading_);
-    if (!settled()) {
-      try {
-        set(load_());
-      } catch (...) {
-        fail(current_failure());
-      }
-    }
-  }
+  if (!settled() && load_) load();
   switch (state_.load(std::memory_order_acquire)) {
     case State::ready:
       return *array_;
@@ -24,6 +15,19 @@ const mx::array& Value::array() {
       throw RunError(failure_);
     default:
       throw RunError("tensor_pending", "the tensor is not computed yet");
+  }
+}
+
+void Value::load() {
+  // Not under the lock: an allocation may wait for JavaScript's thread, and that for this tensor.
+  auto memory = allocate_array(type_);
+  std::lock_guard lock(loading_);
+  if (settled()) return;
+  try {
+    load_(memory);
+    set(std::move(memory));
+  } catch (...) {
+    fail(current_failure());
   }
 }
 

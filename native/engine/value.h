@@ -22,14 +22,15 @@ class Run;
 class Value {
  public:
   explicit Value(TensorType type) : type_(std::move(type)) {}
-  // A tensor that is read by `load` when it is first needed.
-  Value(TensorType type, std::function<mlx::core::array()> load)
-      : type_(std::move(type)), load_(std::move(load)) {}
+  // A tensor whose memory is filled by `load` when it is first needed.
+  using Load = std::function<void(mlx::core::array&)>;
+  Value(TensorType type, Load load) : type_(std::move(type)), load_(std::move(load)) {}
 
   const TensorType& type() const { return type_; }
   bool settled() const { return state_.load(std::memory_order_acquire) != State::pending; }
 
-  // The array; throws RunError where the tensor failed. The tensor must be settled or loadable.
+  // The array; throws RunError where the tensor failed, or where there is no memory to load it,
+  // which may be tried again. The tensor must be settled or loadable.
   const mlx::core::array& array();
 
   // Settles the tensor; only the scheduler calls these, once.
@@ -42,13 +43,15 @@ class Value {
   std::vector<std::shared_ptr<Run>> waiters;
 
  private:
+  void load();
+
   enum class State { pending, ready, failed };
 
   const TensorType type_;
   std::atomic<State> state_{State::pending};
   std::optional<mlx::core::array> array_;
   FailurePtr failure_;
-  const std::function<mlx::core::array()> load_;
+  const Load load_;
   std::mutex loading_;
 };
 

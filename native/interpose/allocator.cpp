@@ -15,7 +15,9 @@
 
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <utility>
 
 #include "interpose/guard_pages.h"
 #include "interpose/original.h"
@@ -66,6 +68,40 @@ mlx::core::allocator::Allocator& underlying() {
   throw std::runtime_error("[malloc] no memory for " + std::to_string(size) + " bytes: " + why);
 }
 
+// Why so many bytes cannot be had; empty where they can.
+std::string shortage(size_t size) {
+  size_t most = limit.load(std::memory_order_relaxed);
+  if (most > 0 && size > 0) {
+    size_t active = mlx::core::get_active_memory();
+    if (size > most || active > most - size) {
+      return std::to_string(active) + " are in use and the memory limit is " + std::to_string(most);
+    }
+  }
+  if (size >= kTryBytes) {
+    void* tried = std::malloc(size);
+    if (tried == nullptr) return "the system has none";
+    std::free(tried);
+  }
+  return {};
+}
+
+std::function<void()>& thread_relief() {
+  static thread_local std::function<void()> relief;
+  return relief;
+}
+
+std::mutex others_mutex;
+std::function<void()> others_relief;
+
+void relieve() {
+  auto relief = thread_relief();
+  if (!relief) {
+    std::lock_guard lock(others_mutex);
+    relief = others_relief;
+  }
+  if (relief) relief();
+}
+
 class CheckedAllocator : public mlx::core::allocator::Allocator {
  public:
   CheckedAllocator() {
@@ -80,19 +116,12 @@ class CheckedAllocator : public mlx::core::allocator::Allocator {
 
   mlx::core::allocator::Buffer malloc(size_t size) override {
     probed.store(true, std::memory_order_relaxed);
-    size_t most = limit.load(std::memory_order_relaxed);
-    if (most > 0 && size > 0) {
-      size_t active = mlx::core::get_active_memory();
-      if (size > most || active > most - size) {
-        refuse(size, std::to_string(active) + " are in use and the memory limit is " +
-                         std::to_string(most));
-      }
+    auto why = shortage(size);
+    if (!why.empty()) {
+      relieve();
+      why = shortage(size);
     }
-    if (size >= kTryBytes) {
-      void* tried = std::malloc(size);
-      if (tried == nullptr) refuse(size, "the system has none");
-      std::free(tried);
-    }
+    if (!why.empty()) refuse(size, why);
     auto buffer = underlying().malloc(size);
     if (buffer.ptr() == nullptr) refuse(size, "the system has none");
     if (guards_) {
@@ -146,6 +175,13 @@ bool limit_allocations(size_t bytes) {
   return probed;
 }
 
+void relieve_thread_by(std::function<void()> relief) { thread_relief() = std::move(relief); }
+
+void relieve_others_by(std::function<void()> relief) {
+  std::lock_guard lock(others_mutex);
+  others_relief = std::move(relief);
+}
+
 AllocationChecks allocation_checks() {
   auto wanted = Checks::from_environment();
   AllocationChecks found;
@@ -180,6 +216,8 @@ AllocationChecks allocation_checks() {
   return {};
 }
 bool limit_allocations(size_t) { return false; }
+void relieve_thread_by(std::function<void()>) {}
+void relieve_others_by(std::function<void()>) {}
 }  // namespace davit::interpose
 
 #endif

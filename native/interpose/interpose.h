@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 namespace davit::interpose {
@@ -31,6 +32,11 @@ void forget_stream_errors();
 // Allocations that fail, or would go beyond the limit, throw; MLX alone returns null and crashes.
 // 0 means no limit. Returns whether it took effect.
 bool limit_allocations(size_t bytes);
+
+// What an allocation that finds no memory does before it is tried once more: on this thread, and on
+// those that have nothing of their own.
+void relieve_thread_by(std::function<void()> relief);
+void relieve_others_by(std::function<void()> relief);
 
 // What is done to buffers so that tests see a kernel that reads or writes where it may not.
 struct AllocationChecks {

@@ -133,9 +133,11 @@ Napi::ArrayBuffer from_array(Napi::Env env, const mx::array& array) {
     void* data = const_cast<uint8_t*>(array.data<uint8_t>());
     return over(env, data, array.nbytes(), array);
   }
-  auto buffer = Napi::ArrayBuffer::New(env, array.nbytes());
-  copy_rows(array, static_cast<uint8_t*>(buffer.Data()));
-  return buffer;
+  // The copy is the engine's, so that the memory limit is for it too.
+  auto rows = allocate_array(type_of(array));
+  copy_rows(array, rows.data<uint8_t>());
+  void* data = rows.data<uint8_t>();
+  return over(env, data, array.nbytes(), std::move(rows));
 }
 
 int64_t id_of(const Napi::Value& value) { return value.ToNumber().Int64Value(); }

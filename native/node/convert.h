@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 
 #include "engine/failure.h"
 #include "engine/value.h"
+#include "node/collector.h"
 #include "ops/registry.h"
 #include "tensor_type.h"
 
@@ -36,19 +38,37 @@ std::string text_of(const Napi::Value& value);
 // Below this a copy is cheaper than an ArrayBuffer over foreign memory.
 inline constexpr size_t kCopyBytes = 4 << 10;
 
-// An ArrayBuffer over memory that `owner` keeps alive; a copy where the runtime allows no foreign
-// memory.
+// An ArrayBuffer over memory that `owner` keeps alive; nothing, and `owner` as it was, where the
+// runtime allows no foreign memory.
+template <typename Owner>
+std::optional<Napi::ArrayBuffer> external(Napi::Env env, void* data, size_t bytes, Owner& owner) {
+  struct Kept {
+    Owner owner;
+    size_t bytes;
+  };
+  auto* kept = new Kept{std::move(owner), bytes};
+  auto finalize = [](napi_env of, void*, void* hint) {
+    auto* done = static_cast<Kept*>(hint);
+    Collector::of(of).shrink(done->bytes);
+    delete done;
+  };
+  napi_value buffer = nullptr;
+  if (napi_create_external_arraybuffer(env, data, bytes, finalize, kept, &buffer) != napi_ok) {
+    owner = std::move(kept->owner);
+    delete kept;
+    return std::nullopt;
+  }
+  Collector::of(env).grow(bytes);
+  return Napi::ArrayBuffer(env, buffer);
+}
+
+// The same for memory that need not be written to: a copy where it is short, or no foreign memory
+// is allowed.
 template <typename Owner>
 Napi::ArrayBuffer over(Napi::Env env, void* data, size_t bytes, Owner owner) {
   if (bytes >= kCopyBytes) {
-    auto* kept = new Owner(std::move(owner));
-    napi_value buffer = nullptr;
-    auto status = napi_create_external_arraybuffer(
-        env, data, bytes, [](napi_env, void*, void* hint) { delete static_cast<Owner*>(hint); },
-        kept, &buffer);
-    if (status == napi_ok) return Napi::ArrayBuffer(env, buffer);
-    owner = std::move(*kept);
-    delete kept;
+    auto buffer = external(env, data, bytes, owner);
+    if (buffer) return *buffer;
   }
   auto buffer = Napi::ArrayBuffer::New(env, bytes);
   if (bytes > 0) std::memcpy(buffer.Data(), data, bytes);

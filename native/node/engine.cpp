@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "interpose/interpose.h"
 #include "node/convert.h"
 
 namespace davit::node {
@@ -27,6 +28,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
                          InstanceMethod<&EngineObject::type_of_value>("typeOf"),
                          InstanceMethod<&EngineObject::read>("read"),
                          InstanceMethod<&EngineObject::release>("release"),
+                         InstanceMethod<&EngineObject::hold>("hold"),
                          InstanceMethod<&EngineObject::free>("free"),
                          InstanceMethod<&EngineObject::file_value>("fileValue"),
                          InstanceMethod<&EngineObject::run>("run"),
@@ -87,6 +89,10 @@ EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<En
         }
       });
     };
+    auto& collector = Collector::of(env);
+    options.relief = collector.relief();
+    interpose::relieve_thread_by(options.relief);
+    handles_ = std::make_shared<Handles>(collector, [this](int64_t id) { free_value(id); });
     engine_ = new Engine(std::move(options));
   });
 }

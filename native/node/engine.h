@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "engine/engine.h"
+#include "node/collector.h"
 
 namespace davit::node {
 
@@ -30,6 +31,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value type_of_value(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
   Napi::Value release(const Napi::CallbackInfo& info);
+  Napi::Value hold(const Napi::CallbackInfo& info);
   Napi::Value free(const Napi::CallbackInfo& info);
   Napi::Value file_value(const Napi::CallbackInfo& info);
   Napi::Value run(const Napi::CallbackInfo& info);
@@ -48,6 +50,8 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   // Whether the process stays alive for what the engine may still tell.
   Napi::Value set_alive(const Napi::CallbackInfo& info);
 
+  // Frees a tensor's name.
+  void free_value(int64_t id);
   // Throws where the tensor is larger than the engine may hold.
   void check_size(const TensorType& type) const;
   // Tensors: ids of those that there are, and the bytes of others, which have these types.
@@ -72,6 +76,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::FunctionReference on_more_;
   Napi::Reference<Napi::Float64Array> words_;       // of one batch after the other
   std::unordered_map<int64_t, mx::array> filling_;  // allocated and not yet published
+  std::shared_ptr<Handles> handles_;
 };
 
 }  // namespace davit::node

@@ -13,7 +13,8 @@ namespace davit::node {
 
 namespace {
 
-mx::array read_file(const std::string& path, int64_t offset, const TensorType& type) {
+// Fills an array with what a file has from an offset on.
+void read_file(const std::string& path, int64_t offset, mx::array& array) {
   // What was a file may be a pipe by now, which must not be waited for.
   int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) {
@@ -24,7 +25,6 @@ mx::array read_file(const std::string& path, int64_t offset, const TensorType& t
     if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
       throw RunError("file_unreadable", path + ": it is no regular file any more");
     }
-    auto array = allocate_array(type);
     auto* out = array.data<uint8_t>();
     size_t left = array.nbytes();
     while (left > 0) {
@@ -41,7 +41,6 @@ mx::array read_file(const std::string& path, int64_t offset, const TensorType& t
     }
     ::close(file);
     normalize_bools(array);
-    return array;
   } catch (...) {
     ::close(file);
     throw;
@@ -92,27 +91,21 @@ Napi::Value EngineObject::allocate(const Napi::CallbackInfo& info) {
     auto array = allocate_array(type);
     auto* data = array.size() == 0 ? nullptr : array.data<uint8_t>();
     size_t bytes = array.nbytes();
-    // Always over the engine's memory, however small: it is going to be written.
-    auto* kept = new mx::array(array);
-    napi_value buffer = nullptr;
-    auto status =
-        bytes == 0 ? napi_invalid_arg
-                   : napi_create_external_arraybuffer(
-                         env, data, bytes,
-                         [](napi_env, void*, void* hint) { delete static_cast<mx::array*>(hint); },
-                         kept, &buffer);
-    if (status != napi_ok) {
-      delete kept;
-      if (bytes > 0) {
+    auto buffer = Napi::ArrayBuffer::New(env, 0);
+    if (bytes > 0) {
+      // Always over the engine's memory, however small: it is going to be written.
+      auto kept = array;
+      auto over = external(env, data, bytes, kept);
+      if (!over) {
         throw OpError("external_memory", "this runtime allows no views of foreign memory");
       }
-      buffer = Napi::ArrayBuffer::New(env, 0);
+      buffer = *over;
     }
     auto id = engine_->values().add(std::make_shared<davit::Value>(type));
     filling_.emplace(id, std::move(array));
     auto result = Napi::Object::New(env);
     result.Set("value", static_cast<double>(id));
-    result.Set("bytes", Napi::Value(env, buffer));
+    result.Set("bytes", buffer);
     return result;
   });
 }
@@ -162,8 +155,23 @@ Napi::Value EngineObject::release(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value EngineObject::hold(const Napi::CallbackInfo& info) {
+  auto env = info.Env();
+  guarded(env, [&] {
+    auto id = id_of(info[1]);
+    handles_->hold(info[0].As<Napi::Object>(), id, byte_size(engine_->values().get(id)->type()));
+  });
+  return env.Undefined();
+}
+
 Napi::Value EngineObject::free(const Napi::CallbackInfo& info) {
   auto id = id_of(info[0]);
+  handles_->release(id);
+  free_value(id);
+  return info.Env().Undefined();
+}
+
+void EngineObject::free_value(int64_t id) {
   if (filling_.erase(id) > 0) {
     // Runs that wait for it would wait for ever.
     engine_->settle(*engine_->values().get(id),
@@ -171,7 +179,6 @@ Napi::Value EngineObject::free(const Napi::CallbackInfo& info) {
                         Failure{"tensor_freed", "the tensor was freed before it was filled"}));
   }
   engine_->values().remove(id);
-  return info.Env().Undefined();
 }
 
 Napi::Value EngineObject::file_value(const Napi::CallbackInfo& info) {
@@ -182,7 +189,7 @@ Napi::Value EngineObject::file_value(const Napi::CallbackInfo& info) {
     auto type = to_type(info[2]);
     check_size(type);
     auto value = std::make_shared<davit::Value>(
-        type, [path, offset, type] { return read_file(path, offset, type); });
+        type, [path, offset](mx::array& array) { read_file(path, offset, array); });
     return Napi::Number::New(env, static_cast<double>(engine_->values().add(std::move(value))));
   });
 }

@@ -110,13 +110,15 @@ export class Port {
    * more are written from where they are and must not change until they have left (`flush`). Frames
    * of one turn of the event loop leave in one system call.
    *
+   * `left` is called when the parts are needed no longer: they have left, or never will.
+   *
    * @returns false when more than `highWaterBytes` are pending: await `drain` before writing more.
    * Also false, and the frame is dropped, when the port is closed or the peer is gone.
    * @throws PortError `frame_too_large` when the header cannot say the frame's length.
    */
-  write(parts: Uint8Array | readonly Uint8Array[]): boolean {
+  write(parts: Uint8Array | readonly Uint8Array[], left?: () => void): boolean {
     this.#busyWait.wrote();
-    return this.#writer.write(parts);
+    return this.#writer.write(parts, left);
   }
 
   /**

@@ -30,6 +30,11 @@ export class FrameWriter {
   /** Bytes of the batch that the stream is writing. */
   #writing = 0;
   #scheduled = false;
+  /** Bytes of all frames so far, and those of them that have left. */
+  #taken = 0;
+  #gone = 0;
+  /** Frames whose writers want to know when they have left, with the bytes up to their ends. */
+  #leaving: { readonly end: number; readonly left: () => void }[] = [];
   #waiters: Waiter[] = [];
   #closed: PortError | undefined;
 
@@ -44,8 +49,11 @@ export class FrameWriter {
     return this.#queued + this.#writing;
   }
 
-  /** Queues one frame. True while no more than `highWaterBytes` are pending. */
-  write(parts: Uint8Array | readonly Uint8Array[]): boolean {
+  /**
+   * Queues one frame. True while no more than `highWaterBytes` are pending. `left` is called when its parts are needed no
+   * longer: they have left, or never will.
+   */
+  write(parts: Uint8Array | readonly Uint8Array[], left?: () => void): boolean {
     const list = parts instanceof Uint8Array ? [parts] : parts;
     let length = 0;
     for (const part of list) length += part.byteLength;
@@ -55,11 +63,16 @@ export class FrameWriter {
         `a frame of ${length} bytes was to be written; {packet, ${this.packet}} ends at ${maxLength(this.packet)}`,
       );
     }
-    if (this.#closed) return false;
+    if (this.#closed) {
+      left?.();
+      return false;
+    }
     this.#makeRoom(this.packet);
     this.#position = this.#block.writeUIntBE(length, this.#position, this.packet);
     for (const part of list) this.#append(part);
     this.#queued += this.packet + length;
+    this.#taken += this.packet + length;
+    if (left !== undefined) this.#leaving.push({ end: this.#taken, left });
     if (!this.#scheduled && this.#writing === 0) {
       // Not process.nextTick: completions of native work come one to a tick, many to a turn.
       this.#scheduled = true;
@@ -79,10 +92,20 @@ export class FrameWriter {
   close(error: PortError): void {
     if (this.#closed) return;
     this.#closed = error;
+    // What the system is reading now must not go away; its end is told as that of any batch.
+    if (this.#writing === 0) this.#gone = this.#taken;
+    this.#tell();
     this.#chunks = [];
     this.#queued = this.#writing = 0;
     this.#start = this.#position;
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+  }
+
+  #tell(): void {
+    let count = 0;
+    while ((this.#leaving[count]?.end ?? Number.POSITIVE_INFINITY) <= this.#gone) count++;
+    if (count === 0) return;
+    for (const { left } of this.#leaving.splice(0, count)) left();
   }
 
   #append(part: Uint8Array): void {
@@ -130,8 +153,14 @@ export class FrameWriter {
 
   #written = (error?: Error | null): void => {
     // A failure also reaches the stream's "error" listener, which closes this writer.
-    if (error || this.#closed) return;
+    if (error || this.#closed) {
+      this.#gone = this.#taken;
+      this.#tell();
+      return;
+    }
+    this.#gone += this.#writing;
     this.#writing = 0;
+    this.#tell();
     if (this.#queued === 0) this.#start = this.#position = 0;
     else this.#flush();
     if (this.#waiters.length === 0) return;

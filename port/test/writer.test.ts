@@ -172,3 +172,49 @@ it("rejects waiters and drops frames once closed", async () => {
   expect(writer.write(Buffer.alloc(1))).toBe(false);
   expect(writer.pendingBytes).toBe(0);
 });
+
+describe("a writer tells when parts are needed no longer", () => {
+  const big = (size = 10_000) => Buffer.alloc(size, 1);
+
+  it("once they have left", async () => {
+    const sink = new Sink(true);
+    const writer = new FrameWriter(sink, 4, 1 << 20);
+    const left: string[] = [];
+    writer.write(big(), () => left.push("first"));
+    writer.write(big(300_000), () => left.push("second"));
+    writer.write(Buffer.from("small"), () => left.push("third"));
+    await turn();
+    writer.write(big(), () => left.push("fourth"));
+    expect(left).toEqual([]);
+    sink.release();
+    await turn();
+    expect(left).toEqual(["first", "second"]);
+    sink.release();
+    await turn();
+    expect(left).toEqual(["first", "second", "third", "fourth"]);
+  });
+
+  it("at once where they never will leave, but not while the system reads them", async () => {
+    const sink = new Sink(true);
+    const writer = new FrameWriter(sink, 4, 1 << 20);
+    const left: string[] = [];
+    writer.write(big(), () => left.push("first"));
+    await turn();
+    writer.write(big(), () => left.push("second"));
+    writer.close(new PortError("closed", "enough"));
+    expect(left).toEqual([]);
+    expect(writer.write(big(), () => left.push("third"))).toBe(false);
+    expect(left).toEqual(["third"]);
+    sink.release();
+    await turn();
+    expect(left).toEqual(["third", "first", "second"]);
+  });
+
+  it("at once where nothing is under way", () => {
+    const writer = new FrameWriter(new Sink(true), 4, 1 << 20);
+    let left = 0;
+    writer.write(big(), () => left++);
+    writer.close(new PortError("closed", "enough"));
+    expect(left).toBe(1);
+  });
+});

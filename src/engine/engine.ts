@@ -16,10 +16,11 @@ import { type TensorLike, toBytes, typeOfValue } from "../tensor/values.js";
 import type { OperandTree } from "../trace/control.js";
 import { type FinishedRecord, readBatch } from "./batch.js";
 import { DavitError, guarded, toDavitError } from "./error.js";
-import { type Jitted, jit } from "./jit.js";
+import { type JitOptions, type Jitted, jit } from "./jit.js";
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from "./options.js";
 import { Polling } from "./polling.js";
 import { type Bindings, loadSteps, type Program } from "./program.js";
+import { LoadedPrograms } from "./programs.js";
 import type { CallHandler } from "./slots.js";
 import { Tensor } from "./tensor.js";
 
@@ -65,6 +66,7 @@ export class Engine {
   readonly options: ResolvedOptions;
   readonly hooks: HookRouter;
   readonly #runs = new Map<RunId, UnderWay>();
+  readonly #programs: LoadedPrograms;
   readonly #queue: QueueId;
   #closed = false;
   #alive = false;
@@ -84,6 +86,7 @@ export class Engine {
         }),
     );
     this.hooks = new HookRouter(this.native, options.hookBytes);
+    this.#programs = new LoadedPrograms(this.native, this.hooks);
     this.#queue = this.native.createQueue();
   }
 
@@ -125,6 +128,7 @@ export class Engine {
     let known = false;
     try {
       program = yield* loadSteps(graph, bindings, this.native, this.options);
+      this.#programs.add(program);
       yield;
       yield* this.hooks.addProgram(program);
       known = true;
@@ -137,10 +141,9 @@ export class Engine {
     }
   }
 
-  /** Forgets a program; runs under way go on. */
+  /** Forgets a program; runs under way go on. One that nobody refers to is forgotten in time without that. */
   unload(program: Program): void {
-    this.native.unloadProgram(program.id);
-    this.hooks.removeProgram(program.id);
+    this.#programs.unload(program.id);
   }
 
   /**
@@ -157,6 +160,7 @@ export class Engine {
     const queue = options.queue ?? this.#defaultQueue();
     const outputs = guarded(() => this.native.run(id, program.id, queue, inputs, options.watches));
     this.#runs.set(id, { program, onDone: options.onDone });
+    this.#programs.begin(program.id);
     this.#polling.soon();
     return {
       id,
@@ -221,10 +225,12 @@ export class Engine {
 
   /**
    * Makes a function run on this engine: traced once for every combination of argument types, as
-   * `jax.jit` and `mx.compile` do. Arguments and results may be lists and objects of tensors.
+   * `jax.jit` and `mx.compile` do. Arguments and results may be lists and objects of tensors. Its programs are freed with
+   * it, be it forgotten or disposed of.
+   * @throws DavitError `bad_option`
    */
-  jit<R extends OperandTree>(fn: (...args: never[]) => R): Jitted<R> {
-    return jit(this, fn);
+  jit<R extends OperandTree>(fn: (...args: never[]) => R, options?: JitOptions): Jitted<R> {
+    return jit(this, fn, options);
   }
 
   /** Handles the calls of this name in all programs that this process runs. */
@@ -284,7 +290,8 @@ export class Engine {
 
   /** Memory in bytes, and counts since the engine began. */
   info(): { memory: NativeMemory; counters: Readonly<Record<string, number>> } {
-    return { memory: this.native.memory(), counters: this.native.counters() };
+    const counters = { ...this.native.counters(), programs: this.#programs.size };
+    return { memory: this.native.memory(), counters };
   }
 
   /** Cancels what is under way and takes nothing more; resolves when the last run is over. */
@@ -331,6 +338,7 @@ export class Engine {
     this.#runs.delete(record.run);
     if (this.#runs.size === 0) this.#rest();
     this.hooks.endRun(record.run);
+    this.#programs.end(run.program.id);
     if (run.onDone === undefined) return;
     if (record.code === undefined) run.onDone();
     else run.onDone(this.#failure(run.program, record));

@@ -7,12 +7,13 @@ import { isTypedArray, type TypedArray } from "../tensor/typed-array.js";
 import type { NestedArray } from "../tensor/values.js";
 import type { OperandLeaf, OperandTree } from "../trace/control.js";
 import { ofType, type TensorTypeLeaf, type TraceResult, trace } from "../trace/trace.js";
-import { flatten, type Tree } from "../trace/tree.js";
+import { type Flat, flatten, type Tree } from "../trace/tree.js";
 import type { Engine } from "./engine.js";
 import { DavitError, guarded } from "./error.js";
 import { type Firing, toFiring } from "./listen.js";
 import type { Program } from "./program.js";
-import { bindSlots } from "./slots.js";
+import { ProgramCache, type ProgramCounts } from "./program-cache.js";
+import { type Binding, bindSlots } from "./slots.js";
 import { Tensor } from "./tensor.js";
 
 /** An argument: a tensor, what one can be made of, or a list or object of these. An array of numbers is one tensor. */
@@ -32,8 +33,14 @@ export type Result<T> = OperandTree extends T
       ? { -readonly [K in keyof T]: Result<T[K]> }
       : Tensor;
 
+/** How a function keeps its programs. */
+export interface JitOptions {
+  /** How many programs it keeps, of those used last. Default 128. */
+  readonly maxPrograms?: number;
+}
+
 /** A function that runs on an engine; traced once for every combination of argument types. */
-export interface Jitted<R> {
+export interface Jitted<R> extends Disposable {
   (...args: Argument[]): Promise<Result<R>>;
   /** As calling it, with a signal that cancels the run. */
   with(options: { signal?: AbortSignal }, ...args: Argument[]): Promise<Result<R>>;
@@ -44,53 +51,79 @@ export interface Jitted<R> {
    * labels come from `label`. The function need not be traced again, nor its source touched.
    */
   probe(glob: string, handler: (firing: Firing) => unknown, options?: Delivery): Watch;
-  /** The program for arguments like these, traced if need be. */
+  /** The program for arguments like these, traced if need be. It may be used as long as it is referred to. */
   program(...args: Argument[]): Program;
   /** What tracing gave for arguments like these: the graph and the tensors it captured. */
   trace(...args: Argument[]): TraceResult;
+  /** How many programs the function has kept so far. */
+  readonly programs: ProgramCounts;
+  /** Frees its programs and their constants now; runs under way go on. It cannot be called any more. */
+  dispose(): void;
 }
 
 interface Entry {
   readonly traced: TraceResult;
   readonly program: Program;
+  /** Others may have the program: it is unloaded when nobody refers to it. */
+  lent: boolean;
 }
 
 /** See {@link Engine.jit}. */
-export function jit<R extends OperandTree>(engine: Engine, fn: (...args: never[]) => R): Jitted<R> {
-  const entries = new Map<string, Entry>();
+export function jit<R extends OperandTree>(
+  engine: Engine,
+  fn: (...args: never[]) => R,
+  options: JitOptions = {},
+): Jitted<R> {
+  const cache = new ProgramCache<Entry>(options.maxPrograms, ({ program, lent }) => {
+    if (!lent) engine.unload(program);
+  });
 
-  const entryFor = (args: readonly Argument[]) => {
-    const made: Tensor[] = [];
+  const load = (args: Flat<Tensor>): Entry => {
+    const trees = args.rebuild(args.leaves.map(({ type }) => ofType(type)));
+    const traced = guarded(() =>
+      trace(fn as never, trees as Tree<TensorTypeLeaf>[], fn.name || "main"),
+    );
+    const externals = new Map(
+      [...traced.captures].map(([name, captured]) => [
+        name,
+        (captured as Tensor).valueIn(engine.native),
+      ]),
+    );
+    return { traced, program: engine.load(traced.graph, { externals }), lent: false };
+  };
+
+  const entryFor = (args: readonly Argument[], made: Tensor[]) => {
     const flat = flatten<Tensor>(args.map((arg) => toTensors(engine, arg, made)));
     const types = flat.leaves.map(({ type }) => type);
     const key = `${flat.structure}|${types.map(({ dtype, shape }) => `${dtype}[${shape}]`).join()}`;
-    let entry = entries.get(key);
-    if (entry === undefined) {
-      const trees = flat.rebuild(types.map(ofType)) as Tree<TensorTypeLeaf>[];
-      const traced = guarded(() => trace(fn as never, trees, fn.name || "main"));
-      const externals = new Map(
-        [...traced.captures].map(([name, captured]) => [
-          name,
-          (captured as Tensor).valueIn(engine.native),
-        ]),
-      );
-      entry = { traced, program: engine.load(traced.graph, { externals }) };
-      entries.set(key, entry);
+    const entry = cache.get(key, () => load(flat));
+    return { entry, inputs: flat.leaves };
+  };
+
+  /** The program's entry for others, to whom the arguments are examples. */
+  const example = (args: readonly Argument[]) => {
+    const made: Tensor[] = [];
+    try {
+      return entryFor(args, made).entry;
+    } finally {
+      for (const tensor of made) tensor.dispose();
     }
-    return { entry, inputs: flat.leaves, made };
   };
 
   const call = async (options: { signal?: AbortSignal }, args: Argument[]): Promise<unknown> => {
-    const { entry, inputs, made } = entryFor(args);
-    const bound = bindSlots(engine, entry.program, entry.traced.slots);
+    const made: Tensor[] = [];
+    let bound: Binding | undefined;
     try {
+      const { entry, inputs } = entryFor(args, made);
+      bound = bindSlots(engine, entry.program, entry.traced.slots);
       const run = engine.run(entry.program, inputs, { ...options, watches: bound.watches });
       bound.started(run.id);
-      for (const tensor of made) tensor.dispose();
+      for (const tensor of made.splice(0)) tensor.dispose();
       await bound.settled(run.done);
       return entry.traced.results.rebuild(run.outputs);
     } finally {
-      bound.close();
+      bound?.close();
+      for (const tensor of made) tensor.dispose();
     }
   };
 
@@ -100,15 +133,24 @@ export function jit<R extends OperandTree>(engine: Engine, fn: (...args: never[]
       return engine.hooks.subscribe(match, options, (event) => handler(toFiring(event)));
     });
 
-  return Object.assign((...args: Argument[]) => call({}, args), {
+  const members = {
     with: (options: { signal?: AbortSignal }, ...args: Argument[]) => call(options, args),
     on: (name: string, handler: (firing: Firing) => unknown, options?: Delivery) =>
       watch({ name }, handler, options),
     probe: (probe: string, handler: (firing: Firing) => unknown, options?: Delivery) =>
       watch({ probe }, handler, options),
-    program: (...args: Argument[]) => entryFor(args).entry.program,
-    trace: (...args: Argument[]) => entryFor(args).entry.traced,
-  }) as unknown as Jitted<R>;
+    program: (...args: Argument[]) => {
+      const entry = example(args);
+      entry.lent = true;
+      return entry.program;
+    },
+    trace: (...args: Argument[]) => example(args).traced,
+    dispose: () => cache.dispose(),
+    [Symbol.dispose]: () => cache.dispose(),
+  };
+  const jitted = Object.assign((...args: Argument[]) => call({}, args), members);
+  Object.defineProperty(jitted, "programs", { get: () => cache.counts, enumerable: true });
+  return jitted as unknown as Jitted<R>;
 }
 
 /** A tree of tensors from an argument; tensors that had to be made are noted. */

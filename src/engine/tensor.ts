@@ -4,33 +4,28 @@ import { formatTensor } from "../tensor/format.js";
 import { fromBytes, type NestedArray, type TypedArray, typedArray } from "../tensor/values.js";
 import { DavitError, guarded } from "./error.js";
 
-interface Handle {
-  readonly native: NativeEngine;
-  readonly value: ValueId;
-}
-
-const forgotten = new FinalizationRegistry<Handle>(({ native, value }) => native.free(value));
-
 /**
- * A tensor of an engine. Its memory is freed when nothing refers to it any more, at the end of the block
- * that declares it with `using`, or by {@link Tensor.dispose}.
+ * A tensor of an engine. Its memory is freed when nothing refers to it any more, or by {@link Tensor.dispose}; in
+ * TypeScript also at the end of the block that declares it with `using`.
  */
 export class Tensor implements Disposable {
   readonly type: TensorType;
   /** Resolves when the value is computed; rejects with what made its run fail. */
   readonly ready: Promise<void>;
-  readonly #handle: Handle;
+  readonly #native: NativeEngine;
+  readonly #value: ValueId;
   #freed = false;
   #view: ArrayBuffer | undefined;
 
   /** For the engine: takes over the name of a native tensor. */
   constructor(native: NativeEngine, value: ValueId, type: TensorType, ready?: Promise<void>) {
     this.type = type;
-    this.#handle = { native, value };
+    this.#native = native;
+    this.#value = value;
     this.ready = ready ?? Promise.resolve();
     // Who never looks at a failed run's tensor learns of the failure from the run.
     this.ready.catch(() => {});
-    forgotten.register(this, this.#handle, this.#handle);
+    native.hold(this, value);
   }
 
   get dtype(): Dtype {
@@ -49,7 +44,7 @@ export class Tensor implements Disposable {
     if (this.#freed) {
       throw new DavitError("tensor_freed", `the tensor ${formatType(this.type)} was freed`);
     }
-    return this.#handle.value;
+    return this.#value;
   }
 
   /**
@@ -57,7 +52,7 @@ export class Tensor implements Disposable {
    * @throws DavitError `tensor_freed`, `remote_tensor`
    */
   valueIn(native: NativeEngine): ValueId {
-    if (this.#handle.native !== native) {
+    if (this.#native !== native) {
       const message = `the tensor ${formatType(this.type)} is another engine's; expected one of this engine`;
       throw new DavitError("remote_tensor", message, { expected: "a tensor of this engine" });
     }
@@ -96,8 +91,7 @@ export class Tensor implements Disposable {
     if (this.#freed) return;
     this.#freed = true;
     this.#view = undefined;
-    forgotten.unregister(this.#handle);
-    this.#handle.native.free(this.#handle.value);
+    this.#native.free(this.#value);
   }
 
   [Symbol.dispose](): void {
@@ -106,7 +100,9 @@ export class Tensor implements Disposable {
 
   #read(): ArrayBuffer {
     const { value } = this;
-    this.#view ??= guarded(() => this.#handle.native.read(value));
+    // Whoever transferred the buffer has taken it along.
+    const taken = this.#view?.byteLength === 0;
+    if (this.#view === undefined || taken) this.#view = guarded(() => this.#native.read(value));
     return this.#view;
   }
 

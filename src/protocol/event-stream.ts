@@ -42,8 +42,8 @@ export class EventStream implements Watcher {
   #attachments: Uint8Array[] = [];
   #attached = 0;
   readonly #batchBytes: number;
-  /** The index of each declared site, by program and site. */
-  readonly #declared = new Map<ProgramId, Map<number, number>>();
+  /** The index of each declared site; forgotten with its program. */
+  readonly #declared = new WeakMap<Site, number>();
   #nextIndex = 0;
 
   constructor(
@@ -91,15 +91,10 @@ export class EventStream implements Watcher {
 
   /** The index of a site in this stream; tells the client of it the first time. */
   #declare(program: ProgramId, site: Site): number {
-    let sites = this.#declared.get(program);
-    if (sites === undefined) {
-      sites = new Map();
-      this.#declared.set(program, sites);
-    }
-    const known = sites.get(site.site);
+    const known = this.#declared.get(site);
     if (known !== undefined) return known;
     const index = this.#nextIndex++;
-    sites.set(site.site, index);
+    this.#declared.set(site, index);
     const number = this.host.programNumber(program);
     const table = wireSites([site]);
     const wired = table.sites.map((one) => ({ index, program: number, ...one }));

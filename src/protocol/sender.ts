@@ -5,8 +5,11 @@ import { wireError } from "./wire.js";
 
 /** What a session writes to: a port or a socket, as `erlang-port` makes them. */
 export interface Connection {
-  /** Writes one frame. Copies parts shorter than 8 KiB at once; longer ones must not change until they have left. */
-  write(parts: Uint8Array | readonly Uint8Array[]): boolean;
+  /**
+   * Writes one frame. Copies parts shorter than 8 KiB at once; longer ones must not change until `left` is called: they
+   * have left, or never will.
+   */
+  write(parts: Uint8Array | readonly Uint8Array[], left?: () => void): boolean;
   /** Bytes written that have not left. */
   readonly pendingBytes: number;
   /** Resolves when most of what is pending has left; rejects when the connection ends. */
@@ -14,6 +17,9 @@ export interface Connection {
   /** Writes what is pending, then closes. */
   close(): Promise<void>;
 }
+
+/** The memory of a shorter attachment may wait until V8 collects garbage. */
+const RELEASED_BYTES = 64 * 1024;
 
 const NO_ATTACHMENTS: readonly Uint8Array[] = [];
 
@@ -26,15 +32,23 @@ export class Sender {
   readonly #connection: Connection;
   readonly #highWater: number;
   readonly #maxFrameBytes: number;
+  readonly #release: (buffer: ArrayBufferLike) => void;
   readonly #frames = new FrameEncoder();
   #later: (() => void)[] = [];
   #draining = false;
   #ended = false;
 
-  constructor(connection: Connection, highWater: number, maxFrameBytes: number) {
+  /** `release` gives back the memory of an attachment, which is the sender's from when it is sent. */
+  constructor(
+    connection: Connection,
+    highWater: number,
+    maxFrameBytes: number,
+    release: (buffer: ArrayBufferLike) => void,
+  ) {
     this.#connection = connection;
     this.#highWater = highWater;
     this.#maxFrameBytes = maxFrameBytes;
+    this.#release = release;
   }
 
   /** Bytes that the client has not read. */
@@ -58,7 +72,13 @@ export class Sender {
       const text = `an answer of ${length} bytes does not fit in a frame; expected at most ${most}`;
       throw new ProtocolError("too_large", text, `${most} bytes`);
     }
-    this.#connection.write(parts);
+    const large = attachments.filter(isLarge);
+    if (large.length === 0) this.#connection.write(parts);
+    else this.#connection.write(parts, () => this.#giveBack(large));
+  }
+
+  #giveBack(attachments: readonly Uint8Array[]): void {
+    for (const { buffer } of attachments) this.#release(buffer);
   }
 
   /** Answers a request. @throws ProtocolError `too_large`; an error is the answer then */
@@ -113,4 +133,9 @@ export class Sender {
     }
     this.#draining = false;
   }
+}
+
+/** Whether an attachment is worth giving back, and has its memory for itself. */
+function isLarge({ byteLength, buffer }: Uint8Array): boolean {
+  return byteLength >= RELEASED_BYTES && byteLength === buffer.byteLength;
 }

@@ -48,9 +48,10 @@ export class Session {
     const { engine, limits } = host;
     this.#host = host;
     this.#connection = connection;
-    const sender = new Sender(connection, HIGH_WATER, limits.maxFrameBytes);
-    this.#sender = sender;
     const { native } = engine;
+    const release = (buffer: ArrayBufferLike) => native.release(buffer);
+    const sender = new Sender(connection, HIGH_WATER, limits.maxFrameBytes, release);
+    this.#sender = sender;
     const tensors = new SessionTensors(native, sender, limits);
     this.#tensors = tensors;
     this.#arrivals = new SessionArrivals(native, sender, tensors, this.#transfers);

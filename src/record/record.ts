@@ -5,7 +5,8 @@ import { type Match, siteTest } from "../hooks/match.js";
 import type { Gatherer, Watch } from "../hooks/router.js";
 import type { Site } from "../hooks/site.js";
 import type { ProgramId } from "../native.js";
-import { ordinals, type Place, VERSION } from "./format.js";
+import { type Place, VERSION } from "./format.js";
+import { SiteOrdinals } from "./ordinals.js";
 import { RecordWriter } from "./writer.js";
 
 /** What is recorded, and where. */
@@ -35,8 +36,9 @@ export interface Recording extends Disposable {
  *
  * @example
  * ```ts
- * using recording = record(engine, { path: "good.rec", match: { probe: "encoder.3.*" } });
+ * const recording = record(engine, { path: "good.rec", match: { probe: "encoder.3.*" } });
  * await f(x);
+ * recording.close();
  * ```
  * @throws FileError where the file cannot be made; DavitError `bad_match`
  */
@@ -50,7 +52,9 @@ class EngineRecording implements Recording, Gatherer {
   readonly #engine: Engine;
   readonly #writer: RecordWriter;
   readonly #watch: Watch;
-  readonly #places = new Map<ProgramId, ProgramPlaces>();
+  /** The numbers of places that were written; forgotten with their program. */
+  readonly #places = new WeakMap<Site, number>();
+  readonly #ordinals: SiteOrdinals;
   #count = 0;
   #gathered = false;
   #closed = false;
@@ -58,6 +62,7 @@ class EngineRecording implements Recording, Gatherer {
   constructor(engine: Engine, { path, match = "all" }: RecordOptions) {
     this.path = path;
     this.#engine = engine;
+    this.#ordinals = new SiteOrdinals(engine.hooks);
     const wanted: Match = [match, "calls"];
     // A wrong match is told before the file is emptied.
     guarded(() => siteTest(wanted));
@@ -96,23 +101,13 @@ class EngineRecording implements Recording, Gatherer {
 
   /** The number of a site's place, which is written before its first event. */
   #place(program: ProgramId, site: Site): number {
-    let places = this.#places.get(program);
-    if (places === undefined) {
-      places = { numbers: new Map(), ordinals: ordinals(this.#engine.hooks.sites(program)) };
-      this.#places.set(program, places);
-    }
-    const known = places.numbers.get(site.site);
+    const known = this.#places.get(site);
     if (known !== undefined) return known;
     const number = this.#count++;
-    places.numbers.set(site.site, number);
-    this.#writer.write(["place", number, toPlace(site, places.ordinals.get(site.site) ?? 0)]);
+    this.#places.set(site, number);
+    this.#writer.write(["place", number, toPlace(site, this.#ordinals.of(program, site))]);
     return number;
   }
-}
-
-interface ProgramPlaces {
-  readonly numbers: Map<number, number>;
-  readonly ordinals: ReadonlyMap<number, number>;
 }
 
 function toPlace(site: Site, ordinal: number): Place {

@@ -6,7 +6,8 @@ import type { Site } from "../hooks/site.js";
 import type { ProgramId, RunId } from "../native.js";
 import { formatType, sameType, type TensorType } from "../tensor/dtype.js";
 import { runsOf } from "./align.js";
-import { ordinals, titleOf } from "./format.js";
+import { titleOf } from "./format.js";
+import { SiteOrdinals } from "./ordinals.js";
 import { type RecordedEvent, RecordingFile } from "./reader.js";
 
 /** Recorded replies that take the place of handlers. */
@@ -52,12 +53,13 @@ export class Replies implements CallReceiver {
   readonly #recorded: Map<string, RecordedEvent[]>[];
   /** The live runs that called, in the order in which they began to. */
   readonly #runs = new Map<RunId, number>();
-  readonly #ordinals = new Map<ProgramId, Map<number, number>>();
+  readonly #ordinals: SiteOrdinals;
   #reading: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   constructor(engine: Engine, file: RecordingFile) {
     this.#engine = engine;
+    this.#ordinals = new SiteOrdinals(engine.hooks);
     this.#file = file;
     const calls = file.events.filter(({ place }) => place.kind === "call");
     this.#recorded = runsOf(calls).map((events) => {
@@ -99,7 +101,7 @@ export class Replies implements CallReceiver {
 
   async #values(run: RunId, program: ProgramId, path: readonly number[], site: Site) {
     const number = this.#number(run);
-    const ordinal = this.#ordinalsOf(program).get(site.site) ?? 0;
+    const ordinal = this.#ordinals.of(program, site);
     const title = titleOf(site);
     const event = this.#recorded[number]?.get(keyOf(title, ordinal, path))?.shift();
     const loop = path.length === 0 ? "" : ` [${path.join(", ")}]`;
@@ -134,15 +136,6 @@ export class Replies implements CallReceiver {
     const number = this.#runs.size;
     this.#runs.set(run, number);
     return number;
-  }
-
-  #ordinalsOf(program: ProgramId): Map<number, number> {
-    let found = this.#ordinals.get(program);
-    if (found === undefined) {
-      found = ordinals(this.#engine.hooks.sites(program));
-      this.#ordinals.set(program, found);
-    }
-    return found;
   }
 }
 

@@ -58,7 +58,7 @@ export function attach(
     },
   });
   const session = new Session(host, {
-    write: (parts) => port.write(parts),
+    write: (parts, left) => port.write(parts, left),
     get pendingBytes() {
       return port.pendingBytes;
     },

@@ -201,7 +201,7 @@ describe("the bulk socket", () => {
     expect(await read(client, 16 + 16 + 3)).toEqual(
       Buffer.concat([header(cancelled, 0), header(next, 3), Buffer.from("abc")]),
     );
-    await vi.waitFor(() => expect(sent).toEqual(["cancelled", "next"]));
+    await vi.waitFor(() => expect(sent).toEqual(["cancelled", "next"]), { timeout: 60_000 });
     transfers.cancel(next);
   });
 

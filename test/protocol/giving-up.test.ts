@@ -43,7 +43,7 @@ const tensors = () => engine.info().counters.tensors;
 
 /** What is freed is given back in a later turn of the event loop. */
 const given = (before: number) =>
-  vi.waitFor(() => expect(active() - before).toBeLessThan(MEGABYTES));
+  vi.waitFor(() => expect(active() - before).toBeLessThan(MEGABYTES), { timeout: 60_000 });
 
 /** A connection to the bulk socket that sends the bytes of a transfer. */
 function dial(): Promise<Socket> {

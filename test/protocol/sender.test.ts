@@ -39,7 +39,7 @@ class SlowConnection {
 describe("a sender", () => {
   it("sends short answers at once, and values only while little is unread", async () => {
     const connection = new SlowConnection();
-    const sender = new Sender(connection, 100, 2 ** 20);
+    const sender = new Sender(connection, 100, 2 ** 20, () => {});
     expect(sender.ready).toBe(true);
     sender.ok(1, null, [new Uint8Array(1000)]);
     expect(sender.ready).toBe(false);
@@ -68,7 +68,7 @@ describe("a sender", () => {
 
   it("calls what waits when it ends, so that nothing is held, and sends nothing more", async () => {
     const connection = new SlowConnection();
-    const sender = new Sender(connection, 100, 2 ** 20);
+    const sender = new Sender(connection, 100, 2 ** 20, () => {});
     sender.ok(1, null, [new Uint8Array(1000)]);
     let called = 0;
     sender.whenReady(() => {
@@ -82,9 +82,29 @@ describe("a sender", () => {
     expect(sender.ended).toBe(true);
   });
 
+  it("gives the memory of large values back when they have left", () => {
+    const lefts: ((() => void) | undefined)[] = [];
+    const connection = Object.assign(new SlowConnection(), {
+      write: (_: unknown, left?: () => void) => {
+        lefts.push(left);
+        return true;
+      },
+    });
+    const released: ArrayBufferLike[] = [];
+    const sender = new Sender(connection, 100, 2 ** 20, (buffer) => released.push(buffer));
+    const large = new Uint8Array(100_000);
+    const part = new Uint8Array(new ArrayBuffer(200_000), 0, 100_000);
+    sender.ok(1, null, [new Uint8Array(1000), large, part]);
+    sender.ok(2, null, [new Uint8Array(1000)]);
+    expect(lefts).toEqual([expect.any(Function), undefined]);
+    expect(released).toEqual([]);
+    lefts[0]?.();
+    expect(released).toEqual([large.buffer]);
+  });
+
   it("tells errors of all rooms with what they know", () => {
     const connection = new SlowConnection();
-    const sender = new Sender(connection, 100, 2 ** 20);
+    const sender = new Sender(connection, 100, 2 ** 20, () => {});
     const details = { code: "shape_mismatch", op: "add", label: "l", site: 3, expected: "x" };
     const inputs = [{ dtype: "float32", shape: [2] }, null];
     sender.error(1, Object.assign(new Error("no"), details, { inputs }));
@@ -101,7 +121,7 @@ describe("a sender", () => {
 describe("a frame that would be too long", () => {
   it("is refused, where it is no error", () => {
     const connection = new SlowConnection();
-    const sender = new Sender(connection, 100, 1000);
+    const sender = new Sender(connection, 100, 1000, () => {});
     const long = expect.objectContaining({ code: "too_large", expected: "1000 bytes" });
     expect(() => sender.ok(1, "x".repeat(1000))).toThrow(long);
     expect(() => sender.ok(2, null, [new Uint8Array(985)])).toThrow(long);
@@ -112,7 +132,7 @@ describe("a frame that would be too long", () => {
 
   it("is cut to size, where it is an error", () => {
     const connection = new SlowConnection();
-    const sender = new Sender(connection, 100, 2 ** 20);
+    const sender = new Sender(connection, 100, 2 ** 20, () => {});
     const inputs = new Array(65_536).fill({ dtype: "float32", shape: new Array(32).fill(1) });
     const error = new GraphError("type_mismatch", "y".repeat(2 ** 21), {
       inputs,

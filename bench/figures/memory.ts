@@ -1,0 +1,26 @@
+import { atMost, type Figures } from "../figure.js";
+
+/** 16 MB of float32. */
+const LARGE = 4 * 2 ** 20;
+const LARGE_STEPS = 200;
+const SMALL = 16;
+const SMALL_STEPS = 100_000;
+
+export const memoryFigures: Figures = {
+  "loop.memory.node": {
+    about:
+      "the peak of a loop that drops its tensors of 16 MB, over the two that are alive; in process",
+    unit: "x",
+    target: atMost("value", 3),
+    measure: async (tools) => {
+      const node = tools.worker("node");
+      const [plain] = await node.measure("loopMemory", LARGE, LARGE_STEPS, 0);
+      const [hooked] = await node.measure("loopMemory", LARGE, LARGE_STEPS, 1);
+      const [, small] = await node.measure("loopMemory", SMALL, SMALL_STEPS, 0);
+      return {
+        value: plain as number,
+        details: { hooked: hooked as number, small_process: small as number },
+      };
+    },
+  },
+};
