@@ -56,9 +56,7 @@ function compare(ours: Extract<Outcome, { kind: "ok" }>, theirs: Answer, node: B
   const problem =
     values.length === theirs.length
       ? values
-          .map((value, index) =>
-            difference(value, theirs[index] as Value, toleranceOf(node, value)),
-          )
+          .map((value, index) => difference(value, theirs[index] as Value, toleranceOf(value)))
           .find((one) => one !== undefined)
       : `${values.length} results instead of ${theirs.length}`;
   if (problem === undefined) return { kind: "ok", digest: "" };
