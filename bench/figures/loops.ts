@@ -4,6 +4,8 @@ import { median } from "../stats.js";
 
 const ITERATIONS = 10_000;
 const CALLS = 300;
+/** Messages in the mailbox of a process that calls. */
+const WAITING = 500_000;
 /** Loops of calls until V8 has compiled what they run. */
 const WARM = 60;
 
@@ -54,6 +56,32 @@ export const loopFigures: Figures = {
       const node = tools.worker("node");
       const rounds = await interleave(3, { cancel: () => node.measure("cancel", 5) });
       return { value: median(rounds.cancel) };
+    },
+  },
+  "loop.memory.elixir": {
+    about: "peak of the engine's memory over what is alive: 200 steps from Elixir on 16 MiB",
+    unit: "x",
+    target: atMost("value", 3),
+    measure: async (tools) => ({
+      value: median(await tools.worker("elixir").measure("loopMemory", 200, 16 * 2 ** 20)),
+    }),
+  },
+  "mailbox.call": {
+    about: "calls in a loop while 500,000 messages wait in the caller's mailbox; beside none",
+    unit: "us",
+    target: atMost("ratio", 1.2),
+    measure: async (tools) => {
+      const elixir = tools.worker("elixir");
+      for (let loop = 0; loop < WARM; loop++) await elixir.measure("callLoop", CALLS);
+      const rounds = await interleave(10, {
+        among: () => elixir.measure("callLoopAmong", CALLS, WAITING),
+        alone: () => elixir.measure("callLoop", CALLS),
+      });
+      return {
+        value: median(rounds.among),
+        floor: median(rounds.alone),
+        ratio: overRounds(rounds, ({ among, alone }) => among / alone),
+      };
     },
   },
   "call.loop": callLoop("a call in a loop, answered by Elixir; beside the echo port", false),

@@ -18,6 +18,8 @@ defmodule Bench.Worker do
     "bulkIn" => {Bench.Engine, :bulk_in},
     "bulkOut" => {Bench.Engine, :bulk_out},
     "callLoop" => {Bench.Hooks, :call_loop},
+    "callLoopAmong" => {Bench.Hooks, :call_loop_among},
+    "loopMemory" => {Bench.Engine, :loop_memory},
     "hooksCounted" => {Bench.Hooks, :counted},
     "hooksDynamic" => {Bench.Hooks, :dynamic},
     "hooksSlowReader" => {Bench.Hooks, :slow_reader}

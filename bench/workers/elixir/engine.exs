@@ -81,6 +81,23 @@ defmodule Bench.Engine do
     {{:float32, {div(bytes, 4)}}, data}
   end
 
+  @doc """
+  A loop of so many steps that forgets the tensors of so many bytes that it makes: the most memory that the engine had, over
+  that of the two tensors that are alive.
+  """
+  def loop_memory(steps, bytes) do
+    engine = :bench_memory
+    {:ok, _} = Davit.start_link(name: engine, command: command())
+    :ok = Davit.Engine.await(engine)
+    {type, data} = bulk(bytes)
+    program = Davit.load(G.build([type], &G.add(&1, 1)), engine: engine)
+    x = Davit.Tensor.from_binary(data, type, engine: engine)
+    Enum.reduce(1..steps, x, fn _, x -> hd(Davit.run(program, [x], keep: true)) end)
+    peak = Davit.Engine.info(engine)["memory"]["peak"]
+    Davit.Engine.stop(engine)
+    [peak / (2 * bytes)]
+  end
+
   @doc "Milliseconds from spawn until an engine has answered `hello`."
   def ready(count) do
     milliseconds(count, fn ->

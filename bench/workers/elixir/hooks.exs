@@ -127,4 +127,12 @@ defmodule Bench.Hooks do
     [time] = timed(1, fn -> Davit.run(program, [Engine.vector()], calls: [{"echo", answer}]) end)
     [time / count]
   end
+
+  @doc "The same with so many other messages in this process's mailbox."
+  def call_loop_among(count, waiting) do
+    for n <- 1..waiting, do: send(self(), {:waiting, n})
+    samples = call_loop(count)
+    for n <- 1..waiting, do: receive(do: ({:waiting, ^n} -> :ok))
+    samples
+  end
 end

@@ -20,9 +20,9 @@ defmodule Davit.Hooks do
   For the hooks of one run alone, give `Davit.run/3` the option `:hooks`.
   """
 
-  alias Davit.{EngineError, Frame, Msgpack, Options}
-  alias Davit.Engine.{Lookup, Request, Session}
-  alias Davit.Hooks.{Event, Feed, Site, Watch}
+  alias Davit.{EngineError, Options}
+  alias Davit.Engine.{Lookup, Session}
+  alias Davit.Hooks.{Feed, Source, Watch}
 
   @doc """
   Sends `{:davit_hook, ref, event}` to `pid` for every firing that matches.
@@ -118,85 +118,19 @@ defmodule Davit.Hooks do
   def stream(match, options \\ []) do
     Options.check!(options, [:policy, :view, :engine, :started])
     watch = Watch.to_wire(match, options)
-    Stream.resource(fn -> open(watch, options) end, &next/1, &close/1)
+    Stream.resource(fn -> open(watch, options) end, &{Source.next(&1), &1}, &Source.close/1)
   end
 
   defp open(watch, options) do
-    session = Davit.Engine.session!(options[:engine] || Davit.Engine)
-    ref = :erlang.monitor(:process, session.owner, alias: :demonitor)
-    request = Session.next_id(session)
-    Session.queue(session)
-    Session.route(session, request, ref, :subscription)
-
-    state = %{
-      session: session,
-      ref: ref,
-      request: request,
-      sites: %{},
-      taken: 0,
-      views: Watch.slices([watch])
-    }
+    source = Source.open(Davit.Engine.session!(options[:engine] || Davit.Engine), watch)
 
     try do
-      with :ok <-
-             Session.send_frame(
-               session,
-               Frame.encode(request, Msgpack.encode(["subscribe" | watch]))
-             ),
-           {:ok, _, _} <- receive_answer(state) do
-        if options[:started], do: options[:started].()
-        state
-      else
-        {:error, error} -> raise error
-      end
+      if options[:started], do: options[:started].()
+      source
     catch
       kind, reason ->
-        close(state)
+        Source.close(source)
         :erlang.raise(kind, reason, __STACKTRACE__)
     end
-  end
-
-  defp receive_answer(%{ref: ref}) do
-    receive do
-      {^ref, frame} when is_binary(frame) -> Request.answer(frame)
-      {^ref, error} -> {:error, error}
-      {:DOWN, ^ref, _, _, reason} -> {:error, Request.owner_down(reason)}
-    end
-  end
-
-  # Whoever asks for more has taken what came before.
-  defp next(%{taken: taken} = state) when taken > 0 do
-    Session.notify(state.session, state.request, ["consumed", taken])
-    next(%{state | taken: 0})
-  end
-
-  defp next(%{ref: ref} = state) do
-    receive do
-      {^ref, frame} when is_binary(frame) -> message(Frame.decode(frame), state)
-      {^ref, error} -> raise error
-      {:DOWN, ^ref, _, _, reason} -> raise Request.owner_down(reason)
-    end
-  end
-
-  defp message({:ok, _, ["events", events], attachments}, state) do
-    {events, bytes} = Event.decode(events, attachments, state.sites, state.views)
-    {Enum.map(events, &elem(&1, 1)), %{state | taken: bytes}}
-  end
-
-  defp message({:ok, _, ["sites", table], _}, state) do
-    sites = for site <- Site.list_from_wire(table), into: state.sites, do: {site.index, site}
-    next(%{state | sites: sites})
-  end
-
-  defp message({:ok, _, [type | _], _}, _),
-    do: raise(Request.protocol("unexpected #{inspect(type)}"))
-
-  defp message({:error, why}, _), do: raise(Request.protocol(why))
-
-  defp close(%{ref: ref} = state) do
-    Session.unroute(state.session, state.request)
-    Process.demonitor(ref, [:flush])
-    Session.notify(state.session, 0, ["unsubscribe", state.request])
-    Session.flush(ref)
   end
 end

@@ -19,14 +19,15 @@ defmodule Davit.Run.Loop do
   @spec execute(Run.t(), [[Inputs.input()]]) :: [[Tensor.t()]]
   def execute(run, inputs) do
     # The reference is made in the function that enters the loop, which lets the receive skip whatever was in
-    # the mailbox before. `:demonitor` keeps the alias over many messages.
+    # the mailbox before. Other functions get it in a map: where the compiler sees that a function of this module does not need
+    # its argument any more, it ends that. `:demonitor` keeps the alias over many messages.
     ref = :erlang.monitor(:process, run.session.owner, alias: :demonitor)
 
     # Runs under way by their request, what each over gave by its number, and the credit that is owed for events.
-    state = %{pending: %{}, done: %{}, count: 0, inputs: inputs, owed: nil}
+    state = %{ref: ref, pending: %{}, done: %{}, count: 0, inputs: inputs, owed: nil}
 
     try do
-      loop(ref, run, refill(state, ref, run))
+      loop(ref, run, refill(state, run))
     catch
       kind, reason ->
         abandon(run.session, ref)
@@ -43,7 +44,7 @@ defmodule Davit.Run.Loop do
   defp loop(ref, run, state) do
     receive do
       {^ref, frame} when is_binary(frame) ->
-        loop(ref, run, take(Frame.decode(frame), ref, run, state))
+        loop(ref, run, take(Frame.decode(frame), run, state))
 
       {^ref, error} ->
         raise error
@@ -63,13 +64,13 @@ defmodule Davit.Run.Loop do
 
   defp expired(run), do: Request.timeout(run.timeout, "run")
 
-  defp refill(%{inputs: [inputs | rest], pending: pending} = state, ref, run) do
+  defp refill(%{inputs: [inputs | rest], pending: pending} = state, run) do
     if pending == %{} or
          (map_size(pending) < @window and Session.routes(run.session) < @most) do
-      case Run.start_one(run, ref, inputs) do
+      case Run.start_one(run, state.ref, inputs) do
         {:ok, request, outputs} ->
           pending = Map.put(pending, request, {state.count, outputs})
-          refill(%{state | pending: pending, count: state.count + 1, inputs: rest}, ref, run)
+          refill(%{state | pending: pending, count: state.count + 1, inputs: rest}, run)
 
         {:error, error} ->
           raise error
@@ -79,31 +80,31 @@ defmodule Davit.Run.Loop do
     end
   end
 
-  defp refill(state, _ref, _run), do: state
+  defp refill(state, _run), do: state
 
-  defp take({:ok, request, ["ok", %{"values" => values}], attachments}, ref, run, state) do
+  defp take({:ok, request, ["ok", %{"values" => values}], attachments}, run, state) do
     {{index, outputs}, pending} = Map.pop!(state.pending, request)
     Session.unroute(run.session, request)
     done = Map.put(state.done, index, Run.outputs(outputs, values, attachments))
     # A run that is over needs no credit.
     owed = with {^request, _} <- state.owed, do: nil
-    refill(%{state | pending: pending, done: done, owed: owed}, ref, run)
+    refill(%{state | pending: pending, done: done, owed: owed}, run)
   end
 
-  defp take({:ok, request, ["error", error], _}, _ref, run, _state) do
+  defp take({:ok, request, ["error", error], _}, run, _state) do
     Session.unroute(run.session, request)
     Feed.settle(run.program)
     raise EngineError.from_wire(error)
   end
 
-  defp take({:ok, request, message, attachments}, _ref, run, state) do
+  defp take({:ok, request, message, attachments}, run, state) do
     bytes = handle(message, request, attachments, run)
     # Handlers may have taken long, and more events may be here already.
     if Run.left(run) == 0, do: raise(expired(run))
     owe(state, run, request, bytes)
   end
 
-  defp take({:error, why}, _ref, _run, _state), do: raise(Request.protocol(why))
+  defp take({:error, why}, _run, _state), do: raise(Request.protocol(why))
 
   # Credit goes back when nothing else is to be done, or when it is much: mostly the run's answer comes first, and then
   # it need not go back at all.
