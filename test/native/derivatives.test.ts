@@ -105,6 +105,33 @@ const PRODUCTS: readonly Survived[] = [
   ),
 ];
 
+/** Gradients of quantized products of 1s by x and by scales, with indices that are not sorted as promised. */
+const quantizedProducts: Survived = {
+  title: "the gradients of gather_qmm by indices that are not sorted as promised",
+  graph: gradients(
+    only([float(3, 1, 64), index(2, 1, 8), float(2, 1, 1), float(2, 1, 1), index(3)], {
+      op: "gather_qmm",
+      inputs: [0, 1, 2, 3, -1, 4],
+      attributes: { sorted_indices: true },
+    }),
+    [float(3, 1, 1)],
+    [0, 2],
+  ),
+  inputs: [
+    tensor(
+      "float32",
+      [3, 1, 64],
+      [1, 2, 4].flatMap((x) => Array<number>(64).fill(x / 64)),
+    ),
+    tensor("uint32", [2, 1, 8], Array<number>(16).fill(0x11111111)),
+    tensor("float32", [2, 1, 1], [2, 3]),
+    tensor("float32", [2, 1, 1], [0, 0]),
+    tensor("uint32", [3], [1, 0, 1]),
+    tensor("float32", [3, 1, 1], [1, 10, 100]),
+  ],
+  results: [[3, 20, 300].flatMap((x) => Array<number>(64).fill(x)), [20, 401]],
+};
+
 /** sin, differentiated so many times: the gradient takes itself as the cotangent. */
 const nested = (op: "vjp" | "jvp", depth: number) => {
   const functions = Array.from({ length: depth }, (_, i) => ({
@@ -120,6 +147,7 @@ describeSurvival([
   padded([1], [[11001]]),
   padded([0, 1], [[10, 100], [11001]]),
   ...PRODUCTS,
+  quantizedProducts,
   // Each derivative of f by x, times x: that operator, eight times, on sin at 0.
   ...(["vjp", "jvp"] as const).map((op) => ({
     title: `nested ${op}`,

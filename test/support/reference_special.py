@@ -227,8 +227,18 @@ def quantize(w, global_scale=None, **attributes):
     return mx.quantize(w, global_scale=global_scale, **attributes)
 
 
-def dequantize(w, scales, biases=None, global_scale=None, **attributes):
-    return mx.dequantize(w, scales, biases, global_scale=global_scale, **attributes)
+def dequantize(w, scales, biases=None, global_scale=None, dtype=None, **attributes):
+    """MLX writes what is not affine as float32, also into float64."""
+    wide = biases is None and dtype is not None and dtype == mx.float64
+    out = mx.dequantize(
+        w,
+        scales,
+        biases,
+        global_scale=global_scale,
+        dtype=mx.float32 if wide else dtype,
+        **attributes,
+    )
+    return out.astype(mx.float64) if wide else out
 
 
 def unless_empty(function):

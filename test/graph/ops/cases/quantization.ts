@@ -76,12 +76,14 @@ const dequantize: OpCases = {
       ),
     ),
     ...BLOCKS.flatMap((attributes) =>
-      [attributes, { ...attributes, dtype: "float32" }].map(
-        (set): OpCase => ({
-          inputs: [...packed([4, 128], attributes, "float32"), null],
-          attributes: set,
-        }),
-      ),
+      [{}, { dtype: "float32" }, { dtype: "float64" }]
+        .map((dtype) => ({ ...attributes, ...dtype }))
+        .map(
+          (set): OpCase => ({
+            inputs: [...packed([4, 128], attributes, "float32"), null],
+            attributes: set,
+          }),
+        ),
     ),
     { inputs: [...packed([2, 3, 64], {}, "float32"), null], attributes: { dtype: "float16" } },
     {
