@@ -97,6 +97,15 @@ Arrays lower(const Node& node, const std::vector<std::optional<mx::array>>& oper
   }
 }
 
+// What is downstream trusts in the types of the node's outputs, and MLX is wrong at times.
+void check_shapes(const Node& node, const Arrays& derivatives, const Arrays& values) {
+  for (size_t i = 0; i < derivatives.size(); ++i) {
+    if (derivatives[i].shape() == values[i].shape()) continue;
+    throw OpError("mlx", "MLX's " + node.op + " of " + to_string(type_of(values[i])) + " is " +
+                             to_string(type_of(derivatives[i])));
+  }
+}
+
 }  // namespace
 
 Arrays Lane::build(Build& state, const Function& function, const Segment& segment,
@@ -224,6 +233,7 @@ Arrays Lane::differentiate(Build& state, const Node& node, const Arrays& operand
                                     ? mx::vjp(evaluate_function, primals, directions)
                                     : mx::jvp(evaluate_function, primals, directions);
   --state.derivatives;
+  check_shapes(node, derivatives, node.kind == NodeKind::vjp ? primals : results);
   Arrays outputs = std::move(results);
   outputs.insert(outputs.end(), derivatives.begin(), derivatives.end());
   return outputs;

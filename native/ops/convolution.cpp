@@ -1,6 +1,7 @@
 // Convolutions: channels last, weights as [output channels, ..., input channels].
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include "ops/guards.h"
 
@@ -41,13 +42,49 @@ void shorten(Steps& steps, const mx::array& in, const mx::array& weight,
   }
 }
 
+// Whether MLX's gradients have other shapes than the operands: of an input that is spread out,
+// where the stride or the padding beyond the kernel leaves some of it out.
+bool has_wrong_gradient(const Steps& steps, const mx::array& weight, const std::vector<int>& low,
+                        const std::vector<int>& high) {
+  bool spread = false, left_out = false;
+  for (size_t i = 0; i < steps.stride.size(); ++i) {
+    int64_t most = int64_t{steps.kernel_dilation[i]} * (weight.shape(static_cast<int>(i) + 1) - 1);
+    spread = spread || steps.input_dilation[i] > 1;
+    left_out = left_out || steps.stride[i] > 1 || low[i] > most || high[i] > most;
+  }
+  return spread && left_out;
+}
+
+// The input with zeros between its places.
+mx::array spread_out(const mx::array& in, const std::vector<int>& dilation, mx::Stream s) {
+  auto shape = in.shape();
+  mx::Shape strides(shape.size(), 1);
+  for (size_t i = 0; i < dilation.size(); ++i) {
+    int axis = static_cast<int>(i) + 1;
+    strides[axis] = dilation[i];
+    int64_t size = 1 + int64_t{dilation[i]} * (shape[axis] - 1);
+    if (size > std::numeric_limits<int>::max()) {
+      throw OpError("too_large", "an input spread out to " + std::to_string(size));
+    }
+    if (shape[axis] > 0) shape[axis] = static_cast<int>(size);
+  }
+  mx::Shape start(shape.size(), 0);
+  return mx::slice_update(mx::zeros(shape, in.dtype(), s), in, start, shape, strides, s);
+}
+
 // Convolves, unless there is nothing to sum up.
-mx::array convolve_any(mx::array in, mx::array weight, Steps steps, const std::vector<int>& low,
-                       const std::vector<int>& high, int groups, bool flip, mx::Stream s) {
+mx::array convolve_any(const OpCall& call, Steps steps, const std::vector<int>& low,
+                       const std::vector<int>& high, bool flip) {
+  auto s = call.stream();
+  auto in = call[0], weight = call[1];
   shorten(steps, in, weight, low, high);
   bool nothing = in.shape(-1) == 0 || weight.size() == 0;
+  if (call.differentiated() && has_wrong_gradient(steps, weight, low, high)) {
+    in = spread_out(in, steps.input_dilation, s);
+    steps.input_dilation.assign(steps.input_dilation.size(), 1);
+  }
   auto out = mx::conv_general(in, weight, steps.stride, low, high, steps.kernel_dilation,
-                              steps.input_dilation, groups, flip, s);
+                              steps.input_dilation, call.integer("groups", 1), flip, s);
   return nothing || out.size() == 0 ? zeros_for(out, s) : out;
 }
 
@@ -55,8 +92,7 @@ mx::array conv(const OpCall& call, size_t n) {
   auto padding = per_axis(call, "padding", n, 0);
   Steps steps{per_axis(call, "stride", n, 1), per_axis(call, "dilation", n, 1),
               std::vector<int>(n, 1)};
-  return convolve_any(call[0], call[1], steps, padding, padding, call.integer("groups", 1), false,
-                      call.stream());
+  return convolve_any(call, steps, padding, padding, false);
 }
 
 // The gradient of a convolution by its input, as MLX defines it: the stride spreads the input out.
@@ -70,17 +106,15 @@ mx::array conv_transpose(const OpCall& call, size_t n) {
     high[i] = low[i] + extra[i];
   }
   Steps steps{std::vector<int>(n, 1), dilation, per_axis(call, "stride", n, 1)};
-  return convolve_any(call[0], call[1], steps, low, high, call.integer("groups", 1), true,
-                      call.stream());
+  return convolve_any(call, steps, low, high, true);
 }
 
 mx::array conv_general(const OpCall& call) {
   size_t n = call[0].ndim() - 2;
   Steps steps{per_axis(call, "stride", n, 1), per_axis(call, "kernel_dilation", n, 1),
               per_axis(call, "input_dilation", n, 1)};
-  return convolve_any(call[0], call[1], steps, per_axis(call, "padding_lo", n, 0),
-                      per_axis(call, "padding_hi", n, 0), call.integer("groups", 1),
-                      call.flag("flip", false), call.stream());
+  return convolve_any(call, steps, per_axis(call, "padding_lo", n, 0),
+                      per_axis(call, "padding_hi", n, 0), call.flag("flip", false));
 }
 
 // Of two vectors, as in signal processing: the shorter one is reversed and slides over the other.

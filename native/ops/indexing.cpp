@@ -148,11 +148,56 @@ mx::array gather(const OpCall& call) {
   return mx::gather(call[0], clamp_all(call, 1, axes, sizes, 0), axes, sizes, call.stream());
 }
 
+// Whether slices of this shape are such as MLX differentiates: of one element along the axes that
+// have indices, and whole along the others.
+bool are_plain_slices(const mx::Shape& slices, const mx::array& a, const std::vector<int>& axes) {
+  for (int axis = 0; axis < static_cast<int>(a.ndim()); ++axis) {
+    bool indexed = std::find(axes.begin(), axes.end(), axis) != axes.end();
+    if (slices[axis] != (indexed ? 1 : a.shape(axis))) return false;
+  }
+  return true;
+}
+
+// A scatter of single elements, each with an index for every axis, in place of one of slices.
+mx::array scatter_elements(Scatter op, const mx::array& a, const Arrays& indices,
+                           const mx::array& updates, const std::vector<int>& axes,
+                           const mx::Shape& slices, mx::Stream s) {
+  size_t outer = updates.ndim() - a.ndim();
+  Arrays places;
+  std::vector<int> all;
+  for (int axis = 0; axis < static_cast<int>(a.ndim()); ++axis) {
+    mx::Shape along(updates.ndim(), 1);
+    along[outer + axis] = slices[axis];
+    auto place = mx::reshape(mx::arange(0, slices[axis], 1, mx::int32, s), along, s);
+    auto indexed = std::find(axes.begin(), axes.end(), axis);
+    if (indexed != axes.end()) {
+      const auto& index = indices[static_cast<size_t>(indexed - axes.begin())];
+      auto shape = index.shape();
+      shape.insert(shape.end(), a.ndim(), 1);
+      place = mx::add(mx::reshape(mx::astype(index, mx::int32, s), shape, s), place, s);
+    }
+    places.push_back(mx::broadcast_to(place, updates.shape(), s));
+    all.push_back(axis);
+  }
+  auto shape = updates.shape();
+  shape.insert(shape.end(), a.ndim(), 1);
+  return op(a, places, mx::reshape(updates, shape, s), all, s);
+}
+
 mx::array scatter(Scatter op, const OpCall& call) {
+  auto s = call.stream();
   auto axes = normal_axes(call);
-  const auto& updates = call[1].shape();
-  auto indices = clamp_all(call, 2, axes, updates, updates.size() - call[0].ndim());
-  return op(call[0], indices, call[1], axes, call.stream());
+  const auto& updates = call[1];
+  size_t outer = updates.ndim() - call[0].ndim();
+  auto indices = clamp_all(call, 2, axes, updates.shape(), outer);
+  mx::Shape slices(updates.shape().begin() + outer, updates.shape().end());
+  if (call.differentiated()) {
+    if (updates.size() == 0) return mx::copy(call[0], s);
+    if (!are_plain_slices(slices, call[0], axes)) {
+      return scatter_elements(op, call[0], indices, updates, axes, slices, s);
+    }
+  }
+  return op(call[0], indices, updates, axes, s);
 }
 
 mx::array trace(const OpCall& call) {

@@ -132,6 +132,48 @@ const quantizedProducts: Survived = {
   results: [[3, 20, 300].flatMap((x) => Array<number>(64).fill(x)), [20, 401]],
 };
 
+/** Gradients of a scatter along the only axis of four numbers, by cotangents 1, 10, 100, 1000. */
+const scattered = (
+  op: "scatter" | "scatter_add",
+  slices: readonly (readonly number[])[],
+  indices: readonly number[],
+  results: readonly (readonly number[])[],
+): Survived => {
+  const shape = [slices.length, slices[0]?.length ?? 0];
+  return {
+    title: `the gradients of ${op} of slices of ${shape[1]} elements`,
+    graph: gradients(
+      only([float(4), float(...shape), index(indices.length)], { op, attributes: { axes: [0] } }),
+      [float(4)],
+      [0, 1],
+    ),
+    inputs: [
+      vector(1, 2, 3, 4),
+      tensor("float32", shape, slices.flat()),
+      tensor("uint32", [indices.length], indices),
+      vector(1, 10, 100, 1000),
+    ],
+    results,
+  };
+};
+
+/** Gradients of a convolution whose input is spread out. */
+const spread = (
+  attributes: Attributes,
+  x: readonly number[],
+  weight: readonly number[],
+  cotangent: readonly number[],
+  results: readonly (readonly number[])[],
+): Survived => ({
+  title: `the gradients of conv_general ${JSON.stringify(attributes)} of ${x.length} by ${weight.length}`,
+  graph: gradients(
+    only([float(1, x.length, 1), float(1, weight.length, 1)], { op: "conv_general", attributes }),
+    [float(1, cotangent.length, 1)],
+  ),
+  inputs: [x, weight, cotangent].map((values) => tensor("float32", [1, values.length, 1], values)),
+  results,
+});
+
 /** sin, differentiated so many times: the gradient takes itself as the cotangent. */
 const nested = (op: "vjp" | "jvp", depth: number) => {
   const functions = Array.from({ length: depth }, (_, i) => ({
@@ -148,6 +190,36 @@ describeSurvival([
   padded([0, 1], [[10, 100], [11001]]),
   ...PRODUCTS,
   quantizedProducts,
+  scattered(
+    "scatter_add",
+    [[5, 6]],
+    [1],
+    [
+      [1, 10, 100, 1000],
+      [10, 100],
+    ],
+  ),
+  scattered(
+    "scatter",
+    [[5, 6, 7]],
+    [9],
+    [
+      [1, 0, 0, 0],
+      [10, 100, 1000],
+    ],
+  ),
+  scattered("scatter_add", [[]], [4], [[1, 10, 100, 1000], []]),
+  spread({ input_dilation: [3], padding_hi: [2] }, [1], [2], [1, 10, 100], [[2], [1]]),
+  spread(
+    { input_dilation: [2], stride: [2] },
+    [3, 4],
+    [5, 6],
+    [10],
+    [
+      [50, 0],
+      [30, 0],
+    ],
+  ),
   // Each derivative of f by x, times x: that operator, eight times, on sin at 0.
   ...(["vjp", "jvp"] as const).map((op) => ({
     title: `nested ${op}`,
