@@ -83,12 +83,14 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
   try {
     if (recorded !== undefined) opened.push(record(engine, recordOptions(args, recorded)));
     if (replayed !== undefined) opened.push(await replay(engine, replayed));
-    const valuesOf = (sources: ReadonlyMap<string, InputSource>) =>
-      new Map([...sources].map(([name, source]) => [name, tensorOf(engine, source).value]));
+    // The program keeps what it needs of them; until it is loaded, they must not be garbage.
+    const constants = tensorsOf(engine, bound.constants);
+    const externals = tensorsOf(engine, bound.externals);
     const program = engine.load(graph, {
-      constants: valuesOf(bound.constants),
-      externals: valuesOf(bound.externals),
+      constants: valuesOf(constants),
+      externals: valuesOf(externals),
     });
+    for (const tensors of [constants, externals]) for (const [, tensor] of tensors) tensor.dispose();
     // Prints go to the console, as in engine.jit.
     const prints = bindSlots(engine, program, []);
     const watch = engine.hooks.subscribeRun(program, recorded === undefined ? wishes(args) : []);
@@ -124,6 +126,17 @@ function tensorOf(engine: Engine, source: InputSource): Tensor {
   return source.kind === "array"
     ? engine.fromBytes(source.array.bytes, source.array.type)
     : engine.fileTensor(source.path, source.range.offset, source.range.type);
+}
+
+function tensorsOf(
+  engine: Engine,
+  sources: ReadonlyMap<string, InputSource>,
+): ReadonlyMap<string, Tensor> {
+  return new Map([...sources].map(([name, source]) => [name, tensorOf(engine, source)]));
+}
+
+function valuesOf(tensors: ReadonlyMap<string, Tensor>) {
+  return new Map([...tensors].map(([name, tensor]) => [name, tensor.value]));
 }
 
 /** What the command line wants to see of the run. */
