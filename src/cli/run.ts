@@ -90,7 +90,8 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
       constants: valuesOf(constants),
       externals: valuesOf(externals),
     });
-    for (const tensors of [constants, externals]) for (const [, tensor] of tensors) tensor.dispose();
+    for (const tensors of [constants, externals])
+      for (const [, tensor] of tensors) tensor.dispose();
     // Prints go to the console, as in engine.jit.
     const prints = bindSlots(engine, program, []);
     const watch = engine.hooks.subscribeRun(program, recorded === undefined ? wishes(args) : []);
