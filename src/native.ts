@@ -151,6 +151,8 @@ export interface NativeEngine {
   counters(): Readonly<Record<string, number>>;
   /** Whether the process stays alive for what the engine may still tell; false at first. */
   setAlive(alive: boolean): void;
+  /** Ends the engine's threads, for when no run is under way. Tensors can still be read and freed. */
+  close(): void;
 }
 
 /**

@@ -28,7 +28,8 @@ auto& find(Map& map, int64_t id, const char* what) {
 bool apply_settings(const EngineOptions& options) {
   bool inline_streams = false;
   mx::set_default_device(options.device);
-  mx::synchronize(mx::default_stream(mx::Device::cpu));
+  static std::once_flag first;
+  std::call_once(first, [] { mx::synchronize(mx::default_stream(mx::Device::cpu)); });
   // The limit comes last: it may be less than it takes to find out what has an effect.
   interpose::limit_allocations(0);
   interpose::allocation_checks();
@@ -57,12 +58,13 @@ bool set_up_mlx(const EngineOptions& options) {
     } catch (...) {
       error = std::current_exception();
     }
+    mx::clear_streams();
   }).join();
   if (error) std::rethrow_exception(error);
   return inline_streams;
 }
 
-// Lanes never end, so a process that has them must not destroy what they use: OpenBLAS waits for
+// A process may end while lanes compute, and must not destroy what they use: OpenBLAS waits for
 // its threads and MLX's allocator goes while they compute. Registered after both, this runs before
 // their destructors.
 void end_at_once() {
@@ -85,15 +87,21 @@ Engine::Engine(EngineOptions options) : outbox_(options.wake), memory_limit_(opt
   bool inline_streams = set_up_mlx(options);
   end_at_once();
   for (int i = 0; i < std::max(1, options.lanes); ++i) {
-    auto* lane = new Lane(outbox_, counters_, options.device, inline_streams);
+    auto lane = std::make_unique<Lane>(outbox_, counters_, options.device, inline_streams);
     lane->post([relief = options.relief] { interpose::relieve_thread_by(relief); });
-    lanes_.push_back(lane);
+    lanes_.push_back(std::move(lane));
   }
   if (!inline_streams) interpose::relieve_others_by(options.relief);
   if (inline_streams) {
     host_lane_ = std::make_unique<Lane>(outbox_, counters_, options.device, true,
                                         Lane::Thread::callers, options.wake);
   }
+}
+
+Engine::~Engine() { close(); }
+
+void Engine::close() {
+  for (const auto& lane : lanes_) lane->end();
 }
 
 int64_t Engine::load_program(std::vector<Function> functions) {
@@ -107,7 +115,8 @@ void Engine::unload_program(int64_t program) {
   if (it == programs_.end()) return;
   it->second->set_unloaded();
   programs_.erase(it);
-  for (Lane* lane : lanes_) {
+  for (const auto& each : lanes_) {
+    Lane* lane = each.get();
     lane->post([lane, program] { lane->forget(program); });
   }
   if (host_lane_) host_lane_->forget(program);
@@ -119,7 +128,7 @@ int64_t Engine::create_queue() {
   int64_t id = next_id_++;
   auto queue = std::make_shared<Queue>();
   queue->id = id;
-  queue->lane = lanes_[next_lane_++ % lanes_.size()];
+  queue->lane = lanes_[next_lane_++ % lanes_.size()].get();
   queues_.emplace(id, std::move(queue));
   return id;
 }

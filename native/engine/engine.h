@@ -39,6 +39,10 @@ struct EngineOptions {
 class Engine {
  public:
   explicit Engine(EngineOptions options);
+  ~Engine();
+
+  // Ends the lanes, for when no run is under way. Tensors can still be read and freed.
+  void close();
 
   int64_t load_program(std::vector<Function> functions);
   void unload_program(int64_t program);
@@ -100,7 +104,7 @@ class Engine {
   Counters counters_;
   ValueStore values_;
   size_t memory_limit_;
-  std::vector<Lane*> lanes_;         // never destroyed: their threads do not end
+  std::vector<std::unique_ptr<Lane>> lanes_;
   std::unique_ptr<Lane> host_lane_;  // null where streams have threads of their own
 
   std::mutex mutex_;  // guards queues' contents, waiters of tensors, and runs_

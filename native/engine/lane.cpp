@@ -42,6 +42,33 @@ std::function<Arrays(const Arrays&)> simplified_where_possible(
   };
 }
 
+// Streams with threads, which MLX never ends: the lanes that come use those of the lanes that went.
+class SpareStreams {
+ public:
+  mx::Stream take(mx::Device device) {
+    std::lock_guard lock(mutex_);
+    auto spare = std::ranges::find(spare_, device, &mx::Stream::device);
+    if (spare == spare_.end()) return mx::new_thread_unsafe_stream(device);
+    auto stream = *spare;
+    spare_.erase(spare);
+    return stream;
+  }
+
+  void give_back(mx::Stream stream) {
+    std::lock_guard lock(mutex_);
+    spare_.push_back(stream);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<mx::Stream> spare_;
+};
+
+SpareStreams& spare_streams() {
+  static auto* spare = new SpareStreams;  // lanes may work until the process ends
+  return *spare;
+}
+
 }  // namespace
 
 Lane::Lane(Outbox& outbox, Counters& counters, mx::Device device, bool inline_streams, Thread where,
@@ -52,13 +79,16 @@ Lane::Lane(Outbox& outbox, Counters& counters, mx::Device device, bool inline_st
       cursor_(outbox),
       on_post_(std::move(posted)) {
   if (where == Thread::callers) {
-    make_stream();
+    // MLX keeps a stream as long as its thread lives: lanes of one thread share it.
+    static thread_local std::optional<mx::Stream> shared;
+    if (!shared) shared = mx::new_stream(device_);
+    stream_ = shared;
+    mx::set_default_stream(*stream_);
     return;
   }
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, kStackBytes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_t thread;
   int error = pthread_create(&thread, &attributes, &Lane::main, this);
   pthread_attr_destroy(&attributes);
@@ -66,6 +96,25 @@ Lane::Lane(Outbox& outbox, Counters& counters, mx::Device device, bool inline_st
     throw RunError("lane_failed",
                    std::string("a lane's thread does not start: ") + strerror(error));
   }
+  thread_ = thread;
+}
+
+Lane::~Lane() {
+  end();
+  for (const auto& [_, variants] : variants_) {
+    for (const auto& each : variants) erase(each);
+  }
+}
+
+void Lane::end() {
+  {
+    std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  if (!thread_) return;
+  posted_.notify_one();
+  pthread_join(*thread_, nullptr);
+  thread_.reset();
 }
 
 void* Lane::main(void* lane) {
@@ -73,18 +122,26 @@ void* Lane::main(void* lane) {
   return nullptr;
 }
 
-void Lane::make_stream() {
-  stream_ = mx::new_stream(device_);
+void Lane::loop() {
+  stream_ = inline_streams_ ? mx::new_stream(device_) : spare_streams().take(device_);
   mx::set_default_stream(*stream_);
+  serve();
+  // Tapes and compiled functions belong to this thread; its cache goes with it.
+  variants_.clear();
+  if (inline_streams_) {
+    mx::clear_streams();
+  } else {
+    spare_streams().give_back(*stream_);
+  }
 }
 
-void Lane::loop() {
-  make_stream();
+void Lane::serve() {
   for (;;) {
     std::function<void()> task;
     {
       std::unique_lock lock(mutex_);
-      posted_.wait(lock, [&] { return !tasks_.empty(); });
+      posted_.wait(lock, [&] { return ending_ || !tasks_.empty(); });
+      if (tasks_.empty()) return;
       task = std::move(tasks_.front());
       tasks_.pop_front();
     }
@@ -95,6 +152,7 @@ void Lane::loop() {
 void Lane::post(std::function<void()> task) {
   {
     std::lock_guard lock(mutex_);
+    if (ending_) return;
     tasks_.push_back(std::move(task));
   }
   if (on_post_) {

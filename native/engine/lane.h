@@ -28,9 +28,8 @@ struct Counters {
 
 class Lane {
  public:
-  // Whose thread a lane works on: its own, which never ends (MLX's stream threads do not either),
-  // or that of who makes it, for small programs, where a change of threads would cost more than the
-  // work.
+  // Whose thread a lane works on: its own, or that of who makes it, for small programs, where a
+  // change of threads would cost more than the work.
   enum class Thread { own, callers };
 
   // `inline_streams`: whether CPU streams run inline, see native/interpose.
@@ -38,7 +37,12 @@ class Lane {
   // run_posted().
   Lane(Outbox& outbox, Counters& counters, mx::Device device, bool inline_streams,
        Thread thread = Thread::own, std::function<void()> posted = {});
+  ~Lane();
   Lane(const Lane&) = delete;
+
+  // Ends a lane's own thread, with its streams, and waits for it. For when no run is under way;
+  // what is posted later is not done.
+  void end();
 
   // Runs a task on the lane's thread, after those posted before.
   void post(std::function<void()> task);
@@ -109,7 +113,7 @@ class Lane {
   Variant& variant(const ProgramPtr& program, const Function& function, const Segment& segment,
                    const std::vector<int>& sites);
   static void* main(void* lane);
-  void make_stream();
+  void serve();
   void loop();
   Arrays build(Build& build, const Function& function, const Segment& segment,
                const Arrays& inputs);
@@ -139,6 +143,8 @@ class Lane {
   std::mutex mutex_;
   std::condition_variable posted_;
   std::deque<std::function<void()>> tasks_;
+  bool ending_ = false;
+  std::optional<pthread_t> thread_;  // its own
 };
 
 }  // namespace davit

@@ -143,6 +143,12 @@ void Handles::drop(std::unique_ptr<Held> held) {
   collector_.shrink(held->bytes);
 }
 
+void Handles::close() {
+  free_ = [](int64_t) {};
+  auto held = std::exchange(held_, {});
+  for (auto& [_, each] : held) drop(std::move(each));
+}
+
 void Handles::sweep() {
   auto env = collector_.env_;
   std::vector<int64_t> garbage;

@@ -81,6 +81,8 @@ class Handles : public std::enable_shared_from_this<Handles> {
   void release(int64_t id);
   // Frees the names of objects that are garbage.
   void sweep();
+  // Frees nothing any more: whoever freed is gone.
+  void close();
 
  private:
   struct Held;
@@ -89,7 +91,7 @@ class Handles : public std::enable_shared_from_this<Handles> {
   void drop(std::unique_ptr<Held> held);
 
   Collector& collector_;
-  const std::function<void(int64_t)> free_;
+  std::function<void(int64_t)> free_;
   std::unordered_map<int64_t, std::unique_ptr<Held>> held_;
 };
 

@@ -46,6 +46,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
                          InstanceMethod<&EngineObject::memory>("memory"),
                          InstanceMethod<&EngineObject::counters>("counters"),
                          InstanceMethod<&EngineObject::set_alive>("setAlive"),
+                         InstanceMethod<&EngineObject::close>("close"),
                      });
 }
 
@@ -59,8 +60,8 @@ EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<En
     host_ = std::make_shared<Host>();
     host_->wake = Napi::ThreadSafeFunction::New(env, on_batch, "davit", 0, 1);
     host_->wake.Unref(env);
-    // Lanes outlive what their host makes of them: neither this object is collected, nor does a
-    // lane call into an environment that is gone.
+    // Until it is closed, neither this object is collected, nor does a lane call into an
+    // environment that is gone.
     Ref();
     env.AddCleanupHook(
         [](std::shared_ptr<Host>* host) {
@@ -80,8 +81,8 @@ EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<En
     options.wake = [host = host_, this] {
       std::lock_guard lock(host->mutex);
       if (host->gone) return;
-      host->wake.NonBlockingCall([this](Napi::Env to, Napi::Function callback) {
-        if (static_cast<napi_env>(to) == nullptr) return;
+      host->wake.NonBlockingCall([host, this](Napi::Env to, Napi::Function callback) {
+        if (static_cast<napi_env>(to) == nullptr || host->gone) return;
         try {
           deliver(to, callback);
         } catch (const Napi::Error&) {
@@ -95,6 +96,28 @@ EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<En
     handles_ = std::make_shared<Handles>(collector, [this](int64_t id) { free_value(id); });
     engine_ = new Engine(std::move(options));
   });
+}
+
+EngineObject::~EngineObject() {
+  // At the environment's end lanes may still be at work.
+  if (host_ && host_->closed) delete engine_;
+  if (handles_) handles_->close();
+}
+
+Napi::Value EngineObject::close(const Napi::CallbackInfo& info) {
+  if (host_->closed) return info.Env().Undefined();
+  host_->closed = true;
+  engine_->close();
+  {
+    std::lock_guard lock(host_->mutex);
+    host_->gone = true;
+  }
+  host_->wake.Release();
+  on_batch_.Reset();
+  on_more_.Reset();
+  words_.Reset();
+  Unref();
+  return info.Env().Undefined();
 }
 
 void EngineObject::deliver(Napi::Env env, Napi::Function on_batch) {
@@ -141,7 +164,7 @@ void EngineObject::hand_over(Napi::Env env, Napi::Function on_batch, Batch batch
 }
 
 Napi::Value EngineObject::poll(const Napi::CallbackInfo& info) {
-  deliver(info.Env(), on_batch_.Value());
+  if (!host_->closed) deliver(info.Env(), on_batch_.Value());
   return info.Env().Undefined();
 }
 
@@ -166,6 +189,7 @@ Napi::Value EngineObject::counters(const Napi::CallbackInfo& info) {
 
 Napi::Value EngineObject::set_alive(const Napi::CallbackInfo& info) {
   auto env = info.Env();
+  if (host_->closed) return env.Undefined();
   if (info[0].ToBoolean()) {
     host_->wake.Ref(env);
   } else {

@@ -18,6 +18,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit EngineObject(const Napi::CallbackInfo& info);
+  ~EngineObject() override;
 
  private:
   Napi::Value load_program(const Napi::CallbackInfo& info);
@@ -59,16 +60,19 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
                                   const std::vector<TensorType>& types) const;
   std::vector<ValuePtr> to_inputs(int64_t program, const Napi::Value& value) const;
   Napi::Value poll(const Napi::CallbackInfo& info);
+  // Ends lanes and wake-ups, for when no run is under way.
+  Napi::Value close(const Napi::CallbackInfo& info);
   // Hands the outbox to the host; on the JavaScript thread.
   void deliver(Napi::Env env, Napi::Function on_batch);
   void hand_over(Napi::Env env, Napi::Function on_batch, Batch batch);
 
-  // Lanes never end, so neither does what they refer to.
-  Engine* engine_;
+  // Not destroyed while its lanes may work: the environment's end does not wait for them.
+  Engine* engine_ = nullptr;
   // The JavaScript side, as lanes see it.
   struct Host {
     std::mutex mutex;
-    bool gone = false;
+    bool gone = false;    // nobody is to be woken any more
+    bool closed = false;  // for the environment's thread
     Napi::ThreadSafeFunction wake;
   };
   std::shared_ptr<Host> host_;

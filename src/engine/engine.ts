@@ -294,13 +294,16 @@ export class Engine {
     return { memory: this.native.memory(), counters };
   }
 
-  /** Cancels what is under way and takes nothing more; resolves when the last run is over. */
+  /** Cancels what is under way and takes nothing more; resolves when the last run is over and the engine's threads have ended. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const run of this.#runs.keys()) {
       this.native.cancel(run, "engine_closed", "the engine was closed");
     }
+    // Not within what the native engine calls: it goes on after it.
+    await undefined;
     while (this.#runs.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    this.native.close();
   }
 
   readonly #idle: (() => void)[] = [];

@@ -101,13 +101,9 @@ async function answer(
   onError: (error: unknown) => void,
 ): Promise<void> {
   const { run, call } = record;
-  const values = record.values.map((value, index) => {
-    const type = site.operands?.[index] as TensorType;
-    const id = typeof value === "number" ? value : engine.native.put(type, value);
-    return new Tensor(engine.native, id, type);
-  });
   const made: Tensor[] = [];
   try {
+    const values = toValues(engine, record, site, made);
     if (handler === undefined) {
       throw new DavitError("no_handler", `nobody handles the call "${nameOf(site)}"`, {
         label: site.label,
@@ -127,8 +123,27 @@ async function answer(
     const { code = "handler_failed", message } = describeThrown(error);
     engine.native.replyError(run, call, code, message);
   } finally {
-    for (const tensor of [...values, ...made]) tensor.dispose();
+    for (const tensor of made) tensor.dispose();
   }
+}
+
+/** A call's values as tensors, which are noted. */
+function toValues(engine: Engine, record: CallRecord, site: Site, made: Tensor[]): Tensor[] {
+  const { native } = engine;
+  const tensor = (id: number, index: number) => {
+    const one = new Tensor(native, id, site.operands?.[index] as TensorType);
+    made.push(one);
+    return one;
+  };
+  // The engine's own first: where there is no memory for the others, these are freed all the same.
+  const values = record.values.map((value, index) =>
+    typeof value === "number" ? tensor(value, index) : value,
+  );
+  return values.map((value, index) =>
+    value instanceof Tensor
+      ? value
+      : tensor(native.put(site.operands?.[index] as TensorType, value), index),
+  );
 }
 
 /**

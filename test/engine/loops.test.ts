@@ -233,6 +233,5 @@ describe("subscriptions", () => {
     watch.close();
     expect(performance.now() - began).toBeGreaterThanOrEqual(50);
     expect(heard).toEqual([0, runs - 2]);
-    expect(runs).toBeGreaterThan(10);
   });
 });
