@@ -7,6 +7,7 @@
 #include <set>
 #include <string_view>
 
+#include "engine/derivative_trace.h"
 #include "engine/lane.h"
 #include "ops/guards.h"
 
@@ -205,6 +206,7 @@ Arrays Lane::differentiate(Build& state, const Node& node, const Arrays& operand
   } else {
     for (size_t i = 0; i < arguments; ++i) wrt.push_back(i);
   }
+  std::vector<NamedPrimitive> primitives;
   auto evaluate_function = [&](const Arrays& primals) {
     std::unordered_map<int, mx::array> values;
     for (size_t i = 0; i < arguments; ++i) values.emplace(static_cast<int>(i), operands[i]);
@@ -223,20 +225,30 @@ Arrays Lane::differentiate(Build& state, const Node& node, const Arrays& operand
       if (!seen.insert(value.id()).second || stopped) value = mx::contiguous(value);
       results.push_back(value);
     }
+    Arrays given = primals;
+    given.insert(given.end(), operands.begin(), operands.end());
+    stop_at_integers(results, given);
+    primitives = named_primitives(results, given, state.trace.sites);
     return results;
   };
   Arrays primals;
   for (size_t index : wrt) primals.push_back(operands[index]);
   ++state.derivatives;
   Arrays directions(operands.begin() + static_cast<std::ptrdiff_t>(arguments), operands.end());
-  auto [results, derivatives] = node.kind == NodeKind::vjp
-                                    ? mx::vjp(evaluate_function, primals, directions)
-                                    : mx::jvp(evaluate_function, primals, directions);
-  --state.derivatives;
-  check_shapes(node, derivatives, node.kind == NodeKind::vjp ? primals : results);
-  Arrays outputs = std::move(results);
-  outputs.insert(outputs.end(), derivatives.begin(), derivatives.end());
-  return outputs;
+  try {
+    auto [results, derivatives] = node.kind == NodeKind::vjp
+                                      ? mx::vjp(evaluate_function, primals, directions)
+                                      : mx::jvp(evaluate_function, primals, directions);
+    --state.derivatives;
+    check_shapes(node, derivatives, node.kind == NodeKind::vjp ? primals : results);
+    Arrays outputs = std::move(results);
+    outputs.insert(outputs.end(), derivatives.begin(), derivatives.end());
+    return outputs;
+  } catch (const std::exception& error) {
+    int site = site_without_derivative(error.what(), primitives);
+    if (site < 0) throw;
+    throw RunError("not_differentiable", error.what(), site);
+  }
 }
 
 }  // namespace davit

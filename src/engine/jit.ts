@@ -5,6 +5,7 @@ import { isPlainObject } from "../realm.js";
 import { show } from "../show.js";
 import { isTypedArray, type TypedArray } from "../tensor/typed-array.js";
 import type { NestedArray } from "../tensor/values.js";
+import { TraceContext } from "../trace/builder.js";
 import type { OperandLeaf, OperandTree } from "../trace/control.js";
 import { ofType, type TensorTypeLeaf, type TraceResult, trace } from "../trace/trace.js";
 import { type Flat, flatten, type Tree } from "../trace/tree.js";
@@ -110,7 +111,12 @@ export function jit<R extends OperandTree>(
     }
   };
 
-  const call = async (options: { signal?: AbortSignal }, args: Argument[]): Promise<unknown> => {
+  const call = (options: { signal?: AbortSignal }, args: Argument[]): Promise<unknown> => {
+    refuseInTrace(fn.name);
+    return start(options, args);
+  };
+
+  const start = async (options: { signal?: AbortSignal }, args: Argument[]): Promise<unknown> => {
     const made: Tensor[] = [];
     let bound: Binding | undefined;
     try {
@@ -151,6 +157,18 @@ export function jit<R extends OperandTree>(
   const jitted = Object.assign((...args: Argument[]) => call({}, args), members);
   Object.defineProperty(jitted, "programs", { get: () => cache.counts, enumerable: true });
   return jitted as unknown as Jitted<R>;
+}
+
+/** Refuses a run in a function that is being traced, at once: its promise would be of no use there. */
+function refuseInTrace(name: string): void {
+  if (TraceContext.current === undefined) return;
+  const expected = `the function itself, not what engine.jit made of it; or \`call\`, to run it while the program runs`;
+  const what = name === "" ? "a jitted function" : `the jitted function "${name}"`;
+  throw new DavitError(
+    "jit_in_trace",
+    `${what} was called inside a traced function; expected ${expected}`,
+    { expected },
+  );
 }
 
 /** A tree of tensors from an argument; tensors that had to be made are noted. */

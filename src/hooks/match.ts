@@ -1,3 +1,4 @@
+import { nearest } from "../graph/nearest.js";
 import { isBytes } from "../realm.js";
 import { show } from "../show.js";
 import { HookError } from "./error.js";
@@ -27,6 +28,8 @@ export type SiteTest = (site: Site) => boolean;
 const EXPECTED =
   '"all", one of { id: 16 bytes }, { name: text }, { label: glob }, { probe: glob }, or a list of these';
 const LONGEST = 1024;
+/** The most names that an error lists. */
+const LISTED = 20;
 
 /**
  * The test that a match stands for.
@@ -67,6 +70,30 @@ export function siteTest(match: Match): SiteTest {
     return (site) => site.label !== undefined && matches(site.label);
   }
   throw bad(match);
+}
+
+/**
+ * Refuses a match with a name that no hook of a program has: nothing would ever fire. Globs may match nothing.
+ * @throws HookError `hook_unknown` that lists the names that there are
+ */
+export function checkNames(match: Match, sites: readonly Site[]): void {
+  if (Array.isArray(match)) {
+    for (const one of match) checkNames(one, sites);
+    return;
+  }
+  if (typeof match !== "object" || !("name" in match)) return;
+  const hooks = sites.filter(isHook);
+  if (hooks.some(({ name }) => name === match.name)) return;
+  const names = [...new Set(hooks.flatMap(({ name }) => name ?? []))];
+  const listed = names.slice(0, LISTED).map(show).join(", ");
+  const more = names.length > LISTED ? ` and ${names.length - LISTED} more` : "";
+  const guess = names.length > LISTED ? nearest(match.name, names) : undefined;
+  const hint = guess === undefined ? "" : `; did you mean ${show(guess)}?`;
+  throw new HookError(
+    "hook_unknown",
+    `the program has no hook ${show(match.name)}`,
+    names.length === 0 ? "none: it has no hooks with names" : `one of ${listed}${more}${hint}`,
+  );
 }
 
 function isHook(site: Site): boolean {

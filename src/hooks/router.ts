@@ -3,7 +3,7 @@ import { show } from "../show.js";
 import type { Steps } from "../steps.js";
 import { HookError } from "./error.js";
 import { type CallRecord, type EventRecord, freeValues, type HookEvent } from "./event.js";
-import { type Match, type SiteTest, siteTest } from "./match.js";
+import { checkNames, type Match, type SiteTest, siteTest } from "./match.js";
 import { isThenable, Nesting } from "./nesting.js";
 import { type Delivery, nativeDelivery } from "./policy.js";
 import type { Site, WatchedProgram } from "./site.js";
@@ -135,15 +135,17 @@ export class HookRouter {
     hookBytes = this.#hookBytes,
   ): RunWatch {
     // All are checked before anything is made.
-    const checked = requests.map((request) => ({
-      test: siteTest(request.match),
-      options: nativeDelivery(request),
-    }));
+    const checked = requests.map((request) => {
+      const sites = program.sites.filter(siteTest(request.match));
+      if (sites.length === 0 || Array.isArray(request.match)) {
+        checkNames(request.match, program.sites);
+      }
+      return { sites, options: nativeDelivery(request) };
+    });
     let channel: ChannelId | undefined;
     const ids: SubscriptionId[] = [];
     const watches: number[] = [];
-    checked.forEach(({ test, options }, index) => {
-      const sites = program.sites.filter(test);
+    checked.forEach(({ sites, options }, index) => {
       if (sites.length === 0) return;
       channel ??= this.#native.createChannel(hookBytes, 0);
       const id = this.#native.createSubscription({ ...options, channel });

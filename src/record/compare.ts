@@ -1,3 +1,5 @@
+import { DavitError } from "../engine/error.js";
+import { show } from "../show.js";
 import type { Dtype } from "../tensor/dtype.js";
 import { bfloat16ToFloat32, float16ToFloat32 } from "../tensor/half.js";
 import { type TypedArray, typedArrayOf } from "../tensor/typed-array.js";
@@ -32,6 +34,20 @@ export interface Comparison {
 export const RTOL = 1e-5;
 /** The default of {@link Tolerance.atol}. */
 export const ATOL = 1e-8;
+
+/**
+ * Refuses a tolerance with which everything, or nothing, would be the same.
+ * @throws DavitError `bad_tolerance`
+ */
+export function checkTolerance({ rtol = RTOL, atol = ATOL }: Tolerance): void {
+  for (const [name, value] of Object.entries({ rtol, atol })) {
+    if (typeof value === "number" && value >= 0 && value < Infinity) continue;
+    const expected = "a finite number, 0 or more";
+    throw new DavitError("bad_tolerance", `${name} is ${show(value)}; expected ${expected}`, {
+      expected,
+    });
+  }
+}
 
 /** Compares the bytes of two tensors of one dtype and as many elements. */
 export function compareValues(

@@ -2,7 +2,7 @@ import type { FileArray } from "../files/array.js";
 import { sameType, type TensorType } from "../tensor/dtype.js";
 import { elementReader } from "../tensor/values.js";
 import { align, type Pair, type Placed, runsOf, type Where } from "./align.js";
-import { type Comparison, compareValues, type Tolerance } from "./compare.js";
+import { type Comparison, checkTolerance, compareValues, type Tolerance } from "./compare.js";
 import { RecordingFile } from "./reader.js";
 
 /** The first firing, in program order, that two recordings have with different values. */
@@ -62,13 +62,14 @@ export interface RecordingDiff {
 /**
  * Compares two recordings: the first run of one with the first run of the other, and so on; in a run, firings
  * of the same label or name and loop path.
- * @throws FileError where one of them cannot be read
+ * @throws FileError where one of them cannot be read; DavitError `bad_tolerance`
  */
 export async function diffRecordings(
   a: string,
   b: string,
   tolerance: Tolerance = {},
 ): Promise<RecordingDiff> {
+  checkTolerance(tolerance);
   const files = await openBoth(a, b);
   try {
     const [ours, theirs] = files.map((file) => runsOf(file.events)) as [never[][], never[][]];

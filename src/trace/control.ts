@@ -3,6 +3,7 @@ import { formatType, type TensorType } from "../tensor/dtype.js";
 import type { Scalar, TypedArray } from "../tensor/values.js";
 import { type Captured, currentTrace, type FunctionBuilder, type TraceContext } from "./builder.js";
 import { type Operand, toTraced } from "./operand.js";
+import { synchronous } from "./promise.js";
 import type { Traced } from "./traced.js";
 import { type Flat, flatten, type Tree } from "./tree.js";
 
@@ -28,7 +29,9 @@ export function subFunction(
 ): SubFunction {
   const builder = trace.begin(name);
   return trace.inside(builder, () => {
-    const tree = flatten<OperandLeaf>(body(types.map((type) => builder.parameter(type))));
+    const tree = flatten<OperandLeaf>(
+      synchronous(name, body(types.map((type) => builder.parameter(type)))),
+    );
     const results = tree.leaves.map((leaf) => toTraced(builder, leaf, "", undefined));
     return { builder, results, tree };
   });

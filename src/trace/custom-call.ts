@@ -7,6 +7,7 @@ import type { TensorType } from "../tensor/dtype.js";
 import { currentTrace, type Slot, type TraceContext } from "./builder.js";
 import type { OperandLeaf, OperandTree, TracedTree } from "./control.js";
 import { toTraced } from "./operand.js";
+import { synchronous } from "./promise.js";
 import type { Traced } from "./traced.js";
 import { flatten, type Tree } from "./tree.js";
 
@@ -108,7 +109,7 @@ export function label<Result extends Tree<Traced>>(name: string, part: () => Res
     throw new GraphError("label_invalid", "a label is empty", { expected: "a name" });
   }
   return trace.scoped(name, (path) => {
-    const result = part();
+    const result = synchronous(path, part());
     for (const value of flatten<Traced>(result).leaves) trace.builder.labelMaker(value, path);
     return result;
   });

@@ -4,6 +4,7 @@ import type { Dtype, TensorType } from "../tensor/dtype.js";
 import { TensorError } from "../tensor/error.js";
 import { type TensorLike, typeOfValue } from "../tensor/values.js";
 import type { Captured, FunctionBuilder } from "./builder.js";
+import { isPromise } from "./promise.js";
 import { Traced } from "./traced.js";
 
 /** What an op takes: a traced value, a tensor, or something that a constant is made of. */
@@ -34,6 +35,11 @@ export function toTraced(
 ): Traced {
   if (operand instanceof Traced) return builder.use(operand);
   if (isCaptured(operand)) return builder.captured(operand);
+  if (isPromise(operand)) {
+    throw new GraphError("operand_invalid", `${describe(name)} is a promise`, {
+      expected: "a traced value, a tensor or numbers; await tensors before the function is traced",
+    });
+  }
   const dtype = role === "index" ? "int32" : weakDtype(operand, beside);
   try {
     return builder.constant(operand, typeOfValue(operand, dtype));
@@ -42,10 +48,14 @@ export function toTraced(
     const list = Array.isArray(operand) && operand.some((item) => operandType(item) !== undefined);
     throw new GraphError(
       "operand_invalid",
-      `${name === "" ? "a value" : `operand "${name}"`}: ${list ? "a list of tensors" : error.message}`,
+      `${describe(name)}: ${list ? "a list of tensors" : error.message}`,
       { expected: `a traced value, a tensor or numbers${list ? "; mx.stack joins tensors" : ""}` },
     );
   }
+}
+
+function describe(name: string): string {
+  return name === "" ? "a value" : `operand "${name}"`;
 }
 
 const INTEGER = /^u?int/;

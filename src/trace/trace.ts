@@ -4,6 +4,7 @@ import { type Captured, type Slot, TraceContext } from "./builder.js";
 import type { OperandLeaf, OperandTree } from "./control.js";
 import { toTraced } from "./operand.js";
 import { namesOfKeys } from "./parameter-names.js";
+import { synchronous } from "./promise.js";
 import type { Traced } from "./traced.js";
 import { type Flat, flatten, type Tree } from "./tree.js";
 
@@ -23,7 +24,7 @@ export interface TraceResult {
 /**
  * Runs a function once on values that stand for tensors of given types, and records what it does as a graph.
  * `types` holds trees of types, one for each argument. Where all of them are objects, their keys name the graph's parameters.
- * @throws GraphError that names the op, its label and its operands' types, from the line that called it.
+ * @throws GraphError `function_async` for an async function; else one that names the op, its label and its operands' types, from the line that called it.
  */
 export function trace<Args extends readonly Tree<Traced>[]>(
   fn: (...args: Args) => OperandTree,
@@ -40,7 +41,9 @@ export function trace<Args extends readonly Tree<Traced>[]>(
       const parameters = args.map((flat) =>
         flat.rebuild(flat.leaves.map(({ type }) => builder.parameter(type))),
       );
-      const results = flatten<OperandLeaf>(fn(...(parameters as unknown as Args)));
+      const results = flatten<OperandLeaf>(
+        synchronous(name, fn(...(parameters as unknown as Args))),
+      );
       const traced = results.leaves.map((leaf) => toTraced(builder, leaf, "", undefined));
       const parameterNames = namesOfKeys(args);
       const entry = builder.finish(traced);

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { EventRecord } from "../../src/hooks/event.js";
+import type { Match } from "../../src/hooks/match.js";
 import { HookRouter } from "../../src/hooks/router.js";
 import type { Site } from "../../src/hooks/site.js";
 import type { NativeEngine, NativeSubscription } from "../../src/native.js";
@@ -156,7 +157,7 @@ describe("the router", () => {
     finish(router.addProgram(program));
     const seen: [string, number][] = [];
     const watch = router.subscribeRun(program, [
-      { match: { name: "nobody" }, handler: () => seen.push(["nobody", 0]) },
+      { match: { label: "nobody" }, handler: () => seen.push(["nobody", 0]) },
       { match: { name: "b" }, policy: "latest", handler: ({ seq }) => seen.push(["b", seq]) },
       { match: "all", handler: ({ seq }) => seen.push(["all", seq]) },
     ]);
@@ -172,6 +173,31 @@ describe("the router", () => {
     ]);
     watch.close();
     expect(native.subscriptions.size + native.channels.size).toBe(0);
+  });
+
+  it("refuses names that a run's program does not have, and lists those that it has", () => {
+    const subscribe = (match: Match, to = program) =>
+      router.subscribeRun(to, [
+        { match: "all", handler: () => {} },
+        { match, handler: () => {} },
+      ]);
+    const error = { code: "hook_unknown", message: expect.stringContaining("") };
+    expect(() => subscribe({ name: "c" })).toThrow(
+      expect.objectContaining({
+        ...error,
+        message: 'the program has no hook "c"; expected one of "a", "b"',
+      }),
+    );
+    expect(() => subscribe([{ name: "a" }, { name: "c" }])).toThrow(expect.objectContaining(error));
+    expect(() => subscribe({ name: "c" }, { id: 9, sites: [] })).toThrow("no hooks with names");
+    expect(native.subscriptions.size + native.channels.size).toBe(0);
+    const many = Array.from({ length: 30 }, (_, n) => hook(n, `h${n}`));
+    expect(() => subscribe({ name: "h29x" }, { id: 9, sites: many })).toThrow(
+      /"h0", .*"h19" and 10 more; did you mean "h29"\?$/,
+    );
+    for (const match of [{ name: "a" }, { label: "c" }, { probe: "c" }, [{ name: "b" }]] as const) {
+      subscribe(match).close();
+    }
   });
 
   it("makes nothing when one of a run's wishes is wrong", () => {

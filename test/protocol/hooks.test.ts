@@ -252,7 +252,7 @@ describe("a run's own hooks", () => {
     await client.load(1, hooked());
     const plain = run();
     const hooks = [
-      [["name", "nobody"]],
+      [["label", "nobody"]],
       [["name", "sum"]],
       [["probe", "*.add"], "every", ["slice", [0], [1]]],
     ];
@@ -265,6 +265,21 @@ describe("a run's own hooks", () => {
       { subscription: 1, run: watched, seq: 1 },
     ]);
     expect(firstFloat(eventsOf(watched)[0])).toBe(6);
+  });
+
+  it("by a name that the program does not have are refused, with those that it has", async () => {
+    await client.load(1, hooked());
+    const refused = await client.answer(run({ hooks: [[["name", "sum"]], [["name", "sun"]]] }));
+    expect(refused).toMatchObject({
+      type: "error",
+      args: [
+        {
+          code: "hook_unknown",
+          message: 'the program has no hook "sun"; expected one of "sum"',
+          expected: 'one of "sum"',
+        },
+      ],
+    });
   });
 
   it("are gone after it: credit for them is ignored", async () => {

@@ -101,6 +101,17 @@ describe("davit diff", () => {
     expect((await diff(a, b, { atol: 0.02 })).same).toBe(true);
   });
 
+  it("refuses tolerances with which everything would be the same", async () => {
+    for (const value of [NaN, Infinity, -1, -Infinity, "1" as never, null as never]) {
+      for (const tolerance of [{ rtol: value }, { atol: value }]) {
+        await expect(diffRecordings("a.rec", "b.rec", tolerance)).rejects.toMatchObject({
+          code: "bad_tolerance",
+          message: expect.stringContaining("expected a finite number, 0 or more"),
+        });
+      }
+    }
+  });
+
   it("names other types", async () => {
     const found = await diff(loop([[1, 2]]), loop([[1, 2, 3]]));
     expect(found.first).toMatchObject({

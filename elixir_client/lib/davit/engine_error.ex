@@ -39,7 +39,7 @@ defmodule Davit.EngineError do
     bad_match bad_message bad_policy bad_view branches_missing bytes_mismatch call_unknown cancelled
     constant_invalid constant_missing custom_call_invalid device_unavailable dtype_unsupported engine_closed
     external_memory file_dtype file_malformed file_not_found file_truncated file_unreadable frame_too_large
-    function_unknown graph_invalid hello_expected hello_twice input_count input_type internal label_invalid
+    function_unknown graph_invalid hello_expected hello_twice hook_unknown input_count input_type internal label_invalid
     lane_failed limit_exceeded malformed_graph mlx no_handler not_allocated not_differentiable op_refused
     op_unknown out_of_memory output_count policy_invalid program_exists program_unknown protocol_version
     reader_too_slow recording_exists recording_unknown replay_missing reply_mismatch request_exists run_exists server_closed
