@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/guards.h"
+#include "ops/masked_scatter.h"
 
 namespace davit {
 
@@ -200,6 +201,12 @@ mx::array scatter(Scatter op, const OpCall& call) {
   return op(call[0], indices, updates, axes, s);
 }
 
+mx::array masked_scatter(const OpCall& call) {
+  auto s = call.stream();
+  if (call.differentiated()) return differentiable_masked_scatter(call[0], call[1], call[2], s);
+  return mx::masked_scatter(call[0], call[1], call[2], s);
+}
+
 mx::array trace(const OpCall& call) {
   auto s = call.stream();
   int offset = call.integer("offset", 0);
@@ -237,9 +244,7 @@ void add_indexing_ops(OpTable& table) {
   for (const auto& row : kScatters) {
     table.add1(row.name, [op = row.op](const OpCall& call) { return scatter(op, call); });
   }
-  table.add1("masked_scatter", [](const OpCall& call) {
-    return mx::masked_scatter(call[0], call[1], call[2], call.stream());
-  });
+  table.add1("masked_scatter", masked_scatter);
   table.add1("diag", [](const OpCall& call) {
     return mx::diag(call[0], call.integer("k", 0), call.stream());
   });

@@ -104,4 +104,82 @@ export const FOUND: readonly Found[] = [
     },
     inputs: [new Uint8Array(48), new Uint8Array(8), new Uint8Array(4)],
   },
+  {
+    title: "graphs 1002787: died: SIGSEGV: the derivative of a masked scatter of too few elements",
+    graph: {
+      functions: [
+        {
+          name: "main",
+          parameters: [
+            { dtype: "float16", shape: [64, 8] },
+            { dtype: "bool", shape: [64, 8] },
+            { dtype: "float32", shape: [1] },
+            { dtype: "float16", shape: [64, 8] },
+          ],
+          nodes: [
+            {
+              op: "vjp",
+              inputs: [0, 1, 2, 3],
+              attributes: { function: 1, wrt: [2] },
+              outputs: 2,
+            },
+          ],
+          results: [4, 5],
+        },
+        {
+          name: "f1",
+          parameters: [
+            { dtype: "float16", shape: [64, 8] },
+            { dtype: "bool", shape: [64, 8] },
+            { dtype: "float32", shape: [1] },
+          ],
+          nodes: [{ op: "masked_scatter", inputs: [0, 1, 2], attributes: {}, outputs: 1 }],
+          results: [3],
+        },
+      ],
+    },
+    inputs: [
+      new Uint8Array(1024),
+      new Uint8Array(512).fill(1),
+      new Uint8Array(4),
+      new Uint8Array(1024),
+    ],
+  },
+  {
+    title:
+      "graphs 2005130: died: SIGSEGV: the derivative of a scatter by updates of their own shape",
+    graph: {
+      functions: [
+        {
+          name: "main",
+          parameters: [
+            { dtype: "complex64", shape: [16, 9, 2] },
+            { dtype: "float32", shape: [6, 0, 0, 0] },
+            { dtype: "uint16", shape: [6] },
+            { dtype: "complex64", shape: [16, 9, 2] },
+          ],
+          nodes: [
+            {
+              op: "vjp",
+              inputs: [0, 1, 2, 3],
+              attributes: { function: 1, wrt: [0, 1] },
+              outputs: 3,
+            },
+          ],
+          results: [4, 5, 6],
+        },
+        {
+          name: "f1",
+          parameters: [
+            { dtype: "complex64", shape: [16, 9, 2] },
+            { dtype: "float32", shape: [6, 0, 0, 0] },
+            { dtype: "uint16", shape: [6] },
+          ],
+          nodes: [{ op: "scatter_add", inputs: [0, 1, 2], attributes: { axes: [2] }, outputs: 1 }],
+          results: [3],
+        },
+      ],
+    },
+    inputs: [new Uint8Array(2304), new Uint8Array(0), new Uint8Array(12), new Uint8Array(2304)],
+  },
 ];
