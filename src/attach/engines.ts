@@ -16,7 +16,7 @@ export interface EngineInfo {
 }
 
 /** An engine that does not answer for so long is left out of the list, in milliseconds. */
-const PATIENCE = 2000;
+const PATIENCE = 10_000;
 
 /** Lists the engines of this user that let others attach. Sockets of dead processes are removed. */
 export async function listEngines(): Promise<EngineInfo[]> {

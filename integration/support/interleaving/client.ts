@@ -5,7 +5,7 @@ import { f32, floats } from "../../../test/support/client.js";
 import { readEvent, type WireSite } from "./events.js";
 import { answerCall, handleEvents } from "./handlers.js";
 import { Link } from "./link.js";
-import { KINDS, type KindName, MATCHES, type Vector } from "./programs.js";
+import { isKnown, KINDS, type KindName, MATCHES, type Vector } from "./programs.js";
 import { type RunPlan, RunRecord, type Standing, type Tensor, VECTOR } from "./record.js";
 import type { EventPlan, WatchPlan } from "./schedule.js";
 import type { Observed } from "./verify.js";
@@ -107,8 +107,9 @@ export class Client {
   }
 
   /** Starts a run; `done` is told when it is over. */
-  run(plan: RunPlan, done?: (run: RunRecord) => void): RunRecord {
-    const { kind, input, parent } = plan;
+  run(given: RunPlan, done?: (run: RunRecord) => void): RunRecord {
+    const { kind, input, parent } = given;
+    const plan = { ...given, hooks: given.hooks.filter(({ match }) => isKnown(match, kind)) };
     const source = Array.isArray(input) ? undefined : this.tensors.get(input as number);
     const output = plan.name ? this.id() : null;
     const program = this.#loaded(kind);

@@ -330,6 +330,14 @@ export const MATCHES: Readonly<Record<MatchName, readonly unknown[]>> = {
   probe: ["probe", "node.*"],
 };
 
+/** Whether a run of a program may have a match: a name that none of its hooks has is refused. */
+export function isKnown(match: MatchName, kind: KindName): boolean {
+  if (match !== "name") return true;
+  return KINDS[kind].graph.functions.some(({ nodes }) =>
+    nodes.some(({ attributes }) => attributes.name === "it"),
+  );
+}
+
 /** Whether a match is for a firing. */
 export function matches(match: MatchName, { kind, name, label }: Firing): boolean {
   if (match === "probe") return label?.startsWith("node.") === true;
