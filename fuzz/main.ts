@@ -7,9 +7,9 @@ import { runCampaign, type Tally } from "./run-campaign.js";
 
 const HELP = `Usage: npm run fuzz [-- [OPTIONS] [CAMPAIGN...]]
 
-Gives the engine what nobody would: drawn graphs with hostile data, broken files and messages. Each case runs in a
-process of its own making, whose allocator puts a page behind every buffer that nobody may touch. What kills,
-hangs, fails without a code, leaks, or differs is made smaller and printed as a test case.
+Gives the engine what nobody would: drawn graphs with hostile data, broken files and messages. Cases run in processes
+that may die, whose allocator puts a page behind every buffer that nobody may touch. What kills, hangs, fails
+without a code, leaks, or differs is made smaller and printed as a test case.
 
   --seconds N    for how long, all campaigns together (default 60, unless --cases is given)
   --cases N      how many cases of each campaign
@@ -18,17 +18,24 @@ hangs, fails without a code, leaks, or differs is made smaller and printed as a 
   --without OPS  draws no graph with these ops (names with commas between them), for faults that are known
   --help         this text
 
+Ctrl-C ends it after the cases under way, with the counts so far; once more at once.
+
 Exit codes: 0 nothing was found, 1 something was, 2 called wrongly.
 
 Campaigns:
 ${KINDS.map(({ name, about }) => `  ${name.padEnd(14)} ${about}`).join("\n")}`;
+
+let interrupted = false;
+process.once("SIGINT", () => {
+  interrupted = true;
+});
 
 async function fuzz(kind: CampaignKind<unknown>, wish: Wish, until: number): Promise<Tally> {
   const started = Date.now();
   const tally = await runCampaign(kind, {
     seed: wish.seed,
     cases: wish.cases,
-    until,
+    isOver: () => interrupted || Date.now() >= until,
     budget: wish.budget * 1000,
     onFinding: tellFindings(),
   });

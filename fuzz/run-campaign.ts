@@ -11,8 +11,8 @@ export interface Effort {
   readonly seed: number;
   /** The most cases; Infinity where only time counts. */
   readonly cases: number;
-  /** Milliseconds since the epoch after which nothing more is begun. */
-  readonly until: number;
+  /** Asked before more cases are begun. */
+  readonly isOver: () => boolean;
   /** Milliseconds that a case may take. */
   readonly budget: number;
   readonly onFinding: (finding: Finding) => void;
@@ -35,7 +35,7 @@ export async function runCampaign(kind: CampaignKind<unknown>, effort: Effort): 
   const chunks = new Chunks(kind, effort, tally);
   const end = effort.seed + effort.cases;
   try {
-    for (let first = effort.seed; first < end && Date.now() < effort.until; first += CHUNK) {
+    for (let first = effort.seed; first < end && !effort.isOver(); first += CHUNK) {
       await chunks.run(workers, first, Math.min(CHUNK, end - first));
     }
   } finally {

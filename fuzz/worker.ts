@@ -12,6 +12,8 @@ import { pack, unpack } from "./pack.js";
 import { Uncoded } from "./uncoded.js";
 import type { Answer, Request } from "./worker-messages.js";
 
+// Ctrl-C is for the process that reads the answers.
+process.on("SIGINT", () => {});
 // Prints of programs go nowhere.
 console.log = () => {};
 
