@@ -36,6 +36,7 @@ export class Investigator {
       const again = await worker.trial(item);
       // On a machine that is busy a case may take longer than the budget; alone it does not.
       if (again.kind !== "hung" && verdict.kind === "hung" && !verdict.idle) return undefined;
+      if (again.kind !== "died" && isFromOutside(verdict)) return undefined;
       if (!isSame(again, verdict)) {
         return {
           ...base,
@@ -117,6 +118,11 @@ function isSame(one: Verdict, other: Verdict): boolean {
     return one.how === other.how || (one.how.startsWith("SIG") && other.how.startsWith("SIG"));
   }
   return one.kind === other.kind;
+}
+
+/** A death that somebody asked for. */
+function isFromOutside(verdict: Verdict): boolean {
+  return verdict.kind === "died" && ["SIGTERM", "SIGINT", "SIGHUP"].includes(verdict.how);
 }
 
 function detailOf(verdict: Verdict): string {

@@ -26,9 +26,11 @@ Campaigns:
 ${KINDS.map(({ name, about }) => `  ${name.padEnd(14)} ${about}`).join("\n")}`;
 
 let interrupted = false;
-process.once("SIGINT", () => {
-  interrupted = true;
-});
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    interrupted = true;
+  });
+}
 
 async function fuzz(kind: CampaignKind<unknown>, wish: Wish, until: number): Promise<Tally> {
   const started = Date.now();

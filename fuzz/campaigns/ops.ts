@@ -15,6 +15,7 @@ import { differsOnPurpose, toleranceOf } from "./reference-rules.js";
 
 /** Milliseconds after which Python MLX is taken to be stuck. */
 const PATIENCE = 5000;
+const PATIENCE_AT_START = 20_000;
 const NO_ANSWER = { error: "Python MLX ended or did not come back" };
 
 /** Single ops on data that their results say something about, compared with Python MLX. */
@@ -68,17 +69,8 @@ class PatientReference {
   #reference: Reference | undefined;
 
   async call(...call: Parameters<Reference["call"]>): Promise<Answer> {
-    const reference = this.#reference ?? (await this.#begin());
-    if (reference === undefined) return NO_ANSWER;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<Answer>((resolve) => {
-      timer = setTimeout(() => resolve(NO_ANSWER), PATIENCE);
-    });
-    const answer = reference.call(...call).catch(() => NO_ANSWER);
-    const first = await Promise.race([answer, late]);
-    clearTimeout(timer);
-    if (first === NO_ANSWER) this.close();
-    return first;
+    if (this.#reference === undefined && !(await this.#begin())) return NO_ANSWER;
+    return await this.#answer(PATIENCE, call);
   }
 
   close(): void {
@@ -86,12 +78,22 @@ class PatientReference {
     this.#reference = undefined;
   }
 
-  /** Begins it and waits until it answers, which takes as long as it takes; undefined where there is no Python MLX. */
-  async #begin(): Promise<Reference | undefined> {
-    const reference = new Reference();
-    this.#reference = reference;
+  /** Begins it; says whether it answers. */
+  async #begin(): Promise<boolean> {
+    this.#reference = new Reference();
     const one = { type: { dtype: "int32", shape: [] }, bytes: new Uint8Array(4) } as const;
-    const answer = await reference.call("abs", [one], {}).catch(() => undefined);
-    return answer === undefined ? undefined : reference;
+    return (await this.#answer(PATIENCE_AT_START, ["abs", [one], {}])) !== NO_ANSWER;
+  }
+
+  async #answer(patience: number, call: Parameters<Reference["call"]>): Promise<Answer> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<Answer>((resolve) => {
+      timer = setTimeout(() => resolve(NO_ANSWER), patience);
+    });
+    const answer = this.#reference?.call(...call).catch(() => NO_ANSWER) ?? late;
+    const first = await Promise.race([answer, late]);
+    clearTimeout(timer);
+    if (first === NO_ANSWER) this.close();
+    return first;
   }
 }

@@ -13,6 +13,7 @@ const APART = new Set([
   "argpartition",
   "partition",
   "linalg.eig",
+  "linalg.eigvals",
   "linalg.eigh",
   "linalg.svd",
   // Of matrices that are not positive definite.
