@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { Engine, mx, type Tensor, type Traced } from "../../src/index.js";
+import { call, Engine, mx, type Tensor, type Traced } from "../../src/index.js";
 import { native } from "../../src/native.js";
 import { built } from "../support/built.js";
 
@@ -84,6 +84,28 @@ describe("what runs out of memory", () => {
     await expect(step(kept[0] as Tensor)).rejects.toMatchObject({ code: "out_of_memory" });
     for (const tensor of kept) tensor.dispose();
     expect(await (await step(1)).toArray()).toBe(2);
+  });
+});
+
+describe("a call whose values find no memory", () => {
+  it("fails its run, and frees the values that were there", async () => {
+    const one = Engine.create({ lanes: 1 });
+    const f = one.jit((x: Traced) =>
+      call(() => 1, [x, mx.sum(x)], [{ dtype: "float32", shape: [] }]),
+    );
+    const x = one.tensor(new Float32Array(10_000));
+    // Only small values are put.
+    const value = () => {
+      throw Object.assign(new Error("no memory"), { code: "out_of_memory" });
+    };
+    Object.defineProperty(one.native, "put", { value });
+    await expect(f(x)).rejects.toMatchObject({ code: "out_of_memory" });
+    x.dispose();
+    await vi.waitFor(() => {
+      native().collect();
+      expect(one.info().counters.tensors).toBe(0);
+    }, PATIENT);
+    await one.close();
   });
 });
 

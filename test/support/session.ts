@@ -20,8 +20,9 @@ export function openSession(host: Host, limits: Partial<Host["limits"]> = {}): O
   const session = new Session(
     { ...host, limits: { ...host.limits, ...limits } },
     {
-      write: (parts) => {
+      write: (parts, left) => {
         client.take(Buffer.concat(parts instanceof Uint8Array ? [parts] : parts));
+        left?.();
         return true;
       },
       pendingBytes: 0,
