@@ -19,6 +19,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import("./demo.js")).demo,
 };
 
+/** Codes of what can only be wrong because an option is. */
+const WRONG_OPTIONS: ReadonlySet<unknown> = new Set(["bad_option", "bad_match", "bad_tolerance"]);
+
 /** Runs one command line and gives its exit code. */
 export async function main(argv: readonly string[]): Promise<ExitCode> {
   const [name, ...rest] = argv;
@@ -59,7 +62,7 @@ async function find(name: string): Promise<Command> {
 
 /** Tells the user what went wrong: one line for what has a code, a stack for what is a fault of ours. */
 function report(error: unknown, command: string | undefined): ExitCode {
-  if (error instanceof UsageError) {
+  if (error instanceof UsageError || hasCode(error, WRONG_OPTIONS)) {
     const help = command !== undefined && Object.hasOwn(COMMANDS, command) ? `${command} ` : "";
     console.error(`davit: ${error.message}\nTry "davit ${help}--help".`);
     return 2;
@@ -70,6 +73,10 @@ function report(error: unknown, command: string | undefined): ExitCode {
     console.error(error);
   }
   return 1;
+}
+
+function hasCode(error: unknown, codes: ReadonlySet<unknown>): error is Error {
+  return isError(error) && codes.has((error as { code?: unknown }).code);
 }
 
 async function overview(): Promise<string> {

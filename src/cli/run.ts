@@ -1,9 +1,12 @@
 import { once } from "node:events";
 import type { Engine } from "../engine/engine.js";
 import type { Tensor } from "../engine/tensor.js";
-import { type FileArray, writeTensors } from "../files/index.js";
+import { FileError } from "../files/error.js";
+import { checkTarget, type FileArray, writeTensors } from "../files/index.js";
+import type { Graph } from "../graph/graph.js";
 import type { HookEvent } from "../hooks/event.js";
-import type { Match } from "../hooks/match.js";
+import { type Match, siteTest } from "../hooks/match.js";
+import type { Site } from "../hooks/site.js";
 import type { RecordOptions } from "../record/record.js";
 import { formatType } from "../tensor/dtype.js";
 import { findBindings } from "./bindings.js";
@@ -13,6 +16,9 @@ import { readGraph } from "./graph-file.js";
 import { hookLines } from "./hook-lines.js";
 import { type InputSource, resolveInputs } from "./inputs.js";
 import { parametersOf } from "./parameters.js";
+
+/** The most labels that an error lists. */
+const LISTED = 20;
 
 /** `davit run`: one run of a graph file, on files, with its hooks on the terminal. */
 export const run: Command = {
@@ -66,6 +72,7 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
     throw new UsageError("--values is for printing; with --record nothing is printed");
   }
   const graph = await readGraph(path);
+  await checkOut(single(args, "out"), graph);
   const sources = await resolveInputs(args.values.get("input") ?? [], parametersOf(graph));
   const files = (name: string) => args.values.get(name) ?? [];
   const bound = await findBindings(graph, files("constants"), files("externals"));
@@ -81,8 +88,6 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
   const progress = showProgress();
   const opened: { close(): unknown }[] = [];
   try {
-    if (recorded !== undefined) opened.push(record(engine, recordOptions(args, recorded)));
-    if (replayed !== undefined) opened.push(await replay(engine, replayed));
     // The program keeps what it needs of them; until it is loaded, they must not be garbage.
     const constants = tensorsOf(engine, bound.constants);
     const externals = tensorsOf(engine, bound.externals);
@@ -92,6 +97,9 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
     });
     for (const tensors of [constants, externals])
       for (const [, tensor] of tensors) tensor.dispose();
+    checkGlobs(args, program.sites);
+    if (recorded !== undefined) opened.push(record(engine, recordOptions(args, recorded)));
+    if (replayed !== undefined) opened.push(await replay(engine, replayed));
     // Prints go to the console, as in engine.jit.
     const prints = bindSlots(engine, program, []);
     const watch = engine.hooks.subscribeRun(program, recorded === undefined ? wishes(args) : []);
@@ -111,6 +119,34 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
     for (const file of opened) await file.close();
   }
   return 0;
+}
+
+/** Refuses an --out that the results could not be written to, before they are computed. */
+async function checkOut(path: string | undefined, graph: Graph): Promise<void> {
+  if (path === undefined) return;
+  try {
+    await checkTarget(path, graph.functions[0]?.results.length ?? 0);
+  } catch (error) {
+    if (error instanceof FileError) throw new UsageError(`--out ${error.message}`);
+    throw error;
+  }
+}
+
+/** Refuses a --hook or --probe that nothing in the graph is for. */
+function checkGlobs(args: Arguments, sites: readonly Site[]): void {
+  for (const kind of ["hook", "probe"] as const) {
+    for (const glob of args.values.get(kind) ?? []) {
+      const match = kind === "hook" ? { label: glob } : { probe: glob };
+      if (sites.some(siteTest(match))) continue;
+      const titles = sites.filter(siteTest(kind === "hook" ? "all" : { probe: "*" }));
+      const known = new Set(titles.flatMap(({ label, name }) => label ?? name ?? []));
+      const listed = [...known].slice(0, LISTED).join(", ");
+      const more = known.size > LISTED ? ` and ${known.size - LISTED} more` : "";
+      const what = kind === "hook" ? "hooks" : "labels";
+      const has = known.size === 0 ? `no ${what}` : `the ${what} ${listed}${more}`;
+      throw new UsageError(`--${kind} "${glob}" matches nothing: the graph has ${has}`);
+    }
+  }
 }
 
 /** Shows on a terminal that a long run is still under way. */

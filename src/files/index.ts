@@ -4,6 +4,7 @@ import { FileError } from "./error.js";
 import { Members } from "./members.js";
 import { readNpy, writeNpy } from "./npy.js";
 import { readNpz, writeNpz } from "./npz.js";
+import { checkWritable } from "./open.js";
 import {
   openSafetensors,
   readSafetensor,
@@ -23,6 +24,8 @@ export {
   type SafetensorsOptions,
   writeSafetensors,
 } from "./safetensors.js";
+
+const FORMATS: ReadonlySet<string> = new Set([".npy", ".npz", ".safetensors"]);
 
 /** The name that the only tensor of a .npy file gets. */
 export const ONLY = "value";
@@ -69,25 +72,35 @@ export async function writeTensors(
   path: string,
   tensors: ReadonlyMap<string, FileArray>,
 ): Promise<void> {
+  checkFormat(path, tensors.size);
   switch (extname(path)) {
     case ".npy": {
-      const [only, ...more] = tensors.values();
-      if (only === undefined || more.length > 0) {
-        throw new FileError(
-          "file_name",
-          path,
-          `a .npy file holds one tensor, and there are ${tensors.size}`,
-          "a name that ends in .npz or .safetensors",
-        );
-      }
-      return await writeNpy(path, only);
+      const [only] = tensors.values();
+      return await writeNpy(path, only as FileArray);
     }
     case ".npz":
       return await writeNpz(path, tensors);
-    case ".safetensors":
-      return await writeSafetensors(path, tensors);
     default:
-      throw unknownFormat(path);
+      return await writeSafetensors(path, tensors);
+  }
+}
+
+/** Refuses, before there is anything to write, what {@link writeTensors} would refuse. @throws FileError */
+export async function checkTarget(path: string, count: number): Promise<void> {
+  checkFormat(path, count);
+  await checkWritable(path);
+}
+
+/** Refuses a name that tells no format, or one that so many tensors do not fit into. */
+function checkFormat(path: string, count: number): void {
+  if (!FORMATS.has(extname(path))) throw unknownFormat(path);
+  if (extname(path) === ".npy" && count !== 1) {
+    throw new FileError(
+      "file_name",
+      path,
+      `a .npy file holds one tensor, and there are ${count}`,
+      "a name that ends in .npz or .safetensors",
+    );
   }
 }
 

@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, type Stats } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { access, type FileHandle, open, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { FileError, fromSystem } from "./error.js";
 
 /** What a file is opened for: to be read, or to be written anew. */
@@ -70,6 +71,56 @@ export async function withRegular<T>(
   } finally {
     await file.close();
   }
+}
+
+/** Reads exactly `length` bytes; a file may shrink between its header and this. */
+export async function readAt(
+  file: FileHandle,
+  position: number,
+  length: number,
+  path: string,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length; ) {
+    const { bytesRead } = await file.read(
+      bytes,
+      done,
+      Math.min(length - done, 2 ** 30),
+      position + done,
+    );
+    if (bytesRead === 0) {
+      throw new FileError(
+        "file_truncated",
+        path,
+        `it ends at byte ${position + done}`,
+        `${length} bytes from byte ${position}`,
+      );
+    }
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+/** Refuses a path that no regular file can be written to, and makes none. @throws FileError */
+export async function checkWritable(path: string): Promise<void> {
+  const known = await statsOf(path);
+  try {
+    if (known !== undefined) checkRegular(known, path);
+    else await checkFolder(dirname(path), path);
+    await access(known === undefined ? dirname(path) : path, constants.W_OK);
+  } catch (error) {
+    throw fromSystem(error, path);
+  }
+}
+
+async function checkFolder(folder: string, path: string): Promise<void> {
+  if ((await statsOf(folder))?.isDirectory()) return;
+  throw new FileError("file_not_found", path, `there is no folder ${folder}`, "an existing folder");
+}
+
+/** What is known of a path; undefined where there is nothing, or something that does not let itself be seen. */
+async function statsOf(path: string): Promise<Stats | undefined> {
+  return await stat(path).catch(() => undefined);
 }
 
 function checkRegular(stats: Stats, path: string): void {

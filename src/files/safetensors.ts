@@ -1,10 +1,9 @@
-import type { FileHandle } from "node:fs/promises";
 import type { Dtype, TensorType } from "../tensor/dtype.js";
 import { itemBytes } from "../tensor/dtype.js";
 import { checkArray, checkedByteLength, type FileArray, type FileRange, toBools } from "./array.js";
 import { FileError } from "./error.js";
 import { Members } from "./members.js";
-import { withRegular } from "./open.js";
+import { readAt, withRegular } from "./open.js";
 
 /** What a .safetensors file says of itself; the tensors stay in the file. */
 export interface Safetensors {
@@ -276,32 +275,4 @@ function record(value: unknown, path: string): Record<string, unknown> {
 
 function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
-}
-
-/** Reads exactly `length` bytes; a file may shrink between its header and this. */
-async function readAt(
-  file: FileHandle,
-  position: number,
-  length: number,
-  path: string,
-): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
-  for (let done = 0; done < length; ) {
-    const { bytesRead } = await file.read(
-      bytes,
-      done,
-      Math.min(length - done, 2 ** 30),
-      position + done,
-    );
-    if (bytesRead === 0) {
-      throw new FileError(
-        "file_truncated",
-        path,
-        `it ends at byte ${position + done}`,
-        `${length} bytes from byte ${position}`,
-      );
-    }
-    done += bytesRead;
-  }
-  return bytes;
 }

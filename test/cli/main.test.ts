@@ -1,11 +1,11 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { main } from "../../src/cli/main.js";
 import { readTensors, writeTensors } from "../../src/files/index.js";
 import { encodeGraph, hashBytes } from "../../src/graph/canonical.js";
-import type { Graph } from "../../src/graph/graph.js";
+import type { Graph, GraphFunction } from "../../src/graph/graph.js";
 import { namedId } from "../../src/hooks/ids.js";
 import type { TensorType } from "../../src/tensor/dtype.js";
 import { capturePrinted } from "./support.js";
@@ -218,6 +218,47 @@ describe("davit run", () => {
     const [result] = (await readTensors(at(file))).values();
     expect([...new Float32Array(Uint8Array.from(result?.bytes ?? []).buffer)]).toEqual([22, 44]);
     expect(printed.out).toBe("");
+  });
+
+  it.each([
+    ["y.txt", /--out .*y\.txt: its name tells no format \(expected a name that ends in/],
+    ["none/y.npy", /--out .*y\.npy: there is no folder .*none \(expected an existing folder\)/],
+    ["x.npy/y.npy", /--out .*y\.npy: there is no folder .*x\.npy \(expected an existing folder\)/],
+    ["folder.npy", /--out .*folder\.npy: it is a folder \(expected a regular file\)/],
+  ])("refuses --out %s before it runs", async (file, message) => {
+    await mkdir(at("folder.npy"), { recursive: true });
+    const args = ["--input", at("x.npy"), "--hook", "*", "--out", at(file)];
+    expect(await run(...args)).toBe(2);
+    expect(printed.err).toMatch(message);
+    expect(printed.err.match(/expected/g)).toHaveLength(1);
+    expect(printed.out).toBe("");
+  });
+
+  it("refuses one .npy file for two results before it runs", async () => {
+    const [main_] = printing.functions as [GraphFunction];
+    const two = { functions: [{ ...main_, results: [1, 1] }] };
+    await writeFile(at("two.davit"), encodeGraph(two));
+    const args = ["run", at("two.davit"), "--input", at("x.npy"), "--out"];
+    expect(await main([...args, at("two.npy")])).toBe(2);
+    expect(printed.err).toMatch(/--out .*two\.npy: a \.npy file holds one tensor, and there are 2/);
+    expect(printed.out).toBe("");
+    expect(await main([...args, at("two.npz")])).toBe(0);
+    expect(printed.out).not.toBe("");
+  });
+
+  it.each([
+    [["--hook", "sean"], 'davit: --hook "sean" matches nothing: the graph has the hooks seen\n'],
+    [["--probe", "s?m?"], 'davit: --probe "s?m?" matches nothing: the graph has the labels sum\n'],
+    [["--hook", "x".repeat(2000)], "a match is"],
+    [["--lanes", "0"], "engine option lanes is 0; expected an integer from 1"],
+    [["--memory-limit", "0"], "engine option memoryLimit is 0; expected an integer from 1"],
+  ])("ends with 2 for the option %j", async (options, message) => {
+    const recording = at("kept.rec");
+    await writeFile(recording, "kept");
+    expect(await run("--input", at("x.npy"), ...options, "--record", recording)).toBe(2);
+    expect(printed.err).toContain(message);
+    expect(printed.out).toBe("");
+    expect(await readFile(recording, "utf8")).toBe("kept");
   });
 
   it("tells which input or constant is missing", async () => {

@@ -57,18 +57,20 @@ defmodule Davit.EngineError do
   def message(%__MODULE__{message: message} = error) do
     where =
       [
-        error.op && "op #{error.op}",
-        error.label && "label #{inspect(error.label)}",
-        error.inputs && "inputs #{Enum.map_join(error.inputs, ", ", &Davit.Type.format/1)}",
-        error.expected && "expected #{describe(error.expected)}"
+        {"op ", error.op},
+        {"label ", error.label && inspect(error.label)},
+        {"inputs ", error.inputs && Enum.map_join(error.inputs, ", ", &Davit.Type.format/1)},
+        {"expected ", error.expected && describe(error.expected)}
       ]
-      |> Enum.filter(& &1)
+      |> Enum.reject(fn {kind, text} -> text == nil or said?(message, kind, text) end)
+      |> Enum.map_join("; ", fn {kind, text} -> kind <> text end)
 
-    case where do
-      [] -> message
-      where -> "#{message} (#{Enum.join(where, "; ")})"
-    end
+    if where == "", do: message, else: "#{message} (#{where})"
   end
+
+  # Most of the engine's messages say it in words of their own: inputs as the operands of the op.
+  defp said?(message, "inputs ", text), do: String.contains?(message, "(#{text})")
+  defp said?(message, kind, text), do: String.contains?(message, kind <> text)
 
   defp describe(expected) when is_binary(expected), do: expected
   defp describe(expected), do: inspect(expected)

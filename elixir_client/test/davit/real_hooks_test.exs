@@ -16,6 +16,23 @@ defmodule Davit.RealHooksTest do
 
   defp list(event), do: event |> Hooks.Event.value() |> Tensor.to_list()
 
+  test "a hook by a name that the program does not have is refused, with those that it has" do
+    program = [@x] |> G.build(&(&1 |> G.hook("doubled") |> G.hook("seen"))) |> Davit.load()
+    tensor = Tensor.from_list([1, 2], :float32)
+
+    for match <- ["double", {:name, "double"}] do
+      run = fn -> Davit.run(program, [tensor], hooks: [{match, fn _ -> :ok end}]) end
+      error = assert_raise EngineError, run
+      assert error.code == :hook_unknown
+
+      assert Exception.message(error) ==
+               ~s|the program has no hook "double"; expected one of "doubled", "seen"|
+    end
+
+    # A glob may match nothing.
+    assert [_] = Davit.run(program, [tensor], hooks: [{{:label, "double"}, fn _ -> :ok end}])
+  end
+
   describe "a destination" do
     defp sending(fun), do: [@scalar, Hooks.to(self()).type] |> G.build(fun) |> Davit.load()
 
