@@ -47,6 +47,25 @@ mx::Shape default_sizes(const mx::array& a, const std::vector<int>& axes, bool t
   return sizes;
 }
 
+// irfftn to an odd size, whose jvp in MLX has one element less. The elements of half a spectrum
+// from the second one on stand for two each, so that the real part of a transform to complex
+// numbers is the result.
+mx::array differentiable_irfftn(const mx::array& half, const mx::Shape& sizes,
+                                const std::vector<int>& axes, mx::fft::FFTNorm norm, mx::Stream s) {
+  int axis = axes.back() < 0 ? axes.back() + static_cast<int>(half.ndim()) : axes.back();
+  int size = sizes.back();
+  int count = size / 2 + 1;
+  mx::Shape start(half.ndim(), 0), stop = half.shape(), wide(half.ndim(), 1);
+  stop[axis] = count;
+  wide[axis] = size;
+  auto place = mx::arange(0, size, 1, mx::int32, s);
+  auto weight = mx::where(mx::equal(place, mx::array(0), s), mx::array(1.0f), mx::array(2.0f), s);
+  auto in = mx::astype(mx::slice(half, start, stop, s), mx::complex64, s);
+  in = mx::pad(in, {axis}, {0}, {size - count}, mx::array(0, mx::complex64), "constant", s);
+  in = mx::multiply(in, mx::reshape(weight, wide, s), s);
+  return mx::real(mx::fft::ifftn(in, sizes, axes, norm, s), s);
+}
+
 mx::array transform(const OpCall& call, const TransformRow& row, const std::vector<int>& axes,
                     const std::optional<mx::Shape>& given) {
   const auto& a = call[0];
@@ -61,6 +80,9 @@ mx::array transform(const OpCall& call, const TransformRow& row, const std::vect
     pads = pads || missing[i] > 0;
   }
   auto in = pads ? mx::pad(a, axes, none, missing, mx::array(0, a.dtype()), "constant", s) : a;
+  if (call.differentiated() && row.to_real && !sizes.empty() && sizes.back() % 2 == 1) {
+    return unless_empty(differentiable_irfftn(in, sizes, axes, norm(call), s), s);
+  }
   auto out = row.op(in, sizes, axes, norm(call), s);
   return unless_empty(out, s);
 }

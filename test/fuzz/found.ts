@@ -182,4 +182,36 @@ export const FOUND: readonly Found[] = [
     },
     inputs: [new Uint8Array(2304), new Uint8Array(0), new Uint8Array(12), new Uint8Array(2304)],
   },
+  {
+    title:
+      "graphs 11025699: died: SIGSEGV: the tangent of irfftn to an odd size was one element short",
+    graph: {
+      functions: [
+        {
+          name: "main",
+          parameters: [
+            { dtype: "float32", shape: [0, 0, 0, 0] },
+            { dtype: "float32", shape: [0, 0, 0, 0] },
+          ],
+          nodes: [{ op: "jvp", inputs: [0, 1], attributes: { function: 1, wrt: [0] }, outputs: 2 }],
+          results: [2, 3],
+        },
+        {
+          name: "f1",
+          parameters: [{ dtype: "float32", shape: [0, 0, 0, 0] }],
+          nodes: [
+            { op: "fft.irfftn", inputs: [0], attributes: { s: [5, 3, 1, 5] }, outputs: 1 },
+            {
+              op: "unique",
+              inputs: [1],
+              attributes: { size: 2, return_index: true },
+              outputs: 2,
+            },
+          ],
+          results: [2],
+        },
+      ],
+    },
+    inputs: [new Uint8Array(0), new Uint8Array(0)],
+  },
 ];

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { Attributes } from "../../src/graph/graph.js";
-import { filled, tensor } from "../support/data.js";
+import { filled, type TestTensor, tensor } from "../support/data.js";
 import { describeSurvival, gradients, only, type Survived } from "../support/survival.js";
 
 const float = (...shape: number[]) => ({ dtype: "float32", shape }) as const;
@@ -157,6 +157,45 @@ const scattered = (
   };
 };
 
+/** The result and the tangent of an op that is linear: at the tangent `x` it is what it is at the value `x`. */
+const linear = (op: string, attributes: Attributes, x: TestTensor, size: number): Survived => {
+  const of = only([x.type], { op, attributes });
+  const jvp = only([x.type, x.type], { op: "jvp", attributes: { function: 1 }, outputs: 2 });
+  const plain = { op, inputs: [0], attributes, outputs: 1 };
+  const main = { ...jvp, nodes: [...jvp.nodes, plain, difference(3, 4)], results: [5] };
+  return {
+    title: `the tangent of ${op} ${JSON.stringify(attributes)}`,
+    graph: { functions: [main, of] },
+    inputs: [x, x],
+    results: [Array<number>(size).fill(0)],
+  };
+};
+const difference = (a: number, b: number) => ({
+  op: "subtract",
+  inputs: [a, b],
+  attributes: {},
+  outputs: 1,
+});
+
+/** Transforms from half a spectrum to as many values as `n`, even and odd. */
+const TRANSFORMS: readonly Survived[] = [
+  ...[1, 2, 3, 4, 5, 9].flatMap((n) =>
+    ["backward", "ortho"].map((norm) =>
+      linear("fft.irfft", { n, norm }, vector(3, -1, 4, 1, 5), n),
+    ),
+  ),
+  linear("fft.irfft", { n: 3, axis: 0 }, filled("complex64", [2, 4]), 12),
+  linear("fft.irfft2", { s: [3, 5] }, filled("complex64", [2, 3, 3]), 30),
+  linear("fft.irfftn", { s: [2, 7, 3] }, filled("float32", [2, 3, 2]), 42),
+  {
+    title: "the gradient of irfft to an odd size",
+    graph: gradients(only([float(2)], { op: "fft.irfft", attributes: { n: 3 } }), [float(3)]),
+    inputs: [vector(1, 2), vector(3, 6, 12)],
+    // (x0 + 2 x1 cos(2 pi j / 3)) / 3 is the value at j.
+    results: [[7, -4]],
+  },
+];
+
 /** Gradients of a convolution whose input is spread out. */
 const spread = (
   attributes: Attributes,
@@ -184,6 +223,7 @@ const nested = (op: "vjp" | "jvp", depth: number) => {
 };
 
 describeSurvival([
+  ...TRANSFORMS,
   ...EXTREMES,
   padded([0], [[10, 100]]),
   padded([1], [[11001]]),

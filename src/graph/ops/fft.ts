@@ -120,6 +120,9 @@ function stftGuard(call: OpCall): void {
   checkShape(call, "the frames", [...type.shape.slice(0, -1), frames, size]);
 }
 
+/** MLX lists the place of every element of every frame when the op is built: this many take some six seconds. */
+const MAX_FRAME_ELEMENTS = 2 ** 28;
+
 function istftGuard(call: OpCall): void {
   const type = input(call, 0);
   checkRank(call, type, 2);
@@ -132,6 +135,10 @@ function istftGuard(call: OpCall): void {
   checkRange(call, "length", int(call, "length", 0), 0, MAX_SIZE);
   checkShape(call, "the result", [...type.shape.slice(0, -2), size + hop * (frames - 1)]);
   checkShape(call, "the frames", [...type.shape.slice(0, -2), frames, Math.max(size, hop)]);
+  if (frames * size > MAX_FRAME_ELEMENTS) {
+    const found = `${frames} frames of ${size} elements`;
+    refuse(call, "too_large", found, `at most ${MAX_FRAME_ELEMENTS} elements in all frames`);
+  }
 }
 
 const NORM = {

@@ -91,6 +91,7 @@ const REFUSED: readonly (readonly [string, readonly TensorType[], Attributes, st
   ["fft.istft", [float(5, 0)], {}, "shape_invalid"],
   ["fft.istft", [float(5, 5)], { length: -1 }, "attribute_invalid"],
   ["fft.istft", [float(5, 5)], { hop_length: 2 ** 30 }, "too_large"],
+  ["fft.istft", [float(32, 40)], { n_fft: 2 ** 30, hop_length: 24 }, "too_large"],
 ];
 
 describe("what the table refuses before MLX sees it", () => {
