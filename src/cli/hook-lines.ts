@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { HookEvent, Summary } from "../hooks/event.js";
 import { isBytes } from "../realm.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
@@ -18,6 +19,11 @@ export function hookLines(event: HookEvent): string {
         : `${head}  ${summaryText(value)}`;
     })
     .join("\n");
+}
+
+/** Prints an event. While a slow reader of our output catches up, the event stays in flight, and the run waits. */
+export function printEvent(event: HookEvent): unknown {
+  return process.stdout.write(`${hookLines(event)}\n`) ? undefined : once(process.stdout, "drain");
 }
 
 function summaryText(summary: Summary): string {

@@ -1,11 +1,9 @@
-import { once } from "node:events";
 import type { Engine } from "../engine/engine.js";
 import type { Tensor } from "../engine/tensor.js";
 import { FileError } from "../files/error.js";
 import { checkTarget, type FileArray, writeTensors } from "../files/index.js";
 import type { Graph } from "../graph/graph.js";
-import type { HookEvent } from "../hooks/event.js";
-import { type Match, siteTest } from "../hooks/match.js";
+import { siteTest } from "../hooks/match.js";
 import type { Site } from "../hooks/site.js";
 import type { RecordOptions } from "../record/record.js";
 import { formatType } from "../tensor/dtype.js";
@@ -13,7 +11,8 @@ import { findBindings } from "./bindings.js";
 import { type Arguments, type Command, type ExitCode, single, UsageError } from "./command.js";
 import { ENGINE_HELP, ENGINE_OPTIONS, engineOptions } from "./engine-options.js";
 import { readGraph } from "./graph-file.js";
-import { hookLines } from "./hook-lines.js";
+import { printEvent } from "./hook-lines.js";
+import { HOOK_OPTIONS, hookMatches } from "./hook-options.js";
 import { type InputSource, resolveInputs } from "./inputs.js";
 import { parametersOf } from "./parameters.js";
 
@@ -51,10 +50,7 @@ Example: davit run model.davit --input x=x.npy --hook 'encoder.*' --out y.npz`,
     input: { type: "string", multiple: true },
     constants: { type: "string", multiple: true },
     externals: { type: "string", multiple: true },
-    hook: { type: "string", multiple: true },
-    probe: { type: "string", multiple: true },
-    values: { type: "boolean" },
-    record: { type: "string" },
+    ...HOOK_OPTIONS,
     replay: { type: "string" },
     out: { type: "string" },
     ...ENGINE_OPTIONS,
@@ -179,24 +175,12 @@ function valuesOf(tensors: ReadonlyMap<string, Tensor>) {
 /** What the command line wants to see of the run. */
 function wishes(args: Arguments) {
   const view = args.flags.has("values") ? "full" : "summary";
-  return matches(args).map((match) => ({ match, view, handler: print }) as const);
+  return hookMatches(args).map((match) => ({ match, view, handler: printEvent }) as const);
 }
 
 function recordOptions(args: Arguments, path: string): RecordOptions {
-  const wanted = matches(args);
+  const wanted = hookMatches(args);
   return wanted.length === 0 ? { path } : { path, match: wanted };
-}
-
-function matches(args: Arguments): Match[] {
-  return [
-    ...(args.values.get("hook") ?? []).map((label) => ({ label })),
-    ...(args.values.get("probe") ?? []).map((probe) => ({ probe })),
-  ];
-}
-
-/** Prints an event. While a slow reader of our output catches up, the event stays in flight, and the run waits. */
-function print(event: HookEvent): unknown {
-  return process.stdout.write(`${hookLines(event)}\n`) ? undefined : once(process.stdout, "drain");
 }
 
 async function deliver(outputs: readonly Tensor[], path: string | undefined): Promise<void> {

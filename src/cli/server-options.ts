@@ -1,4 +1,4 @@
-import type { ServerOptions } from "../server/attach.js";
+import type { ServerOptions } from "../server/connection.js";
 import { type Arguments, type Options, single, UsageError } from "./command.js";
 import { ENGINE_HELP, ENGINE_OPTIONS } from "./engine-options.js";
 

@@ -1,7 +1,9 @@
 import { once } from "node:events";
-import type { HookEvent } from "../hooks/event.js";
+import type { Client } from "../client/client.js";
+import type { RemoteMatch } from "../client/wire.js";
 import { type Arguments, type Command, type ExitCode, single, UsageError } from "./command.js";
-import { hookLines } from "./hook-lines.js";
+import { printEvent } from "./hook-lines.js";
+import { HOOK_OPTIONS, hookMatches } from "./hook-options.js";
 
 /** `davit watch`: what the hooks of a running engine see. */
 export const watch: Command = {
@@ -23,11 +25,8 @@ Exit codes: 0 stopped by Ctrl+C, 1 the engine ended or failed, 2 called wrongly.
 
 Example: davit watch --probe 'encoder.3.*'`,
   options: {
-    hook: { type: "string", multiple: true },
-    probe: { type: "string", multiple: true },
-    values: { type: "boolean" },
+    ...HOOK_OPTIONS,
     latest: { type: "boolean" },
-    record: { type: "string" },
   },
   positionals: ["ENGINE?"],
   run: watchCommand,
@@ -42,12 +41,12 @@ async function watchCommand(args: Arguments): Promise<ExitCode> {
       }
     }
   }
-  const [{ findEngine }, { Client }] = await Promise.all([
+  const [{ findEngine }, { Client: Clients }] = await Promise.all([
     import("../attach/engines.js"),
     import("../client/client.js"),
   ]);
   const interrupted = once(process, "SIGINT").then(() => undefined);
-  const client = await Client.connect(await findEngine(args.positionals[0]));
+  const client = await Clients.connect(await findEngine(args.positionals[0]));
   try {
     const finish =
       path === undefined ? await print(client, args) : await record(client, args, path);
@@ -60,19 +59,12 @@ async function watchCommand(args: Arguments): Promise<ExitCode> {
   }
 }
 
-type Client = import("../client/client.js").Client;
-
 async function print(client: Client, args: Arguments): Promise<() => Promise<void>> {
   const view = args.flags.has("values") ? "full" : "summary";
   const policy = args.flags.has("latest") ? "latest" : "every";
-  for (const match of matches(args)) await client.subscribe(match, { policy, view }, show);
+  for (const match of matches(args)) await client.subscribe(match, { policy, view }, printEvent);
   console.error("watching; Ctrl+C ends it");
   return async () => {};
-}
-
-/** Prints an event. While a slow reader of our output catches up, the event stays in flight. */
-function show(event: HookEvent): unknown {
-  return process.stdout.write(`${hookLines(event)}\n`) ? undefined : once(process.stdout, "drain");
 }
 
 async function record(client: Client, args: Arguments, path: string): Promise<() => Promise<void>> {
@@ -85,10 +77,8 @@ async function record(client: Client, args: Arguments, path: string): Promise<()
   };
 }
 
-function matches(args: Arguments) {
-  const wanted = [
-    ...(args.values.get("hook") ?? []).map((label) => ({ label })),
-    ...(args.values.get("probe") ?? []).map((probe) => ({ probe })),
-  ];
-  return wanted.length === 0 ? (["all"] as const) : wanted;
+/** All hooks where nothing is named. */
+function matches(args: Arguments): readonly RemoteMatch[] {
+  const wanted = hookMatches(args);
+  return wanted.length === 0 ? ["all"] : wanted;
 }

@@ -1,4 +1,4 @@
-import type { Policy, View } from "../hooks/policy.js";
+import { DEFAULT_BINS, type Policy, type View } from "../hooks/policy.js";
 
 /** Which sites of an engine in another process are meant; see `Match`. */
 export type RemoteMatch =
@@ -17,8 +17,6 @@ export function wireMatch(match: RemoteMatch): readonly unknown[] {
 export function wirePolicy(policy: Policy | undefined): unknown {
   return typeof policy === "object" ? Object.entries(policy)[0] : (policy ?? null);
 }
-
-const DEFAULT_BINS = 16;
 
 /** A view as it travels; nil for the default. */
 export function wireView(view: View | undefined): unknown {

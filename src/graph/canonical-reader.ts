@@ -42,25 +42,27 @@ export class CanonicalReader {
 
   /** Reads a map whose keys are in order; `field` reads the value of a key, or returns false for an unknown one. */
   map(what: string, field: (key: string) => unknown): void {
-    const count = this.#mapCount(what);
-    let previous: Buffer | undefined;
-    for (let i = 0; i < count; i++) {
-      const start = this.#at;
-      const key = this.#key(what, previous);
-      previous = this.#bytes.subarray(start, this.#at);
+    for (const key of this.#keys(what)) {
       if (field(key) === false) this.fail(`${what} has an unknown key "${key}"`);
     }
   }
 
   /** As {@link map}, with values that are read in steps. */
   *mapSteps(what: string, field: (key: string) => Steps<unknown>): Steps<void> {
+    for (const key of this.#keys(what)) {
+      if ((yield* field(key)) === false) this.fail(`${what} has an unknown key "${key}"`);
+    }
+  }
+
+  /** The keys of a map, in order; whoever takes one reads its value before the next. */
+  *#keys(what: string): Generator<string> {
     const count = this.#mapCount(what);
     let previous: Buffer | undefined;
     for (let i = 0; i < count; i++) {
       const start = this.#at;
       const key = this.#key(what, previous);
       previous = this.#bytes.subarray(start, this.#at);
-      if ((yield* field(key)) === false) this.fail(`${what} has an unknown key "${key}"`);
+      yield key;
     }
   }
 

@@ -26,7 +26,8 @@ export interface Delivery {
   readonly view?: View | undefined;
 }
 
-const DEFAULT_BINS = 16;
+/** The bins of the view `summary` where none are named. */
+export const DEFAULT_BINS = 16;
 const MAX_BINS = 4096;
 const MAX_INT = 2 ** 31 - 1;
 const MAX_RANK = 32;

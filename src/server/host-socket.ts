@@ -3,7 +3,7 @@ import { connect, createServer, type Server } from "node:net";
 import { DavitError } from "../engine/error.js";
 import type { Host } from "../protocol/host.js";
 import type { Session } from "../protocol/session.js";
-import { attach } from "./attach.js";
+import { serveConnection } from "./connection.js";
 
 /** What the system allows for the name of a Unix socket. */
 const LONGEST_PATH = process.platform === "linux" ? 107 : 103;
@@ -36,7 +36,7 @@ export async function serveHost(
   await removeStale(path);
   const sessions = new Set<Session>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
-    const { session, ended } = attach(host, { input: socket, output: socket, busyWait });
+    const { session, ended } = serveConnection(host, { input: socket, output: socket, busyWait });
     sessions.add(session);
     void ended.then(() => sessions.delete(session));
   });

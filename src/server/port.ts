@@ -5,7 +5,7 @@ import { BulkListener } from "../protocol/bulk.js";
 import { createHost } from "../protocol/host.js";
 import { describeThrown } from "../show.js";
 import { announce } from "./announce.js";
-import { attach, type ServerOptions } from "./attach.js";
+import { type ServerOptions, serveConnection } from "./connection.js";
 import { guardInput } from "./guard.js";
 
 /** How a port is served. */
@@ -33,7 +33,7 @@ export async function servePort(engine: Engine, options: PortServerOptions = {})
   const host = createHost(engine, bulk, limits);
   native().exitOnHangUp(input, HANG_UP_GRACE);
   guardInput(input);
-  const { session, ended, closed } = attach(host, { input, output, busyWait });
+  const { session, ended, closed } = serveConnection(host, { input, output, busyWait });
   if (attachable) void announce(host);
   process.on("SIGINT", ignore);
   process.once("SIGTERM", () => session.end("terminated", "the engine was stopped by SIGTERM"));

@@ -2,7 +2,7 @@ import type { Engine } from "../engine/engine.js";
 import { BulkListener } from "../protocol/bulk.js";
 import { createHost } from "../protocol/host.js";
 import { announce } from "./announce.js";
-import type { ServerOptions } from "./attach.js";
+import type { ServerOptions } from "./connection.js";
 import { type SocketServer, serveHost } from "./host-socket.js";
 
 /**

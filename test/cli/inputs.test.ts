@@ -122,7 +122,7 @@ it("lists the names that there are", () => {
 it("uses what can be used of a file", async () => {
   const strings = Buffer.concat([
     encodeNpy(floats).subarray(0, 10),
-    Buffer.from("{'descr': '<U3', 'fortran_order': False, 'shape': ()}".padEnd(117) + "\n"),
+    Buffer.from(`${"{'descr': '<U3', 'fortran_order': False, 'shape': ()}".padEnd(117)}\n`),
     new Uint8Array(12),
   ]);
   strings.writeUInt16LE(118, 8);

@@ -16,7 +16,7 @@ export interface ServerOptions {
 const BUSY_WAIT = 200;
 
 /** A session at work. */
-export interface Attached {
+export interface ServedConnection {
   readonly session: Session;
   /** Resolves when the client is gone or was dismissed: true where it closed the connection in good order. */
   readonly ended: Promise<boolean>;
@@ -25,13 +25,13 @@ export interface Attached {
 }
 
 /** Lets a session speak over a pair of descriptors or a stream. */
-export function attach(
+export function serveConnection(
   host: Host,
   {
     busyWait = BUSY_WAIT,
     ...io
   }: Pick<PortOptions, "input" | "output"> & Pick<ServerOptions, "busyWait">,
-): Attached {
+): ServedConnection {
   let end: (clean: boolean) => void = () => {};
   let close: () => void = () => {};
   const ended = new Promise<boolean>((resolve) => {
