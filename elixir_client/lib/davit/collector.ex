@@ -24,21 +24,21 @@ defmodule Davit.Collector do
   use Supervisor
 
   alias Davit.Collector.{Budget, Exits, Nursery, Owner, SelfTest, Sweeper, Token}
-  alias Davit.Engine.{Loader, Reporter, Session}
+  alias Davit.Engine.{Loader, Part, Reporter, Session}
 
   @type item ::
           {:tensor | :program, id :: pos_integer, instance :: pos_integer, bytes :: non_neg_integer}
 
   @doc false
   def start_link(session) do
-    name = Davit.Engine.part(session.name, :collector)
-    Davit.Engine.Part.supervisor(Supervisor, [__MODULE__, session, [name: name]])
+    name = Part.name(session.name, :collector)
+    Part.supervisor(Supervisor, [__MODULE__, session, [name: name]])
   end
 
   @impl true
   def init(session) do
     [nursery, owner, sweeper] =
-      for part <- [:nursery, :tokens, :sweeper], do: Davit.Engine.part(session.name, part)
+      for part <- [:nursery, :tokens, :sweeper], do: Part.name(session.name, part)
 
     # Called in the collector's processes: it must hold nothing of a tensor but its id.
     free = {__MODULE__, :free, [session.name]}
@@ -77,7 +77,7 @@ defmodule Davit.Collector do
   end
 
   defp make_room(session) do
-    Sweeper.make_room(Davit.Engine.part(session.name, :sweeper), session.budget)
+    Sweeper.make_room(Part.name(session.name, :sweeper), session.budget)
   catch
     # The engine was stopped, and everything went with it.
     :exit, _ -> :ok
@@ -88,14 +88,14 @@ defmodule Davit.Collector do
   """
   @spec reclaim(Session.t()) :: :ok
   def reclaim(session) do
-    Sweeper.reclaim(Davit.Engine.part(session.name, :sweeper), session.budget)
+    Sweeper.reclaim(Part.name(session.name, :sweeper), session.budget)
   catch
     :exit, _ -> :ok
   end
 
   @doc "How many tokens the collector holds."
   @spec live(Session.t()) :: non_neg_integer
-  def live(session), do: Owner.live(Davit.Engine.part(session.name, :tokens))
+  def live(session), do: Owner.live(Part.name(session.name, :tokens))
 
   @doc false
   # Things of an engine that is gone went with it.

@@ -103,8 +103,8 @@ defmodule Davit.Engine do
       {Owner, {options, session}}
     ]
 
-    core = [core, [strategy: :one_for_all, name: part(name, :core)] ++ @restarts]
-    feeds = [name: part(name, :feeds), strategy: :one_for_one]
+    core = [core, [strategy: :one_for_all, name: Part.name(name, :core)] ++ @restarts]
+    feeds = [name: Part.name(name, :feeds), strategy: :one_for_one]
 
     # Subscriptions live on.
     children = [
@@ -179,11 +179,6 @@ defmodule Davit.Engine do
     # It was not running, or somebody else stopped it.
     :exit, _ -> :ok
   end
-
-  @doc false
-  # The registered name of one of an engine's processes.
-  @spec part(atom, atom) :: atom
-  def part(name, part), do: :"#{inspect(name)}.#{part}"
 
   @doc false
   @spec option(atom, atom, term) :: term

@@ -21,7 +21,7 @@ defmodule Davit.Hooks do
   """
 
   alias Davit.{EngineError, Options}
-  alias Davit.Engine.{Lookup, Session}
+  alias Davit.Engine.{Lookup, Part, Session}
   alias Davit.Hooks.{Feed, Source, Watch}
 
   @doc """
@@ -40,7 +40,7 @@ defmodule Davit.Hooks do
     max_queue =
       Options.get!(options, :max_queue, nil, "a positive number", &(is_integer(&1) and &1 > 0))
 
-    session = Davit.Engine.session!(options[:engine] || Davit.Engine)
+    session = Lookup.session_for!(options)
     ref = make_ref()
 
     with {:ok, feed} <- start_feed(session, {session.name, ref, pid, watch, max_queue}),
@@ -54,7 +54,7 @@ defmodule Davit.Hooks do
   end
 
   defp start_feed(session, arguments) do
-    DynamicSupervisor.start_child(Davit.Engine.part(session.name, :feeds), {Feed, arguments})
+    DynamicSupervisor.start_child(Part.name(session.name, :feeds), {Feed, arguments})
   catch
     # Its supervisor died, and what it had started with it.
     :exit, _ ->
@@ -122,7 +122,7 @@ defmodule Davit.Hooks do
   end
 
   defp open(watch, options) do
-    source = Source.open(Davit.Engine.session!(options[:engine] || Davit.Engine), watch)
+    source = Source.open(Lookup.session_for!(options), watch)
 
     try do
       if options[:started], do: options[:started].()

@@ -10,7 +10,7 @@ defmodule Davit.Program do
   """
 
   alias Davit.{Collector, Deadline, EngineError, Graph, Tensor, Type}
-  alias Davit.Engine.{Loader, Request, Session}
+  alias Davit.Engine.{Loader, Lookup, Request, Session}
   alias Davit.Hooks.Site
 
   @enforce_keys [:id, :token, :engine, :node, :instance, :graph, :hash, :inputs, :outputs]
@@ -75,7 +75,7 @@ defmodule Davit.Program do
 
     # The timeout covers an engine that is starting.
     deadline = Deadline.new(timeout)
-    session = Davit.Engine.session!(options[:engine] || Davit.Engine, timeout)
+    session = Lookup.session_for!(options, timeout)
     bytes = if is_binary(graph), do: graph, else: Graph.to_binary(graph)
 
     bindings = %{

@@ -12,7 +12,7 @@ defmodule Davit.Recording do
   """
 
   alias Davit.EngineError
-  alias Davit.Engine.{Request, Session}
+  alias Davit.Engine.{Lookup, Request, Session}
   alias Davit.Hooks.Watch
 
   @derive {Inspect, only: [:path]}
@@ -33,7 +33,7 @@ defmodule Davit.Recording do
     Davit.Options.check!(options, [:engine])
     matches = for match <- matches(matches), do: match |> Watch.to_wire([]) |> hd()
     path = Path.expand(path)
-    session = Davit.Engine.session!(options[:engine] || Davit.Engine)
+    session = Lookup.session_for!(options)
     id = Session.next_id(session)
 
     with {:ok, _, _} <- Request.call(session, ["record", id, path, matches]),

@@ -13,7 +13,7 @@ defmodule Davit.Replay do
   """
 
   alias Davit.EngineError
-  alias Davit.Engine.{Request, Session}
+  alias Davit.Engine.{Lookup, Request, Session}
 
   @derive {Inspect, only: [:path]}
   @enforce_keys [:path, :session, :id]
@@ -26,7 +26,7 @@ defmodule Davit.Replay do
   def open(path, options \\ []) do
     Davit.Options.check!(options, [:engine])
     path = Path.expand(path)
-    session = Davit.Engine.session!(options[:engine] || Davit.Engine)
+    session = Lookup.session_for!(options)
     id = Session.next_id(session)
 
     with {:ok, _, _} <- Request.call(session, ["replay", id, path]),

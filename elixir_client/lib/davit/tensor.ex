@@ -41,7 +41,7 @@ defmodule Davit.Tensor do
       Davit.Options.get!(options, :place, :home, ":home or :engine", &(&1 in [:home, :engine]))
 
     if byte_size(bytes) > @inline or place == :engine do
-      put(tensor, Davit.Engine.session!(options[:engine] || Davit.Engine))
+      put(tensor, Davit.Engine.Lookup.session_for!(options))
     else
       tensor
     end

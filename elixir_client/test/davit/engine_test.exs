@@ -199,7 +199,7 @@ defmodule Davit.EngineTest do
         engine = Fake.start()
         Engine.info(engine)
         # The line came before the answer to `hello`; the reporter has it, or had it.
-        :sys.get_state(Engine.part(engine, :reporter))
+        :sys.get_state(Engine.Part.name(engine, :reporter))
         Logger.configure(level: :warning)
       end)
 

@@ -6,7 +6,7 @@ defmodule Davit.LifecycleTest do
 
   defp input, do: Enum.to_list(1..16)
 
-  defp part(engine, part), do: Process.whereis(Engine.part(engine, part))
+  defp part(engine, part), do: Engine.Part.whereis(engine, part)
 
   # Kills one of the engine's processes; gives when a new engine is up.
   defp kill_part(engine, part) do
@@ -167,7 +167,7 @@ defmodule Davit.LifecycleTest do
     name = :"missing_#{System.unique_integer([:positive])}"
     start_supervised!({Engine, name: name, command: "no-such-davit"})
     for _ <- 1..5, do: assert({:error, %{code: :timeout}} = Engine.await(name, 1))
-    waiting = fn -> length(:sys.get_state(Engine.part(name, :owner)).waiting) end
+    waiting = fn -> length(:sys.get_state(Engine.Part.name(name, :owner)).waiting) end
     Fake.eventually(fn -> waiting.() == 0 end)
   end
 end

@@ -234,7 +234,7 @@ defmodule Davit.RealHandlersTest do
         assert number(Davit.run(program, [1], calls: [{"ask", handler}])) == 4.0
         # The reporter has taken what came before this answer.
         assert %{} = Engine.info()
-        :sys.get_state(Engine.part(session.name, :reporter))
+        :sys.get_state(Engine.Part.name(session.name, :reporter))
       end)
 
     assert length(String.split(log, "waits for a reply")) == 10

@@ -36,14 +36,14 @@ defmodule Davit.ReloadTest do
 
     processes =
       for part <- [:owner, :writer, :loader, :nursery, :tokens, :sweeper, :bulk, :reporter],
-          do: {part, Process.whereis(Engine.part(engine, part))}
+          do: {part, Engine.Part.whereis(engine, part)}
 
     for module <- modules() do
       reload(module)
 
       # What a process of the client was killed by would be known to its supervisor by now.
       for supervisor <- [:core, :collector],
-          do: Supervisor.which_children(Engine.part(engine, supervisor))
+          do: Supervisor.which_children(Engine.Part.name(engine, supervisor))
 
       for {part, pid} <- processes,
           do: assert({module, part, Process.alive?(pid)} == {module, part, true})

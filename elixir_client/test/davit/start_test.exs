@@ -52,7 +52,7 @@ defmodule Davit.StartTest do
       error = assert_raise EngineError, fn -> Engine.session!(engine) end
       assert error.code == :engine_down
       assert error.message =~ "was not ready within 20 ms"
-      Fake.eventually(fn -> :sys.get_state(Engine.part(engine, :owner)).attempt >= 3 end)
+      Fake.eventually(fn -> :sys.get_state(Engine.Part.name(engine, :owner)).attempt >= 3 end)
       assert {:down, _} = Engine.status(engine)
       first = hd(pids.())
       wait_for_end(first)
@@ -79,8 +79,8 @@ defmodule Davit.StartTest do
     test "that was stopped by a signal ends, whoever closes its port" do
       for close <- [
             &stop_supervised!/1,
-            &Process.exit(Process.whereis(Engine.part(&1, :owner)), :kill),
-            &Process.exit(Process.whereis(Engine.part(&1, :core)), :kill)
+            &Process.exit(Engine.Part.whereis(&1, :owner), :kill),
+            &Process.exit(Engine.Part.whereis(&1, :core), :kill)
           ] do
         engine = Fake.start()
         pid = to_string(Engine.info(engine)["pid"])
@@ -99,7 +99,7 @@ defmodule Davit.StartTest do
       Process.exit(reaper, :kill)
       assert_receive {:DOWN, ^monitor, _, _, _}
       Fake.eventually(fn -> Process.whereis(Engine.Reaper) end)
-      Process.exit(Process.whereis(Engine.part(engine, :owner)), :kill)
+      Process.exit(Engine.Part.whereis(engine, :owner), :kill)
       wait_for_end(pid)
     end
 
@@ -128,7 +128,7 @@ defmodule Davit.StartTest do
         kill = Fake.program(engine, "kill")
         assert_raise EngineError, fn -> Davit.run(kill, [<<0::512>>]) end
         :ok = Engine.await(engine)
-        :sys.get_state(Engine.part(engine, :reporter))
+        :sys.get_state(Engine.Part.name(engine, :reporter))
       end)
 
     assert log =~

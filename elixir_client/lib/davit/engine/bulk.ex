@@ -8,7 +8,7 @@ defmodule Davit.Engine.Bulk do
 
   alias Davit.{EngineError, Frame, Msgpack}
   alias Davit.Engine.Bulk.{Connection, Reads, Sender}
-  alias Davit.Engine.{Request, Session}
+  alias Davit.Engine.{Part, Request, Session}
 
   defstruct [
     :address,
@@ -23,7 +23,7 @@ defmodule Davit.Engine.Bulk do
   ]
 
   def start_link(name),
-    do: Davit.Engine.Part.start_link(__MODULE__, nil, Davit.Engine.part(name, :bulk))
+    do: Part.start_link(__MODULE__, nil, Part.name(name, :bulk))
 
   @doc "Tells of a new session; whatever belonged to the one before is gone."
   @spec open(Session.t(), map) :: :ok

@@ -9,7 +9,7 @@ defmodule Davit.Engine.Loader do
   alias Davit.Engine.{Part, Request, Session}
 
   def start_link(name),
-    do: Part.start_link(__MODULE__, nil, Davit.Engine.part(name, :loader))
+    do: Part.start_link(__MODULE__, nil, Part.name(name, :loader))
 
   @doc """
   Makes sure that the program is loaded in the session, under its own number. The request is in the port before anything
@@ -20,7 +20,7 @@ defmodule Davit.Engine.Loader do
     if loaded?(program, session) do
       :ok
     else
-      GenServer.call(Davit.Engine.part(session.name, :loader), {:load, program, session}, timeout)
+      Part.call(session.name, :loader, {:load, program, session}, timeout)
     end
   catch
     :exit, {:timeout, _} ->

@@ -4,7 +4,7 @@ defmodule Davit.Engine.Lookup do
   # whoever comes meanwhile waits for the next of them.
 
   alias Davit.{Deadline, EngineError}
-  alias Davit.Engine.Session
+  alias Davit.Engine.{Part, Session}
 
   @default Davit.Engine
 
@@ -21,6 +21,11 @@ defmodule Davit.Engine.Lookup do
       end
     end
   end
+
+  @doc "As `session!/2`, for the engine that the option `:engine` of a public function names; the default engine without it."
+  @spec session_for!(keyword, timeout) :: Session.t()
+  def session_for!(options, timeout \\ :infinity),
+    do: session!(options[:engine] || @default, timeout)
 
   # A session is that of a running engine until its owner says otherwise, and no longer than its owner lives.
   defp running(engine) do
@@ -48,7 +53,7 @@ defmodule Davit.Engine.Lookup do
 
   defp ask(engine, what, timeout, deadline) do
     left = Deadline.left(deadline)
-    GenServer.call(Davit.Engine.part(engine, :owner), what.(left), left)
+    Part.call(engine, :owner, what.(left), left)
   catch
     :exit, {:timeout, _} -> {:error, late(engine, timeout)}
     :exit, _ -> ask_next(engine, what, timeout, deadline)
@@ -64,7 +69,7 @@ defmodule Davit.Engine.Lookup do
         {:error, late(engine, timeout)}
 
       true ->
-        restarted(Davit.Engine.part(engine, :core))
+        restarted(Part.name(engine, :core))
         ask(engine, what, timeout, deadline)
     end
   end

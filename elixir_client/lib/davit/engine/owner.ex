@@ -31,7 +31,7 @@ defmodule Davit.Engine.Owner do
   ]
 
   def start_link({options, session}) do
-    Part.start_link(__MODULE__, {options, session}, Davit.Engine.part(session.name, :owner))
+    Part.start_link(__MODULE__, {options, session}, Part.name(session.name, :owner))
   end
 
   @impl true
@@ -46,7 +46,7 @@ defmodule Davit.Engine.Owner do
     # An owner that was killed told nobody. Feeds live on, and go over to this one.
     forget_session(state.session)
     tell(state.session, Request.owner_down(:killed))
-    feeds = DynamicSupervisor.which_children(Davit.Engine.part(state.session.name, :feeds))
+    feeds = DynamicSupervisor.which_children(Part.name(state.session.name, :feeds))
     for {_, feed, _, _} <- feeds, do: send(feed, :davit_owner)
     {:noreply, open(state)}
   end
@@ -204,9 +204,9 @@ defmodule Davit.Engine.Owner do
   defp up(hello, state) do
     session = %{
       state.session
-      | nursery: Process.whereis(Davit.Engine.part(state.session.name, :nursery)),
+      | nursery: Part.whereis(state.session.name, :nursery),
         budget: Davit.Collector.Budget.new(hello["limits"]["memory"]),
-        bulk: Process.whereis(Davit.Engine.part(state.session.name, :bulk)),
+        bulk: Part.whereis(state.session.name, :bulk),
         bulk?: is_binary(hello["bulk"])
     }
 

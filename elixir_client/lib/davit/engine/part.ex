@@ -1,29 +1,57 @@
 defmodule Davit.Engine.Part do
   @moduledoc false
-  # Starts the named processes of an engine. Where a supervisor was killed, its processes end after it, and keep their names
-  # until then: those that take their places wait.
+  # The named processes of an engine: their names, and how they are started and called. When a supervisor is killed, its
+  # processes end after it and keep their names until then, so the processes that replace them wait for the names.
 
-  @longest 5_000
+  @name_timeout 5_000
 
-  @doc "As `GenServer.start_link/3`, under a name that another process may be about to give up."
+  @type part ::
+          :core
+          | :owner
+          | :writer
+          | :loader
+          | :bulk
+          | :collector
+          | :nursery
+          | :tokens
+          | :sweeper
+          | :feeds
+          | :reporter
+
+  @doc "Returns the registered name of one of the engine's processes."
+  @spec name(atom, part) :: atom
+  def name(engine, part), do: :"#{inspect(engine)}.#{part}"
+
+  @doc "Returns the pid of one of the engine's processes, or nil while it does not run."
+  @spec whereis(atom, part) :: pid | nil
+  def whereis(engine, part), do: Process.whereis(name(engine, part))
+
+  @doc "As `GenServer.call/3`, for one of the engine's processes."
+  @spec call(atom, part, term, timeout) :: term
+  def call(engine, part, request, timeout \\ :infinity),
+    do: GenServer.call(name(engine, part), request, timeout)
+
+  @doc "As `GenServer.cast/2`, for one of the engine's processes."
+  @spec cast(atom, part, term) :: :ok
+  def cast(engine, part, request), do: GenServer.cast(name(engine, part), request)
+
+  @doc "As `GenServer.start_link/3`. Where another process still has the name, it waits for the end of that process."
   @spec start_link(module, term, atom) :: GenServer.on_start()
   def start_link(module, argument, name),
     do: named(fn -> GenServer.start_link(module, argument, name: name) end)
 
-  @doc "As `module.start_link`, for a supervisor with a name."
+  @doc "As `start_link/3`, for a supervisor: `arguments` are those of `module.start_link`, the name among them."
   @spec supervisor(module, list) :: Supervisor.on_start()
   def supervisor(module, arguments), do: named(fn -> apply(module, :start_link, arguments) end)
 
-  @doc "Starts a process by `start`; again, when the process that has its name is gone."
-  @spec named((() -> GenServer.on_start())) :: GenServer.on_start()
-  def named(start) do
+  defp named(start) do
     with {:error, {:already_started, pid}} = error <- start.() do
       ref = Process.monitor(pid)
 
       receive do
         {:DOWN, ^ref, _, _, _} -> named(start)
       after
-        @longest ->
+        @name_timeout ->
           Process.demonitor(ref, [:flush])
           error
       end

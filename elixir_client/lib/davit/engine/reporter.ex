@@ -11,7 +11,7 @@ defmodule Davit.Engine.Reporter do
   alias Davit.Engine.Part
 
   def start_link(name),
-    do: Part.start_link(__MODULE__, nil, Davit.Engine.part(name, :reporter))
+    do: Part.start_link(__MODULE__, nil, Part.name(name, :reporter))
 
   @doc "Handles a frame that belongs to no request."
   @spec message(atom, binary) :: :ok
@@ -29,7 +29,7 @@ defmodule Davit.Engine.Reporter do
       else: :ok
   end
 
-  defp cast(engine, message), do: GenServer.cast(Davit.Engine.part(engine, :reporter), message)
+  defp cast(engine, message), do: Part.cast(engine, :reporter, message)
 
   @impl true
   def init(_), do: {:ok, nil}

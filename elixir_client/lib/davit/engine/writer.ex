@@ -7,12 +7,12 @@ defmodule Davit.Engine.Writer do
   alias Davit.Engine.{Part, Session}
 
   def start_link(name),
-    do: Part.start_link(__MODULE__, nil, Davit.Engine.part(name, :writer))
+    do: Part.start_link(__MODULE__, nil, Part.name(name, :writer))
 
   @doc "Sends a frame, later."
   @spec send_frame(Session.t(), iodata) :: :ok
   def send_frame(session, frame),
-    do: GenServer.cast(Davit.Engine.part(session.name, :writer), {:frame, session, frame})
+    do: Part.cast(session.name, :writer, {:frame, session, frame})
 
   @impl true
   def init(_), do: {:ok, nil}

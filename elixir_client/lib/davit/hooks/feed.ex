@@ -15,7 +15,7 @@ defmodule Davit.Hooks.Feed do
   require Logger
 
   alias Davit.{EngineError, Frame, Msgpack, Program}
-  alias Davit.Engine.{Request, Session}
+  alias Davit.Engine.{Part, Request, Session}
   alias Davit.Hooks.{Event, Site}
 
   # Frames that the owner has sent here, and those that were dealt with.
@@ -183,7 +183,7 @@ defmodule Davit.Hooks.Feed do
 
   # Where the owner is being started again, it asks for this.
   defp watch(state) do
-    owner = Process.whereis(Davit.Engine.part(state.engine, :owner))
+    owner = Part.whereis(state.engine, :owner)
     if owner, do: send(owner, {:watch, self(), {state.ref, state.pid}})
     state
   end
