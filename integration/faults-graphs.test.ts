@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { encodeGraph } from "../src/graph/canonical.js";
+import { encodeGraph } from "../src/graph/encoding/canonical.js";
 import type { Graph } from "../src/graph/graph.js";
 import { f32, floats } from "../test/support/client.js";
 import { increment } from "../test/support/graphs.js";

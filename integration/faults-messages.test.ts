@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { encodeGraph } from "../src/graph/canonical.js";
+import { encodeGraph } from "../src/graph/encoding/canonical.js";
 import { f32, floats } from "../test/support/client.js";
 import { increment } from "../test/support/graphs.js";
 import { node, program } from "./support/faults/programs.js";

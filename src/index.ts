@@ -24,7 +24,7 @@ export {
   type SafetensorsOptions,
   writeTensors,
 } from "./files/index.js";
-export { decodeGraph, encodeGraph, graphHash } from "./graph/canonical.js";
+export { decodeGraph, encodeGraph, graphHash } from "./graph/encoding/canonical.js";
 export { GraphError } from "./graph/error.js";
 export type { Graph, GraphFunction, GraphNode } from "./graph/graph.js";
 export type { Summary } from "./hooks/event.js";

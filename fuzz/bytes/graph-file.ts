@@ -1,4 +1,4 @@
-import { encodeGraph } from "../../src/graph/canonical.js";
+import { encodeGraph } from "../../src/graph/encoding/canonical.js";
 import type { Graph } from "../../src/graph/graph.js";
 import { increment } from "../../test/support/graphs.js";
 import { buildGraph } from "../graphs/build.js";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Engine } from "../../src/engine/engine.js";
 import { openSafetensors, readTensors } from "../../src/files/index.js";
-import { decodeGraph } from "../../src/graph/canonical.js";
+import { decodeGraph } from "../../src/graph/encoding/canonical.js";
 import { diffRecordings } from "../../src/record/diff.js";
 import { RecordingFile } from "../../src/record/reader.js";
 import { openReplies } from "../../src/record/replay.js";

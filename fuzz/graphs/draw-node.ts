@@ -1,5 +1,5 @@
+import { inferNode } from "../../src/graph/checking/infer.js";
 import type { Attribute } from "../../src/graph/graph.js";
-import { inferNode } from "../../src/graph/infer.js";
 import { DEFAULT_LIMITS } from "../../src/graph/limits.js";
 import { OPS, opSpec } from "../../src/graph/ops/index.js";
 import type { OpSpec } from "../../src/graph/ops/spec.js";

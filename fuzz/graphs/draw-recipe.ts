@@ -1,4 +1,4 @@
-import { isDifferentiable } from "../../src/graph/control-flow.js";
+import { isDifferentiable } from "../../src/graph/checking/control-flow.js";
 import type { Random } from "../random.js";
 import { drawDelivery } from "./custom-calls.js";
 import { drawBody } from "./draw-body.js";

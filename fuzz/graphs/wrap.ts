@@ -1,4 +1,4 @@
-import { isDifferentiable } from "../../src/graph/control-flow.js";
+import { isDifferentiable } from "../../src/graph/checking/control-flow.js";
 import type { Attributes, GraphNode } from "../../src/graph/graph.js";
 import { sameType, type TensorType } from "../../src/tensor/dtype.js";
 import type { Typed } from "./build.js";

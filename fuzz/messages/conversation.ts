@@ -1,4 +1,4 @@
-import { encodeGraph } from "../../src/graph/canonical.js";
+import { encodeGraph } from "../../src/graph/encoding/canonical.js";
 import { namedId } from "../../src/hooks/ids.js";
 import { f32 } from "../../test/support/client.js";
 import { asking, hooked, increment } from "../../test/support/graphs.js";

@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { FrameReader } from "../../port/src/reader.js";
 import type { EngineMessage } from "../../src/client/message.js";
-import { encodeGraph } from "../../src/graph/canonical.js";
+import { encodeGraph } from "../../src/graph/encoding/canonical.js";
 import { decodeFrame } from "../../src/protocol/frame.js";
 import { decodeHeader } from "../../src/protocol/header.js";
 import type { Host } from "../../src/protocol/host.js";

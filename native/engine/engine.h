@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "engine/lane.h"
 #include "engine/outbox.h"
-#include "engine/run.h"
+#include "engine/run/lane.h"
+#include "engine/run/run.h"
 #include "engine/value.h"
 
 namespace davit {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "engine/failure.h"
-#include "engine/summary.h"
+#include "engine/hooks/summary.h"
 
 namespace davit {
 

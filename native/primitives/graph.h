@@ -1,7 +1,7 @@
 // What stands between a traced graph and MLX's kernels.
 #pragma once
 
-#include "engine/tape.h"
+#include "engine/run/schedule.h"
 
 namespace davit {
 

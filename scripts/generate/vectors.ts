@@ -1,4 +1,4 @@
-import { encodeGraph } from "../../src/graph/canonical.js";
+import { encodeGraph } from "../../src/graph/encoding/canonical.js";
 import type { Attribute, Graph, GraphFunction, GraphNode } from "../../src/graph/graph.js";
 import type { AttributeKind, OpFamily } from "../../src/graph/ops/spec.js";
 import { findOp, TABLE } from "../../src/graph/table.js";

@@ -1,7 +1,7 @@
 import type { FileRange } from "../files/array.js";
 import { openSafetensors, readSafetensor, type Safetensors } from "../files/safetensors.js";
 import { type BoundValue, boundValueOf } from "../graph/bound-values.js";
-import { hashBytes } from "../graph/canonical.js";
+import { hashBytes } from "../graph/encoding/canonical.js";
 import type { Graph } from "../graph/graph.js";
 import { UsageError } from "./command.js";
 import type { InputSource } from "./inputs.js";

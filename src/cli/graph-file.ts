@@ -1,8 +1,8 @@
 import { readRegular } from "../files/open.js";
-import { decodeGraph } from "../graph/canonical.js";
+import { validateGraph } from "../graph/checking/validate.js";
+import { decodeGraph } from "../graph/encoding/canonical.js";
 import { GraphError } from "../graph/error.js";
 import type { Graph } from "../graph/graph.js";
-import { validateGraph } from "../graph/validate.js";
 
 /** Reads and checks a graph file: canonical bytes, as `encodeGraph` makes them. */
 export async function readGraph(path: string): Promise<Graph> {

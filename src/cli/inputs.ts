@@ -5,7 +5,7 @@ import { FileError } from "../files/error.js";
 import { ONLY, readTensors } from "../files/index.js";
 import type { Members } from "../files/members.js";
 import { openSafetensors } from "../files/safetensors.js";
-import { shown } from "../graph/describe.js";
+import { shown } from "../graph/showing/describe.js";
 import { formatType, sameType } from "../tensor/dtype.js";
 import { UsageError } from "./command.js";
 import { findParameter, lookUp, type Parameter, parameterText } from "./parameters.js";

@@ -1,10 +1,10 @@
 import { writeRegular } from "../files/open.js";
-import { graphToDot } from "../graph/dot.js";
+import { inferGraph, type TypedFunction } from "../graph/checking/infer.js";
 import type { Graph } from "../graph/graph.js";
-import { inferGraph, type TypedFunction } from "../graph/infer.js";
-import { graphToJson } from "../graph/json.js";
-import { graphToMermaid } from "../graph/mermaid.js";
-import { printGraph } from "../graph/print.js";
+import { graphToDot } from "../graph/showing/dot.js";
+import { graphToJson } from "../graph/showing/json.js";
+import { graphToMermaid } from "../graph/showing/mermaid.js";
+import { printGraph } from "../graph/showing/print.js";
 import { type Native, native } from "../native.js";
 import { type Arguments, type Command, type ExitCode, single, UsageError } from "./command.js";
 import { readGraph } from "./graph-file.js";

@@ -1,6 +1,6 @@
-import { quote, shown } from "../graph/describe.js";
 import type { Graph } from "../graph/graph.js";
 import { nearest } from "../graph/nearest.js";
+import { quote, shown } from "../graph/showing/describe.js";
 import type { TensorType } from "../tensor/dtype.js";
 import { UsageError } from "./command.js";
 

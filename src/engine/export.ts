@@ -1,4 +1,4 @@
-import { hashBytes } from "../graph/canonical.js";
+import { hashBytes } from "../graph/encoding/canonical.js";
 import type { Graph, GraphNode } from "../graph/graph.js";
 import type { TensorType } from "../tensor/dtype.js";
 import { namesOfArguments } from "../trace/parameter-names.js";

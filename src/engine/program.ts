@@ -1,10 +1,10 @@
 import { boundValueOf } from "../graph/bound-values.js";
-import { decodeSteps, graphHash, hashBytes } from "../graph/canonical.js";
+import { inferSteps, type TypedFunction } from "../graph/checking/infer.js";
+import { validateSteps } from "../graph/checking/validate.js";
+import { decodeSteps, graphHash, hashBytes } from "../graph/encoding/canonical.js";
 import { GraphError } from "../graph/error.js";
 import type { Graph, GraphNode } from "../graph/graph.js";
-import { inferSteps, type TypedFunction } from "../graph/infer.js";
 import { customCallKind } from "../graph/ops/custom-call.js";
-import { validateSteps } from "../graph/validate.js";
 import type { Site } from "../hooks/site.js";
 import {
   type NativeEngine,

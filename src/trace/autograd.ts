@@ -1,6 +1,6 @@
-import { jvpNode, vjpNode } from "../graph/autograd.js";
-import { isDifferentiable } from "../graph/control-flow.js";
-import { differentiable } from "../graph/derivative-parts.js";
+import { jvpNode, vjpNode } from "../autograd/autograd.js";
+import { differentiable } from "../autograd/derivative-parts.js";
+import { isDifferentiable } from "../graph/checking/control-flow.js";
 import { GraphError } from "../graph/error.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
 import { currentTrace, type FunctionBuilder, type TraceContext } from "./builder.js";

@@ -1,8 +1,8 @@
+import { FunctionTable, type TypedBody } from "../autograd/function-table.js";
 import { checkAttributes } from "../graph/attributes.js";
+import { type InferOptions, inferNode } from "../graph/checking/infer.js";
 import { GraphError } from "../graph/error.js";
-import { FunctionTable, type TypedBody } from "../graph/function-table.js";
 import type { Attributes, Graph, GraphNode } from "../graph/graph.js";
-import { type InferOptions, inferNode } from "../graph/infer.js";
 import { customCallKind } from "../graph/ops/custom-call.js";
 import { OPS, type OpName } from "../graph/ops/index.js";
 import { native, type ValueId } from "../native.js";

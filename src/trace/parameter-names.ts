@@ -1,5 +1,5 @@
+import { checkParameterNames } from "../graph/checking/parameter-names.js";
 import { GraphError } from "../graph/error.js";
-import { checkParameterNames } from "../graph/parameter-names.js";
 import type { TensorTypeLeaf } from "./trace.js";
 import type { Flat } from "./tree.js";
 

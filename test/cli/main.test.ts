@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { main } from "../../src/cli/main.js";
 import { readTensors, writeTensors } from "../../src/files/index.js";
-import { encodeGraph, hashBytes } from "../../src/graph/canonical.js";
+import { encodeGraph, hashBytes } from "../../src/graph/encoding/canonical.js";
 import type { Graph, GraphFunction } from "../../src/graph/graph.js";
 import { namedId } from "../../src/hooks/ids.js";
 import type { TensorType } from "../../src/tensor/dtype.js";

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { encodeGraph } from "../../src/graph/canonical.js";
+import { encodeGraph } from "../../src/graph/encoding/canonical.js";
 import type { GraphFunction, GraphNode } from "../../src/graph/graph.js";
 
 // The compiled program, as the shell and Erlang start it; the set-up compiles it before tests.

@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { Engine } from "../../src/engine/engine.js";
-import { encodeGraph } from "../../src/graph/canonical.js";
+import { encodeGraph } from "../../src/graph/encoding/canonical.js";
 import { BulkListener } from "../../src/protocol/bulk.js";
 import { createHost, type Host } from "../../src/protocol/host.js";
 import { f32, floats, type TestClient } from "../support/client.js";

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { readSites } from "../../src/client/events.js";
 import type { EngineMessage } from "../../src/client/message.js";
 import { Engine } from "../../src/engine/engine.js";
-import { encodeGraph } from "../../src/graph/canonical.js";
+import { encodeGraph } from "../../src/graph/encoding/canonical.js";
 import type { Graph } from "../../src/graph/graph.js";
 import { namedId } from "../../src/hooks/ids.js";
 import { createHost, type Host } from "../../src/protocol/host.js";

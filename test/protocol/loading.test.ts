@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Engine } from "../../src/engine/engine.js";
-import { encodeGraph, hashBytes } from "../../src/graph/canonical.js";
+import { encodeGraph, hashBytes } from "../../src/graph/encoding/canonical.js";
 import type { Graph, GraphNode } from "../../src/graph/graph.js";
 import { createHost, type Host } from "../../src/protocol/host.js";
 import type { Session } from "../../src/protocol/session.js";

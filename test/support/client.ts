@@ -1,5 +1,5 @@
 import { decodeMessage, type EngineMessage, encodeMessage } from "../../src/client/message.js";
-import { encodeGraph } from "../../src/graph/canonical.js";
+import { encodeGraph } from "../../src/graph/encoding/canonical.js";
 import type { Graph } from "../../src/graph/graph.js";
 
 /** A small client of the protocol. Takes frames as they come, and sends them wherever it is told to. */

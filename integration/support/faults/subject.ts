@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import type { EngineMessage } from "../../../src/client/message.js";
-import { encodeGraph } from "../../../src/graph/canonical.js";
+import { encodeGraph } from "../../../src/graph/encoding/canonical.js";
 import type { Graph } from "../../../src/graph/graph.js";
 import { f32, floats, type TestClient } from "../../../test/support/client.js";
 import { increment } from "../../../test/support/graphs.js";

@@ -1,5 +1,5 @@
 import { decodeMessage, encodeMessage } from "../../../src/client/message.js";
-import { encodeGraph } from "../../../src/graph/canonical.js";
+import { encodeGraph } from "../../../src/graph/encoding/canonical.js";
 import type { Host } from "../../../src/protocol/host.js";
 import { f32, floats } from "../../../test/support/client.js";
 import { readEvent, type WireSite } from "./events.js";

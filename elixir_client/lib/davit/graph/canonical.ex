@@ -1,6 +1,6 @@
 defmodule Davit.Graph.Canonical do
   @moduledoc false
-  # The one encoding of a graph, the same as the engine's (src/graph/canonical.ts): msgpack of minimal widths,
+  # The one encoding of a graph, the same as the engine's (src/graph/encoding/canonical.ts): msgpack of minimal widths,
   # keys in the order of their bytes, floats as their 8 bytes. Attributes are typed by the op table.
 
   alias Davit.{Msgpack, Type}

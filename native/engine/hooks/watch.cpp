@@ -1,0 +1,209 @@
+#include "engine/hooks/watch.h"
+
+#include <algorithm>
+
+#include "engine/value.h"
+
+namespace davit {
+
+namespace mx = mlx::core;
+
+namespace {
+// What an event costs beside its values.
+constexpr int64_t kEventBytes = 64;
+}  // namespace
+
+bool Channel::fits(int64_t bytes) const {
+  return closed_ || in_flight_ == 0 || in_flight_ + bytes <= budget_;
+}
+
+bool Channel::reserve(int64_t bytes, std::function<void()> resume) {
+  std::lock_guard lock(mutex_);
+  if (fits(bytes)) {
+    in_flight_ += bytes;
+    return true;
+  }
+  waiting_.push_back(std::move(resume));
+  return false;
+}
+
+bool Channel::try_reserve(int64_t bytes) {
+  std::lock_guard lock(mutex_);
+  if (!fits(bytes)) return false;
+  in_flight_ += bytes;
+  return true;
+}
+
+void Channel::force(int64_t bytes) {
+  std::lock_guard lock(mutex_);
+  in_flight_ += bytes;
+}
+
+void Channel::release(int64_t bytes) {
+  std::vector<std::function<void()>> woken;
+  {
+    std::lock_guard lock(mutex_);
+    in_flight_ = std::max<int64_t>(0, in_flight_ - bytes);
+    woken.swap(waiting_);
+  }
+  for (auto& resume : woken) resume();
+}
+
+void Channel::wake() { release(0); }
+
+void Channel::close() {
+  {
+    std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  wake();
+}
+
+bool Channel::idle() const {
+  std::lock_guard lock(mutex_);
+  return in_flight_ == 0 || closed_;
+}
+
+namespace {
+
+// The part of a view's slice that lies inside a shape.
+void clip(const View& view, const mx::Shape& shape, std::vector<int>& start,
+          std::vector<int>& size) {
+  for (size_t axis = 0; axis < shape.size(); ++axis) {
+    int extent = shape[axis];
+    int from = axis < view.start.size() ? std::clamp(view.start[axis], 0, extent) : 0;
+    int wanted = axis < view.size.size() ? std::max(0, view.size[axis]) : extent;
+    start.push_back(from);
+    size.push_back(std::min(wanted, extent - from));
+  }
+}
+
+int64_t view_bytes(const View& view, const TensorType& type) {
+  switch (view.kind) {
+    case View::Kind::full:
+      return static_cast<int64_t>(byte_size(type));
+    case View::Kind::summary:
+      return 8 * (7 + view.bins);
+    case View::Kind::slice: {
+      std::vector<int> start;
+      std::vector<int> size;
+      clip(view, type.shape, start, size);
+      int64_t bytes = static_cast<int64_t>(mx::size_of(type.dtype));
+      for (int extent : size) bytes *= extent;
+      return bytes;
+    }
+  }
+  return 0;
+}
+
+EventValue view_value(const View& view, const mx::array& array) {
+  EventValue value;
+  if (view.kind == View::Kind::summary) {
+    value.summary = summarize(array, view.bins);
+    return value;
+  }
+  value.bytes.resize(static_cast<size_t>(view_bytes(view, type_of(array))));
+  if (view.kind == View::Kind::full) {
+    copy_rows(array, value.bytes.data());
+  } else if (!value.bytes.empty()) {
+    std::vector<int> start;
+    std::vector<int> size;
+    clip(view, array.shape(), start, size);
+    copy_region(array, start, size, value.bytes.data());
+  }
+  return value;
+}
+
+}  // namespace
+
+int64_t Subscription::cost(const std::vector<TensorType>& types) const {
+  int64_t bytes = kEventBytes;
+  for (const auto& type : types) bytes += view_bytes(view_, type);
+  return std::max(bytes, channel_->least());
+}
+
+Subscription::Event Subscription::make_event(const Firing& firing, int64_t cost) const {
+  Event event{{id_, firing.run, firing.program, firing.site, firing.seq, 0, cost}, firing.path, {}};
+  event.values.reserve(firing.values.size());
+  for (const auto& array : firing.values) event.values.push_back(view_value(view_, array));
+  return event;
+}
+
+// Whether the policy takes this firing, credit aside.
+bool Subscription::wants() {
+  ++seen_;
+  if (policy_ == Policy::sample) {
+    return (seen_ - 1) % std::max<int64_t>(1, static_cast<int64_t>(interval_)) == 0;
+  }
+  if (policy_ == Policy::rate) {
+    auto now = std::chrono::steady_clock::now();
+    std::chrono::duration<double, std::milli> pause(interval_);
+    if (last_ && now - *last_ < pause) return false;
+    last_ = now;
+  }
+  return true;
+}
+
+void Subscription::emit(Event event, Outbox& outbox) {
+  event.head.dropped = dropped_;
+  dropped_ = 0;
+  outbox.event(event.head, event.path, std::move(event.values));
+}
+
+void Subscription::fire(const Firing& firing, Outbox& outbox) {
+  std::vector<TensorType> types;
+  types.reserve(firing.values.size());
+  for (const auto& array : firing.values) types.push_back(type_of(array));
+  int64_t bytes = cost(types);
+
+  std::lock_guard lock(mutex_);
+  if (!open()) {
+    if (policy_ == Policy::every) channel_->release(bytes);
+    return;
+  }
+  if (policy_ == Policy::every) {
+    emit(make_event(firing, bytes), outbox);
+    return;
+  }
+  if (!wants()) {
+    ++dropped_;
+    return;
+  }
+  if (policy_ == Policy::latest) {
+    if (latest_ || !channel_->idle()) {
+      if (latest_) ++dropped_;
+      latest_ = make_event(firing, bytes);
+      return;
+    }
+    channel_->force(bytes);
+  } else if (!channel_->try_reserve(bytes)) {
+    ++dropped_;
+    return;
+  }
+  emit(make_event(firing, bytes), outbox);
+}
+
+void Subscription::skip(const std::vector<TensorType>& types) {
+  if (policy_ == Policy::every) channel_->release(cost(types));
+}
+
+void Subscription::flush(Outbox& outbox, int64_t only_run) {
+  std::lock_guard lock(mutex_);
+  if (!latest_ || !open()) return;
+  if (only_run >= 0 && latest_->head.run != only_run) return;
+  channel_->force(latest_->head.cost);
+  emit(std::move(*latest_), outbox);
+  latest_.reset();
+}
+
+void Subscription::close() {
+  {
+    std::lock_guard lock(mutex_);
+    open_.store(false, std::memory_order_release);
+    latest_.reset();
+  }
+  // A run may be waiting for credit to emit what nobody wants any more.
+  channel_->wake();
+}
+
+}  // namespace davit

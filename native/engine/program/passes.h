@@ -1,0 +1,25 @@
+// What is done to the functions of a program before they are cut into segments.
+#pragma once
+
+#include <vector>
+
+#include "engine/program/program.h"
+
+namespace davit {
+
+// Fills in what follows from the op's name; throws OpError where there is no such op.
+void classify(Node& node);
+
+// Copies nodes of one function into another; `values` maps its value numbers and grows.
+void append_nodes(Function& target, int& next_value, const Function& source,
+                  std::vector<int>& values);
+
+// Puts the nodes of called functions in the place of the calls. Functions refer only to later ones,
+// so `functions` after this one are already free of calls. What is copied keeps its sites.
+void inline_calls(Function& caller, const std::vector<Function>& functions);
+
+// Control nodes, calls and bound constants are no part of a segment, so what watches them is put
+// behind them: an identity with their site. Watched by nobody it costs nothing.
+void put_watches_behind(Function& function);
+
+}  // namespace davit

@@ -1,0 +1,156 @@
+#include "engine/program/program.h"
+
+#include <algorithm>
+
+#include "engine/program/passes.h"
+
+namespace davit {
+
+namespace {
+
+// What a small program has at most: a node costs about a microsecond, 4,096 elements as much again.
+constexpr size_t kSmallNodes = 16;
+constexpr size_t kSmallElements = 4096;
+
+// What a brief run takes at most. To hand one to a lane and to be told of its end takes twice as
+// long; but one lane after the other could be at work instead of the host's thread.
+constexpr std::chrono::microseconds kBrief{50};
+
+// Nodes whose work follows from the size of what they give.
+bool is_elementary(const Node& node) {
+  if (node.kind != NodeKind::op) {
+    return node.kind == NodeKind::constant || node.kind == NodeKind::bound_constant ||
+           node.kind == NodeKind::hook || node.is_control();
+  }
+  for (std::string_view part : {"linalg", "conv", "fft", "einsum", "tensordot", "quantize"}) {
+    if (node.op.find(part) != std::string::npos) return false;
+  }
+  return true;
+}
+
+bool is_small_function(const Function& function) {
+  if (function.nodes.size() > kSmallNodes) return false;
+  size_t elements = 0;
+  auto add = [&](const TensorType& type) { elements += byte_size(type) / mx::size_of(type.dtype); };
+  for (const auto& parameter : function.parameters) add(parameter);
+  for (const Node& node : function.nodes) {
+    if (!is_elementary(node)) return false;
+    for (const auto& output : node.outputs) add(output);
+  }
+  return elements <= kSmallElements;
+}
+
+// A loop gives its thread back in every pass only if every pass makes a call.
+bool yields(const Node& loop, const std::vector<Function>& functions) {
+  if (loop.kind != NodeKind::while_ && loop.kind != NodeKind::repeat) return true;
+  const auto& body = functions[static_cast<size_t>(loop.functions.back())].nodes;
+  return std::any_of(body.begin(), body.end(),
+                     [](const Node& node) { return node.kind == NodeKind::callback; });
+}
+
+bool is_small_program(const std::vector<Function>& functions) {
+  if (functions.size() > kSmallNodes) return false;
+  return std::all_of(functions.begin(), functions.end(), [&](const Function& function) {
+    return is_small_function(function) &&
+           std::all_of(function.nodes.begin(), function.nodes.end(),
+                       [&](const Node& node) { return yields(node, functions); });
+  });
+}
+
+}  // namespace
+
+Program::Program(int64_t id, std::vector<Function> functions)
+    : id_(id), functions_(std::move(functions)) {
+  int site = 0;
+  for (Function& function : functions_) {
+    for (Node& node : function.nodes) {
+      node.site = site++;
+      classify(node);
+    }
+  }
+  for (auto function = functions_.rbegin(); function != functions_.rend(); ++function) {
+    put_watches_behind(*function);
+    inline_calls(*function, functions_);
+    for (Node& node : function->nodes) {
+      if (node.kind == NodeKind::vjp || node.kind == NodeKind::jvp) check_straight(node);
+    }
+    function->prepare();
+  }
+  small_ = is_small_program(functions_);
+  for (const Function& function : functions_) {
+    for (int index : function.bound) {
+      bound_values_.push_back(function.nodes[static_cast<size_t>(index)].bound);
+    }
+    for (const Node& node : function.nodes) {
+      if (node.kind != NodeKind::while_) continue;
+      iterations_.emplace(node.site, join(node));
+      if (auto counter = recognize(node)) counters_.emplace(node.site, *counter);
+    }
+  }
+}
+
+void Program::check_straight(Node& node) {
+  for (const Node& inner : function(node.functions[0]).nodes) {
+    if (inner.is_control() || inner.kind == NodeKind::bound_constant) {
+      throw OpError("not_differentiable",
+                    node.op + " of a function with " + inner.op +
+                        (inner.is_control() ? "" : " named by a hash, which has to be an operand"));
+    }
+    node.inner_sites.push_back(inner.site);
+    node.inner_sites.insert(node.inner_sites.end(), inner.inner_sites.begin(),
+                            inner.inner_sites.end());
+  }
+}
+
+Function Program::join(const Node& loop) const {
+  const Function& predicate = function(loop.functions[0]);
+  const Function& body = function(loop.functions[1]);
+  size_t carries = loop.outputs.size();
+
+  Function joined;
+  joined.parameters = body.parameters;
+  int next = static_cast<int>(body.parameters.size());
+  std::vector<int> body_values;
+  for (int i = 0; i < next; ++i) body_values.push_back(i);
+  append_nodes(joined, next, body, body_values);
+  for (int result : body.results) {
+    joined.results.push_back(body_values[static_cast<size_t>(result)]);
+  }
+  std::vector<int> predicate_values = joined.results;  // the new carries, then the invariants
+  for (size_t i = carries; i < body.parameters.size(); ++i) {
+    predicate_values.push_back(static_cast<int>(i));
+  }
+  append_nodes(joined, next, predicate, predicate_values);
+  joined.results.push_back(predicate_values[static_cast<size_t>(predicate.results.front())]);
+  joined.prepare();
+  return joined;
+}
+
+const Counter* Program::counter_of(const Node& loop) const {
+  auto it = counters_.find(loop.site);
+  return it == counters_.end() ? nullptr : &it->second;
+}
+
+const Function& Program::iteration_of(const Node& loop) const { return iterations_.at(loop.site); }
+
+void Program::took(std::chrono::nanoseconds time) {
+  if (entry().straight()) brief_.store(time <= kBrief, std::memory_order_relaxed);
+}
+
+WatchTablePtr Program::watches() const {
+  std::lock_guard lock(mutex_);
+  return watches_;
+}
+
+void Program::watch(const SubscriptionPtr& subscription, const std::vector<int64_t>& sites) {
+  std::lock_guard lock(mutex_);
+  auto changed = std::make_shared<WatchTable>(*watches_);
+  for (auto it = changed->sites.begin(); it != changed->sites.end();) {
+    std::erase(it->second, subscription);
+    it = it->second.empty() ? changed->sites.erase(it) : std::next(it);
+  }
+  for (int64_t site : sites) changed->sites[static_cast<int>(site)].push_back(subscription);
+  watches_ = std::move(changed);
+}
+
+}  // namespace davit

@@ -1,0 +1,162 @@
+// One run of a program: a stack of frames that its lane advances, and that can be put aside while
+// the run waits for a reply or for hook credit.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "engine/hooks/hook.h"
+#include "engine/program/program.h"
+#include "engine/run/checkpoint.h"
+#include "engine/run/lane.h"
+
+namespace davit {
+
+class Engine;
+struct Queue;
+
+// What a `call` is answered with.
+using CallReply = std::variant<Arrays, FailurePtr>;
+
+// A subscription of one run alone.
+using RunWatch = std::pair<int, SubscriptionPtr>;
+
+class Run : public std::enable_shared_from_this<Run> {
+ public:
+  Run(Engine& engine, int64_t id, ProgramPtr program, std::shared_ptr<Queue> queue,
+      std::vector<ValuePtr> inputs, std::vector<ValuePtr> outputs, std::vector<RunWatch> watches);
+
+  int64_t id() const { return id_; }
+  const std::vector<ValuePtr>& inputs() const { return inputs_; }
+  const ProgramPtr& program() const { return program_; }
+  const std::vector<ValuePtr>& outputs() const { return outputs_; }
+  const std::shared_ptr<Queue>& queue() const { return queue_; }
+  CancelFlag& cancel_flag() { return cancel_; }
+
+  // Whether nobody watches it.
+  bool unwatched() { return table()->sites.empty(); }
+  // Before it is advanced: where it runs, if not on its queue's lane.
+  void set_lane(Lane& lane) { lane_ = &lane; }
+  bool is_on(const Lane* lane) const { return lane_ == lane; }
+
+  // On the lane: goes on until the run is finished (the engine is told) or has to wait.
+  void advance();
+  // From any thread: advances the run if it waits.
+  void resume();
+
+  // From any thread: the answer of a `call`, for when the run is advanced next. False where it does
+  // not fit the call waited for.
+  bool take_reply(int64_t call, CallReply reply);
+  // From any thread: the types of the reply waited for, unless that is another call's.
+  std::optional<std::vector<TensorType>> reply_types(int64_t call);
+
+  // The scheduler's, under its lock.
+  int waiting_on = 0;
+  bool started = false;
+
+ private:
+  // Where the results of a frame go.
+  using Continuation = std::function<void(Arrays)>;
+
+  // A loop that is under way in a frame.
+  struct Loop {
+    const Node* node;
+    const Function* body;
+    Arrays carries;
+    Arrays invariants;
+    int64_t iteration = 0;
+    int64_t trips = 0;     // of a counted loop
+    bool indexed = false;  // the body's first parameter is the iteration
+    int64_t batch = 1;
+  };
+
+  struct Frame {
+    const Function* function;
+    std::vector<std::optional<mx::array>> values;
+    size_t step = 0;
+    // Where the current step is cut: the pieces, which stay the same while the run waits between
+    // them.
+    std::shared_ptr<const std::vector<Segment>> pieces;
+    size_t piece = 0;
+    std::optional<int64_t> iteration;  // where the frame is a pass of a loop
+    std::shared_ptr<Loop> loop;        // where the current step is a counted loop
+    Continuation done;
+  };
+
+  // Who watches a segment now.
+  struct Watching {
+    WatchTablePtr table;
+    std::vector<int> sites;
+    std::shared_ptr<const FiringPlan> plan;
+    std::vector<std::pair<std::shared_ptr<Channel>, int64_t>> bytes;  // of policy `every`
+    bool all_open() const;
+    int64_t largest_share() const;  // of passes that fit the tightest budget; 0 if not even one
+  };
+
+  bool step(Frame& frame);
+  bool launch(Frame& frame, const Segment& segment);
+  bool launch_whole(Frame& frame, const Segment& segment, const Watching& watching);
+  bool control(Frame& frame, const Node& node);
+  bool call(Frame& frame, const Node& node);
+  void branch(Frame& frame, const Node& node);
+  void begin_while(Frame& frame, const Node& node);
+  void iterate(const std::shared_ptr<Loop>& loop, Frame& parent);
+  bool begin_counted_while(Frame& frame, const Node& node);
+  void begin_loop(Frame& frame, const Node& node, const Function& body, int64_t trips,
+                  size_t first);
+  void release_operands(Frame& frame, const Node& node);
+  bool counted(Frame& frame, const Node& node);
+  bool pass_batch(Loop& loop, const Segment* segment);
+
+  void push(const Function& function, Arrays arguments, std::optional<int64_t> iteration,
+            Continuation done);
+  Arrays operands(const Frame& frame, const Node& node, size_t from, size_t to) const;
+  void finish_node(Frame& frame, const Node& node, Arrays outputs);
+
+  WatchTablePtr table();
+  const Watching& watching(const Function& function, const Segment& segment);
+  bool reserve(const Watching& watching, int64_t passes);
+  void expect(const Watching& watching, bool loops, int64_t first, int64_t passes);
+  LoopPath path() const;
+  void end(FailurePtr failure);
+
+  Engine& engine_;
+  const int64_t id_;
+  const ProgramPtr program_;
+  const std::shared_ptr<Queue> queue_;
+  std::vector<ValuePtr> inputs_;
+  std::vector<ValuePtr> outputs_;
+  const std::vector<RunWatch> own_watches_;
+  CancelFlag cancel_;
+  Lane* lane_;
+
+  // The lane's.
+  std::vector<std::unique_ptr<Frame>> frames_;
+  std::optional<Arrays> results_;
+  using Clock = std::chrono::steady_clock;
+  std::optional<Clock::time_point> begun_;
+  bool ended_ = false;
+  std::shared_ptr<std::atomic<int64_t>> seq_ = std::make_shared<std::atomic<int64_t>>(0);
+  WatchTablePtr base_table_;
+  WatchTablePtr merged_table_;
+  std::unordered_map<int64_t, Watching> watching_;  // by segment
+  std::set<SubscriptionPtr> latest_;                // those with policy `latest` that saw this run
+
+  std::mutex reply_mutex_;
+  int64_t awaited_call_ = 0;  // 0 while none is
+  const Node* awaited_node_ = nullptr;
+  std::optional<CallReply> reply_;
+};
+
+using RunPtr = std::shared_ptr<Run>;
+
+}  // namespace davit

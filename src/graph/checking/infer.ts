@@ -1,0 +1,183 @@
+import { isError } from "../../realm.js";
+import { finish, type Steps } from "../../steps.js";
+import { byteLength, formatType, type TensorType } from "../../tensor/dtype.js";
+import { isLeaf } from "../bound-values.js";
+import { GraphError, type GraphErrorDetails } from "../error.js";
+import type { Attributes, Graph, GraphFunction, GraphNode } from "../graph.js";
+import { DEFAULT_LIMITS, type GraphLimits } from "../limits.js";
+import { customCallKind } from "../ops/custom-call.js";
+import { checkCall, type Device, isOp } from "../ops/index.js";
+import { countOutputs, isCallOutputCount } from "../ops/outputs.js";
+import { findOp } from "../table.js";
+import { checkControlFlow, type Signature } from "./control-flow.js";
+
+/** Asks for the types of an op's outputs; `NativeEngine.inferTypes` is one. Throws an error with a `code`. */
+export type InferTypes = (
+  op: string,
+  inputs: readonly (TensorType | null)[],
+  attributes: Attributes,
+) => readonly TensorType[];
+
+/** What inference needs to know besides the graph. */
+export interface InferOptions {
+  readonly inferTypes: InferTypes;
+  /** Whose dtype gaps hold. Default `cpu`. */
+  readonly device?: Device | undefined;
+  readonly limits?: GraphLimits | undefined;
+}
+
+/** The types of a function's values, by their numbers, and of its results. */
+export interface TypedFunction {
+  readonly values: readonly TensorType[];
+  readonly results: readonly TensorType[];
+}
+
+/** MLX counts sizes in 32 bits. */
+const MAX_SIZE = 2 ** 31 - 1;
+
+/**
+ * Finds the types of all values of a graph that `validateGraph` has passed; one entry per function.
+ * @throws GraphError that names op, label and operand types: `type_mismatch`, `dtype_unsupported`, `too_large`, `output_count`, or what a
+ * guard or the native engine gives.
+ */
+export function inferGraph(graph: Graph, options: InferOptions): TypedFunction[] {
+  return finish(inferSteps(graph, options));
+}
+
+/** As {@link inferGraph}, a step for each node. */
+export function* inferSteps(graph: Graph, options: InferOptions): Steps<TypedFunction[]> {
+  const typed: TypedFunction[] = [];
+  const signature = (index: number): Signature => ({
+    parameters: (graph.functions[index] as GraphFunction).parameters,
+    results: (typed[index] as TypedFunction).results,
+  });
+  // A function refers only to later ones.
+  for (let index = graph.functions.length - 1; index >= 0; index--) {
+    const item = graph.functions[index] as GraphFunction;
+    const where = { function: item.name };
+    item.parameters.forEach((type, parameter) => {
+      checkSize(type, `parameter ${parameter}`, options, where);
+    });
+    const values = [...item.parameters];
+    for (const [position, node] of item.nodes.entries()) {
+      const inputs = node.inputs.map((value) => (value < 0 ? null : (values[value] as TensorType)));
+      const details = { ...where, node: position };
+      for (const type of inferNode(node, inputs, signature, options, details)) values.push(type);
+      yield;
+    }
+    typed[index] = { values, results: item.results.map((value) => values[value] as TensorType) };
+  }
+  return typed;
+}
+
+/** What of a node tells its outputs' types; `outputs`, where it is given, has to be their number. */
+type InferredNode = Pick<GraphNode, "op" | "attributes" | "label"> & { readonly outputs?: number };
+
+/** Finds the types of one node's outputs. `signature` gives those of the functions that it names. */
+export function inferNode(
+  node: InferredNode,
+  inputs: readonly (TensorType | null)[],
+  signature: (index: number) => Signature,
+  options: InferOptions,
+  where: GraphErrorDetails = {},
+): readonly TensorType[] {
+  const details = { ...where, op: node.op, label: node.label, inputs };
+  const types = isOp(node.op)
+    ? inferOp(node, inputs, options, details)
+    : inferStructural(node, inputs, signature, details);
+  if (node.outputs !== undefined && types.length !== node.outputs) {
+    throw new GraphError("output_count", `${node.op} has ${node.outputs} outputs`, {
+      ...details,
+      expected: String(types.length),
+    });
+  }
+  for (const type of types) checkSize(type, "the result", options, details);
+  return types;
+}
+
+function inferOp(
+  node: InferredNode,
+  inputs: readonly (TensorType | null)[],
+  options: InferOptions,
+  details: GraphErrorDetails,
+): readonly TensorType[] {
+  const call = { op: node.op, inputs, attributes: node.attributes };
+  try {
+    checkCall(call, options.device);
+    const { outputs } = findOp(node.op);
+    const expected = isCallOutputCount(outputs) ? countOutputs(outputs, call) : undefined;
+    if (expected !== undefined && expected !== (node.outputs ?? expected)) {
+      throw new GraphError("output_count", `${node.op} has ${node.outputs} outputs`, {
+        expected: String(expected),
+      });
+    }
+    const { list } = options.limits ?? DEFAULT_LIMITS;
+    if (expected !== undefined && expected > list) {
+      throw new GraphError("limit_exceeded", `${node.op} has ${expected} outputs`, {
+        expected: `at most ${list}`,
+      });
+    }
+    return options.inferTypes(node.op, inputs, node.attributes);
+  } catch (error) {
+    if (error instanceof GraphError) throw error.within(details);
+    if (isError(error) && typeof (error as { code?: unknown }).code === "string") {
+      const { code } = error as Error & { code: string };
+      throw new GraphError(code === "mlx" ? "op_refused" : code, error.message, {
+        ...details,
+        cause: error,
+      });
+    }
+    throw error;
+  }
+}
+
+function inferStructural(
+  node: Pick<GraphNode, "op" | "attributes">,
+  inputs: readonly (TensorType | null)[],
+  signature: (index: number) => Signature,
+  details: GraphErrorDetails,
+): readonly TensorType[] {
+  const { attributes } = node;
+  const operands = inputs as readonly TensorType[];
+  if (isLeaf(node)) {
+    const { dtype, shape } = attributes as unknown as TensorType;
+    return [{ dtype, shape: shape.map(Number) }];
+  }
+  const kind = customCallKind(node);
+  if (kind === "callback") return attributes.results as readonly TensorType[];
+  if (kind !== undefined) {
+    if (attributes.destination === true) checkDestination(operands, details);
+    return operands;
+  }
+  return checkControlFlow(node, operands, signature, details);
+}
+
+function checkDestination(operands: readonly TensorType[], details: GraphErrorDetails): void {
+  const type = operands[operands.length - 1] as TensorType;
+  if (type.dtype === "uint8" && type.shape.length === 1) return;
+  throw new GraphError("type_mismatch", `the destination is ${formatType(type)}`, {
+    ...details,
+    expected: "a uint8 vector",
+  });
+}
+
+function checkSize(
+  type: TensorType,
+  what: string,
+  options: InferOptions,
+  details: GraphErrorDetails,
+): void {
+  const { valueBytes: limit, rank } = options.limits ?? DEFAULT_LIMITS;
+  if (type.shape.length > rank) {
+    throw new GraphError("limit_exceeded", `${what} would be ${formatType(type)}`, {
+      ...details,
+      expected: `at most ${rank} dimensions`,
+    });
+  }
+  const fits = type.shape.every((size) => size >= 0 && size <= MAX_SIZE);
+  if (fits && byteLength(type) <= limit) return;
+  throw new GraphError("too_large", `${what} would be ${formatType(type)}`, {
+    ...details,
+    expected: fits ? `at most ${limit} bytes` : `sizes up to ${MAX_SIZE}`,
+  });
+}
