@@ -2,8 +2,8 @@ defmodule Davit.Run do
   @moduledoc false
   # Runs of a program: what `Davit.run/3` was given, read and sent. `Davit.Run.Loop` waits for what comes back.
 
-  alias Davit.{Deadline, EngineError, Frame, Msgpack, Options, Program, Telemetry, Tensor, Type}
-  alias Davit.Engine.{Request, Session}
+  alias Davit.{Deadline, EngineError, Msgpack, Options, Program, Telemetry, Tensor, Type}
+  alias Davit.Engine.{Exchange, Request, Session}
   alias Davit.Run.{Handlers, Inputs, Loop, Plain}
 
   @options [:hooks, :calls, :replay, :print, :timeout, :fetch, :keep, :queue]
@@ -99,13 +99,11 @@ defmodule Davit.Run do
     # It covers an engine that is starting.
     deadline = Deadline.new(timeout)
     session = Program.session!(program, timeout)
-    # Asked for in any case: it makes the owner watch this process.
-    own_queue = Session.queue(session)
 
     %{
       session: session,
       program: program,
-      queue: queue || own_queue,
+      queue: queue || Session.queue(session),
       handlers: handlers,
       fetch: fetch,
       keep: keep,
@@ -138,33 +136,22 @@ defmodule Davit.Run do
   def parent_key(engine), do: {__MODULE__, engine}
 
   @doc """
-  Sends one run, whose answer goes to the alias `ref`. Gives its request and its outputs, those in the engine with
-  a reference, for `outputs/3`.
+  Sends one run. Returns the number of its request and its outputs, those in the engine with a reference, for
+  `outputs/3`.
   """
-  @spec start_one(t, reference, [Inputs.input()]) ::
+  @spec start_one(t, Exchange.t(), [Inputs.input()]) ::
           {:ok, pos_integer, [Tensor.t()]} | {:error, EngineError.t()}
-  def start_one(%{session: session} = run, ref, inputs) do
+  def start_one(%{session: session} = run, exchange, inputs) do
     {operands, attachments, alive} =
       Inputs.to_wire(inputs, run.program.inputs, session, &"input #{&1}")
 
     {outputs, _} = Enum.map_reduce(run.program.outputs, @answer_bytes, &output(&1, &2, run))
     ids = Enum.map(outputs, &(&1.ref && &1.ref.id))
-    request = Session.next_id(session)
-    Session.route(session, request, ref, :run)
     header = Msgpack.encode(["run", run.queue, run.program.id, operands, ids, options(run)])
-
-    sent = Session.send_frame(session, Frame.encode(request, header, attachments))
+    sent = Exchange.request(exchange, :run, header, attachments)
     # Until here, or they might be freed before the run names them.
     Tensor.touch(alive)
-
-    case sent do
-      :ok ->
-        {:ok, request, outputs}
-
-      error ->
-        Session.unroute(session, request)
-        error
-    end
+    with {:ok, request} <- sent, do: {:ok, request, outputs}
   end
 
   # The engine holds the time as well: this process may be in a handler when it is over.

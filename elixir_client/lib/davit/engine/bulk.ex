@@ -6,15 +6,15 @@ defmodule Davit.Engine.Bulk do
 
   use GenServer
 
-  alias Davit.{EngineError, Frame, Msgpack}
+  alias Davit.{EngineError, Msgpack}
   alias Davit.Engine.Bulk.{Connection, Reads, Sender}
-  alias Davit.Engine.{Part, Request, Session}
+  alias Davit.Engine.{Exchange, Part, Request, Session}
 
   defstruct [
     :address,
     :token,
     :session,
-    :alias,
+    :exchange,
     :connection,
     :sending,
     puts: :queue.new(),
@@ -45,36 +45,20 @@ defmodule Davit.Engine.Bulk do
   """
   @spec read(Session.t(), pos_integer, timeout) :: {:ok, binary} | {:error, EngineError.t()}
   def read(session, id, timeout) do
-    ref = :erlang.monitor(:process, session.bulk, alias: :reply_demonitor)
+    # The engine is not asked under the number of this read, but under one of this process, which answers the read.
+    send = fn read ->
+      send(session.bulk, {:read, read, self(), session, id})
+      :ok
+    end
 
-    # Nothing is asked under this number: the row shows that this process waits, and has it told of the engine's end.
-    waiting = Session.next_id(session)
-    Session.queue(session)
-    Session.route(session, waiting, ref, :request)
-    send(session.bulk, {:read, ref, self(), session, id})
+    case Exchange.call(session, :request, timeout, send) do
+      {:timeout, read} ->
+        send(session.bulk, {:give_up, read})
+        {:error, Request.timeout(timeout, "get")}
 
-    answer =
-      receive do
-        {^ref, {:ok, bytes}} ->
-          {:ok, bytes}
-
-        {^ref, error} ->
-          {:error, error}
-
-        {:DOWN, ^ref, _, _, _} ->
-          # Until its owner ends too, the session would be taken for a running engine's.
-          Session.ended(session)
-          {:error, Session.lost(session)}
-      after
-        timeout ->
-          send(session.bulk, {:give_up, ref})
-          Process.demonitor(ref, [:flush])
-          Session.flush(ref)
-          {:error, Request.timeout(timeout, "get")}
-      end
-
-    Session.unroute(session, waiting)
-    answer
+      answer ->
+        answer
+    end
   end
 
   @impl true
@@ -86,8 +70,9 @@ defmodule Davit.Engine.Bulk do
   @impl true
   def handle_cast({:open, session, path, token}, state) do
     state = disconnect(state, "the engine was started again")
-    if state.alias, do: :erlang.unalias(state.alias)
-    new = [session: session, address: path, token: token, alias: :erlang.alias(), reads: %Reads{}]
+    if state.exchange, do: Exchange.close(state.exchange)
+    exchange = Exchange.open(session)
+    new = [session: session, address: path, token: token, exchange: exchange, reads: %Reads{}]
     {:noreply, struct!(state, new)}
   end
 
@@ -95,27 +80,35 @@ defmodule Davit.Engine.Bulk do
     do: {:noreply, next(%{state | puts: :queue.in(put, state.puts)})}
 
   @impl true
-  def handle_info({:read, ref, pid, session, id}, state) do
+  # The session may be of an engine that has been replaced since.
+  def handle_info({:read, read, _, %{instance: instance} = session, _}, state)
+      when instance != state.session.instance do
+    Session.answer(session, read, Session.lost(session))
+    {:noreply, state}
+  end
+
+  def handle_info({:read, read, pid, session, id}, state) do
     with {:ok, state} <- connected(state),
-         {:ok, request} <- ask(session, id, state.alias) do
-      monitor = :erlang.monitor(:process, pid, tag: {:died, ref})
-      monitors = Map.put(state.monitors, ref, monitor)
-      {:noreply, %{state | reads: Reads.add(state.reads, ref, request), monitors: monitors}}
+         header = Msgpack.encode(["get", id, %{bulk: true}]),
+         {:ok, request} <- Exchange.request(state.exchange, :request, header) do
+      monitor = :erlang.monitor(:process, pid, tag: {:died, read})
+      monitors = Map.put(state.monitors, read, monitor)
+      {:noreply, %{state | reads: Reads.add(state.reads, read, request), monitors: monitors}}
     else
       {:error, error} ->
-        send(ref, {ref, error})
+        Session.answer(session, read, error)
         {:noreply, state}
     end
   end
 
-  def handle_info({alias, <<request::64, _::binary>> = frame}, %{alias: alias} = state) do
-    Session.unroute(state.session, request)
+  def handle_info({ref, <<request::64, _::binary>> = frame}, %{exchange: %{ref: ref}} = state) do
+    Exchange.finish(state.exchange, request)
 
     case Request.answer(frame) do
       {:ok, %{"transfer" => n}, _} ->
         {done, reads} = Reads.answered(state.reads, request, n)
-        with {ref, bytes} <- done, do: send(ref, {ref, {:ok, bytes}})
-        rest(%{state | reads: reads}, done && elem(done, 0))
+        with {read, bytes} <- done, do: Session.answer(state.session, read, bytes)
+        forget(%{state | reads: reads}, done && elem(done, 0))
 
       {:ok, result, _} ->
         answer = inspect(result, limit: 5)
@@ -126,22 +119,20 @@ defmodule Davit.Engine.Bulk do
     end
   end
 
-  # The engine is gone.
-  def handle_info({alias, %EngineError{} = error}, %{alias: alias} = state) do
-    for ref <- Reads.readers(state.reads), do: send(ref, {ref, error})
-    {:noreply, forget_all(%{state | reads: %Reads{}})}
-  end
+  # The engine is gone. Its owner tells those that wait, by their own rows.
+  def handle_info({ref, %EngineError{}}, %{exchange: %{ref: ref}} = state),
+    do: {:noreply, forget_all(%{state | reads: %Reads{}})}
 
   def handle_info({:arrived, reader, n, bytes}, %{connection: %{reader: reader}} = state) do
-    {ref, reads} = Reads.arrived(state.reads, n, bytes)
-    if ref, do: send(ref, {ref, {:ok, bytes}})
-    rest(%{state | reads: reads}, ref)
+    {read, reads} = Reads.arrived(state.reads, n, bytes)
+    if read, do: Session.answer(state.session, read, bytes)
+    forget(%{state | reads: reads}, read)
   end
 
-  def handle_info({:give_up, ref}, state), do: {:noreply, give_up(ref, "timeout", state)}
+  def handle_info({:give_up, read}, state), do: {:noreply, give_up(read, "timeout", state)}
 
-  def handle_info({{:died, ref}, _, :process, _, _}, state),
-    do: {:noreply, give_up(ref, "caller died", state)}
+  def handle_info({{:died, read}, _, :process, _, _}, state),
+    do: {:noreply, give_up(read, "caller died", state)}
 
   def handle_info({:sent, sender, result}, %{connection: %{sender: sender}} = state) do
     case result do
@@ -159,40 +150,26 @@ defmodule Davit.Engine.Bulk do
   # Of a connection that was closed.
   def handle_info(_, state), do: {:noreply, state}
 
-  defp ask(session, id, alias) do
-    request = Session.next_id(session)
-    Session.route(session, request, alias, :request)
-    frame = Frame.encode(request, Msgpack.encode(["get", id, %{bulk: true}]))
-
-    with {:error, error} <- Session.send_frame(session, frame) do
-      Session.unroute(session, request)
-      {:error, error}
-    else
-      :ok -> {:ok, request}
-    end
-  end
-
   defp failed(state, request, error) do
-    {ref, reads} = Reads.failed(state.reads, request)
-    if ref, do: send(ref, {ref, error})
-    rest(%{state | reads: reads}, ref)
+    {read, reads} = Reads.failed(state.reads, request)
+    if read, do: Session.answer(state.session, read, error)
+    forget(%{state | reads: reads}, read)
   end
 
-  # Nothing of what came is to stay as garbage.
-  defp rest(state, nil), do: {:noreply, state, :hibernate}
+  # A read is over. The process hibernates, so that nothing of the bytes that came stays as garbage.
+  defp forget(state, nil), do: {:noreply, state, :hibernate}
+  defp forget(state, read), do: {:noreply, demonitor(state, read), :hibernate}
 
-  defp rest(state, ref), do: {:noreply, forget(state, ref), :hibernate}
-
-  defp forget(state, ref) do
-    {monitor, monitors} = Map.pop(state.monitors, ref)
+  defp demonitor(state, read) do
+    {monitor, monitors} = Map.pop(state.monitors, read)
     if monitor, do: Process.demonitor(monitor, [:flush])
     %{state | monitors: monitors}
   end
 
-  defp give_up(ref, why, state) do
-    {request, reads} = Reads.give_up(state.reads, ref)
+  defp give_up(read, why, state) do
+    {request, reads} = Reads.give_up(state.reads, read)
     if request, do: Session.notify(state.session, 0, ["cancel", request, why])
-    forget(%{state | reads: reads}, ref)
+    demonitor(%{state | reads: reads}, read)
   end
 
   # One put at a time is with the sender.
@@ -204,7 +181,7 @@ defmodule Davit.Engine.Bulk do
           %{state | sending: %{put | data: nil, frame: nil, ref: nil}}
 
         {:error, error} ->
-          Session.fail(put.session, put.request, error)
+          Session.answer(put.session, put.request, error)
           next(%{state | puts: puts})
       end
     else
@@ -231,13 +208,13 @@ defmodule Davit.Engine.Bulk do
     error = Connection.broken(why)
 
     if sending do
-      Session.fail(sending.session, sending.request, error)
+      Session.answer(sending.session, sending.request, error)
       Session.notify(sending.session, 0, ["cancel", sending.request, "the connection failed"])
     end
 
     # Which of them were on their way is not known. What the engine still has to send comes over the next connection.
     readers = Reads.readers(state.reads)
-    for ref <- readers, do: send(ref, {ref, error})
+    for read <- readers, do: Session.answer(state.session, read, error)
     state = Enum.reduce(readers, state, &give_up(&1, "the connection failed", &2))
     %{state | connection: nil, sending: nil}
   end

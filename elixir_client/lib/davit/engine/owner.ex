@@ -8,7 +8,7 @@ defmodule Davit.Engine.Owner do
 
   alias Davit.{EngineError, Frame, Msgpack}
   alias Davit.Hooks.Feed
-  alias Davit.Engine.{Backoff, Bulk, Handshake, Launcher, Part, Reporter, Request, Session}
+  alias Davit.Engine.{Backoff, Bulk, Handshake, Launcher, Part, Reporter, Session}
   alias Davit.Engine.{Waiting, Writer}
 
   defstruct [
@@ -45,7 +45,7 @@ defmodule Davit.Engine.Owner do
   def handle_continue(:open, state) do
     # An owner that was killed told nobody. Feeds live on, and go over to this one.
     forget_session(state.session)
-    tell(state.session, Request.owner_down(:killed))
+    tell(state.session, Session.owner_down(:killed))
     feeds = DynamicSupervisor.which_children(Part.name(state.session.name, :feeds))
     for {_, feed, _, _} <- feeds, do: send(feed, :davit_owner)
     {:noreply, open(state)}

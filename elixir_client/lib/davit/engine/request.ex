@@ -4,7 +4,7 @@ defmodule Davit.Engine.Request do
   """
 
   alias Davit.{EngineError, Frame, Msgpack}
-  alias Davit.Engine.Session
+  alias Davit.Engine.{Exchange, Session}
 
   # What a receive can wait for.
   @longest 0xFFFF_FFFF
@@ -20,46 +20,23 @@ defmodule Davit.Engine.Request do
   """
   @spec call(Session.t(), list, [iodata], timeout, send) :: answer
   def call(session, message, attachments \\ [], timeout \\ :infinity, send \\ &now/3) do
-    # The reference is made and waited for in this one function: the receive then skips whatever was in
-    # the mailbox before, however much that is.
-    ref = :erlang.monitor(:process, session.owner, alias: :reply_demonitor)
-    request = Session.next_id(session)
-    # The owner learns of the caller before it can get an answer for it.
-    Session.queue(session)
-    Session.route(session, request, ref, :request)
-    frame = Frame.encode(request, Msgpack.encode(message), attachments)
+    header = Msgpack.encode(message)
+    send = &send.(session, &1, Frame.encode(&1, header, attachments))
 
-    with :ok <- send.(session, request, frame) do
-      receive do
-        {^ref, frame} when is_binary(frame) ->
-          Session.unroute(session, request)
-          answer(frame)
+    case Exchange.call(session, :request, timeout, send) do
+      {:ok, frame} ->
+        answer(frame)
 
-        {^ref, %EngineError{} = error} ->
-          {:error, error}
+      {:timeout, request} ->
+        Session.notify(session, 0, ["cancel", request, "timeout"])
+        {:error, timeout(timeout, hd(message))}
 
-        {:DOWN, ^ref, _, _, reason} ->
-          {:error, owner_down(reason)}
-      after
-        timeout ->
-          Session.notify(session, 0, ["cancel", request, "timeout"])
-          abandon(session, request, ref)
-          {:error, timeout(timeout, hd(message))}
-      end
-    else
-      {:error, error} ->
-        abandon(session, request, ref)
+      {_, error} ->
         {:error, error}
     end
   end
 
   defp now(session, _request, frame), do: Session.send_frame(session, frame)
-
-  defp abandon(session, request, ref) do
-    Session.unroute(session, request)
-    Process.demonitor(ref, [:flush])
-    Session.flush(ref)
-  end
 
   @doc "The option `:timeout`, or `:infinity`. Raises `ArgumentError` for what is no timeout."
   @spec timeout!(keyword) :: timeout
@@ -88,14 +65,5 @@ defmodule Davit.Engine.Request do
   @spec timeout(timeout, String.t()) :: EngineError.t()
   def timeout(timeout, what) do
     %EngineError{code: :timeout, message: "no answer to #{what} within #{timeout} ms"}
-  end
-
-  @doc false
-  @spec owner_down(term) :: EngineError.t()
-  def owner_down(reason) do
-    %EngineError{
-      code: :engine_lost,
-      message: "the engine's processes ended: #{Exception.format_exit(reason)}"
-    }
   end
 end

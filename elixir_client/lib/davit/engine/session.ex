@@ -152,10 +152,10 @@ defmodule Davit.Engine.Session do
     ArgumentError -> false
   end
 
-  @doc "Answers a request by an error in place of the engine, if somebody waits for it."
-  @spec fail(t, pos_integer, EngineError.t()) :: :ok
-  def fail(%__MODULE__{routes: routes}, request, error) do
-    for {_, to, _, _} <- :ets.take(routes, request), do: send(to, {to, error})
+  @doc "Answers a request in place of the engine, if somebody waits for it."
+  @spec answer(t, pos_integer, binary | EngineError.t()) :: :ok
+  def answer(%__MODULE__{routes: routes}, request, answer) do
+    for {_, to, _, _} <- :ets.take(routes, request), do: send(to, {to, answer})
     :ok
   rescue
     ArgumentError -> :ok
@@ -175,16 +175,6 @@ defmodule Davit.Engine.Session do
     case :ets.info(routes, :size) do
       :undefined -> 0
       size -> size
-    end
-  end
-
-  @doc "Takes what came for the alias `ref` out of the mailbox. The alias has to be inactive."
-  @spec flush(reference) :: :ok
-  def flush(ref) do
-    receive do
-      {^ref, _} -> flush(ref)
-    after
-      0 -> :ok
     end
   end
 
@@ -223,6 +213,15 @@ defmodule Davit.Engine.Session do
       code: :engine_lost,
       message:
         "the engine went away during the call: engine #{instance} #{Davit.Engine.death(name, instance)}"
+    }
+  end
+
+  @doc "The error of a call that was under way when the engine's owner died."
+  @spec owner_down(reason :: term) :: EngineError.t()
+  def owner_down(reason) do
+    %EngineError{
+      code: :engine_lost,
+      message: "the engine's processes ended: #{Exception.format_exit(reason)}"
     }
   end
 end

@@ -14,9 +14,9 @@ defmodule Davit.Hooks.Feed do
 
   require Logger
 
-  alias Davit.{EngineError, Frame, Msgpack, Program}
-  alias Davit.Engine.{Part, Request, Session}
-  alias Davit.Hooks.{Event, Site}
+  alias Davit.{EngineError, Program}
+  alias Davit.Engine.{Part, Session}
+  alias Davit.Hooks.Subscription
 
   # Frames that the owner has sent here, and those that were dealt with.
   @sent 1
@@ -25,22 +25,19 @@ defmodule Davit.Hooks.Feed do
   @first_look 2
   @last_look 100
 
+  # `answer`: the engine's answer to the first `subscribe`; `answer_to`: the call that waits for it. `held`: the credit that is
+  # held back, `look` the milliseconds until the next look at the subscriber's mailbox.
   defstruct [
     :ref,
     :pid,
     :watch,
-    :views,
     :engine,
-    :session,
-    :alias,
-    :request,
+    :subscription,
     :answer,
     :answer_to,
     :max_queue,
     :counters,
-    sites: %{},
     held: 0,
-    least: 0,
     look: @first_look
   ]
 
@@ -98,7 +95,6 @@ defmodule Davit.Hooks.Feed do
        ref: ref,
        pid: pid,
        watch: watch,
-       views: Davit.Hooks.Watch.slices([watch]),
        engine: engine,
        counters: counters,
        max_queue: max_queue || Davit.Engine.option(engine, :max_queue, 1000)
@@ -125,39 +121,28 @@ defmodule Davit.Hooks.Feed do
   def handle_info(:davit_owner, state), do: {:noreply, watch(state)}
 
   # An owner that was started again may say so twice.
-  def handle_info({:davit_up, %{instance: i}}, %{session: %{instance: i}} = state),
-    do: {:noreply, state}
+  def handle_info({:davit_up, %{instance: instance}}, %{subscription: subscription} = state)
+      when subscription.exchange.session.instance == instance,
+      do: {:noreply, state}
 
   def handle_info({:davit_up, session}, state) do
-    if state.alias, do: :erlang.unalias(state.alias)
-    request = Session.next_id(session)
-    alias = :erlang.alias()
-    # Should this process die, the owner unsubscribes for it.
-    Session.queue(session)
-    # What was on its way to the alias before is lost.
+    state = disconnected(state)
+    # What was on its way before is lost.
     :counters.put(state.counters, @passed_on, :counters.get(state.counters, @sent))
-    Session.route(session, request, alias, {:subscription, state.counters})
-    events = in_flight(state)
-    frame = Frame.encode(request, Msgpack.encode(["subscribe" | state.watch ++ [events]]))
+    kind = {:subscription, state.counters}
 
-    case Session.send_frame(session, frame) do
-      :ok ->
-        new = [session: session, alias: alias, request: request, least: least(session, events)]
-        {:noreply, struct!(state, new ++ [sites: %{}, held: 0, look: @first_look])}
-
+    case Subscription.open(session, state.watch, kind, in_flight(state)) do
+      {:ok, subscription} -> {:noreply, %{state | subscription: subscription, look: @first_look}}
       # An engine that is gone by now will be up again, and says so.
-      {:error, _} ->
-        Session.unroute(session, request)
-        :erlang.unalias(alias)
-        {:noreply, %{state | session: nil, alias: nil, request: nil, held: 0}}
+      {:error, _} -> {:noreply, state}
     end
   end
 
-  def handle_info({alias, frame}, %{alias: alias} = state) when is_binary(frame) do
+  def handle_info({ref, frame}, %{subscription: %{ref: ref}} = state) when is_binary(frame) do
     answer =
-      case Frame.decode(frame) do
-        {:ok, _, message, attachments} -> message(message, attachments, state)
-        {:error, why} -> fail(Request.protocol(why), state)
+      case Subscription.read(state.subscription, frame) do
+        {:ok, message, subscription} -> message(message, %{state | subscription: subscription})
+        {:error, error} -> accept({:error, error}, state)
       end
 
     :counters.add(state.counters, @passed_on, 1)
@@ -165,10 +150,11 @@ defmodule Davit.Hooks.Feed do
   end
 
   # The engine is gone. `{:davit_up, session}` follows.
-  def handle_info({alias, _error}, %{alias: alias} = state) do
-    :erlang.unalias(alias)
-    {:noreply, %{state | session: nil, alias: nil, request: nil, held: 0}}
-  end
+  def handle_info({ref, _error}, %{subscription: %{ref: ref}} = state),
+    do: {:noreply, disconnected(state)}
+
+  def handle_info({:DOWN, ref, _, _, _}, %{subscription: %{ref: ref}} = state),
+    do: {:noreply, disconnected(state)}
 
   def handle_info(:look, state), do: {:noreply, look(state)}
 
@@ -213,31 +199,19 @@ defmodule Davit.Hooks.Feed do
   @spec ended({reference, pid}, EngineError.t()) :: term
   def ended({ref, pid}, error), do: send(pid, {:davit_hook_down, ref, error})
 
-  defp message(["events", events], attachments, state) do
-    {events, bytes} = Event.decode(events, attachments, state.sites, state.views, state.least)
-    Enum.each(events, fn {_, event} -> send(state.pid, {:davit_hook, state.ref, event}) end)
+  defp message({:events, events, credit}, state) do
+    Enum.each(events, &send(state.pid, {:davit_hook, state.ref, &1}))
 
     if state.held > 0 do
       # A look is due anyway.
-      {:noreply, %{state | held: state.held + bytes}}
+      {:noreply, %{state | held: state.held + credit}}
     else
-      {:noreply, look(%{state | held: bytes})}
+      {:noreply, look(%{state | held: credit})}
     end
   end
 
-  defp message(["sites", table], _, state) do
-    sites = for site <- Site.list_from_wire(table), into: state.sites, do: {site.index, site}
-    {:noreply, %{state | sites: sites}}
-  end
-
-  defp message(["ok", _], _, state), do: accept(:ok, state)
-
-  defp message(["error", error], _, state) do
-    accept({:error, EngineError.from_wire(error)}, state)
-  end
-
-  defp message([type | _], _, state),
-    do: fail(Request.protocol("a subscription got #{inspect(type)}"), state)
+  defp message(:sites, state), do: {:noreply, state}
+  defp message(:accepted, state), do: accept(:ok, state)
 
   # By an engine that was started again.
   defp accept({:error, error}, %{answer: :ok} = state), do: fail(error, state)
@@ -258,23 +232,12 @@ defmodule Davit.Hooks.Feed do
 
   defp in_flight(%{max_queue: max_queue}), do: max(1, div(max_queue, 2))
 
-  # What an event counts at least, as the engine counts it too.
-  defp least(session, events) do
-    case :ets.lookup(session.name, :hello) do
-      [{_, %{"limits" => %{"hook_credit" => credit}}}] -> div(credit + events - 1, events)
-      _ -> 0
-    end
-  rescue
-    # The table went with the engine.
-    ArgumentError -> 0
-  end
-
-  defp look(%{session: nil} = state), do: %{state | held: 0}
+  defp look(%{subscription: nil} = state), do: %{state | held: 0}
   defp look(%{held: 0} = state), do: state
 
   defp look(state) do
     if taken?(state) do
-      Session.notify(state.session, state.request, ["consumed", state.held])
+      Subscription.consumed(state.subscription, state.held)
       %{state | held: 0, look: @first_look}
     else
       Process.send_after(self(), :look, state.look)
@@ -284,10 +247,11 @@ defmodule Davit.Hooks.Feed do
 
   # A subscriber that itself waits for the engine cannot read, and the engine may wait for it to: then
   # memory gives, not the promise that nothing is lost.
-  defp taken?(%{pid: pid} = state) when node(pid) == node() do
+  defp taken?(%{pid: pid, subscription: %{exchange: %{session: session}}} = state)
+       when node(pid) == node() do
     case Process.info(pid, :message_queue_len) do
       {_, length} ->
-        length <= state.max_queue - in_flight(state) or Session.waiting?(state.session, pid)
+        length <= state.max_queue - in_flight(state) or Session.waiting?(session, pid)
 
       nil ->
         true
@@ -296,11 +260,17 @@ defmodule Davit.Hooks.Feed do
 
   defp taken?(_), do: true
 
-  defp unsubscribe(%{session: nil} = state), do: state
+  defp disconnected(%{subscription: nil} = state), do: state
+
+  defp disconnected(state) do
+    Subscription.abandon(state.subscription)
+    %{state | subscription: nil, held: 0}
+  end
+
+  defp unsubscribe(%{subscription: nil} = state), do: state
 
   defp unsubscribe(state) do
-    Session.unroute(state.session, state.request)
-    Session.notify(state.session, 0, ["unsubscribe", state.request])
-    %{state | session: nil}
+    Subscription.close(state.subscription)
+    %{state | subscription: nil}
   end
 end

@@ -5,23 +5,12 @@ defmodule Davit.Hooks.Source do
 
   use GenServer, restart: :temporary
 
-  alias Davit.{EngineError, Frame, Msgpack}
-  alias Davit.Engine.{Request, Session}
-  alias Davit.Hooks.{Event, Site, Watch}
+  alias Davit.EngineError
+  alias Davit.Engine.Session
+  alias Davit.Hooks.{Event, Subscription}
 
-  defstruct [
-    :session,
-    :ref,
-    :request,
-    :reader,
-    :asking,
-    :views,
-    :error,
-    accepted: false,
-    sites: %{},
-    taken: 0,
-    frames: :queue.new()
-  ]
+  # `asking`: the call of the reader that waits. `taken`: the credit of the events that the reader got last.
+  defstruct [:subscription, :reader, :asking, :error, taken: 0, frames: :queue.new()]
 
   @doc "Subscribes for the calling process. Raises `Davit.EngineError` where the engine refuses."
   @spec open(Session.t(), list) :: pid
@@ -49,7 +38,7 @@ defmodule Davit.Hooks.Source do
       {:error, error} -> raise error
     end
   catch
-    :exit, {reason, _} -> raise Request.owner_down(reason)
+    :exit, {reason, _} -> raise Session.owner_down(reason)
   end
 
   @doc "Ends it."
@@ -63,49 +52,36 @@ defmodule Davit.Hooks.Source do
   @impl true
   def init({session, watch, reader}) do
     Process.monitor(reader)
-    ref = :erlang.monitor(:process, session.owner, alias: :demonitor)
-    request = Session.next_id(session)
-    # Should this process die, the owner unsubscribes for it.
-    Session.queue(session)
-    Session.route(session, request, ref, :subscription)
-    new = [session: session, ref: ref, request: request, reader: reader]
-    state = struct!(__MODULE__, new ++ [views: Watch.slices([watch])])
-    frame = Frame.encode(request, Msgpack.encode(["subscribe" | watch]))
+    state = %__MODULE__{reader: reader}
 
-    case Session.send_frame(session, frame) do
-      :ok -> {:ok, state}
+    case Subscription.open(session, watch, :subscription) do
+      {:ok, subscription} -> {:ok, %{state | subscription: subscription}}
       {:error, error} -> {:ok, %{state | error: error}}
     end
   end
 
   @impl true
-  def handle_call(:next, from, state), do: {:noreply, serve(%{pay(state) | asking: from})}
+  # A reader that asks for more has taken what came before.
+  def handle_call(:next, from, state) do
+    if state.subscription, do: Subscription.consumed(state.subscription, state.taken)
+    {:noreply, serve(%{state | asking: from, taken: 0})}
+  end
 
   @impl true
-  def handle_info({ref, frame}, %{ref: ref} = state) when is_binary(frame),
+  def handle_info({ref, frame}, %{subscription: %{ref: ref}} = state) when is_binary(frame),
     do: {:noreply, serve(%{state | frames: :queue.in(frame, state.frames)})}
 
-  def handle_info({ref, error}, %{ref: ref} = state), do: {:noreply, fail(error, state)}
+  def handle_info({ref, error}, %{subscription: %{ref: ref}} = state),
+    do: {:noreply, fail(error, state)}
 
-  def handle_info({:DOWN, ref, _, _, reason}, %{ref: ref} = state),
-    do: {:noreply, fail(Request.owner_down(reason), state)}
+  def handle_info({:DOWN, ref, _, _, reason}, %{subscription: %{ref: ref}} = state),
+    do: {:noreply, fail(Session.owner_down(reason), state)}
 
   def handle_info({:DOWN, _, _, pid, _}, %{reader: pid} = state), do: {:stop, :normal, state}
   def handle_info(_, state), do: {:noreply, state}
 
   @impl true
-  def terminate(_reason, state) do
-    Session.unroute(state.session, state.request)
-    Session.notify(state.session, 0, ["unsubscribe", state.request])
-  end
-
-  # Whoever asks for more has taken what came before.
-  defp pay(%{taken: 0} = state), do: state
-
-  defp pay(state) do
-    Session.notify(state.session, state.request, ["consumed", state.taken])
-    %{state | taken: 0}
-  end
+  def terminate(_reason, state), do: state.subscription && Subscription.close(state.subscription)
 
   # What came before an error is handed over first.
   defp fail(error, state), do: serve(%{state | error: state.error || error})
@@ -114,31 +90,22 @@ defmodule Davit.Hooks.Source do
 
   defp serve(state) do
     case :queue.out(state.frames) do
-      {{:value, frame}, frames} -> frame |> Frame.decode() |> message(%{state | frames: frames})
+      {{:value, frame}, frames} -> read(frame, %{state | frames: frames})
       {:empty, _} when state.error != nil -> reply({:error, state.error}, state)
       {:empty, _} -> state
     end
   end
 
-  defp message({:ok, _, ["events", events], attachments}, state) do
-    {events, bytes} = Event.decode(events, attachments, state.sites, state.views)
-    reply({:ok, Enum.map(events, &elem(&1, 1))}, %{state | taken: bytes})
+  defp read(frame, state) do
+    case Subscription.read(state.subscription, frame) do
+      {:ok, message, subscription} -> message(message, %{state | subscription: subscription})
+      {:error, error} -> fail(error, state)
+    end
   end
 
-  defp message({:ok, _, ["sites", table], _}, state) do
-    sites = for site <- Site.list_from_wire(table), into: state.sites, do: {site.index, site}
-    serve(%{state | sites: sites})
-  end
-
-  defp message({:ok, _, ["ok", _], _}, %{accepted: false} = state),
-    do: reply({:ok, []}, %{state | accepted: true})
-
-  defp message({:ok, _, ["error", error], _}, state), do: fail(EngineError.from_wire(error), state)
-
-  defp message({:ok, _, [type | _], _}, state),
-    do: fail(Request.protocol("a subscription got #{inspect(type)}"), state)
-
-  defp message({:error, why}, state), do: fail(Request.protocol(why), state)
+  defp message({:events, events, credit}, state), do: reply({:ok, events}, %{state | taken: credit})
+  defp message(:accepted, state), do: reply({:ok, []}, state)
+  defp message(:sites, state), do: serve(state)
 
   defp reply(answer, state) do
     GenServer.reply(state.asking, answer)

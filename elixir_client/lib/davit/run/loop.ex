@@ -4,7 +4,7 @@ defmodule Davit.Run.Loop do
   # waits, and takes their answers. However it ends, nothing of it is left in the mailbox, the engine's table or the engine.
 
   alias Davit.{EngineError, Frame, Msgpack, Run, Tensor}
-  alias Davit.Engine.{Request, Session}
+  alias Davit.Engine.{Exchange, Request, Session}
   alias Davit.Hooks.{Event, Feed, Site}
   alias Davit.Run.{Handlers, Inputs}
 
@@ -15,49 +15,29 @@ defmodule Davit.Run.Loop do
   # So many bytes of credit go back at once.
   @prompt 256 * 1024
 
-  @doc "Gives the outputs of a run for each list of inputs, in order."
+  @doc "Runs the program once for each list of inputs. Returns the outputs of each run, in order."
   @spec execute(Run.t(), [[Inputs.input()]]) :: [[Tensor.t()]]
   def execute(run, inputs) do
-    # The reference is made in the function that enters the loop, which lets the receive skip whatever was in
-    # the mailbox before. Other functions get it in a map: where the compiler sees that a function of this module does not need
-    # its argument any more, it ends that. `:demonitor` keeps the alias over many messages.
-    ref = :erlang.monitor(:process, run.session.owner, alias: :demonitor)
+    # `pending`: the runs under way, by the numbers of their requests. `done`: the outputs of those that are over, by their
+    # positions. `owed`: the credit that is to go back for events.
+    state = %{exchange: nil, pending: %{}, done: %{}, count: 0, inputs: inputs, owed: nil}
+    start = &next(refill(%{state | exchange: &1}, run), run)
 
-    # Runs under way by their request, what each over gave by its number, and the credit that is owed for events.
-    state = %{ref: ref, pending: %{}, done: %{}, count: 0, inputs: inputs, owed: nil}
+    outputs =
+      Exchange.converse(run.session, start, fn
+        :timeout, state -> next(idle(run, state), run)
+        frame, state -> next(take(Frame.decode(frame), run, state), run)
+      end)
 
-    try do
-      loop(ref, run, refill(state, run))
-    catch
-      kind, reason ->
-        abandon(run.session, ref)
-        :erlang.raise(kind, reason, __STACKTRACE__)
-    end
-  end
-
-  defp loop(ref, run, %{pending: pending, inputs: []} = state) when pending == %{} do
-    Process.demonitor(ref, [:flush])
     Feed.settle(run.program)
-    for index <- index(state.count), do: Map.fetch!(state.done, index)
+    outputs
   end
 
-  defp loop(ref, run, state) do
-    receive do
-      {^ref, frame} when is_binary(frame) ->
-        loop(ref, run, take(Frame.decode(frame), run, state))
+  defp next(%{pending: pending, inputs: []} = state, _run) when pending == %{},
+    do: {:done, for(index <- 0..(state.count - 1)//1, do: Map.fetch!(state.done, index))}
 
-      {^ref, error} ->
-        raise error
-
-      {:DOWN, ^ref, _, _, reason} ->
-        raise Request.owner_down(reason)
-    after
-      if(state.owed, do: 0, else: Run.left(run)) -> loop(ref, run, idle(run, state))
-    end
-  end
-
-  defp index(0), do: []
-  defp index(count), do: 0..(count - 1)
+  defp next(%{owed: nil} = state, run), do: {:wait, Run.left(run), state}
+  defp next(state, _run), do: {:wait, 0, state}
 
   defp idle(run, %{owed: nil}), do: raise(expired(run))
   defp idle(run, state), do: pay(state, run)
@@ -67,7 +47,7 @@ defmodule Davit.Run.Loop do
   defp refill(%{inputs: [inputs | rest], pending: pending} = state, run) do
     if pending == %{} or
          (map_size(pending) < @window and Session.routes(run.session) < @most) do
-      case Run.start_one(run, state.ref, inputs) do
+      case Run.start_one(run, state.exchange, inputs) do
         {:ok, request, outputs} ->
           pending = Map.put(pending, request, {state.count, outputs})
           refill(%{state | pending: pending, count: state.count + 1, inputs: rest}, run)
@@ -84,15 +64,15 @@ defmodule Davit.Run.Loop do
 
   defp take({:ok, request, ["ok", %{"values" => values}], attachments}, run, state) do
     {{index, outputs}, pending} = Map.pop!(state.pending, request)
-    Session.unroute(run.session, request)
+    Exchange.finish(state.exchange, request)
     done = Map.put(state.done, index, Run.outputs(outputs, values, attachments))
     # A run that is over needs no credit.
     owed = with {^request, _} <- state.owed, do: nil
     refill(%{state | pending: pending, done: done, owed: owed}, run)
   end
 
-  defp take({:ok, request, ["error", error], _}, run, _state) do
-    Session.unroute(run.session, request)
+  defp take({:ok, request, ["error", error], _}, run, state) do
+    Exchange.finish(state.exchange, request)
     Feed.settle(run.program)
     raise EngineError.from_wire(error)
   end
@@ -172,16 +152,5 @@ defmodule Davit.Run.Loop do
     after
       if outer, do: Process.put(key, outer), else: Process.delete(key)
     end
-  end
-
-  defp abandon(session, ref) do
-    Process.demonitor(ref, [:flush])
-
-    for request <- Session.routed(session, ref) do
-      Session.unroute(session, request)
-      Session.notify(session, 0, ["cancel", request, "its caller raised"])
-    end
-
-    Session.flush(ref)
   end
 end

@@ -5,7 +5,7 @@ defmodule Davit.Run.Plain do
   # the one that answers them. A process keeps it for the program that it ran last.
 
   alias Davit.{EngineError, Frame, Msgpack, Program, Tensor, Type}
-  alias Davit.Engine.{Request, Session}
+  alias Davit.Engine.{Exchange, Request, Session}
   alias Davit.Hooks.Feed
   alias Davit.Run.Inputs
 
@@ -83,32 +83,19 @@ defmodule Davit.Run.Plain do
   end
 
   defp call(%{session: session} = plan, program, attachments) do
-    ref = :erlang.monitor(:process, session.owner, alias: :reply_demonitor)
-    request = Session.next_id(session)
-    Session.route(session, request, ref, :run)
+    send = &Session.send_frame(session, Frame.encode(&1, plan.header, attachments))
 
-    case Session.send_frame(session, Frame.encode(request, plan.header, attachments)) do
-      :ok ->
-        receive do
-          {^ref, frame} when is_binary(frame) ->
-            Session.unroute(session, request)
-            if program.sites != [], do: Feed.settle(program)
-            outputs(Frame.split(frame), plan, program)
+    case Exchange.call(session, :run, :infinity, send) do
+      {:ok, frame} ->
+        if program.sites != [], do: Feed.settle(program)
+        outputs(Frame.split(frame), plan, program)
 
-          {^ref, error} ->
-            raise error
+      {:error, error} ->
+        raise error
 
-          {:DOWN, ^ref, _, _, reason} ->
-            raise Request.owner_down(reason)
-        end
-
-      # Nothing was sent: the run may wait for the next engine.
-      {:error, _} ->
+      # The run may wait for the next engine.
+      {:unsent, _} ->
         Process.delete(__MODULE__)
-        Process.demonitor(ref, [:flush])
-        Session.unroute(session, request)
-        # The owner may have told of it at the same time.
-        Session.flush(ref)
         :other
     end
   end
