@@ -42,7 +42,7 @@ defmodule Davit do
 
     * `:hooks`: `[{match, fun}]` or `[{match, fun, policy: ..., view: ...}]`, see `Davit.Hooks.Watch`; `fun` gets
       a `Davit.Hooks.Event`;
-    * `:calls`: `[{match, fun}]` for `call` nodes; `fun` gets an event and returns the result: a tensor, number
+    * `:callbacks`: `[{match, fun}]` for `call` nodes; `fun` gets an event and returns the result: a tensor, number
       or nested list, or a tuple of as many as the call has results;
     * `:replay`: a `Davit.Replay`, whose recorded replies take the place of handlers of calls;
     * `:print`: `false` to silence prints, which otherwise go to the caller's group leader;

@@ -47,7 +47,7 @@ defmodule Demo do
 
     watcher =
       spawn_link(fn ->
-        {:ok, ref} = Hooks.subscribe(self(), :all, view: view)
+        {:ok, ref} = Hooks.subscribe(:all, view: view)
         send(parent, {:subscribed, self()})
         watcher(parent, name, ref)
       end)

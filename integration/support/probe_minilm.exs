@@ -18,7 +18,7 @@ inputs =
 embed = fn -> program |> Davit.run(inputs) |> hd() |> Davit.Tensor.to_binary() end
 bare = embed.()
 
-{:ok, ref} = Davit.Hooks.subscribe(self(), {:probe, glob}, view: :summary)
+{:ok, ref} = Davit.Hooks.subscribe({:probe, glob}, view: :summary)
 watched = embed.()
 
 for _ <- 1..String.to_integer(count) do

@@ -53,7 +53,7 @@ defmodule Bench.Hooks do
 
   defp subscription(name) do
     once({:subscription, name}, fn ->
-      {:ok, ref} = Davit.Hooks.subscribe(self(), name)
+      {:ok, ref} = Davit.Hooks.subscribe(name)
       ref
     end)
   end
@@ -120,11 +120,11 @@ defmodule Bench.Hooks do
     program =
       Engine.program({:calls, count}, fn ->
         type = {:float32, {16}}
-        G.build([type], fn x -> G.for_loop(count, x, fn _, x -> G.call(x, "echo", type) end) end)
+        G.build([type], fn x -> G.for_loop(count, x, fn _, x -> G.callback(x, "echo", type) end) end)
       end)
 
     answer = fn event -> Event.value(event) end
-    [time] = timed(1, fn -> Davit.run(program, [Engine.vector()], calls: [{"echo", answer}]) end)
+    [time] = timed(1, fn -> Davit.run(program, [Engine.vector()], callbacks: [{"echo", answer}]) end)
     [time / count]
   end
 

@@ -269,20 +269,20 @@ defmodule Davit.Graph do
   end
 
   @doc """
-  Streams a value, or a tuple or list of them, to whoever listens. Gives the same back.
+  Streams a value, or a tuple or list of them, to every subscriber. Returns the same.
 
-  The receiver is a name; or a function of a `Davit.Hooks.Event`, which every `Davit.run/3` of this graph calls in the
+  The target is a name; or a function of a `Davit.Hooks.Event`, which every `Davit.run/3` of this graph calls in the
   process that runs it. `&Mod.fun/1` has an id that is the same everywhere; any other function gets a slot of the
   program, and is known to what `Davit.load/2` gives for this very graph, not to its bytes.
 
   Options: `:label`; `:to`, a value of the graph that says at run time which process gets
   `{:davit_hook, name, event}`, see `Davit.Hooks.to/1`.
   """
-  @spec hook(container, CustomCall.receiver(), keyword) :: container
-  def hook(container, receiver, options \\ []), do: CustomCall.hook(container, receiver, options)
+  @spec hook(container, CustomCall.target(), keyword) :: container
+  def hook(container, target, options \\ []), do: CustomCall.hook(container, target, options)
 
   @doc """
-  Prints a value, or a tuple or list of them, where the caller of the run prints. Gives the same back.
+  Prints a value, or a tuple or list of them, where the caller of the run prints. Returns the same.
   Options: `:label`, `:precision` (significant digits), `:limit` (elements shown).
   """
   @spec print(container, String.t(), keyword) :: container
@@ -290,16 +290,16 @@ defmodule Davit.Graph do
     do: CustomCall.print(container, name, options)
 
   @doc """
-  Hands values to a handler, and waits for what it returns: one value of the type, or a list of values where `results`
-  is a list of types. Option: `:label`.
+  Passes a value, or a tuple or list of them, to a handler, and waits for what it returns: one value of the type, or a
+  list of values if `types` is a list. Option: `:label`.
 
-  The receiver is a name, whose handler the option `:calls` of `Davit.run/3` gives; or a function of a
+  The target is a name, whose handler the option `:callbacks` of `Davit.run/3` gives; or a function of a
   `Davit.Hooks.Event`, as in `hook/3`.
   """
-  @spec call(container, CustomCall.receiver(), Type.t() | [Type.t()], keyword) ::
+  @spec callback(container, CustomCall.target(), Type.t() | [Type.t()], keyword) ::
           Value.t() | [Value.t()]
-  def call(container, receiver, results, options \\ []),
-    do: CustomCall.call(container, receiver, results, options)
+  def callback(container, target, types, options \\ []),
+    do: CustomCall.callback(container, target, types, options)
 
   @doc """
   The results of `then` where the predicate, a bool scalar, is true, and those of `otherwise` where not. Only
@@ -380,8 +380,8 @@ defmodule Davit.Graph do
   end
 
   @doc "Calls a function that is part of the graph under this name; it gets the values and returns its results."
-  @spec call_function([Value.t()], String.t(), (... -> container)) :: container
-  def call_function(values, name, function) do
+  @spec call([Value.t()], String.t(), (... -> container)) :: container
+  def call(values, name, function) do
     built = Control.build(name, Control.types!(values), &Kernel.apply(function, &1))
     {container, _, _} = built
     types = container |> Control.values() |> Enum.map(& &1.type)

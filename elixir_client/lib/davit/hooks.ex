@@ -2,7 +2,7 @@ defmodule Davit.Hooks do
   @moduledoc """
   Standing subscriptions: values of hooks stream to any process while programs run, whoever runs them.
 
-      {:ok, ref} = Davit.Hooks.subscribe(self(), {:label, "encoder.*"}, view: {:summary, 16})
+      {:ok, ref} = Davit.Hooks.subscribe({:label, "encoder.*"}, view: {:summary, 16})
 
       receive do
         {:davit_hook, ^ref, event} -> event.values
@@ -25,32 +25,33 @@ defmodule Davit.Hooks do
   alias Davit.Hooks.{Feed, Source, Watch}
 
   @doc """
-  Sends `{:davit_hook, ref, event}` to `pid` for every firing that matches.
+  Subscribes a process to every event that matches. It receives `{:davit_hook, ref, event}` for each.
 
-  Options: `:policy`, `:view`, `:engine`, `:max_queue`. Raises `ArgumentError` for a match, policy or view
-  that is none; gives `{:error, exception}` where the engine refuses.
+  Options:
+
+    * `:subscriber`: the pid that receives the events, default `self()`;
+    * `:policy` and `:view`: see `Davit.Hooks.Watch`, default `:every` and `:full`;
+    * `:engine`: the name of the engine;
+    * `:max_queue`: how many events the subscriber's mailbox may hold, default that of the engine.
+
+  Returns `{:error, exception}` if the engine is not running or refuses, or if the subscriber is not alive. Raises
+  `ArgumentError` if the match or an option is invalid.
   """
-  @spec subscribe(pid, Watch.match(), keyword) :: {:ok, reference} | {:error, EngineError.t()}
-  def subscribe(pid \\ self(), match, options \\ [])
-
-  def subscribe(pid, match, options) when is_pid(pid) do
-    Options.check!(options, [:policy, :view, :engine, :max_queue])
+  @spec subscribe(Watch.match(), keyword) :: {:ok, reference} | {:error, EngineError.t()}
+  def subscribe(match, options \\ []) do
+    Options.check!(options, [:subscriber, :policy, :view, :engine, :max_queue])
+    pid = Options.get!(options, :subscriber, self(), "a pid", &is_pid/1)
     watch = Watch.to_wire(match, options)
 
     max_queue =
       Options.get!(options, :max_queue, nil, "a positive number", &(is_integer(&1) and &1 > 0))
 
-    session = Lookup.session_for!(options)
     ref = make_ref()
 
-    with {:ok, feed} <- start_feed(session, {session.name, ref, pid, watch, max_queue}),
+    with {:ok, session} <- Lookup.session_for(options),
+         {:ok, feed} <- start_feed(session, {session.name, ref, pid, watch, max_queue}),
          :ok <- accepted(feed, pid, session),
          do: {:ok, ref}
-  end
-
-  def subscribe(other, _match, _options) do
-    raise ArgumentError,
-          "expected a pid as the subscriber, as in subscribe(self(), match, options), got #{inspect(other)}"
   end
 
   defp start_feed(session, arguments) do
@@ -111,7 +112,7 @@ defmodule Davit.Hooks do
 
       Davit.Hooks.stream("loss") |> Stream.map(&Davit.Hooks.Event.value/1) |> Enum.take(3)
 
-  Options: those of `subscribe/3`, and `:started`, a function without arguments that is called once the
+  Options: `:policy`, `:view` and `:engine` as in `subscribe/2`, and `:started`, a function without arguments that is called once the
   engine has accepted the subscription. Raises `Davit.EngineError` where it refuses, or when it dies.
   """
   @spec stream(Watch.match(), keyword) :: Enumerable.t()

@@ -25,7 +25,8 @@ defmodule Davit.Recording do
   Begins a recording of what one of the matches is for; `Davit.Hooks.Watch` tells what can be matched. The
   file is written anew. Option: `:engine`.
 
-  Raises `ArgumentError` for what is no match; gives `{:error, exception}` where the file cannot be written.
+  Returns `{:error, exception}` if the engine is not running or the file cannot be written. Raises `ArgumentError` if a
+  match is invalid.
   """
   @spec start(Path.t(), Watch.match() | [Watch.match()], keyword) ::
           {:ok, t} | {:error, EngineError.t()}
@@ -33,10 +34,10 @@ defmodule Davit.Recording do
     Davit.Options.check!(options, [:engine])
     matches = for match <- matches(matches), do: match |> Watch.to_wire([]) |> hd()
     path = Path.expand(path)
-    session = Lookup.session_for!(options)
-    id = Session.next_id(session)
 
-    with {:ok, _, _} <- Request.call(session, ["record", id, path, matches]),
+    with {:ok, session} <- Lookup.session_for(options),
+         id = Session.next_id(session),
+         {:ok, _, _} <- Request.call(session, ["record", id, path, matches]),
          do: {:ok, %__MODULE__{path: path, session: session, id: id}}
   end
 

@@ -26,10 +26,10 @@ defmodule Davit.Replay do
   def open(path, options \\ []) do
     Davit.Options.check!(options, [:engine])
     path = Path.expand(path)
-    session = Lookup.session_for!(options)
-    id = Session.next_id(session)
 
-    with {:ok, _, _} <- Request.call(session, ["replay", id, path]),
+    with {:ok, session} <- Lookup.session_for(options),
+         id = Session.next_id(session),
+         {:ok, _, _} <- Request.call(session, ["replay", id, path]),
          do: {:ok, %__MODULE__{path: path, session: session, id: id}}
   end
 

@@ -6,7 +6,7 @@ defmodule Davit.Run do
   alias Davit.Engine.{Exchange, Request, Session}
   alias Davit.Run.{Handlers, Inputs, Loop, Plain}
 
-  @options [:hooks, :calls, :replay, :print, :timeout, :fetch, :keep, :queue]
+  @options [:hooks, :callbacks, :replay, :print, :timeout, :fetch, :keep, :queue]
   @fetch 4096
   # An engine's answer holds at least this much.
   @answer_bytes 16 * 1024 * 1024

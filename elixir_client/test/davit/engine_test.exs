@@ -214,7 +214,7 @@ defmodule Davit.EngineTest do
 
       caller =
         spawn(fn ->
-          {:ok, _} = Davit.Hooks.subscribe(self(), "h", engine: engine)
+          {:ok, _} = Davit.Hooks.subscribe("h", engine: engine)
           Task.start(fn -> nil end)
           send(test, :subscribed)
           Davit.run(hang, [<<0::512>>])

@@ -65,7 +65,6 @@ defmodule Davit.GraphTest do
     for {name, _} <- OpTable.ops(),
         name not in ["constant_by_hash", "for"] and not match?("custom_call." <> _, name) do
       function = name |> String.replace(".", "_") |> String.to_existing_atom()
-      function = if function == :call, do: :call_function, else: function
       assert function in exported, "#{name} has no function"
     end
   end
@@ -149,7 +148,7 @@ defmodule Davit.GraphTest do
         G.hook(x, "unused")
         {a, [b]} = {G.hook({x, x}, &String.upcase/1, label: "l"), G.print([x], "p", precision: 3)}
         {a0, a1} = a
-        [G.add(a0, a1), b, G.call(x, "ask", {:int8, {}})]
+        [G.add(a0, a1), b, G.callback(x, "ask", {:int8, {}})]
       end)
 
     assert [unused, external, print, _add, call] = nodes(graph)
@@ -168,7 +167,10 @@ defmodule Davit.GraphTest do
     build = fn a, b ->
       G.build([@f], fn x ->
         x = G.hook(x, a)
-        x = G.cond(G.less(x, 0), fn -> G.call(x, b, @f) end, fn -> G.hook(x, &String.upcase/1) end)
+
+        x =
+          G.cond(G.less(x, 0), fn -> G.callback(x, b, @f) end, fn -> G.hook(x, &String.upcase/1) end)
+
         G.hook(x, a)
       end)
     end
@@ -179,7 +181,7 @@ defmodule Davit.GraphTest do
 
     assert graph.handlers == [
              {:hook, Id.slot(0), a},
-             {:call, Id.slot(1), b},
+             {:callback, Id.slot(1), b},
              {:hook, mfa, &String.upcase/1},
              {:hook, Id.slot(2), a}
            ]
@@ -202,7 +204,7 @@ defmodule Davit.GraphTest do
           {&G.hook(&1, fn -> 1 end), ~r/a function of an event/},
           {&G.print(&1, fn _ -> 1 end), ~r/a print is for a name/},
           {&G.print(&1, "p", precision: 1.5), ~r/precision is 1.5; expected an integer/},
-          {&G.call(&1, 7, @f), ~r/a callback is for a name or a function of an event, got 7/},
+          {&G.callback(&1, 7, @f), ~r/a callback is for a name or a function of an event, got 7/},
           {&G.hook(&1, "h", to: self()), ~r/the option :to is a value of the graph/},
           {&G.hook(&1, fn _ -> 1 end, to: &1), ~r/the option :to is a value of the graph/}
         ] do

@@ -12,7 +12,7 @@ defmodule Davit.HooksTest do
 
   test "events reach the subscriber in order, and are told to be consumed", %{engine: engine} do
     program = Fake.program(engine, "events:500")
-    {:ok, ref} = Hooks.subscribe(self(), "h", engine: engine)
+    {:ok, ref} = Hooks.subscribe("h", engine: engine)
     assert [_] = Davit.run(program, [input()])
 
     for seq <- 0..499 do
@@ -29,8 +29,7 @@ defmodule Davit.HooksTest do
   test "unsubscribing ends it", %{engine: engine} do
     program = Fake.program(engine, "events:3")
 
-    {:ok, ref} =
-      Hooks.subscribe(self(), :all, engine: engine, policy: {:sample, 2}, view: {:summary, 4})
+    {:ok, ref} = Hooks.subscribe(:all, engine: engine, policy: {:sample, 2}, view: {:summary, 4})
 
     assert [%{"policy" => ["sample", 2], "view" => ["summary", 4]}] =
              Engine.info(engine)["subscriptions"]
@@ -44,7 +43,7 @@ defmodule Davit.HooksTest do
 
   test "a dead subscriber is unsubscribed", %{engine: engine} do
     {pid, monitor} = spawn_monitor(fn -> receive(do: (:end -> :ok)) end)
-    {:ok, _} = Hooks.subscribe(pid, "h", engine: engine)
+    {:ok, _} = Hooks.subscribe("h", subscriber: pid, engine: engine)
     assert [_] = Engine.info(engine)["subscriptions"]
     send(pid, :end)
     assert_receive {:DOWN, ^monitor, _, _, _}
@@ -52,11 +51,10 @@ defmodule Davit.HooksTest do
   end
 
   test "what the engine refuses, and what is no match", %{engine: engine} do
-    assert {:error, %EngineError{message: "no"}} =
-             Hooks.subscribe(self(), "refuse me", engine: engine)
+    assert {:error, %EngineError{message: "no"}} = Hooks.subscribe("refuse me", engine: engine)
 
     assert_raise ArgumentError, ~r/as a match/, fn ->
-      Hooks.subscribe(self(), 17, engine: engine)
+      Hooks.subscribe(17, engine: engine)
     end
 
     assert_raise EngineError, fn -> Hooks.stream("refuse me", engine: engine) |> Enum.take(1) end
@@ -68,7 +66,7 @@ defmodule Davit.HooksTest do
 
     # It reads one message whenever it is told to.
     reader = spawn_link(fn -> read_on_demand(test) end)
-    {:ok, _} = Hooks.subscribe(reader, "h", engine: engine, max_queue: 100)
+    {:ok, _} = Hooks.subscribe("h", subscriber: reader, engine: engine, max_queue: 100)
     Davit.run(program, [input()])
     # Two batches of 32 are more than half of 100.
     full = fn -> Process.info(reader, :message_queue_len) == {:message_queue_len, 300} end
@@ -102,7 +100,7 @@ defmodule Davit.HooksTest do
 
     waiter =
       spawn_link(fn ->
-        {:ok, _} = Hooks.subscribe(self(), "h", engine: engine, max_queue: 10)
+        {:ok, _} = Hooks.subscribe("h", engine: engine, max_queue: 10)
         send(test, :subscribed)
         Davit.run(hang, [input()])
       end)
@@ -116,7 +114,7 @@ defmodule Davit.HooksTest do
   end
 
   test "a subscription is made again on the next engine", %{engine: engine} do
-    {:ok, ref} = Hooks.subscribe(self(), "h", engine: engine)
+    {:ok, ref} = Hooks.subscribe("h", engine: engine)
     kill = Fake.program(engine, "kill")
     assert_raise EngineError, fn -> Davit.run(kill, [input()]) end
     program = Fake.program(engine, "events:1")
@@ -130,7 +128,7 @@ defmodule Davit.HooksTest do
     path = Path.join(System.tmp_dir!(), "davit-#{System.unique_integer([:positive])}")
     on_exit(fn -> File.rm(path) end)
     kill = Fake.program(engine, "kill")
-    {:ok, ref} = Hooks.subscribe(self(), path, engine: engine)
+    {:ok, ref} = Hooks.subscribe(path, engine: engine)
     File.write!(path, "")
 
     log =

@@ -15,7 +15,7 @@ defmodule Davit.InspectTest do
     refute inspect(tensor.ref) =~ "token"
     program = Fake.program(engine, "events:1", [{:int8, {2}}])
     assert inspect(program) == "#Davit.Program<00000000 (int8[2]) -> (int8[2])>"
-    {:ok, ref} = Hooks.subscribe(self(), "h", engine: engine)
+    {:ok, ref} = Hooks.subscribe("h", engine: engine)
     Davit.run(program, [[1, 2]])
     assert_receive {:davit_hook, ^ref, event}
     assert inspect(event) =~ ~s(name: "h", label: "layer.0")

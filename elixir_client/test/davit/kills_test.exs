@@ -22,7 +22,7 @@ defmodule Davit.KillsTest do
         ^large = Tensor.to_binary(tensor)
       end,
       subscribe: fn ->
-        with {:ok, ref} <- Hooks.subscribe(self(), "h", engine: engine),
+        with {:ok, ref} <- Hooks.subscribe("h", engine: engine),
              do: Hooks.unsubscribe(ref),
              else: ({:error, error} -> raise error)
       end,

@@ -66,7 +66,7 @@ defmodule Davit.LifecycleTest do
     test "subscriptions are made again" do
       engine = Fake.start()
       program = Fake.program(engine, "events:1")
-      {:ok, ref} = Hooks.subscribe(self(), "h", engine: engine)
+      {:ok, ref} = Hooks.subscribe("h", engine: engine)
       kill_part(engine, :owner)
       Fake.eventually(fn -> match?([_], Engine.info(engine)["subscriptions"]) end)
       Davit.run(program, [input()])
@@ -116,9 +116,17 @@ defmodule Davit.LifecycleTest do
             fn -> Davit.run_many(program, [[<<0::512>>], [<<0::512>>]]) end,
             fn -> Tensor.to_binary(%{tensor | data: nil}) end,
             fn -> Engine.info(engine) end,
-            fn -> Hooks.subscribe(self(), "h", engine: engine) end
+            fn -> Enum.take(Hooks.stream("h", engine: engine), 1) end
           ] do
         error = assert_raise EngineError, call
+        assert {error.code, error.message =~ inspect(engine)} == {:engine_down, true}
+      end
+
+      for {:error, error} <- [
+            Hooks.subscribe("h", engine: engine),
+            Davit.Recording.start("none.rec", :all, engine: engine),
+            Davit.Replay.open("none.rec", engine: engine)
+          ] do
         assert {error.code, error.message =~ inspect(engine)} == {:engine_down, true}
       end
 

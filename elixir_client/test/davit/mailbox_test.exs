@@ -42,13 +42,13 @@ defmodule Davit.MailboxTest do
   defp assert_marked(fun), do: assert(excess(fun) < @rounds / 4 * @waiting)
 
   test "calls in a loop" do
-    program = loop(&G.call(&1, "echo", @type_))
-    assert_marked(fn -> Davit.run(program, [@input], calls: [{"echo", &Event.value/1}]) end)
+    program = loop(&G.callback(&1, "echo", @type_))
+    assert_marked(fn -> Davit.run(program, [@input], callbacks: [{"echo", &Event.value/1}]) end)
   end
 
   test "hooks in a loop" do
-    program = loop(&(&1 |> G.add(1) |> G.call("echo", @type_) |> G.hook("h")))
-    options = [calls: [{"echo", &Event.value/1}], hooks: [{"h", & &1}]]
+    program = loop(&(&1 |> G.add(1) |> G.callback("echo", @type_) |> G.hook("h")))
+    options = [callbacks: [{"echo", &Event.value/1}], hooks: [{"h", & &1}]]
     assert_marked(fn -> Davit.run(program, [@input], options) end)
   end
 

@@ -76,7 +76,7 @@ defmodule Davit.RealControlFlowTest do
     assert run([{:float32, {}}], fn x -> G.for_loop(5, x, sum.(x)) end, [1]) == [11.0]
     dynamic = fn n, x -> G.for_loop(n, x, sum.(x)) end
     assert run([{:int32, {}}, {:float32, {}}], dynamic, [4, 1]) == [7.0]
-    square = fn x -> G.call_function([x], "square", fn x -> G.multiply(x, x) end) end
+    square = fn x -> G.call([x], "square", fn x -> G.multiply(x, x) end) end
     assert run([{:float32, {}}], square, [3]) == [9.0]
   end
 
@@ -91,13 +91,13 @@ defmodule Davit.RealControlFlowTest do
   end
 
   test "calls: the handler's value flows on, in loops too" do
-    step = fn _i, y -> y |> G.call("next", @x) |> G.add(1) end
+    step = fn _i, y -> y |> G.callback("next", @x) |> G.add(1) end
     graph = fn x -> G.for_loop(3, x, step) end
     handler = fn event -> Enum.map(Tensor.to_list(hd(event.values)), &(&1 * 10)) end
-    assert run([@x], graph, [[1, 2]], calls: [{"next", handler}]) == [[1111.0, 2111.0]]
+    assert run([@x], graph, [[1, 2]], callbacks: [{"next", handler}]) == [[1111.0, 2111.0]]
 
     assert_raise RuntimeError, "no", fn ->
-      run([@x], graph, [[1, 2]], calls: [{"next", fn _ -> raise "no" end}])
+      run([@x], graph, [[1, 2]], callbacks: [{"next", fn _ -> raise "no" end}])
     end
 
     error = assert_raise EngineError, fn -> run([@x], graph, [[1, 2]]) end
@@ -107,7 +107,10 @@ defmodule Davit.RealControlFlowTest do
   test "a call's handler may compute on the same engine" do
     twice = [@x] |> G.build(&G.multiply(&1, 2)) |> Davit.load()
     handler = fn event -> hd(Davit.run(twice, event.values)) end
-    assert run([@x], &G.call(&1, "ask", @x), [[1, 2]], calls: [{"ask", handler}]) == [[2.0, 4.0]]
+
+    assert run([@x], &G.callback(&1, "ask", @x), [[1, 2]], callbacks: [{"ask", handler}]) == [
+             [2.0, 4.0]
+           ]
   end
 
   test "prints and probes" do

@@ -123,7 +123,7 @@ defmodule Davit.RealEngineTest do
         end)
         |> Davit.load()
 
-      {:ok, ref} = Hooks.subscribe(self(), {:label, "layer.*"}, view: {:summary, 4})
+      {:ok, ref} = Hooks.subscribe({:label, "layer.*"}, view: {:summary, 4})
       me = self()
       handler = fn event -> send(me, {event.name, Tensor.to_list(Hooks.Event.value(event))}) end
       assert [t] = Davit.run(program, [[1, 2, 3, 4]], hooks: [{:all, handler}])
@@ -143,7 +143,7 @@ defmodule Davit.RealEngineTest do
     test "a flood is lossless, in order, and slows the run for a slow reader" do
       program = [{:float32, {16}}] |> G.build(&G.hook(&1, "flood")) |> Davit.load()
       tensor = Tensor.from_list(Enum.to_list(1..16), :float32)
-      {:ok, ref} = Hooks.subscribe(self(), "flood")
+      {:ok, ref} = Hooks.subscribe("flood")
       Davit.run_many(program, List.duplicate([tensor], 5_000))
       for n <- 1..5_000, do: assert_receive({:davit_hook, ^ref, %{seq: 0}}, 5_000, "event #{n}")
       Hooks.unsubscribe(ref)
@@ -197,7 +197,7 @@ defmodule Davit.RealEngineTest do
   test "programs and subscriptions survive the engine; its tensors do not" do
     program = [{:float32, {2}}] |> G.build(&(&1 |> G.add(1) |> G.hook("again"))) |> Davit.load()
     large = Tensor.from_binary(<<0::800_000>>, {:uint8, {100_000}})
-    {:ok, ref} = Hooks.subscribe(self(), "again")
+    {:ok, ref} = Hooks.subscribe("again")
     {:os_pid, pid} = Port.info(Engine.session!().port, :os_pid)
     {_, 0} = System.cmd("kill", ["-9", "#{pid}"])
     Fake.eventually(fn -> Engine.session!().instance != large.ref.instance end)

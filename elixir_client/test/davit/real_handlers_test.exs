@@ -19,7 +19,10 @@ defmodule Davit.RealHandlersTest do
   defp value(event), do: event |> Hooks.Event.value() |> Tensor.to_list()
 
   defp asking(options \\ []) do
-    load(fn x -> G.for_loop(3, x, fn _, y -> y |> G.call("ask", @x) |> G.add(1) end) end, options)
+    load(
+      fn x -> G.for_loop(3, x, fn _, y -> y |> G.callback("ask", @x) |> G.add(1) end) end,
+      options
+    )
   end
 
   # A queue runs one program after the other: this one is over when those before it are.
@@ -31,7 +34,7 @@ defmodule Davit.RealHandlersTest do
 
   describe "a handler that does not answer" do
     test "because its process is killed ends the run at once" do
-      for {graph, kind} <- [{&G.call(&1, "ask", @x), :calls}, {flood(), :hooks}] do
+      for {graph, kind} <- [{&G.callback(&1, "ask", @x), :callbacks}, {flood(), :hooks}] do
         {test, queue, program} = {self(), new_queue(), load(graph)}
 
         handler = fn _ ->
@@ -52,7 +55,7 @@ defmodule Davit.RealHandlersTest do
     end
 
     test "in time ends the run at once; the caller learns of it when the handler returns" do
-      for {graph, kind} <- [{&G.call(&1, "ask", @x), :calls}, {flood(), :hooks}] do
+      for {graph, kind} <- [{&G.callback(&1, "ask", @x), :callbacks}, {flood(), :hooks}] do
         {test, queue, program} = {self(), new_queue(), load(graph)}
 
         handler = fn event ->
@@ -91,7 +94,7 @@ defmodule Davit.RealHandlersTest do
 
         result =
           try do
-            Davit.run(program, [1], calls: [{"ask", fn _ -> failure.() end}], queue: queue)
+            Davit.run(program, [1], callbacks: [{"ask", fn _ -> failure.() end}], queue: queue)
           catch
             kind, reason -> {kind, reason}
           end
@@ -112,12 +115,12 @@ defmodule Davit.RealHandlersTest do
 
       program =
         load(
-          fn x -> G.for_loop(2, x, fn _, y -> y |> G.call("in", @x) |> G.multiply(2) end) end,
+          fn x -> G.for_loop(2, x, fn _, y -> y |> G.callback("in", @x) |> G.multiply(2) end) end,
           options
         )
 
       fn x ->
-        number(Davit.run(program, [x], calls: [{"in", fn event -> inner.(value(event)) end}]))
+        number(Davit.run(program, [x], callbacks: [{"in", fn event -> inner.(value(event)) end}]))
       end
     end
 
@@ -138,7 +141,7 @@ defmodule Davit.RealHandlersTest do
 
     test "works in another process than the one that waits" do
       handler = fn event -> Task.await(Task.async(fn -> nested(1, []).(value(event)) end)) end
-      assert number(Davit.run(asking(), [1], calls: [{"ask", handler}])) == asked(3, 1.0)
+      assert number(Davit.run(asking(), [1], callbacks: [{"ask", handler}])) == asked(3, 1.0)
     end
 
     defp asked(0, x), do: x
@@ -146,7 +149,7 @@ defmodule Davit.RealHandlersTest do
 
     test "raises through all of them what the innermost raised" do
       test = self()
-      ask = fn fun -> [calls: [{"ask", fn event -> fun.(value(event)) end}]] end
+      ask = fn fun -> [callbacks: [{"ask", fn event -> fun.(value(event)) end}]] end
       program = asking()
       innermost = fn x -> raise ArgumentError, "at #{x}" end
       middle = fn x -> number(Davit.run(program, [x + 1], ask.(innermost))) end
@@ -162,14 +165,14 @@ defmodule Davit.RealHandlersTest do
     test "may do so on another engine, whose handlers run programs on the first" do
       other = [engine: Real.start()]
       back = fn event -> number(Davit.run(load(&G.multiply(&1, 3)), [value(event)])) end
-      there = load(&(&1 |> G.call("back", @x) |> G.add(1)), other)
+      there = load(&(&1 |> G.callback("back", @x) |> G.add(1)), other)
 
       handler = fn event ->
-        number(Davit.run(there, [value(event)], calls: [{"back", back}]))
+        number(Davit.run(there, [value(event)], callbacks: [{"back", back}]))
       end
 
       # Three times 3x + 1, + 1 each.
-      assert number(Davit.run(asking(), [1], calls: [{"ask", handler}])) == 53.0
+      assert number(Davit.run(asking(), [1], callbacks: [{"ask", handler}])) == 53.0
       tensor = Tensor.from_list(1.0, :float32, other ++ [place: :engine])
       error = assert_raise EngineError, fn -> Davit.run(asking(), [%{tensor | data: nil}]) end
       assert error.code == :remote_tensor
@@ -188,7 +191,7 @@ defmodule Davit.RealHandlersTest do
           {<<1, 2>>, ~r/handler of ask is a float32\[\] of 4 bytes, got 2 bytes/}
         ] do
       calls = [{"ask", fn _ -> value end}]
-      assert_raise ArgumentError, message, fn -> Davit.run(program, [1], calls: calls) end
+      assert_raise ArgumentError, message, fn -> Davit.run(program, [1], callbacks: calls) end
     end
   end
 
@@ -198,7 +201,7 @@ defmodule Davit.RealHandlersTest do
     program =
       Davit.load(
         G.build([@x], fn x ->
-          [] = G.call(x, "tell", [])
+          [] = G.callback(x, "tell", [])
           G.add(x, 1)
         end)
       )
@@ -209,7 +212,7 @@ defmodule Davit.RealHandlersTest do
         returned
       end
 
-      assert number(Davit.run(program, [1], calls: [{"tell", handler}])) == 2.0
+      assert number(Davit.run(program, [1], callbacks: [{"tell", handler}])) == 2.0
       assert_received {:told, _}
     end
   end
@@ -231,7 +234,7 @@ defmodule Davit.RealHandlersTest do
 
     log =
       capture_log(fn ->
-        assert number(Davit.run(program, [1], calls: [{"ask", handler}])) == 4.0
+        assert number(Davit.run(program, [1], callbacks: [{"ask", handler}])) == 4.0
         # The reporter has taken what came before this answer.
         assert %{} = Engine.info()
         :sys.get_state(Engine.Part.name(session.name, :reporter))
@@ -250,7 +253,7 @@ defmodule Davit.RealHandlersTest do
         )
 
       reader = spawn(fn -> receive(do: (:never -> :ok)) end)
-      {:ok, _} = Hooks.subscribe(reader, "h", engine: engine, max_queue: 1)
+      {:ok, _} = Hooks.subscribe("h", subscriber: reader, engine: engine, max_queue: 1)
       task = Davit.async(program, [0])
       waiting = fn -> elem(Process.info(reader, :message_queue_len), 1) end
       Fake.eventually(fn -> waiting.() > 0 end)
@@ -260,7 +263,7 @@ defmodule Davit.RealHandlersTest do
       assert Task.yield(task, 0) == nil
       Process.exit(reader, :kill)
       assert number(Davit.await(task)) == 2000.0
-      {:ok, ref} = Hooks.subscribe(self(), "h", engine: engine)
+      {:ok, ref} = Hooks.subscribe("h", engine: engine)
       assert number(Davit.run(program, [0], timeout: 20_000)) == 2000.0
       for seq <- 0..1999, do: assert_receive({:davit_hook, ^ref, %{seq: ^seq}})
     end
@@ -268,7 +271,10 @@ defmodule Davit.RealHandlersTest do
     test "before it subscribes is an error" do
       {pid, monitor} = spawn_monitor(fn -> :ok end)
       assert_receive {:DOWN, ^monitor, _, _, _}
-      assert {:error, %EngineError{code: :subscriber_down} = error} = Hooks.subscribe(pid, "h")
+
+      assert {:error, %EngineError{code: :subscriber_down} = error} =
+               Hooks.subscribe("h", subscriber: pid)
+
       assert error.message =~ inspect(pid)
     end
   end

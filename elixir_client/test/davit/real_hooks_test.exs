@@ -46,7 +46,7 @@ defmodule Davit.RealHooksTest do
         end)
 
       assert [%{destination: true, name: "step"}] = Enum.filter(program.sites, &(&1.kind == :hook))
-      {:ok, standing} = Hooks.subscribe(self(), "step")
+      {:ok, standing} = Hooks.subscribe("step")
       test = self()
 
       other =
@@ -241,21 +241,21 @@ defmodule Davit.RealHooksTest do
 
       graph = fn x ->
         G.for_loop(2, x, fn _, y ->
-          y = G.call(y, fn event -> Enum.map(list(event), &(&1 * factor)) end, @x)
-          G.call(y, &__MODULE__.double/1, @x)
+          y = G.callback(y, fn event -> Enum.map(list(event), &(&1 * factor)) end, @x)
+          G.callback(y, &__MODULE__.double/1, @x)
         end)
       end
 
       assert Real.compute([@x], graph, [[1, 2]]) == [[400.0, 800.0]]
       half = fn event -> Enum.map(list(event), &(&1 / 2)) end
       calls = [{&__MODULE__.double/1, half}]
-      assert Real.compute([@x], graph, [[1, 2]], calls: calls) == [[25.0, 50.0]]
+      assert Real.compute([@x], graph, [[1, 2]], callbacks: calls) == [[25.0, 50.0]]
       calls = [{{:id, Hooks.Id.slot(0)}, fn _ -> [0, 1] end}]
-      assert Real.compute([@x], graph, [[1, 2]], calls: calls) == [[0.0, 2.0]]
+      assert Real.compute([@x], graph, [[1, 2]], callbacks: calls) == [[0.0, 2.0]]
     end
 
     test "that raises ends the run with its own exception and stack" do
-      for graph <- [&G.hook(&1, fn _ -> raising() end), &G.call(&1, fn _ -> raising() end, @x)] do
+      for graph <- [&G.hook(&1, fn _ -> raising() end), &G.callback(&1, fn _ -> raising() end, @x)] do
         program = [@x] |> G.build(graph) |> Davit.load()
 
         stack =

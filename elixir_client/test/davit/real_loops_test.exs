@@ -94,7 +94,7 @@ defmodule Davit.RealLoopsTest do
     switch = fn i, x ->
       G.switch(i, [
         fn -> G.linalg_inv(x) end,
-        fn -> G.call(x, "nobody", {:float32, {2, 2}}) end,
+        fn -> G.callback(x, "nobody", {:float32, {2, 2}}) end,
         fn -> x |> G.add(1) |> G.hook("taken") end,
         fn -> x |> G.print("silent") |> G.hook("silent") end
       ])
@@ -136,7 +136,7 @@ defmodule Davit.RealLoopsTest do
       [@x]
       |> G.build(fn x ->
         twice = fn x ->
-          [x] |> G.call_function("twice", &(&1 |> G.multiply(2) |> G.hook("same", label: "f")))
+          [x] |> G.call("twice", &(&1 |> G.multiply(2) |> G.hook("same", label: "f")))
         end
 
         x |> G.hook("same") |> twice.() |> G.hook("same") |> twice.()

@@ -70,7 +70,7 @@ defmodule Davit.RealMemoryTest do
   test "what a run that failed, was cancelled or lost its process would have made is not kept" do
     engine = Real.start()
     type = {:float32, {@elements}}
-    program = G.build([type], &G.call(&1, "ask", type)) |> Davit.load(engine: engine)
+    program = G.build([type], &G.callback(&1, "ask", type)) |> Davit.load(engine: engine)
     tensor = fn -> Tensor.from_binary(<<0::size(@bytes)-unit(8)>>, type, engine: engine) end
     test = self()
     raising = [{"ask", fn _ -> raise "no" end}]
@@ -80,8 +80,8 @@ defmodule Davit.RealMemoryTest do
     ]
 
     for _ <- 1..50 do
-      assert_raise RuntimeError, fn -> Davit.run(program, [tensor.()], calls: raising) end
-      pid = spawn(fn -> Davit.run(program, [tensor.()], calls: waiting) end)
+      assert_raise RuntimeError, fn -> Davit.run(program, [tensor.()], callbacks: raising) end
+      pid = spawn(fn -> Davit.run(program, [tensor.()], callbacks: waiting) end)
       assert_receive {:in, ^pid}
       Process.exit(pid, :kill)
     end
@@ -116,14 +116,14 @@ defmodule Davit.RealMemoryTest do
       program =
         G.build([@matrix], fn x ->
           x = x |> G.add(1) |> G.hook("large")
-          sum = x |> G.max() |> G.print("max") |> G.call("same", {:float32, {}})
+          sum = x |> G.max() |> G.print("max") |> G.callback("same", {:float32, {}})
           G.maximum(x, sum)
         end)
         |> Davit.load(engine: engine)
 
       options = [
         hooks: [{"large", & &1, view: :summary}],
-        calls: [{"same", &Davit.Hooks.Event.value/1}]
+        callbacks: [{"same", &Davit.Hooks.Event.value/1}]
       ]
 
       x = matrix(engine)

@@ -11,7 +11,7 @@ defmodule Davit.RealProcessesTest do
   test "20,000 processes may have a run under way each" do
     engine = Real.start()
     type = {:float32, {}}
-    graph = G.build([type], fn x -> x |> G.call(&__MODULE__.wait/1, type) |> G.add(1) end)
+    graph = G.build([type], fn x -> x |> G.callback(&__MODULE__.wait/1, type) |> G.add(1) end)
     program = Davit.load(graph, engine: engine)
     test = self()
 

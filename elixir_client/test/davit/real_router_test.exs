@@ -32,7 +32,7 @@ defmodule Davit.RealRouterTest do
   end
 
   defp subscribe!(match, options \\ []) do
-    {:ok, ref} = Hooks.subscribe(self(), match, options)
+    {:ok, ref} = Hooks.subscribe(match, options)
     ref
   end
 
@@ -221,7 +221,7 @@ defmodule Davit.RealRouterTest do
         send(test, {:longest, Enum.max(lengths)})
       end)
 
-    {:ok, ref} = Hooks.subscribe(reader, "count", max_queue: 100)
+    {:ok, ref} = Hooks.subscribe("count", subscriber: reader, max_queue: 100)
     run = Task.async(fn -> Davit.run(program, [0]) end)
     length = fn -> elem(Process.info(reader, :message_queue_len), 1) end
     Davit.Fake.eventually(fn -> length.() >= 50 end)
@@ -313,7 +313,9 @@ defmodule Davit.RealRouterTest do
             receive do: (:read -> send(test, Process.info(self(), :messages)))
           end)
 
-        {:ok, ref} = Hooks.subscribe(reader, "count", policy: policy, engine: engine, max_queue: 1)
+        {:ok, ref} =
+          Hooks.subscribe("count", subscriber: reader, policy: policy, engine: engine, max_queue: 1)
+
         assert [sum] = Davit.run(program, [0], timeout: 60_000)
         assert Tensor.to_list(sum) == 20_000.0
         # It has not read at all, so it was sent no more than the credit.
@@ -382,7 +384,7 @@ defmodule Davit.RealRouterTest do
           {"x", [policy: :never], ~r/as a policy, got :never/},
           {"x", [view: {:slice, 1, 2}], ~r/as a view, got \{:slice, 1, 2\}/}
         ] do
-      assert_raise ArgumentError, message, fn -> Hooks.subscribe(self(), match, options) end
+      assert_raise ArgumentError, message, fn -> Hooks.subscribe(match, options) end
     end
 
     for {match, options, code, message} <- [
@@ -392,7 +394,7 @@ defmodule Davit.RealRouterTest do
           {"x", [view: {:slice, [1], [2, 3]}], :bad_view, ~s("size":[2,3])},
           {"x", [view: {:summary, 1_000_000_000}], :bad_view, "1000000000"}
         ] do
-      assert {:error, error} = Hooks.subscribe(self(), match, options)
+      assert {:error, error} = Hooks.subscribe(match, options)
       assert error.code == code
       assert error.message =~ message
       assert error.message =~ "expected"

@@ -79,8 +79,8 @@ defmodule Davit.RecordingTest do
 
     G.build([type], fn x ->
       G.for_loop(3, x, fn i, y ->
-        y = y |> G.call("ask", type) |> G.hook("answer", label: "step.answer")
-        G.cond(G.equal(i, 1), fn -> G.call(y, "more", type) end, fn -> y end)
+        y = y |> G.callback("ask", type) |> G.hook("answer", label: "step.answer")
+        G.cond(G.equal(i, 1), fn -> G.callback(y, "more", type) end, fn -> y end)
       end)
     end)
   end
@@ -94,7 +94,7 @@ defmodule Davit.RecordingTest do
     [recorded, again] = for name <- ~w(a again), do: Path.join(folder, "#{name}.rec")
     {:ok, recording} = Recording.start(recorded)
     # 1: 10, 100 and 100.5, 1005.
-    assert [result] = Davit.run(program, [1], calls: calls)
+    assert [result] = Davit.run(program, [1], callbacks: calls)
     assert Tensor.to_list(result) == 1005.0
     # Three hooks and four replies.
     assert {:ok, 7} = Recording.stop(recording)
@@ -114,7 +114,7 @@ defmodule Davit.RecordingTest do
 
     for more <- [0.5, 0.25] do
       calls = [{"ask", fn _ -> 3 end}, {"more", fn _ -> more end}]
-      Davit.run(program, [1], calls: calls)
+      Davit.run(program, [1], callbacks: calls)
     end
 
     {:ok, 8} = Recording.stop(recording)
@@ -128,7 +128,7 @@ defmodule Davit.RecordingTest do
     assert_received {[0], _, 3.0}
 
     other = [{"ask", fn _ -> 7 end}, {"more", fn _ -> 8 end}]
-    assert [seven] = Davit.run(program, [1], calls: other)
+    assert [seven] = Davit.run(program, [1], callbacks: other)
     assert Tensor.to_list(seven) == 7.0
 
     Davit.run(program, [1], replay: replay)

@@ -11,7 +11,7 @@ defmodule Davit.ReloadTest do
     tensor = Tensor.from_binary(large, {:uint8, {100_000}}, engine: engine)
     # The bulk connection is open both ways.
     assert Tensor.to_binary(tensor) == large
-    {:ok, ref} = Hooks.subscribe(self(), "h", engine: engine)
+    {:ok, ref} = Hooks.subscribe("h", engine: engine)
     %{engine: engine, tensor: tensor, large: large, ref: ref}
   end
 

@@ -100,7 +100,7 @@ defmodule Davit.RunFailuresTest do
             fn -> Davit.load(<<>>, engne: engine) end,
             fn -> Tensor.from_list([1], :int8, plce: :engine) end,
             fn -> Tensor.to_binary(Tensor.scalar(1, :int8), timout: 1) end,
-            fn -> Davit.Hooks.subscribe(self(), "h", engine: engine, polcy: :every) end,
+            fn -> Davit.Hooks.subscribe("h", engine: engine, polcy: :every) end,
             fn -> Davit.Hooks.stream("h", polcy: :every) end,
             fn -> Davit.Recording.start("x", :all, engne: engine) end,
             fn -> Davit.open_file("x", [], engne: engine) end,
@@ -124,20 +124,20 @@ defmodule Davit.RunFailuresTest do
             {[print: nil], ~r/:print.*got nil/},
             {[queue: "q"], ~r/:queue.*got "q"/},
             {[hooks: :h], ~r/:hooks.*got :h/},
-            {[calls: [{:some, & &1}]], ~r/as a match.*got :some/},
-            {[calls: [{{:label, "l"}, & &1}]], ~r/:calls.*got \{:label, "l"\}/},
-            {[calls: [{fn _ -> 1 end, & &1}]], ~r/&Mod.fun\/1/},
-            {[calls: [{"a", 1}]], ~r/:calls.*got \{"a", 1\}/}
+            {[callbacks: [{:some, & &1}]], ~r/as a match.*got :some/},
+            {[callbacks: [{{:label, "l"}, & &1}]], ~r/:callbacks.*got \{:label, "l"\}/},
+            {[callbacks: [{fn _ -> 1 end, & &1}]], ~r/&Mod.fun\/1/},
+            {[callbacks: [{"a", 1}]], ~r/:callbacks.*got \{"a", 1\}/}
           ] do
         assert_raise ArgumentError, message, fn -> Davit.run(echo, [input()], options) end
       end
 
       assert_raise ArgumentError, ~r/:max_queue.*got 0/, fn ->
-        Davit.Hooks.subscribe(self(), "h", engine: engine, max_queue: 0)
+        Davit.Hooks.subscribe("h", engine: engine, max_queue: 0)
       end
 
-      assert_raise ArgumentError, ~r/a pid.*got "h"/, fn ->
-        Davit.Hooks.subscribe("h", engine: engine)
+      assert_raise ArgumentError, ~r/:subscriber.*a pid.*got "me"/, fn ->
+        Davit.Hooks.subscribe("h", engine: engine, subscriber: "me")
       end
 
       assert_raise ArgumentError, ~r/:place.*got :gpu/, fn ->
@@ -180,7 +180,7 @@ defmodule Davit.RunFailuresTest do
           {[1, 2, 3], ~r/value 0 of the handler of ask.*shape \{3\}/}
         ] do
       calls = [{"ask", fn _ -> value end}]
-      assert_raise ArgumentError, message, fn -> Davit.run(program, [[1, 2]], calls: calls) end
+      assert_raise ArgumentError, message, fn -> Davit.run(program, [[1, 2]], callbacks: calls) end
     end
   end
 

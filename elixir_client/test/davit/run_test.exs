@@ -162,21 +162,21 @@ defmodule Davit.RunTest do
     test "the handler's value is the answer", %{engine: engine} do
       program = Fake.program(engine, "call", [{:float32, {2}}])
       handler = fn event -> Enum.map(Tensor.to_list(hd(event.values)), &(&1 * 2)) end
-      assert [t] = Davit.run(program, [[1, 2]], calls: [{"ask", handler}])
+      assert [t] = Davit.run(program, [[1, 2]], callbacks: [{"ask", handler}])
       assert Tensor.to_list(t) == [2.0, 4.0]
-      assert [t] = Davit.run(program, [[1, 2]], calls: [{:all, fn e -> hd(e.values) end}])
+      assert [t] = Davit.run(program, [[1, 2]], callbacks: [{:all, fn e -> hd(e.values) end}])
       assert Tensor.to_list(t) == [1.0, 2.0]
     end
 
     test "several values are a tuple", %{engine: engine} do
       program = Fake.program(engine, "call", [{:float32, {}}, {:int8, {2}}])
-      assert [a, b] = Davit.run(program, [1, [1, 2]], calls: [{"ask", fn _ -> {7, [8, 9]} end}])
+      assert [a, b] = Davit.run(program, [1, [1, 2]], callbacks: [{"ask", fn _ -> {7, [8, 9]} end}])
       assert {Tensor.to_list(a), Tensor.to_list(b)} == {7.0, [8, 9]}
     end
 
     test "no handler, a wrong value, a raise: the run fails with that", %{engine: engine} do
       program = Fake.program(engine, "call", [{:float32, {2}}])
-      run = fn calls -> Davit.run(program, [[1, 2]], calls: calls) end
+      run = fn calls -> Davit.run(program, [[1, 2]], callbacks: calls) end
       error = assert_raise EngineError, fn -> run.([{"other", & &1}]) end
       assert {error.code, error.message =~ "ask"} == {:no_handler, true}
 

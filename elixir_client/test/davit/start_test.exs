@@ -137,9 +137,9 @@ defmodule Davit.StartTest do
 
   test "a subscriber is told when its engine is stopped, or its feed killed" do
     engine = Fake.start()
-    {:ok, ref} = Hooks.subscribe(self(), "h", engine: engine)
-    {:ok, other} = Hooks.subscribe(self(), "h", engine: engine)
-    {:ok, gone} = Hooks.subscribe(self(), "h", engine: engine)
+    {:ok, ref} = Hooks.subscribe("h", engine: engine)
+    {:ok, other} = Hooks.subscribe("h", engine: engine)
+    {:ok, gone} = Hooks.subscribe("h", engine: engine)
     :ok = Hooks.unsubscribe(gone)
     [{feed, _}] = Registry.lookup(Hooks.Registry, other)
     Process.exit(feed, :kill)

@@ -27,6 +27,14 @@ defmodule Davit.Engine.Lookup do
   def session_for!(options, timeout \\ :infinity),
     do: session!(options[:engine] || @default, timeout)
 
+  @doc "As `session_for!/2`, with the error returned."
+  @spec session_for(keyword) :: {:ok, Session.t()} | {:error, EngineError.t()}
+  def session_for(options) do
+    {:ok, session_for!(options)}
+  rescue
+    error in EngineError -> {:error, error}
+  end
+
   # A session is that of a running engine until its owner says otherwise, and no longer than its owner lives.
   defp running(engine) do
     case :ets.lookup(engine, :session) do

@@ -1,6 +1,6 @@
 defmodule Davit.Graph.CustomCall do
   @moduledoc false
-  # Hooks, prints and calls: nodes that hand values to somebody. A graph's bytes hold no function: one that is given for
+  # Hooks, prints and callbacks: nodes that hand values to somebody. A graph's bytes hold no function: one that is given for
   # a node is kept beside the graph, by the node's id, and bound at each run.
 
   alias Davit.Graph.{Check, Control, OpTable, Scope, Value}
@@ -9,8 +9,8 @@ defmodule Davit.Graph.CustomCall do
 
   @key __MODULE__
 
-  @type handler :: {:hook | :call, Id.t(), (Davit.Hooks.Event.t() -> term)}
-  @type receiver :: String.t() | (Davit.Hooks.Event.t() -> term)
+  @type handler :: {:hook | :callback, Id.t(), (Davit.Hooks.Event.t() -> term)}
+  @type target :: String.t() | (Davit.Hooks.Event.t() -> term)
 
   @doc "Runs `fun`, which builds a graph; gives its result and the functions that its nodes were given."
   @spec collect((() -> result)) :: {result, [handler]} when result: term
@@ -27,18 +27,18 @@ defmodule Davit.Graph.CustomCall do
   end
 
   @doc "A hook; its values go to the process that the option `:to` names at run time, where that is given."
-  def hook(container, receiver, options) do
+  def hook(container, target, options) do
     {to, options} = Keyword.pop(options, :to)
-    receiver = receiver("hook", receiver)
+    target = target("hook", target)
 
     if to,
-      do: send_to(container, receiver, to, options),
-      else: pass("hook", container, receiver, options)
+      do: send_to(container, target, to, options),
+      else: pass("hook", container, target, options)
   end
 
-  defp send_to(container, [id: _, name: _] = receiver, %Value{} = to, options) do
+  defp send_to(container, [id: _, name: _] = target, %Value{} = to, options) do
     values = Control.values(container)
-    results = pass("hook", values ++ [to], receiver ++ [destination: true], options)
+    results = pass("hook", values ++ [to], target ++ [destination: true], options)
     results |> Enum.drop(-1) |> Control.pack(container)
   end
 
@@ -51,7 +51,7 @@ defmodule Davit.Graph.CustomCall do
   @doc "A print."
   def print(container, name, options) do
     {shown, options} = Keyword.split(options, [:precision, :limit])
-    pass("print", container, receiver("print", name) ++ shown, options)
+    pass("print", container, target("print", name) ++ shown, options)
   end
 
   defp pass(kind, container, attributes, options) do
@@ -59,10 +59,10 @@ defmodule Davit.Graph.CustomCall do
     kind |> add(attributes, values, Enum.map(values, & &1.type), options) |> Control.pack(container)
   end
 
-  @doc "A call."
-  def call(container, receiver, results, options) do
+  @doc "A callback."
+  def callback(container, target, results, options) do
     types = for {dtype, shape} <- List.wrap(results), do: Type.new!(dtype, shape)
-    attributes = receiver("callback", receiver) ++ [results: types]
+    attributes = target("callback", target) ++ [results: types]
     values = add("callback", attributes, Control.values(container), types, options)
     if is_list(results), do: values, else: hd(values)
   end
@@ -75,12 +75,12 @@ defmodule Davit.Graph.CustomCall do
   end
 
   # The attributes that name who gets the values.
-  defp receiver(_kind, name) when is_binary(name), do: [id: Id.named(name), name: name]
+  defp target(_kind, name) when is_binary(name), do: [id: Id.named(name), name: name]
 
-  defp receiver(node_kind, function) when is_function(function, 1) and node_kind != "print" do
+  defp target(node_kind, function) when is_function(function, 1) and node_kind != "print" do
     Scope.current!()
     {slots, handlers} = Process.get(@key)
-    kind = if node_kind == "callback", do: :call, else: :hook
+    kind = if node_kind == "callback", do: :callback, else: :hook
 
     case Id.of(function) do
       nil ->
@@ -95,7 +95,7 @@ defmodule Davit.Graph.CustomCall do
     end
   end
 
-  defp receiver(kind, other) do
+  defp target(kind, other) do
     expected = if kind == "print", do: "a name", else: "a name or a function of an event"
     raise ArgumentError, "a #{kind} is for #{expected}, got #{inspect(other, limit: 5)}"
   end

@@ -8,18 +8,18 @@ defmodule Davit.Run.Handlers do
   # As `inspect/2` has it.
   @print_limit 50
 
-  @enforce_keys [:watches, :functions, :slices, :calls]
-  defstruct [:watches, :functions, :slices, :calls]
+  @enforce_keys [:watches, :functions, :slices, :callbacks]
+  defstruct [:watches, :functions, :slices, :callbacks]
 
   @type t :: %__MODULE__{
           watches: [list],
           functions: tuple,
           slices: map,
-          calls: [{term, (Event.t() -> term)}]
+          callbacks: [{term, (Event.t() -> term)}]
         }
 
   @doc """
-  Reads the options `:hooks` and `:calls`, and adds the functions of the program itself, except where an option is for
+  Reads the options `:hooks` and `:callbacks`, and adds the functions of the program itself, except where an option is for
   the same id. Raises `ArgumentError`.
   """
   @spec new(keyword, [Davit.Graph.CustomCall.handler()]) :: t
@@ -32,7 +32,7 @@ defmodule Davit.Run.Handlers do
       watches: watches,
       functions: hooks |> Enum.map(&elem(&1, 1)) |> List.to_tuple(),
       slices: Watch.slices(watches),
-      calls: Enum.map(list(options, :calls), &handler/1) ++ bound_calls(bound)
+      callbacks: Enum.map(list(options, :callbacks), &handler/1) ++ bound_callbacks(bound)
     }
   end
 
@@ -50,7 +50,8 @@ defmodule Davit.Run.Handlers do
   end
 
   # The first that fits is called.
-  defp bound_calls(bound), do: for({:call, id, function} <- bound, do: {{:id, id}, function})
+  defp bound_callbacks(bound),
+    do: for({:callback, id, function} <- bound, do: {{:id, id}, function})
 
   defp hook({match, function}), do: hook({match, function, []})
 
@@ -67,7 +68,7 @@ defmodule Davit.Run.Handlers do
 
   defp handler({:all, function}) when is_function(function, 1), do: {:all, function}
 
-  # Names and ids as hooks have them; calls are not found by their labels.
+  # Names and ids as hooks have them; callbacks are not found by their labels.
   defp handler({match, function}) when is_function(function, 1) do
     case Watch.to_wire(match, []) do
       [["name", name] | _] ->
@@ -79,12 +80,13 @@ defmodule Davit.Run.Handlers do
       _ ->
         raise ArgumentError,
               "expected a name, {:name, name}, {:id, 16 bytes}, :all or &Mod.fun/arity as a match in " <>
-                ":calls, got #{inspect(match)}"
+                ":callbacks, got #{inspect(match)}"
     end
   end
 
   defp handler(other) do
-    raise ArgumentError, "expected {match, function of an event} in :calls, got #{inspect(other)}"
+    raise ArgumentError,
+          "expected {match, function of an event} in :callbacks, got #{inspect(other)}"
   end
 
   @doc "Calls the handler that has this number; -1 is a print, -2 a hook with a destination."
@@ -132,7 +134,7 @@ defmodule Davit.Run.Handlers do
   """
   @spec call(t, Event.t(), [Type.t()]) :: list
   def call(handlers, event, types) do
-    case Enum.find(handlers.calls, fn {match, _} -> matches?(match, event.site) end) do
+    case Enum.find(handlers.callbacks, fn {match, _} -> matches?(match, event.site) end) do
       {_, function} ->
         function.(event) |> values(types) |> check(types, event)
 
@@ -145,7 +147,8 @@ defmodule Davit.Run.Handlers do
   defp matches?({:id, id}, site), do: id == site.id
   defp matches?({:name, name}, site), do: name == site.name
 
-  defp no_handler(site), do: "the call #{Site.title(site)} has no handler among this run's :calls"
+  defp no_handler(site),
+    do: "the call #{Site.title(site)} has no handler among this run's :callbacks"
 
   # A call without results is made for its effect.
   defp values(_, []), do: []
