@@ -1,26 +1,41 @@
 defmodule Davit do
   @moduledoc """
-  Runs tensor programs in an engine of its own, an operating system process next to this VM, and streams
-  what hooks see while they run.
+  Runs tensor programs in an engine, an operating system process next to this VM, and streams the values of hooks while
+  they run.
 
       alias Davit.Graph, as: G
 
       graph =
-        G.build([{:float32, {3}}], fn x ->
+        G.build([x: {:f32, {3}}], fn x ->
           x |> G.multiply(2) |> G.hook("doubled") |> G.sum()
         end)
 
       program = Davit.load(graph)
-      hooks = [{"doubled", fn event -> IO.inspect(event.values) end}]
-      [sum] = Davit.run(program, [[1, 2, 3]], hooks: hooks)
+      hooks = [{"doubled", fn event -> IO.inspect(Davit.Hooks.Event.to_list(event)) end}]
+      [sum] = Davit.run(program, [x: [1, 2, 3]], hooks: hooks)
       Davit.Tensor.to_list(sum)
       #=> 12.0
 
-  The engine starts by itself; see `Davit.Engine`. What the engine refuses raises `Davit.EngineError`.
+  The engine starts by itself; see `Davit.Engine`.
+
+  ## Errors
+
+  One rule holds for all public functions:
+
+    * A function that computes, loads or reads raises `Davit.EngineError` when it fails, as Nx does: the functions of
+      this module, of `Davit.Tensor`, and `Davit.Engine.info/1`.
+    * A function that starts, ends or awaits something that lives on by itself returns `:ok` or `{:ok, value}`, or
+      `{:error, exception}`, as OTP does, because its caller handles the failure: `Davit.Engine.await/2`,
+      `Davit.Hooks.subscribe/2`, `Davit.Recording.start/3` and `Davit.Recording.stop/1`, `Davit.Replay.open/2` and
+      `Davit.Replay.close/1`.
+    * An argument or option that is invalid in itself raises `ArgumentError` in all of them.
   """
 
   alias Davit.{Engine, EngineError, Graph, Program, Run, Tensor}
   alias Davit.Engine.Request
+
+  @typedoc "The inputs of a run: in the order of the parameters, or by their names. Each is a tensor, number, nested list or binary."
+  @type inputs :: Run.Arguments.t()
 
   @doc "Starts an engine, see `Davit.Engine`. Without it the default engine starts when it is first needed."
   @spec start_link(keyword) :: Supervisor.on_start()
@@ -31,7 +46,12 @@ defmodule Davit do
   defdelegate load(graph, options \\ []), to: Program
 
   @doc """
-  Runs a program and gives its outputs.
+  Runs a program and returns its outputs.
+
+  Inputs are a list in the order of the parameters; or, if the graph names its parameters, a keyword list or map:
+
+      Davit.run(program, [[1, 2, 3], 4])
+      Davit.run(program, x: [1, 2, 3], scale: 4)
 
   An input is a `Davit.Tensor`, a number or nested list, or a binary of the values.
 
@@ -42,57 +62,48 @@ defmodule Davit do
 
     * `:hooks`: `[{match, fun}]` or `[{match, fun, policy: ..., view: ...}]`, see `Davit.Hooks.Watch`; `fun` gets
       a `Davit.Hooks.Event`;
-    * `:callbacks`: `[{match, fun}]` for `call` nodes; `fun` gets an event and returns the result: a tensor, number
-      or nested list, or a tuple of as many as the call has results;
-    * `:replay`: a `Davit.Replay`, whose recorded replies take the place of handlers of calls;
+    * `:callbacks`: `[{match, fun}]` for the nodes of `Davit.Graph.callback/4`; `fun` gets an event and returns the
+      result: a tensor, number or nested list, or a tuple of as many as the callback has types;
+    * `:replay`: a `Davit.Replay`, whose recorded replies take the place of handlers of callbacks;
     * `:print`: `false` to silence prints, which otherwise go to the caller's group leader;
     * `:timeout`: milliseconds, default `:infinity`; the run is cancelled when it passes. It covers waiting for an
       engine that is starting;
-    * `:fetch`: outputs up to this many bytes come with the answer and live here alone (default 4096, 0 for
+    * `:fetch`: outputs up to this many bytes come with the answer and are kept only in this VM (default 4096, 0 for
       none); larger ones stay in the engine until they are read;
     * `:keep`: `true` to keep all outputs in the engine;
-    * `:queue`: a positive number; runs of one queue go one after the other. Default: a queue for each calling process.
+    * `:queue`: a positive number; runs of one queue run one after the other. Default: a queue for each calling process.
 
-  Raises `Davit.EngineError`; `ArgumentError` for inputs and options that are none. However it ends, nothing of it stays in
-  the caller's mailbox, and what it had begun in the engine is cancelled.
+  Raises `Davit.EngineError`; `ArgumentError` if an input or option is invalid. However it ends, no message of the run
+  stays in the caller's mailbox, and what it had begun in the engine is cancelled.
   """
-  @spec run(Program.t(), [Run.Inputs.input()], keyword) :: [Tensor.t()]
-  def run(%Program{} = program, inputs, options \\ []) when is_list(inputs) do
+  @spec run(Program.t(), inputs, keyword) :: [Tensor.t()]
+  def run(%Program{} = program, inputs, options \\ []) do
     [outputs] = Run.many(program, [inputs], options)
     outputs
   end
 
   @doc """
-  Runs a program once for each list of inputs, without waiting for one before the next is sent. Gives the
-  outputs in the same order. Options are those of `run/3`; the first error ends them all.
+  Runs a program once for each item of a list, which is the inputs of one run, and returns the outputs in the same order.
+  The next run is sent before the one before it has ended. Options are those of `run/3`; the first error ends all runs.
   """
-  @spec run_many(Program.t(), [[Run.Inputs.input()]], keyword) :: [[Tensor.t()]]
+  @spec run_many(Program.t(), [inputs], keyword) :: [[Tensor.t()]]
   def run_many(%Program{} = program, inputs, options \\ []) when is_list(inputs) do
     Run.many(program, inputs, options)
   end
 
   @doc """
-  Runs a program in a task, which has the caller's group leader and ends with the caller. Its handlers run
-  in the task. `await/2` gives what the run gives, or raises what it raised. Options are those of `run/3`.
-  """
-  @spec async(Program.t(), [Run.Inputs.input()], keyword) :: Task.t()
-  def async(%Program{} = program, inputs, options \\ []) do
-    Task.async(fn ->
-      try do
-        {:ok, run(program, inputs, options)}
-      catch
-        kind, reason -> {kind, reason, __STACKTRACE__}
-      end
-    end)
-  end
+  Runs a program in a task. `Task.await/2` and `Task.yield/2` return the outputs. Options are those of `run/3`.
 
-  @doc "The outputs of `async/3`. Raises what the run raised."
-  @spec await(Task.t(), timeout) :: [Tensor.t()]
-  def await(%Task{} = task, timeout \\ :infinity) do
-    case Task.await(task, timeout) do
-      {:ok, outputs} -> outputs
-      {kind, reason, stack} -> :erlang.raise(kind, reason, stack)
-    end
+      task = Davit.async(program, [[1, 2, 3]])
+      [sum] = Task.await(task)
+
+  It is a task as `Task.async/1` starts it: linked to the caller, which exits too if the run fails. Handlers run in the
+  task. Where the task ends early, for example by `Task.shutdown/2`, the engine cancels the run. A caller that is to survive
+  a failed run starts the task itself: `Task.Supervisor.async_nolink(supervisor, Davit, :run, [program, inputs])`.
+  """
+  @spec async(Program.t(), inputs, keyword) :: Task.t()
+  def async(%Program{} = program, inputs, options \\ []) do
+    Task.async(fn -> run(program, inputs, options) end)
   end
 
   @doc """

@@ -157,6 +157,7 @@ export class SessionPrograms {
   /** Names a program and answers `load`; where the answer does not fit, the program is given up. */
   #bind(request: number, id: number, loaded: LoadedProgram): void {
     const { program } = loaded;
+    const names = program.graph.functions[0]?.parameterNames;
     this.#programs.set(id, loaded);
     this.#numbers.set(program.id, id);
     try {
@@ -164,6 +165,7 @@ export class SessionPrograms {
         hash: program.hash,
         inputs: program.inputs.map(wireType),
         outputs: loaded.outputTypes,
+        ...(names === undefined ? {} : { input_names: names }),
         ...wireSites(program.sites),
       });
     } catch (error) {

@@ -269,7 +269,7 @@ describe("runs", () => {
   it("name the input that has another type", async () => {
     const [main] = increment().functions;
     const named = { functions: [{ ...(main as GraphFunction), parameterNames: ["x"] }] };
-    await client.load(2, named);
+    expect(await client.load(2, named)).toMatchObject({ input_names: ["x"] });
     await client.result(["put", 5, ["int32", [4]], 0], [f32(1, 2, 3, 4)]);
     for (const [program, which] of [
       [1, "input 0"],

@@ -1,7 +1,7 @@
 defmodule Davit.Program do
   @moduledoc """
-  A graph that an engine has loaded: `inputs` and `outputs` are its types, `sites` the nodes that can be
-  watched, `hash` the SHA-256 that names the graph.
+  A graph that an engine has loaded: `inputs` and `outputs` are its types, `input_names` the names of its parameters
+  (nil if they have none), `sites` the nodes that can be watched, `hash` the SHA-256 that names the graph.
 
   `handlers` are the functions that hooks and calls of a `Davit.Graph` were given; every run calls them.
 
@@ -24,6 +24,7 @@ defmodule Davit.Program do
     :hash,
     :inputs,
     :outputs,
+    :input_names,
     bindings: %{constants: %{}, externals: %{}},
     sites: [],
     handlers: [],
@@ -46,6 +47,7 @@ defmodule Davit.Program do
           hash: String.t(),
           inputs: [Type.t()],
           outputs: [Type.t()],
+          input_names: [String.t()] | nil,
           bindings: bindings,
           sites: [Site.t()],
           handlers: [Graph.CustomCall.handler()],
@@ -108,6 +110,7 @@ defmodule Davit.Program do
         hash: :binary.copy(hash),
         inputs: inputs,
         outputs: outputs,
+        input_names: names(result["input_names"]),
         bindings: bindings,
         sites: sites,
         handlers: handlers(graph),
@@ -134,6 +137,9 @@ defmodule Davit.Program do
 
     byte_size(graph) + Enum.sum(sizes)
   end
+
+  defp names(names) when is_list(names), do: Enum.map(names, &:binary.copy/1)
+  defp names(_), do: nil
 
   defp handlers(%Graph{handlers: handlers}), do: handlers
   defp handlers(_bytes), do: []
@@ -190,9 +196,9 @@ defmodule Davit.Program do
 
   defimpl Inspect do
     def inspect(program, _options) do
-      types = fn types -> Enum.map_join(types, ", ", &Type.format/1) end
       hash = String.slice(program.hash, 0, 8)
-      "#Davit.Program<#{hash} (#{types.(program.inputs)}) -> (#{types.(program.outputs)})>"
+      inputs = Type.format_all(program.inputs, program.input_names)
+      "#Davit.Program<#{hash} (#{inputs}) -> (#{Type.format_all(program.outputs)})>"
     end
   end
 end

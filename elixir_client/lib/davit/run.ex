@@ -4,7 +4,7 @@ defmodule Davit.Run do
 
   alias Davit.{Deadline, EngineError, Msgpack, Options, Program, Telemetry, Tensor, Type}
   alias Davit.Engine.{Exchange, Request, Session}
-  alias Davit.Run.{Handlers, Inputs, Loop, Plain}
+  alias Davit.Run.{Arguments, Handlers, Inputs, Loop, Plain}
 
   @options [:hooks, :callbacks, :replay, :print, :timeout, :fetch, :keep, :queue]
   @fetch 4096
@@ -27,7 +27,7 @@ defmodule Davit.Run do
   @doc """
   Runs the program once for each list of inputs; gives the outputs of each, in order.
   """
-  @spec many(Program.t(), [[Inputs.input()]], keyword) :: [[Tensor.t()]]
+  @spec many(Program.t(), [Arguments.t()], keyword) :: [[Tensor.t()]]
   def many(%Program{} = program, inputs, options) do
     if Telemetry.loaded?(),
       do: observed(program, inputs, options),
@@ -54,7 +54,10 @@ defmodule Davit.Run do
     end
   end
 
-  defp start(program, [inputs], []) do
+  defp start(program, inputs, options),
+    do: in_order(program, Enum.map(inputs, &Arguments.in_order!(&1, program)), options)
+
+  defp in_order(program, [inputs], []) do
     # In a handler it has a parent.
     case Process.get(parent_key(program.engine)) || Plain.run(program, inputs) do
       outputs when is_list(outputs) -> [outputs]
@@ -62,7 +65,7 @@ defmodule Davit.Run do
     end
   end
 
-  defp start(program, inputs, options), do: run(program, inputs, options)
+  defp in_order(program, inputs, options), do: run(program, inputs, options)
 
   defp run(program, inputs, options) do
     run = new(program, options)
@@ -142,8 +145,10 @@ defmodule Davit.Run do
   @spec start_one(t, Exchange.t(), [Inputs.input()]) ::
           {:ok, pos_integer, [Tensor.t()]} | {:error, EngineError.t()}
   def start_one(%{session: session} = run, exchange, inputs) do
+    Arguments.check_count!(inputs, run.program)
+
     {operands, attachments, alive} =
-      Inputs.to_wire(inputs, run.program.inputs, session, &"input #{&1}")
+      Inputs.to_wire(inputs, run.program.inputs, session, &Arguments.title(run.program, &1))
 
     {outputs, _} = Enum.map_reduce(run.program.outputs, @answer_bytes, &output(&1, &2, run))
     ids = Enum.map(outputs, &(&1.ref && &1.ref.id))

@@ -89,6 +89,18 @@ defmodule Davit.Type do
   @spec format(t) :: String.t()
   def format({dtype, shape}), do: "#{dtype}[#{shape |> Tuple.to_list() |> Enum.join(", ")}]"
 
+  @doc false
+  # Several types in one line, each after its name where they have names.
+  @spec format_all([t], [String.t()] | nil) :: String.t()
+  def format_all(types, names \\ nil)
+  def format_all(types, nil), do: Enum.map_join(types, ", ", &format/1)
+
+  def format_all(types, names) do
+    names
+    |> Enum.zip(types)
+    |> Enum.map_join(", ", fn {name, type} -> "#{name}: #{format(type)}" end)
+  end
+
   @doc "The type as the protocol writes it: `[dtype, [sizes]]`."
   @spec to_wire(t) :: [String.t() | [non_neg_integer]]
   def to_wire({dtype, shape}), do: [Atom.to_string(dtype), Tuple.to_list(shape)]

@@ -2,7 +2,7 @@ defmodule Davit.HooksTest do
   use ExUnit.Case, async: true
   import ExUnit.CaptureLog
 
-  alias Davit.{Engine, EngineError, Fake, Hooks, Tensor}
+  alias Davit.{Engine, EngineError, Fake, Hooks}
 
   setup do
     %{engine: Fake.start()}
@@ -18,12 +18,24 @@ defmodule Davit.HooksTest do
     for seq <- 0..499 do
       assert_receive {:davit_hook, ^ref, event}
       assert %{seq: ^seq, path: [^seq], dropped: 0, name: "h", label: "layer.0"} = event
-      assert Tensor.to_list(Hooks.Event.value(event)) == Enum.map(input(), &(&1 * 1.0))
+      assert Hooks.Event.to_list(event) == Enum.map(input(), &(&1 * 1.0))
     end
 
     Fake.eventually(fn -> Map.values(Engine.info(engine)["consumed"]) == [500 * 128] end)
     assert [subscription] = Engine.info(engine)["subscriptions"]
     assert %{"match" => ["name", "h"], "policy" => "every", "view" => "full"} = subscription
+  end
+
+  test "an event without a single tensor is no list" do
+    event = %Hooks.Event{site: %Hooks.Site{kind: :hook, name: "h"}}
+
+    for {values, message} <- [
+          {[%{mean: 1.0}], ~r/the event of h to have a tensor, got %{mean: 1.0}/},
+          {[{:omitted, 40_000_000}], ~r/to have a tensor, got {:omitted, 40000000}/},
+          {[], ~r/h has 0 values, not one/}
+        ] do
+      assert_raise ArgumentError, message, fn -> Hooks.Event.to_list(%{event | values: values}) end
+    end
   end
 
   test "unsubscribing ends it", %{engine: engine} do

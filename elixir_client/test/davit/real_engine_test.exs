@@ -125,7 +125,7 @@ defmodule Davit.RealEngineTest do
 
       {:ok, ref} = Hooks.subscribe({:label, "layer.*"}, view: {:summary, 4})
       me = self()
-      handler = fn event -> send(me, {event.name, Tensor.to_list(Hooks.Event.value(event))}) end
+      handler = fn event -> send(me, {event.name, Hooks.Event.to_list(event)}) end
       assert [t] = Davit.run(program, [[1, 2, 3, 4]], hooks: [{:all, handler}])
       assert Tensor.to_list(t) == [4.0, 6.0, 8.0, 10.0]
       assert_received {"a", [2.0, 3.0, 4.0, 5.0]}

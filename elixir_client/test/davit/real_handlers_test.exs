@@ -16,7 +16,7 @@ defmodule Davit.RealHandlersTest do
 
   defp load(fun, options \\ []), do: [@x] |> G.build(fun) |> Davit.load(options)
   defp number([tensor]), do: Tensor.to_list(tensor)
-  defp value(event), do: event |> Hooks.Event.value() |> Tensor.to_list()
+  defp value(event), do: Hooks.Event.to_list(event)
 
   defp asking(options \\ []) do
     load(
@@ -262,7 +262,7 @@ defmodule Davit.RealHandlersTest do
       assert waiting.() == 1
       assert Task.yield(task, 0) == nil
       Process.exit(reader, :kill)
-      assert number(Davit.await(task)) == 2000.0
+      assert number(Task.await(task, :infinity)) == 2000.0
       {:ok, ref} = Hooks.subscribe("h", engine: engine)
       assert number(Davit.run(program, [0], timeout: 20_000)) == 2000.0
       for seq <- 0..1999, do: assert_receive({:davit_hook, ^ref, %{seq: ^seq}})

@@ -14,7 +14,7 @@ defmodule Davit.RealHooksTest do
   @x {:float32, {2}}
   @scalar {:float32, {}}
 
-  defp list(event), do: event |> Hooks.Event.value() |> Tensor.to_list()
+  defp list(event), do: Hooks.Event.to_list(event)
 
   test "a hook by a name that the program does not have is refused, with those that it has" do
     program = [@x] |> G.build(&(&1 |> G.hook("doubled") |> G.hook("seen"))) |> Davit.load()
@@ -157,7 +157,9 @@ defmodule Davit.RealHooksTest do
       program = [@x] |> G.build(&(&1 |> G.add(1) |> G.print("x", label: "layer.0"))) |> Davit.load()
       expected = "layer.0: #Davit.Tensor<float32[2] [2.0, 3.0]>\n"
       assert Real.printed(fn -> Davit.run(program, [[1, 2]]) end) == expected
-      assert Real.printed(fn -> program |> Davit.async([[1, 2]]) |> Davit.await() end) == expected
+
+      assert Real.printed(fn -> program |> Davit.async([[1, 2]]) |> Task.await(:infinity) end) ==
+               expected
 
       task = fn -> Task.await(Task.async(fn -> Davit.run(program, [[1, 2]]) end)) end
       assert Real.printed(task) == expected

@@ -16,7 +16,7 @@ defmodule Davit.RealRouterTest do
   def named_elsewhere(_event), do: :ok
 
   defp load(fun, options \\ []), do: [@scalar] |> G.build(fun) |> Davit.load(options)
-  defp value(event), do: event |> Hooks.Event.value() |> Tensor.to_list()
+  defp value(event), do: Hooks.Event.to_list(event)
 
   # Counts for ever, with a hook and a labelled node in every iteration.
   defp endless do

@@ -89,7 +89,7 @@ defmodule Davit.RecordingTest do
     folder: folder
   } do
     program = Davit.load(asking())
-    number = fn event -> event |> Davit.Hooks.Event.value() |> Tensor.to_list() end
+    number = &Davit.Hooks.Event.to_list/1
     calls = [{"ask", &(number.(&1) * 10)}, {"more", &(number.(&1) + 0.5)}]
     [recorded, again] = for name <- ~w(a again), do: Path.join(folder, "#{name}.rec")
     {:ok, recording} = Recording.start(recorded)
@@ -122,7 +122,7 @@ defmodule Davit.RecordingTest do
     assert inspect(replay) == "#Davit.Replay<path: #{inspect(path)}, ...>"
     me = self()
     # Hooks go on as ever; a run without the replay has its own handlers.
-    hooks = [{"answer", &send(me, {&1.path, &1.run, Tensor.to_list(Event.value(&1))})}]
+    hooks = [{"answer", &send(me, {&1.path, &1.run, Event.to_list(&1)})}]
     [first] = Davit.run(program, [1], replay: replay, hooks: hooks)
     assert Tensor.to_list(first) == 3.0
     assert_received {[0], _, 3.0}

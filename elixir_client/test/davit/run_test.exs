@@ -1,6 +1,6 @@
 defmodule Davit.RunTest do
   use ExUnit.Case, async: true
-  import ExUnit.CaptureIO
+  import ExUnit.{CaptureIO, CaptureLog}
 
   alias Davit.{Engine, EngineError, Fake, Tensor}
 
@@ -23,7 +23,7 @@ defmodule Davit.RunTest do
     program = Fake.program(engine, "echo", [{:float32, {2}}])
 
     for {inputs, message} <- [
-          {[], ~r/takes 1 inputs \(float32\[2\]\), got 0/},
+          {[], ~r/got 0 inputs, but the program takes 1 input \(float32\[2\]\)/},
           {[[1, 2, 3]], ~r/input 0 is a float32\[2\], got values of the shape \{3\}/},
           {[<<0>>], ~r/input 0 is a float32\[2\] of 8 bytes, got 1 bytes/},
           {[["a", 1]], ~r/shape|"a"/}
@@ -59,10 +59,34 @@ defmodule Davit.RunTest do
     assert Task.await(Task.async(fn -> Engine.Session.queue(session) end)) != mine
   end
 
-  test "async runs give what they give, or raise what they raise", %{engine: engine} do
-    assert [_] = Davit.await(Davit.async(Fake.program(engine, "echo"), [<<0::512>>]))
-    failing = Davit.async(Fake.program(engine, "fail"), [<<0::512>>])
-    assert_raise EngineError, fn -> Davit.await(failing) end
+  describe "async" do
+    test "is a task: await and yield return the outputs", %{engine: engine} do
+      program = Fake.program(engine, "echo", [{:int32, {}}])
+      assert [two] = Task.await(Davit.async(program, [2]))
+      assert Tensor.to_list(two) == 2
+      assert {:ok, [three]} = Task.yield(Davit.async(program, [3]), :infinity)
+      assert Tensor.to_list(three) == 3
+    end
+
+    test "ends with the exception of its run", %{engine: engine} do
+      Process.flag(:trap_exit, true)
+
+      capture_log(fn ->
+        task = Davit.async(Fake.program(engine, "fail"), [<<0::512>>])
+        assert {{%EngineError{code: :shape_mismatch}, stack}, _} = catch_exit(Task.await(task))
+        assert is_list(stack)
+      end)
+    end
+
+    test "is cancelled in the engine when the task is shut down" do
+      engine = Fake.start()
+      session = Engine.session!(engine)
+      task = Davit.async(Fake.program(engine, "hang"), [<<0::512>>])
+      Fake.eventually(fn -> Engine.Session.waiting?(session, task.pid) end)
+      assert Task.yield(task, 0) == nil
+      assert Task.shutdown(task) == nil
+      Fake.eventually(fn -> match?([[_, "caller died"]], Engine.info(engine)["cancelled"]) end)
+    end
   end
 
   describe "hooks" do

@@ -127,7 +127,20 @@ defmodule Davit.Hooks.Event do
   defp next([], default), do: {default, []}
   defp next([first | rest], _), do: {first, rest}
 
-  @doc "The only value of a hook that has one operand."
+  @doc "The values of a hook that has one operand, as a nested list; a number for a scalar. See `value/1`."
+  @spec to_list(t) :: Tensor.Elements.nested()
+  def to_list(%__MODULE__{site: site} = event) do
+    case value(event) do
+      %Tensor{} = tensor ->
+        Tensor.to_list(tensor)
+
+      other ->
+        raise ArgumentError,
+              "expected the event of #{Site.title(site)} to have a tensor, got #{inspect(other, limit: 5)}"
+    end
+  end
+
+  @doc "The value of a hook that has one operand."
   @spec value(t) :: value
   def value(%__MODULE__{values: [value]}), do: value
 

@@ -18,12 +18,6 @@ defmodule Davit.Run.Inputs do
   @spec to_wire([input], [Type.t()], Session.t(), (non_neg_integer -> String.t())) ::
           {list, [binary], [Tensor.t()]}
   def to_wire(inputs, types, session, what) do
-    if length(inputs) != length(types) do
-      raise ArgumentError,
-            "the program takes #{length(types)} inputs " <>
-              "(#{Enum.map_join(types, ", ", &Type.format/1)}), got #{length(inputs)}"
-    end
-
     walk(inputs, types, 0, {0, @room, [], [], []}, {session, what})
   end
 
