@@ -14,5 +14,7 @@ defmodule Davit.Deadline do
   def left(:infinity), do: :infinity
   def left(deadline), do: max(0, deadline - now())
 
-  defp now, do: System.monotonic_time(:millisecond)
+  @doc "Returns the clock of deadlines: monotonic time in milliseconds."
+  @spec now() :: integer
+  def now, do: System.monotonic_time(:millisecond)
 end

@@ -189,9 +189,8 @@ defmodule Davit.Engine do
 
   @doc false
   @spec record_death(atom, pos_integer, String.t()) :: true
-  def record_death(name, instance, how) do
-    at = DateTime.utc_now() |> DateTime.truncate(:second) |> DateTime.to_iso8601()
-    :ets.insert(name, {{:death, instance}, "#{how} at #{at}"})
+  def record_death(name, instance, death) do
+    :ets.insert(name, {{:death, instance}, death})
     :ets.delete(name, {:death, instance - @deaths_kept})
   end
 
@@ -200,7 +199,7 @@ defmodule Davit.Engine do
   @spec death(atom, pos_integer) :: String.t()
   def death(name, instance) do
     case :ets.lookup(name, {:death, instance}) do
-      [{_, how}] -> how
+      [{_, death}] -> death
       [] -> "is gone"
     end
   rescue

@@ -52,7 +52,11 @@ defmodule Davit.StartTest do
       error = assert_raise EngineError, fn -> Engine.session!(engine) end
       assert error.code == :engine_down
       assert error.message =~ "was not ready within 20 ms"
-      Fake.eventually(fn -> :sys.get_state(Engine.Part.name(engine, :owner)).attempt >= 3 end)
+
+      Fake.eventually(fn ->
+        :sys.get_state(Engine.Part.name(engine, :owner)).lifecycle.attempt >= 3
+      end)
+
       assert {:down, _} = Engine.status(engine)
       first = hd(pids.())
       wait_for_end(first)

@@ -208,12 +208,14 @@ defmodule Davit.Engine.Session do
 
   @doc "The error of a call that was under way, or of a tensor that lived there, when the engine died."
   @spec lost(t) :: EngineError.t()
-  def lost(%__MODULE__{name: name, instance: instance}) do
-    %EngineError{
-      code: :engine_lost,
-      message:
-        "the engine went away during the call: engine #{instance} #{Davit.Engine.death(name, instance)}"
-    }
+  def lost(%__MODULE__{name: name, instance: instance}),
+    do: lost(instance, Davit.Engine.death(name, instance))
+
+  @doc "The same, for an engine that ended as `death` says."
+  @spec lost(pos_integer, death :: String.t()) :: EngineError.t()
+  def lost(instance, death) do
+    message = "the engine went away during the call: engine #{instance} #{death}"
+    %EngineError{code: :engine_lost, message: message}
   end
 
   @doc "The error of a call that was under way when the engine's owner died."

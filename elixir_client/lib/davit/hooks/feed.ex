@@ -98,11 +98,11 @@ defmodule Davit.Hooks.Feed do
        engine: engine,
        counters: counters,
        max_queue: max_queue || Davit.Engine.option(engine, :max_queue, 1000)
-     }, {:continue, :watch}}
+     }, {:continue, :register}}
   end
 
   @impl true
-  def handle_continue(:watch, state), do: {:noreply, watch(state)}
+  def handle_continue(:register, state), do: {:noreply, register(state)}
 
   @impl true
   def handle_call(:accepted, from, %{answer: nil} = state) do
@@ -118,7 +118,7 @@ defmodule Davit.Hooks.Feed do
 
   @impl true
   # The owner was started again.
-  def handle_info(:davit_owner, state), do: {:noreply, watch(state)}
+  def handle_info(:davit_owner, state), do: {:noreply, register(state)}
 
   # An owner that was started again may say so twice.
   def handle_info({:davit_up, %{instance: instance}}, %{subscription: subscription} = state)
@@ -168,9 +168,9 @@ defmodule Davit.Hooks.Feed do
   def handle_info(_, state), do: {:noreply, state}
 
   # Where the owner is being started again, it asks for this.
-  defp watch(state) do
+  defp register(state) do
     owner = Part.whereis(state.engine, :owner)
-    if owner, do: send(owner, {:watch, self(), {state.ref, state.pid}})
+    if owner, do: send(owner, {:feed, self(), {state.ref, state.pid}})
     state
   end
 
