@@ -59,7 +59,7 @@ defmodule Davit.EngineError do
       [
         {"op ", error.op},
         {"label ", error.label && inspect(error.label)},
-        {"inputs ", error.inputs && Enum.map_join(error.inputs, ", ", &Davit.Type.format/1)},
+        {"inputs ", error.inputs && Enum.map_join(error.inputs, ", ", &type/1)},
         {"expected ", error.expected && describe(error.expected)}
       ]
       |> Enum.reject(fn {kind, text} -> text == nil or said?(message, kind, text) end)
@@ -67,6 +67,9 @@ defmodule Davit.EngineError do
 
     if where == "", do: message, else: "#{message} (#{where})"
   end
+
+  # As the engine writes it: it stands in the engine's message.
+  defp type({dtype, shape}), do: "#{dtype}[#{shape |> Tuple.to_list() |> Enum.join(", ")}]"
 
   # Most of the engine's messages say it in words of their own: inputs as the operands of the op.
   defp said?(message, "inputs ", text), do: String.contains?(message, "(#{text})")

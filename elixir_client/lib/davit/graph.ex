@@ -52,7 +52,7 @@ defmodule Davit.Graph do
         }
   @type operand :: Value.t() | Elements.nested()
   @type container :: Value.t() | tuple | [Value.t()]
-  @type parameter :: Type.t() | {atom | String.t(), Type.t()}
+  @type parameter :: Type.form() | {atom | String.t(), Type.form()}
 
   @doc """
   Builds a graph with parameters of the types. `fun` gets one value for each, and returns the results: a
@@ -135,6 +135,7 @@ defmodule Davit.Graph do
   defp outputs(_name, %{outputs: count}, _, _, _) when is_integer(count), do: count
   defp outputs(_name, _row, _, _, count) when is_integer(count) and count > 0, do: count
   defp outputs(_name, %{outputs: :operands}, operands, _, _), do: length(operands)
+  defp outputs(_name, %{outputs: :types}, _, attributes, _), do: length(attributes["results"])
 
   defp outputs(name, %{outputs: rule}, operands, attributes, _) do
     counted(rule, operands, attributes) ||
@@ -207,11 +208,11 @@ defmodule Davit.Graph do
   Up to #{@inline_constant} bytes it is part of the graph. A larger one is named by its hash, and
   sent beside the graph when that is loaded.
   """
-  @spec constant(Elements.nested() | binary, Type.dtype() | Type.t()) :: Value.t()
+  @spec constant(Elements.nested() | binary, Type.dtype_form() | Type.form()) :: Value.t()
   def constant(bytes, {_, _} = type) when is_binary(bytes),
     do: constant(Tensor.from_binary_at_home(bytes, type))
 
-  def constant(list, dtype) when is_atom(dtype) do
+  def constant(list, dtype) do
     type = Type.new!(dtype, Elements.shape(list))
     constant(%Tensor{type: type, data: Elements.encode(list, type)})
   end
@@ -246,7 +247,7 @@ defmodule Davit.Graph do
 
   The graph's hash does not depend on that tensor.
   """
-  @spec external(String.t(), Type.t()) :: Value.t()
+  @spec external(String.t(), Type.form()) :: Value.t()
   def external(name, {dtype, shape}) when is_binary(name) do
     {dtype, shape} = type = Type.new!(dtype, shape)
     name != "" || raise ArgumentError, "the name of an external is empty; expected a name"
@@ -257,7 +258,7 @@ defmodule Davit.Graph do
   end
 
   @doc "The same value, whose type is stated to be this one. It is the engine that checks it."
-  @spec typed(Value.t(), Type.t()) :: Value.t()
+  @spec typed(Value.t(), Type.form()) :: Value.t()
   def typed(%Value{} = value, {dtype, shape}), do: %{value | type: Type.new!(dtype, shape)}
 
   @doc "Labels the node that made a value, such as `encoder.3.attention`."
@@ -296,7 +297,7 @@ defmodule Davit.Graph do
   The target is a name, whose handler the option `:callbacks` of `Davit.run/3` gives; or a function of a
   `Davit.Hooks.Event`, as in `hook/3`.
   """
-  @spec callback(container, CustomCall.target(), Type.t() | [Type.t()], keyword) ::
+  @spec callback(container, CustomCall.target(), Type.form() | [Type.form()], keyword) ::
           Value.t() | [Value.t()]
   def callback(container, target, types, options \\ []),
     do: CustomCall.callback(container, target, types, options)

@@ -6,7 +6,9 @@ defmodule Davit.Tensor do
   does, and outlive any engine. Larger ones are sent to the engine when they are made, over its bulk
   socket, and freed there once no term of this VM refers to the tensor (see `Davit.Collector`).
 
-      iex> t = Davit.Tensor.from_list([[1, 2], [3, 4]], :float32)
+      iex> t = Davit.Tensor.from_list([[1, 2], [3, 4]], :f32)
+      iex> inspect(t)
+      "#Davit.Tensor<f32[2][2] [[1.0, 2.0], [3.0, 4.0]]>"
       iex> {t.type, Davit.Tensor.to_list(t)}
       {{:float32, {2, 2}}, [[1.0, 2.0], [3.0, 4.0]]}
 
@@ -32,7 +34,7 @@ defmodule Davit.Tensor do
   Options: `:engine`, its name; `:place`, `:engine` to send also a small tensor at once
   (default `:home`).
   """
-  @spec from_binary(binary, Type.t(), keyword) :: t
+  @spec from_binary(binary, Type.form(), keyword) :: t
   def from_binary(bytes, {_, _} = type, options \\ []) when is_binary(bytes) do
     Davit.Options.check!(options, [:engine, :place])
     tensor = from_binary_at_home(bytes, type)
@@ -50,7 +52,7 @@ defmodule Davit.Tensor do
   @doc """
   A tensor of raw values that stays at home, whatever its size, until a program needs it.
   """
-  @spec from_binary_at_home(binary, Type.t()) :: t
+  @spec from_binary_at_home(binary, Type.form()) :: t
   def from_binary_at_home(bytes, {dtype, shape}) do
     type = Type.new!(dtype, shape)
 
@@ -68,10 +70,10 @@ defmodule Davit.Tensor do
 
   Options are those of `from_binary/3`.
 
-      iex> Davit.Tensor.from_list([1, :infinity], :float16) |> Davit.Tensor.to_list()
+      iex> Davit.Tensor.from_list([1, :infinity], :f16) |> Davit.Tensor.to_list()
       [1.0, :infinity]
   """
-  @spec from_list(Elements.nested(), Type.dtype(), keyword) :: t
+  @spec from_list(Elements.nested(), Type.dtype_form(), keyword) :: t
   def from_list(list, dtype, options \\ []) do
     shape = Elements.shape(list)
     type = Type.new!(dtype, shape)
@@ -79,7 +81,7 @@ defmodule Davit.Tensor do
   end
 
   @doc "A tensor of one number."
-  @spec scalar(Elements.number_like(), Type.dtype()) :: t
+  @spec scalar(Elements.number_like(), Type.dtype_form()) :: t
   def scalar(number, dtype), do: from_list(number, dtype)
 
   @doc """

@@ -1,12 +1,26 @@
 defmodule Davit.Type do
   @moduledoc """
-  What is known of a tensor before it is computed: `{dtype, shape}`, with MLX's dtype names and the shape
-  as a tuple, such as `{:float32, {2, 3}}`.
+  What is known of a tensor before it is computed: its dtype and its shape, `{dtype, shape}`. The shape is a tuple.
+
+  A dtype may be written as MLX names it (`:float32`), or as Nx does (`:f32`, `{:f, 32}`). All forms are accepted wherever
+  a function takes a dtype or a type. Tensors, programs and events hold the first form, and `inspect/2` shows the second.
+
+  | MLX | Nx |
+  |---|---|
+  | `:bool` | |
+  | `:uint8`, `:uint16`, `:uint32`, `:uint64` | `:u8`, `{:u, 8}`, ... |
+  | `:int8`, `:int16`, `:int32`, `:int64` | `:s8`, `{:s, 8}`, ... |
+  | `:float16`, `:float32`, `:float64` | `:f16`, `{:f, 16}`, ... |
+  | `:bfloat16` | `:bf16`, `{:bf, 16}` |
+  | `:complex64` | `:c64`, `{:c, 64}` |
+
+      iex> Davit.Type.new!({:f, 32}, [2, 3])
+      {:float32, {2, 3}}
 
       iex> Davit.Type.format({:float32, {2, 3}})
-      "float32[2, 3]"
+      "f32[2][3]"
 
-      iex> Davit.Type.byte_size({:bfloat16, {2, 3}})
+      iex> Davit.Type.byte_size({:bf16, {2, 3}})
       12
   """
 
@@ -28,6 +42,28 @@ defmodule Davit.Type do
   }
   @names Map.new(@bytes, fn {dtype, _} -> {Atom.to_string(dtype), dtype} end)
 
+  # As Nx writes them. It has no bool.
+  @nx for {dtype, kind, bits} <- [
+            {:uint8, :u, 8},
+            {:uint16, :u, 16},
+            {:uint32, :u, 32},
+            {:uint64, :u, 64},
+            {:int8, :s, 8},
+            {:int16, :s, 16},
+            {:int32, :s, 32},
+            {:int64, :s, 64},
+            {:float16, :f, 16},
+            {:bfloat16, :bf, 16},
+            {:float32, :f, 32},
+            {:float64, :f, 64},
+            {:complex64, :c, 64}
+          ],
+          do: {dtype, :"#{kind}#{bits}", {kind, bits}}
+  @short Map.new([{:bool, :bool, nil} | @nx], fn {dtype, short, _} -> {dtype, short} end)
+  @dtypes Map.new(@bytes, fn {dtype, _} -> {dtype, dtype} end)
+          |> Map.merge(Map.new(@nx, fn {dtype, short, _} -> {short, dtype} end))
+          |> Map.merge(Map.new(@nx, fn {dtype, _, pair} -> {pair, dtype} end))
+
   @type dtype ::
           :bool
           | :uint8
@@ -45,6 +81,11 @@ defmodule Davit.Type do
           | :complex64
   @type t :: {dtype, shape :: tuple}
 
+  @typedoc "A dtype in any of its forms: `:float32`, `:f32` or `{:f, 32}`."
+  @type dtype_form :: dtype | atom | {:u | :s | :f | :bf | :c, pos_integer}
+  @typedoc "A type in any of its forms."
+  @type form :: {dtype_form, tuple | [non_neg_integer]}
+
   @doc "All dtypes."
   @spec dtypes() :: [dtype]
   def dtypes, do: Map.keys(@bytes)
@@ -57,22 +98,41 @@ defmodule Davit.Type do
 
   def valid?(_), do: false
 
-  @doc "The type that is meant by `{dtype, shape}`, the shape a tuple or a list. Raises `ArgumentError`."
-  @spec new!(dtype, tuple | [non_neg_integer]) :: t
+  @doc "The type of a dtype in any form and a shape, a tuple or a list. Raises `ArgumentError`."
+  @spec new!(dtype_form, tuple | [non_neg_integer]) :: t
   def new!(dtype, shape) do
-    type = {dtype, if(is_list(shape), do: List.to_tuple(shape), else: shape)}
+    type = {dtype!(dtype), if(is_list(shape), do: List.to_tuple(shape), else: shape)}
 
     valid?(type) ||
       raise ArgumentError,
-            "expected a dtype of #{inspect(dtypes())} and a shape of non-negative sizes, " <>
-              "got #{inspect(dtype)} and #{inspect(shape)}"
+            "expected a shape of non-negative sizes for #{inspect(dtype)}, got #{inspect(shape)}"
 
     type
   end
 
+  @doc "The dtype that a term means, or an error."
+  @spec dtype(term) :: {:ok, dtype} | :error
+  def dtype(form), do: Map.fetch(@dtypes, form)
+
+  @doc "As `dtype/1`. Raises `ArgumentError`."
+  @spec dtype!(dtype_form) :: dtype
+  def dtype!(form) do
+    case @dtypes do
+      %{^form => dtype} ->
+        dtype
+
+      _ ->
+        names = @short |> Map.values() |> Enum.sort() |> Enum.map_join(", ", &inspect/1)
+
+        raise ArgumentError,
+              "expected a dtype of #{names}, also written as {:f, 32} or :float32, got #{inspect(form)}"
+    end
+  end
+
   @doc "The bytes of one element."
-  @spec item_bytes(dtype) :: pos_integer
+  @spec item_bytes(dtype_form) :: pos_integer
   def item_bytes(dtype) when is_map_key(@bytes, dtype), do: Map.fetch!(@bytes, dtype)
+  def item_bytes(form), do: form |> dtype!() |> item_bytes()
 
   @doc "The number of elements of a shape."
   @spec elements(tuple) :: non_neg_integer
@@ -82,12 +142,19 @@ defmodule Davit.Type do
   def elements(shape), do: shape |> Tuple.to_list() |> Enum.product()
 
   @doc "The bytes that a tensor of this type holds."
-  @spec byte_size(t) :: non_neg_integer
+  @spec byte_size(form) :: non_neg_integer
   def byte_size({dtype, shape}), do: elements(shape) * item_bytes(dtype)
 
-  @doc "Prints a type as MLX users write it."
-  @spec format(t) :: String.t()
-  def format({dtype, shape}), do: "#{dtype}[#{shape |> Tuple.to_list() |> Enum.join(", ")}]"
+  @doc "A type in the form that `inspect/2` shows, as Nx shows it."
+  @spec format(form) :: String.t()
+  def format({dtype, shape}) do
+    {dtype, shape} = new!(dtype, shape)
+    "#{format_dtype(dtype)}#{shape |> Tuple.to_list() |> Enum.map_join(&"[#{&1}]")}"
+  end
+
+  @doc false
+  @spec format_dtype(dtype) :: String.t()
+  def format_dtype(dtype), do: @short |> Map.fetch!(dtype) |> Atom.to_string()
 
   @doc false
   # Several types in one line, each after its name where they have names.

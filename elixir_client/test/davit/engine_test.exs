@@ -134,7 +134,7 @@ defmodule Davit.EngineTest do
       assert error.code == :engine_lost
 
       assert error.message =~
-               "tensor uint8[100000] lived in engine 1, which exited with signal 9 at"
+               "tensor u8[100000] lived in engine 1, which exited with signal 9 at"
 
       echo = Fake.program(engine, "echo")
       assert [result] = Davit.run(echo, [small])

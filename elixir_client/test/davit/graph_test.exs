@@ -51,8 +51,8 @@ defmodule Davit.GraphTest do
           {[{nil, @f}, {"x", @f}], ~r/name is an atom or a string of 1 to 4096 bytes, got nil/},
           {[{1, @f}, {"x", @f}], ~r/name is an atom or a string of 1 to 4096 bytes, got 1/},
           {[{<<255>>, @f}, {"x", @f}], ~r/name is UTF-8, got <<255>>/},
-          {[{:x, {:float8, {}}}, {:y, @f}], ~r/got :float8 and {}/},
-          {[{:x, {2, 3}}, {:y, @f}], ~r/got :x and {2, 3}/},
+          {[{:x, {:float8, {}}}, {:y, @f}], ~r/a dtype of .*got :float8/},
+          {[{:x, {2, 3}}, {:y, @f}], ~r/a dtype of .*got :x/},
           {[:float32, @f], ~r/expected the type of a parameter, .* got :float32/}
         ] do
       assert_raise ArgumentError, message, fn -> G.build(parameters, fn x, _ -> x end) end
@@ -319,7 +319,7 @@ defmodule Davit.GraphTest do
           {~r/op sum has no attribute axis; it has axes, keepdims/, fn x -> G.sum(x, axis: 1) end},
           {~r/op sum: axes is 1; expected a list of integers/, fn x -> G.sum(x, axes: 1) end},
           {~r/op astype needs the attribute dtype/, fn x -> G.astype(x) end},
-          {~r/dtype is "float31"; expected a dtype/, fn x -> G.astype(x, dtype: :float31) end},
+          {~r/dtype is :float31; expected a dtype/, fn x -> G.astype(x, dtype: :float31) end},
           {~r/expected a value of the graph, or/, fn _ -> 1 end},
           {~r/give the option :outputs/, fn x -> G.op("unstack", [G.topk(x, k: 1)]) end}
         ] do

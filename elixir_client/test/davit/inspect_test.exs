@@ -9,17 +9,17 @@ defmodule Davit.InspectTest do
     session = Engine.session!(engine)
     assert inspect(session) =~ ~r/^#Davit.Engine.Session<name: :fake_\d+, instance: 1, \.\.\.>$/
     tensor = Tensor.from_list([1], :uint8, engine: engine, place: :engine)
-    assert inspect(tensor) == "#Davit.Tensor<uint8[1] [1]>"
-    assert inspect(%{tensor | data: nil}) == "#Davit.Tensor<uint8[1] in #{inspect(engine)}>"
+    assert inspect(tensor) == "#Davit.Tensor<u8[1] [1]>"
+    assert inspect(%{tensor | data: nil}) == "#Davit.Tensor<u8[1] in #{inspect(engine)}>"
     assert inspect(tensor.ref) =~ "instance: 1"
     refute inspect(tensor.ref) =~ "token"
     program = Fake.program(engine, "events:1", [{:int8, {2}}])
-    assert inspect(program) == "#Davit.Program<00000000 (int8[2]) -> (int8[2])>"
+    assert inspect(program) == "#Davit.Program<00000000 (s8[2]) -> (s8[2])>"
     {:ok, ref} = Hooks.subscribe("h", engine: engine)
     Davit.run(program, [[1, 2]])
     assert_receive {:davit_hook, ^ref, event}
     assert inspect(event) =~ ~s(name: "h", label: "layer.0")
-    assert inspect(event) =~ "values: [#Davit.Tensor<int8[2] [1, 2]>]"
+    assert inspect(event) =~ "values: [#Davit.Tensor<s8[2] [1, 2]>]"
     refute inspect(event) =~ "Davit.Hooks.Site"
   end
 end

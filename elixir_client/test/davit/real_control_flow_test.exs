@@ -118,7 +118,7 @@ defmodule Davit.RealControlFlowTest do
     me = self()
     hooks = [{{:probe, "enc.*"}, fn event -> send(me, event.label) end}]
     printed = capture_io(fn -> assert run([@x], graph, [[0, 0]], hooks: hooks) == [[1.0, 1.0]] end)
-    assert printed == "px: #Davit.Tensor<float32[2] [1.0, 1.0]>\n"
+    assert printed == "px: #Davit.Tensor<f32[2] [1.0, 1.0]>\n"
     assert_received "enc.1"
   end
 end

@@ -183,12 +183,12 @@ defmodule Davit.RealHandlersTest do
     program = asking()
 
     for {value, message} <- [
-          {Tensor.from_list([1], :int8), ~r/ask has to return float32\[\], it returned int8\[1\]/},
-          {[1, 2], ~r/float32\[\], got values of the shape \[?\{?2/},
-          {{1, 2}, ~r/ask has to return float32\[\], it returned 1, 2/},
-          {:ok, ~r/handler of ask is a float32\[\], :ok is not a number/},
-          {nil, ~r/handler of ask is a float32\[\], nil is not a number/},
-          {<<1, 2>>, ~r/handler of ask is a float32\[\] of 4 bytes, got 2 bytes/}
+          {Tensor.from_list([1], :int8), ~r/ask has to return f32, it returned s8\[1\]/},
+          {[1, 2], ~r/f32; got values of the shape \[?\{?2/},
+          {{1, 2}, ~r/ask has to return f32, it returned 1, 2/},
+          {:ok, ~r/handler of ask has the type f32; :ok is not a number/},
+          {nil, ~r/handler of ask has the type f32; nil is not a number/},
+          {<<1, 2>>, ~r/handler of ask has the type f32 and 4 bytes; got 2 bytes/}
         ] do
       calls = [{"ask", fn _ -> value end}]
       assert_raise ArgumentError, message, fn -> Davit.run(program, [1], callbacks: calls) end

@@ -155,7 +155,7 @@ defmodule Davit.RealHooksTest do
   describe "print" do
     test "goes to the group leader of the process that runs, wherever that is" do
       program = [@x] |> G.build(&(&1 |> G.add(1) |> G.print("x", label: "layer.0"))) |> Davit.load()
-      expected = "layer.0: #Davit.Tensor<float32[2] [2.0, 3.0]>\n"
+      expected = "layer.0: #Davit.Tensor<f32[2] [2.0, 3.0]>\n"
       assert Real.printed(fn -> Davit.run(program, [[1, 2]]) end) == expected
 
       assert Real.printed(fn -> program |> Davit.async([[1, 2]]) |> Task.await(:infinity) end) ==
@@ -175,8 +175,8 @@ defmodule Davit.RealHooksTest do
         Real.printed(fn -> Real.compute([{:float32, {2, 2}}], graph, [[[1.111, 2], [3, 4]]]) end)
 
       assert printed == """
-             y at [0]: #Davit.Tensor<float32[2, 2] [[3.3, 6.0], [9.0, ...]]>
-             y at [1]: #Davit.Tensor<float32[2, 2] [[10.0, 18.0], [27.0, ...]]>
+             y at [0]: #Davit.Tensor<f32[2][2] [[3.3, 6.0], [9.0, ...]]>
+             y at [1]: #Davit.Tensor<f32[2][2] [[10.0, 18.0], [27.0, ...]]>
              """
     end
 
@@ -184,7 +184,7 @@ defmodule Davit.RealHooksTest do
       graph = fn x -> G.print({x, G.sum(x)}) end
       tensor = Tensor.from_list(Enum.to_list(1..1000), :int32)
       printed = Real.printed(fn -> Real.compute([tensor.type], graph, [tensor]) end)
-      assert printed == "print: #{inspect(tensor, pretty: true)}, #Davit.Tensor<int32[] 500500>\n"
+      assert printed == "print: #{inspect(tensor, pretty: true)}, #Davit.Tensor<s32 500500>\n"
       assert printed =~ "\n   41, 42, 43, 44, 45, 46, 47, 48, 49, 50, ...]\n>, "
     end
   end

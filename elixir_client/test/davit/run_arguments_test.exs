@@ -81,7 +81,7 @@ defmodule Davit.RunArgumentsTest do
             Davit.run(program, [[1, 2]], options)
           end
 
-          assert_raise ArgumentError, ~r/^input 1, "scale", is a .*shape/, fn ->
+          assert_raise ArgumentError, ~r/^input 1, "scale", has the type .*shape/, fn ->
             Davit.run(program, [x: [1, 2], scale: [1, 2]], options)
           end
         end

@@ -164,9 +164,9 @@ defmodule Davit.RunFailuresTest do
     program = Fake.program(engine, "echo", [{:int8, {}}, {:int8, {2}}])
 
     for {inputs, message} <- [
-          {[1, [1, 300]], ~r/input 1 .*300 is not a int8/},
+          {[1, [1, 300]], ~r/input 1 .*300 does not fit s8/},
           {[1, [1, [2]]], ~r/input 1 .*parts of the shapes/},
-          {[:one, [1, 2]], ~r/input 0 .*:one is not a int8/}
+          {[:one, [1, 2]], ~r/input 0 .*:one does not fit s8/}
         ] do
       assert_raise ArgumentError, message, fn -> Davit.run(program, inputs) end
     end
@@ -176,7 +176,7 @@ defmodule Davit.RunFailuresTest do
     program = Fake.program(engine, "call", [{:int8, {2}}])
 
     for {value, message} <- [
-          {[1, 300], ~r/value 0 of the handler of ask.*300 is not a int8/},
+          {[1, 300], ~r/value 0 of the handler of ask.*300 does not fit s8/},
           {[1, 2, 3], ~r/value 0 of the handler of ask.*shape \{3\}/}
         ] do
       calls = [{"ask", fn _ -> value end}]

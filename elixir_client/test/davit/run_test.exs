@@ -23,9 +23,9 @@ defmodule Davit.RunTest do
     program = Fake.program(engine, "echo", [{:float32, {2}}])
 
     for {inputs, message} <- [
-          {[], ~r/got 0 inputs, but the program takes 1 input \(float32\[2\]\)/},
-          {[[1, 2, 3]], ~r/input 0 is a float32\[2\], got values of the shape \{3\}/},
-          {[<<0>>], ~r/input 0 is a float32\[2\] of 8 bytes, got 1 bytes/},
+          {[], ~r/got 0 inputs, but the program takes 1 input \(f32\[2\]\)/},
+          {[[1, 2, 3]], ~r/input 0 has the type f32\[2\]; got values of the shape \{3\}/},
+          {[<<0>>], ~r/input 0 has the type f32\[2\] and 8 bytes; got 1 bytes/},
           {[["a", 1]], ~r/shape|"a"/}
         ] do
       assert_raise ArgumentError, message, fn -> Davit.run(program, inputs) end
@@ -177,7 +177,7 @@ defmodule Davit.RunTest do
     program = Fake.program(engine, "print", [{:float32, {2}}])
 
     assert capture_io(fn -> Davit.run(program, [[1, 2]]) end) ==
-             "layer.0 at [0]: #Davit.Tensor<float32[2] [1.0, 2.0]>\n"
+             "layer.0 at [0]: #Davit.Tensor<f32[2] [1.0, 2.0]>\n"
 
     assert capture_io(fn -> Davit.run(program, [[1, 2]], print: false) end) == ""
   end
@@ -205,7 +205,7 @@ defmodule Davit.RunTest do
       assert {error.code, error.message =~ "ask"} == {:no_handler, true}
 
       wrong = fn _ -> Tensor.from_list([1], :int8) end
-      message = ~r/ask has to return float32\[2\], it returned int8\[1\]/
+      message = ~r/ask has to return f32\[2\], it returned s8\[1\]/
       assert_raise ArgumentError, message, fn -> run.([{"ask", wrong}]) end
       assert_raise ArgumentError, ~r/shape/, fn -> run.([{"ask", fn _ -> [1, 2, 3] end}]) end
       assert_raise RuntimeError, "no", fn -> run.([{"ask", fn _ -> raise "no" end}]) end

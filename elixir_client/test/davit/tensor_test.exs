@@ -1,6 +1,5 @@
 defmodule Davit.TensorTest do
   use ExUnit.Case, async: true
-  doctest Davit.Type
   doctest Davit.Tensor
 
   alias Davit.{Fake, Tensor, Type}
@@ -63,8 +62,8 @@ defmodule Davit.TensorTest do
     end
 
     test "bad values are named" do
-      assert_raise ArgumentError, ~r/256 is not a uint8/, fn -> Tensor.from_list([256], :uint8) end
-      assert_raise ArgumentError, ~r/1.5 is not a int32/, fn -> Tensor.from_list([1.5], :int32) end
+      assert_raise ArgumentError, ~r/256 does not fit u8/, fn -> Tensor.from_list([256], :uint8) end
+      assert_raise ArgumentError, ~r/1.5 does not fit s32/, fn -> Tensor.from_list([1.5], :int32) end
 
       assert_raise ArgumentError, ~r/"a" is not a number/, fn ->
         Tensor.from_list(["a"], :float32)
@@ -84,18 +83,18 @@ defmodule Davit.TensorTest do
 
     test "inspecting shows the type and some values" do
       assert inspect(Tensor.from_list([[1, 2], [3, 4]], :int8)) ==
-               "#Davit.Tensor<int8[2, 2] [[1, 2], [3, 4]]>"
+               "#Davit.Tensor<s8[2][2] [[1, 2], [3, 4]]>"
 
       long = Tensor.from_list(Enum.to_list(1..100), :float32)
-      assert inspect(long, limit: 2) == "#Davit.Tensor<float32[100] [1.0, 2.0, ...]>"
+      assert inspect(long, limit: 2) == "#Davit.Tensor<f32[100] [1.0, 2.0, ...]>"
       deep = Tensor.from_list([[[1], [2]], [[3], [4]]], :int64)
-      assert inspect(deep, limit: 3) == "#Davit.Tensor<int64[2, 2, 1] [[[1], [2]], [[3], ...]]>"
-      assert inspect(deep, limit: 0) == "#Davit.Tensor<int64[2, 2, 1] [...]>"
+      assert inspect(deep, limit: 3) == "#Davit.Tensor<s64[2][2][1] [[[1], [2]], [[3], ...]]>"
+      assert inspect(deep, limit: 0) == "#Davit.Tensor<s64[2][2][1] [...]>"
       table = Tensor.from_list(for(i <- 1..3, do: for(j <- 1..12, do: 1000 * i + j)), :int32)
 
       assert inspect(table, pretty: true) == """
              #Davit.Tensor<
-               int32[3, 12]
+               s32[3][12]
                [
                  [1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012],
                  [2001, 2002, 2003, 2004, 2005, 2006, 2007, 2008, 2009, 2010, 2011, 2012],
@@ -109,13 +108,13 @@ defmodule Davit.TensorTest do
       floats = [1, -0.0, 1.0e300, :nan, :infinity, :neg_infinity]
 
       for {list, dtype, options, text} <- [
-            {floats, :float64, [], "float64[6] [1.0, -0.0, 1.0e300, NaN, Inf, -Inf]"},
-            {[0.1, 123.456], :float32, [precision: 3], "float32[2] [0.1, 123.0]"},
-            {[0.1, -12345.6], :float16, [precision: 1], "float16[2] [0.1, -1.0e4]"},
-            {[{1, -2.5}, {:nan, 3}], :complex64, [], "complex64[2] [1.0-2.5i, NaN+3.0i]"},
+            {floats, :float64, [], "f64[6] [1.0, -0.0, 1.0e300, NaN, Inf, -Inf]"},
+            {[0.1, 123.456], :float32, [precision: 3], "f32[2] [0.1, 123.0]"},
+            {[0.1, -12345.6], :float16, [precision: 1], "f16[2] [0.1, -1.0e4]"},
+            {[{1, -2.5}, {:nan, 3}], :complex64, [], "c64[2] [1.0-2.5i, NaN+3.0i]"},
             {[true, false], :bool, [precision: 3], "bool[2] [true, false]"},
-            {7, :uint8, [], "uint8[] 7"},
-            {[[], []], :int8, [], "int8[2, 0] []"}
+            {7, :uint8, [], "u8 7"},
+            {[[], []], :int8, [], "s8[2][0] []"}
           ] do
         tensor = Tensor.from_list(list, dtype)
         assert inspect(tensor, custom_options: options) == "#Davit.Tensor<#{text}>"
@@ -173,7 +172,7 @@ defmodule Davit.TensorTest do
       elsewhere = put_in(tensor.ref.node, :other@host)
       error = assert_raise Davit.EngineError, fn -> Tensor.to_binary(elsewhere) end
       assert error.code == :remote_tensor
-      assert error.message =~ "uint8[100000]"
+      assert error.message =~ "u8[100000]"
       assert :ok = Tensor.free(elsewhere)
     end
 
@@ -181,7 +180,7 @@ defmodule Davit.TensorTest do
       engine = Fake.start()
       tensor = Tensor.from_binary(<<0::800_000>>, {:uint8, {100_000}}, engine: engine)
       Tensor.free(tensor)
-      assert inspect(tensor) == "#Davit.Tensor<uint8[100000] in #{inspect(engine)}>"
+      assert inspect(tensor) == "#Davit.Tensor<u8[100000] in #{inspect(engine)}>"
     end
   end
 end

@@ -64,10 +64,7 @@ defmodule Davit.Graph.Check do
   end
 
   defp attribute!(op, key, spec, value) do
-    value = if is_tuple(value) and spec.kind == :ints, do: Tuple.to_list(value), else: value
-
-    value =
-      if spec.kind in [:dtype, :string] and is_atom(value), do: Atom.to_string(value), else: value
+    value = normal(spec.kind, value)
 
     if not is?(spec.kind, value) or (spec.values != nil and value not in spec.values) do
       expected =
@@ -78,6 +75,28 @@ defmodule Davit.Graph.Check do
 
     value
   end
+
+  # Forms that people write, as the encoding has them.
+  defp normal(:ints, value) when is_tuple(value), do: Tuple.to_list(value)
+  defp normal(:string, value) when is_atom(value), do: Atom.to_string(value)
+
+  defp normal(:dtype, value) do
+    case Type.dtype(value) do
+      {:ok, dtype} -> Atom.to_string(dtype)
+      :error -> value
+    end
+  end
+
+  defp normal(:types, types) when is_list(types) do
+    for type <- types do
+      with {form, shape} <- type,
+           {:ok, dtype} <- Type.dtype(form),
+           do: {dtype, shape},
+           else: (_ -> type)
+    end
+  end
+
+  defp normal(_kind, value), do: value
 
   defp is?(:bool, value), do: is_boolean(value)
   defp is?(kind, value) when kind in [:int, :function], do: int64?(value)
@@ -105,6 +124,6 @@ defmodule Davit.Graph.Check do
   defp words(:strings), do: "a list of strings"
   defp words(:bytes), do: "a binary"
   defp words(:types), do: "a list of {dtype, shape}"
-  defp words(:dtype), do: "a dtype"
+  defp words(:dtype), do: "a dtype such as :f32"
   defp words(kind), do: "#{kind}"
 end

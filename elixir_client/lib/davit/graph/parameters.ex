@@ -27,7 +27,7 @@ defmodule Davit.Graph.Parameters do
 
   # A type is a pair as well, but its second item is a shape: no dtype begins it.
   defp parameter!({name, {dtype, shape}})
-       when is_atom(dtype) and (is_tuple(shape) or is_list(shape)),
+       when (is_atom(dtype) or is_tuple(dtype)) and (is_tuple(shape) or is_list(shape)),
        do: {name!(name), Type.new!(dtype, shape)}
 
   defp parameter!({dtype, shape}), do: {nil, Type.new!(dtype, shape)}

@@ -56,7 +56,7 @@ defmodule Davit.Run.Inputs do
   defp operand(bytes, type, room, session, what) when is_binary(bytes) do
     if byte_size(bytes) != Type.byte_size(type) do
       raise ArgumentError,
-            "#{what.()} is a #{Type.format(type)} of #{Type.byte_size(type)} bytes, " <>
+            "#{what.()} has the type #{Type.format(type)} and #{Type.byte_size(type)} bytes; " <>
               "got #{byte_size(bytes)} bytes"
     end
 
@@ -73,7 +73,7 @@ defmodule Davit.Run.Inputs do
     end
   rescue
     error in ArgumentError ->
-      message = "#{what.()} is a #{Type.format(type)}, #{error.message}"
+      message = "#{what.()} has the type #{Type.format(type)}; #{error.message}"
       reraise ArgumentError, [message: message], __STACKTRACE__
   end
 

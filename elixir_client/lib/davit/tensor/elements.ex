@@ -56,7 +56,7 @@ defmodule Davit.Tensor.Elements do
   defp element(:complex64, re), do: float(re, 32) <> <<0::32>>
 
   defp element(dtype, value) do
-    raise ArgumentError, "#{inspect(value)} is not a #{dtype}"
+    raise ArgumentError, "#{inspect(value)} does not fit #{Type.format_dtype(dtype)}"
   end
 
   defp float(:nan, 64), do: <<0x7FF8000000000000::little-64>>
