@@ -17,7 +17,7 @@ try {
   const { generatedFiles } = await vite.ssrLoadModule("/scripts/generate/files.ts");
   const written = Object.entries(generatedFiles()).map(([path, text]) => {
     mkdirSync(dirname(join(root, path)), { recursive: true });
-    writeFileSync(join(root, path), text);
+    writeFileSync(join(root, path), text());
     return path;
   });
   const json = written.filter((path) => path.endsWith(".json"));

@@ -239,6 +239,15 @@ export function native(): Native {
   return loaded;
 }
 
+/** Asks MLX for the types of an op's outputs, as {@link Native.inferTypes}. They are the same on every device. */
+export function inferTypes(
+  op: string,
+  inputs: readonly (TensorType | null)[],
+  attributes: Attributes,
+): TensorType[] {
+  return native().inferTypes(op, inputs, attributes);
+}
+
 function setUpCollector(addon: Native): void {
   const later = (done: () => void) => {
     setImmediate(() => {

@@ -1,9 +1,10 @@
+import { isOptional } from "../../src/graph/attributes.js";
 import { inferNode } from "../../src/graph/checking/infer.js";
 import type { Attribute } from "../../src/graph/graph.js";
 import { DEFAULT_LIMITS } from "../../src/graph/limits.js";
 import { OPS, opSpec } from "../../src/graph/ops/index.js";
 import type { OpSpec } from "../../src/graph/ops/spec.js";
-import { native } from "../../src/native.js";
+import { inferTypes } from "../../src/native.js";
 import { elementCount, sameType, type TensorType } from "../../src/tensor/dtype.js";
 import { Uncoded } from "../uncoded.js";
 import { drawAttribute } from "./attributes.js";
@@ -109,7 +110,7 @@ function drawAttributes(
     if (Object.hasOwn(suggested, name) && random.chance(0.96)) {
       const value = suggested[name];
       if (value !== undefined) attributes[name] = value;
-    } else if (row.optional !== true || random.chance(0.5)) {
+    } else if (!isOptional(row) || random.chance(0.5)) {
       attributes[name] = drawAttribute(types, name, row, { op, types: given });
     }
   }
@@ -126,7 +127,7 @@ function infer(
   };
   try {
     return inferNode({ op, attributes }, inputs, noFunction, {
-      inferTypes: (...call) => native().inferTypes(...call),
+      inferTypes,
       device: "cpu",
       limits: DEFAULT_LIMITS,
     });

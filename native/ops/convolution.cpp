@@ -9,9 +9,9 @@ namespace davit {
 
 namespace {
 
-// A list of one number for each of `n` axes: as given, one for all, or the default.
-std::vector<int> per_axis(const OpCall& call, const char* name, size_t n, int fallback) {
-  auto given = call.has(name) ? call.integers(name) : std::vector<int>{fallback};
+// A list of one number for each of `n` axes: as given, or one for all.
+std::vector<int> per_axis(const OpCall& call, const char* name, size_t n) {
+  auto given = call.integers(name);
   return given.size() == 1 ? std::vector<int>(n, given[0]) : given;
 }
 
@@ -84,43 +84,42 @@ mx::array convolve_any(const OpCall& call, Steps steps, const std::vector<int>& 
     steps.input_dilation.assign(steps.input_dilation.size(), 1);
   }
   auto out = mx::conv_general(in, weight, steps.stride, low, high, steps.kernel_dilation,
-                              steps.input_dilation, call.integer("groups", 1), flip, s);
+                              steps.input_dilation, call.integer("groups"), flip, s);
   return nothing || out.size() == 0 ? zeros_for(out, s) : out;
 }
 
 mx::array conv(const OpCall& call, size_t n) {
-  auto padding = per_axis(call, "padding", n, 0);
-  Steps steps{per_axis(call, "stride", n, 1), per_axis(call, "dilation", n, 1),
-              std::vector<int>(n, 1)};
+  auto padding = per_axis(call, "padding", n);
+  Steps steps{per_axis(call, "stride", n), per_axis(call, "dilation", n), std::vector<int>(n, 1)};
   return convolve_any(call, steps, padding, padding, false);
 }
 
 // The gradient of a convolution by its input, as MLX defines it: the stride spreads the input out.
 mx::array conv_transpose(const OpCall& call, size_t n) {
-  auto padding = per_axis(call, "padding", n, 0);
-  auto dilation = per_axis(call, "dilation", n, 1);
-  auto extra = per_axis(call, "output_padding", n, 0);
+  auto padding = per_axis(call, "padding", n);
+  auto dilation = per_axis(call, "dilation", n);
+  auto extra = per_axis(call, "output_padding", n);
   std::vector<int> low(n), high(n);
   for (size_t i = 0; i < n; ++i) {
     low[i] = dilation[i] * (call[1].shape(static_cast<int>(i) + 1) - 1) - padding[i];
     high[i] = low[i] + extra[i];
   }
-  Steps steps{std::vector<int>(n, 1), dilation, per_axis(call, "stride", n, 1)};
+  Steps steps{std::vector<int>(n, 1), dilation, per_axis(call, "stride", n)};
   return convolve_any(call, steps, low, high, true);
 }
 
 mx::array conv_general(const OpCall& call) {
   size_t n = call[0].ndim() - 2;
-  Steps steps{per_axis(call, "stride", n, 1), per_axis(call, "kernel_dilation", n, 1),
-              per_axis(call, "input_dilation", n, 1)};
-  return convolve_any(call, steps, per_axis(call, "padding_lo", n, 0),
-                      per_axis(call, "padding_hi", n, 0), call.flag("flip", false));
+  Steps steps{per_axis(call, "stride", n), per_axis(call, "kernel_dilation", n),
+              per_axis(call, "input_dilation", n)};
+  return convolve_any(call, steps, per_axis(call, "padding_lo", n), per_axis(call, "padding_hi", n),
+                      call.flag("flip"));
 }
 
 // Of two vectors, as in signal processing: the shorter one is reversed and slides over the other.
 mx::array convolve(const OpCall& call) {
   auto s = call.stream();
-  auto mode = call.text("mode", "full");
+  auto mode = call.text("mode");
   bool swapped = call[0].size() < call[1].size();
   const auto& in = swapped ? call[1] : call[0];
   const auto& weight = swapped ? call[0] : call[1];

@@ -21,14 +21,14 @@ mx::Dtype range_dtype(std::initializer_list<double> bounds) {
 mx::array arange(const OpCall& call) {
   double start = call.number("start");
   double stop = call.number("stop");
-  double step = call.number("step", 1.0);
+  double step = call.number("step");
   auto dtype = call.has("dtype") ? call.dtype("dtype") : range_dtype({start, stop, step});
   return mx::arange(start, stop, step, dtype, call.stream());
 }
 
 mx::array linspace(const OpCall& call) {
-  return mx::linspace(call.number("start"), call.number("stop"), call.integer("num", 50),
-                      call.flag("endpoint", true), call.dtype("dtype", mx::float32), call.stream());
+  return mx::linspace(call.number("start"), call.number("stop"), call.integer("num"),
+                      call.flag("endpoint"), call.dtype("dtype"), call.stream());
 }
 
 mx::array full(const OpCall& call) {
@@ -43,19 +43,18 @@ mx::array full_like(const OpCall& call) {
 
 mx::array eye(const OpCall& call) {
   int n = call.integer("n");
-  return mx::eye(n, call.integer("m", n), call.integer("k", 0), call.dtype("dtype", mx::float32),
+  return mx::eye(n, call.optional_integer("m").value_or(n), call.integer("k"), call.dtype("dtype"),
                  call.stream());
 }
 
 mx::array tri(const OpCall& call) {
   int n = call.integer("n");
-  return mx::tri(n, call.integer("m", n), call.integer("k", 0), call.dtype("dtype", mx::float32),
+  return mx::tri(n, call.optional_integer("m").value_or(n), call.integer("k"), call.dtype("dtype"),
                  call.stream());
 }
 
 Arrays meshgrid(const OpCall& call) {
-  return mx::meshgrid(call.all(), call.flag("sparse", false), call.text("indexing", "xy"),
-                      call.stream());
+  return mx::meshgrid(call.all(), call.flag("sparse"), call.text("indexing"), call.stream());
 }
 
 // MLX's windows give float32[0] for a size of 0.
@@ -71,10 +70,10 @@ OpTable& add_window(OpTable& table, const char* name,
 void add_creation_ops(OpTable& table) {
   table.add1("full", full);
   table.add1("zeros", [](const OpCall& call) {
-    return mx::zeros(call.shape("shape"), call.dtype("dtype", mx::float32), call.stream());
+    return mx::zeros(call.shape("shape"), call.dtype("dtype"), call.stream());
   });
   table.add1("ones", [](const OpCall& call) {
-    return mx::ones(call.shape("shape"), call.dtype("dtype", mx::float32), call.stream());
+    return mx::ones(call.shape("shape"), call.dtype("dtype"), call.stream());
   });
   table.add1("full_like", full_like);
   table.add1("zeros_like", [](const OpCall& call) {
@@ -87,14 +86,14 @@ void add_creation_ops(OpTable& table) {
   table.add1("linspace", linspace);
   table.add1("eye", eye);
   table.add1("identity", [](const OpCall& call) {
-    return mx::identity(call.integer("n"), call.dtype("dtype", mx::float32), call.stream());
+    return mx::identity(call.integer("n"), call.dtype("dtype"), call.stream());
   });
   table.add1("tri", tri);
   table.add1("tril", [](const OpCall& call) {
-    return mx::tril(call[0], call.integer("k", 0), call.stream());
+    return mx::tril(call[0], call.integer("k"), call.stream());
   });
   table.add1("triu", [](const OpCall& call) {
-    return mx::triu(call[0], call.integer("k", 0), call.stream());
+    return mx::triu(call[0], call.integer("k"), call.stream());
   });
   table.add("meshgrid", meshgrid);
   add_window(table, "bartlett", mx::bartlett);

@@ -178,7 +178,7 @@ mx::array nan_to_num(const OpCall& call) {
   auto given = [&](const char* name) -> std::optional<double> {
     return call.has(name) ? std::optional(call.number(name)) : std::nullopt;
   };
-  double nan = call.number("nan", 0);
+  double nan = call.number("nan");
   auto posinf = given("posinf");
   auto neginf = given("neginf");
   if (a.dtype() != mx::float64) return mx::nan_to_num(a, nan, posinf, neginf, s);
@@ -193,8 +193,8 @@ mx::array nan_to_num(const OpCall& call) {
 }
 
 mx::array isclose(const OpCall& call) {
-  return mx::isclose(call[0], call[1], call.number("rtol", 1e-5), call.number("atol", 1e-8),
-                     call.flag("equal_nan", false), call.stream());
+  return mx::isclose(call[0], call[1], call.number("rtol"), call.number("atol"),
+                     call.flag("equal_nan"), call.stream());
 }
 
 // Reducing nothing may never come back: see reduction.cpp. Nothing is close, and equal, to nothing.
@@ -207,7 +207,7 @@ mx::array allclose(const OpCall& call) {
 }
 
 mx::array array_equal(const OpCall& call) {
-  bool equal_nan = call.flag("equal_nan", false);
+  bool equal_nan = call.flag("equal_nan");
   if (is_empty(call)) return mx::array(call[0].shape() == call[1].shape());
   return mx::array_equal(call[0], call[1], equal_nan, call.stream());
 }
@@ -228,7 +228,7 @@ void add_elementwise_ops(OpTable& table) {
   table.add1("left_shift", masked_shift<mx::left_shift>);
   table.add1("right_shift", masked_shift<mx::right_shift>);
   table.add1("round", [](const OpCall& call) {
-    return mx::round(call[0], call.integer("decimals", 0), call.stream());
+    return mx::round(call[0], call.integer("decimals"), call.stream());
   });
   table.add1("imag", imag);
   table.add1("nan_to_num", nan_to_num);

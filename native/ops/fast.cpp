@@ -17,7 +17,8 @@ mx::array rope(const OpCall& call) {
 mx::array attention(const OpCall& call) {
   auto out = mx::fast::scaled_dot_product_attention(
       call[0], call[1], call[2], static_cast<float>(call.number("scale")),
-      call.text("mask_mode", ""), call.optional(3), call.optional(4), false, call.stream());
+      call.has("mask_mode") ? call.text("mask_mode") : "", call.optional(3), call.optional(4),
+      false, call.stream());
   return unless_empty(out, call.stream());
 }
 

@@ -27,7 +27,7 @@ const TransformRow kTransforms[] = {
 };
 
 mx::fft::FFTNorm norm(const OpCall& call) {
-  auto name = call.text("norm", "backward");
+  auto name = call.text("norm");
   if (name == "ortho") return mx::fft::FFTNorm::Ortho;
   if (name == "forward") return mx::fft::FFTNorm::Forward;
   return mx::fft::FFTNorm::Backward;
@@ -99,7 +99,7 @@ mx::array shift(const OpCall& call) {
 
 template <Frequencies op>
 mx::array frequencies(const OpCall& call) {
-  return op(call.integer("n"), call.number("d", 1), call.stream());
+  return op(call.integer("n"), call.number("d"), call.stream());
 }
 
 std::optional<bool> optional_flag(const OpCall& call, const char* name) {
@@ -107,16 +107,16 @@ std::optional<bool> optional_flag(const OpCall& call, const char* name) {
 }
 
 mx::array stft(const OpCall& call) {
-  return mx::fft::stft(call[0], call.integer("n_fft", 2048), call.optional_integer("hop_length"),
-                       call.optional_integer("win_length"), call.optional(1),
-                       call.flag("center", true), call.text("pad_mode", "reflect"), norm(call),
-                       optional_flag(call, "onesided"), call.stream());
+  return mx::fft::stft(call[0], call.integer("n_fft"), call.optional_integer("hop_length"),
+                       call.optional_integer("win_length"), call.optional(1), call.flag("center"),
+                       call.text("pad_mode"), norm(call), optional_flag(call, "onesided"),
+                       call.stream());
 }
 
 mx::array istft(const OpCall& call) {
   return mx::fft::istft(
       call[0], call.optional_integer("n_fft"), call.optional_integer("hop_length"),
-      call.optional_integer("win_length"), call.optional(1), call.flag("center", true), norm(call),
+      call.optional_integer("win_length"), call.optional(1), call.flag("center"), norm(call),
       optional_flag(call, "onesided"), call.optional_integer("length"), call.stream());
 }
 
@@ -128,10 +128,10 @@ void add_fft_ops(OpTable& table) {
     table.add1(name, [&row](const OpCall& call) {
       auto n = call.optional_integer("n");
       auto sizes = n ? std::optional(mx::Shape{*n}) : std::nullopt;
-      return transform(call, row, {call.integer("axis", -1)}, sizes);
+      return transform(call, row, {call.integer("axis")}, sizes);
     });
     table.add1(name + "2", [&row](const OpCall& call) {
-      auto axes = call.has("axes") ? call.integers("axes") : std::vector<int>{-2, -1};
+      auto axes = call.integers("axes");
       return transform(call, row, axes, sizes_attribute(call));
     });
     table.add1(name + "n", [&row](const OpCall& call) {

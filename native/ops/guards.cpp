@@ -33,6 +33,10 @@ void require_integers(const mx::array& indices) {
 
 }  // namespace
 
+int normal_axis(int axis, const mx::array& a) {
+  return axis < 0 ? axis + static_cast<int>(a.ndim()) : axis;
+}
+
 mx::array clamp_indices(const mx::array& indices, int axis_size, int extent, mx::Stream s) {
   require_integers(indices);
   auto [least, greatest] = limits(indices.dtype());
@@ -71,7 +75,7 @@ std::optional<mx::array> matrix_indices(const OpCall& call, size_t operand,
 }
 
 bool sorted_indices(const OpCall& call) {
-  return call.flag("sorted_indices", false) && !call.differentiated();
+  return call.flag("sorted_indices") && !call.differentiated();
 }
 
 mx::array zeros_for(const mx::array& result, mx::Stream s) {

@@ -6,6 +6,9 @@
 
 namespace davit {
 
+// An axis counted from 0.
+int normal_axis(int axis, const mx::array& a);
+
 // Clamps indices into an axis into range, in their own dtype and without a cast. Negative ones
 // count from the end, as in MLX. `extent` is how many elements are read or written from each index
 // on.

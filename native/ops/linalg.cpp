@@ -77,7 +77,7 @@ Arrays eig(const OpCall& call) {
 mx::array norm_of_any(const OpCall& call) {
   std::optional<std::vector<int>> axes;
   if (call.has("axes")) axes = call.integers("axes");
-  bool keepdims = call.flag("keepdims", false);
+  bool keepdims = call.flag("keepdims");
   bool matrix = axes ? axes->size() == 2 : call[0].ndim() == 2;
   if (call.has("ord_name")) {
     auto name = call.text("ord_name");
@@ -96,7 +96,7 @@ mx::array norm(const OpCall& call) {
   auto out = norm_of_any(call);
   if (call[0].size() > 0) return out;
   bool matrix = call.has("axes") ? call.integers("axes").size() == 2 : call[0].ndim() == 2;
-  bool inverse = !matrix && call.number("ord", 0) < 0;
+  bool inverse = !matrix && call.has("ord") && call.number("ord") < 0;
   auto value = mx::array(inverse ? std::numeric_limits<double>::infinity() : 0.0, out.dtype());
   return mx::full(out.shape(), value, call.stream());
 }
@@ -131,7 +131,7 @@ void add_linalg_ops(OpTable& table) {
   for (const auto& row : kTriangulars) {
     table.add1(row.name, [op = row.op](const OpCall& call) {
       auto s = call.cpu_stream();
-      return unless_empty(op(call[0], call.flag("upper", false), s), s);
+      return unless_empty(op(call[0], call.flag("upper"), s), s);
     });
   }
   for (const auto& row : kPairs) {
@@ -143,24 +143,24 @@ void add_linalg_ops(OpTable& table) {
   table.add("linalg.eig", eig);
   table.add1("linalg.norm", norm);
   table.add("linalg.svd", [](const OpCall& call) {
-    return la::svd(call[0], call.flag("compute_uv", true), call.cpu_stream());
+    return la::svd(call[0], call.flag("compute_uv"), call.cpu_stream());
   });
   table.add("linalg.eigh", [](const OpCall& call) -> Arrays {
-    auto [values, vectors] = la::eigh(call[0], call.text("UPLO", "L"), call.cpu_stream());
+    auto [values, vectors] = la::eigh(call[0], call.text("UPLO"), call.cpu_stream());
     return {values, vectors};
   });
   table.add1("linalg.eigvalsh", [](const OpCall& call) {
-    return la::eigvalsh(call[0], call.text("UPLO", "L"), call.cpu_stream());
+    return la::eigvalsh(call[0], call.text("UPLO"), call.cpu_stream());
   });
   table.add("linalg.lu", lu);
   table.add("linalg.lu_factor", lu_factor);
   table.add1("linalg.solve", solve);
   table.add1("linalg.solve_triangular", [](const OpCall& call) {
     auto s = call.cpu_stream();
-    return unless_empty(la::solve_triangular(call[0], call[1], call.flag("upper", false), s), s);
+    return unless_empty(la::solve_triangular(call[0], call[1], call.flag("upper"), s), s);
   });
   table.add1("linalg.cross", [](const OpCall& call) {
-    return la::cross(call[0], call[1], call.integer("axis", -1), call.stream());
+    return la::cross(call[0], call[1], call.integer("axis"), call.stream());
   });
 }
 

@@ -22,8 +22,8 @@ const ProductRow kProducts[] = {
 };
 
 mx::array addmm(const OpCall& call) {
-  return mx::addmm(call[0], call[1], call[2], static_cast<float>(call.number("alpha", 1)),
-                   static_cast<float>(call.number("beta", 1)), call.stream());
+  return mx::addmm(call[0], call[1], call[2], static_cast<float>(call.number("alpha")),
+                   static_cast<float>(call.number("beta")), call.stream());
 }
 
 mx::array tensordot(const OpCall& call) {
@@ -31,7 +31,7 @@ mx::array tensordot(const OpCall& call) {
     return mx::tensordot(call[0], call[1], call.integers("axes_a"), call.integers("axes_b"),
                          call.stream());
   }
-  return mx::tensordot(call[0], call[1], call.integer("axes", 2), call.stream());
+  return mx::tensordot(call[0], call[1], call.integer("axes"), call.stream());
 }
 
 // MLX's sums over nothing may not end.
@@ -44,7 +44,7 @@ mx::array einsum(const OpCall& call) {
 }
 
 mx::array block_masked_mm(const OpCall& call) {
-  return mx::block_masked_mm(call[0], call[1], call.integer("block_size", 64), call.optional(2),
+  return mx::block_masked_mm(call[0], call[1], call.integer("block_size"), call.optional(2),
                              call.optional(3), call.optional(4), call.stream());
 }
 
@@ -77,7 +77,7 @@ void add_matmul_ops(OpTable& table) {
                [op = row.op](const OpCall& call) { return op(call[0], call[1], call.stream()); });
   }
   table.add1("vecdot", [](const OpCall& call) {
-    auto out = mx::vecdot(call[0], call[1], call.integer("axis", -1), call.stream());
+    auto out = mx::vecdot(call[0], call[1], call.integer("axis"), call.stream());
     return call[0].size() == 0 || call[1].size() == 0 ? zeros_for(out, call.stream()) : out;
   });
   table.add1("addmm", addmm);

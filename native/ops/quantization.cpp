@@ -12,7 +12,7 @@ struct Scheme {
   explicit Scheme(const OpCall& call)
       : group_size(call.optional_integer("group_size")),
         bits(call.optional_integer("bits")),
-        mode(call.text("mode", "affine")) {}
+        mode(call.text("mode")) {}
 };
 
 Arrays quantize(const OpCall& call) {
@@ -45,7 +45,7 @@ mx::array quantized_matmul(const OpCall& call) {
     scales = mx::astype(scales, dtype, s);
     biases = mx::astype(*biases, dtype, s);
   }
-  auto out = mx::quantized_matmul(x, call[1], scales, biases, call.flag("transpose", true),
+  auto out = mx::quantized_matmul(x, call[1], scales, biases, call.flag("transpose"),
                                   scheme.group_size, scheme.bits, scheme.mode, s);
   return x.size() == 0 ? zeros_for(out, s) : unless_empty(out, s);
 }
@@ -53,10 +53,10 @@ mx::array quantized_matmul(const OpCall& call) {
 mx::array gather_qmm(const OpCall& call) {
   Scheme scheme(call);
   auto s = call.stream();
-  auto out = mx::gather_qmm(call[0], call[1], call[2], call.optional(3),
-                            matrix_indices(call, 4, call[0]), matrix_indices(call, 5, call[1]),
-                            call.flag("transpose", true), scheme.group_size, scheme.bits,
-                            scheme.mode, std::nullopt, sorted_indices(call), s);
+  auto out =
+      mx::gather_qmm(call[0], call[1], call[2], call.optional(3), matrix_indices(call, 4, call[0]),
+                     matrix_indices(call, 5, call[1]), call.flag("transpose"), scheme.group_size,
+                     scheme.bits, scheme.mode, std::nullopt, sorted_indices(call), s);
   return call[0].size() == 0 ? zeros_for(out, s) : unless_empty(out, s);
 }
 
@@ -69,7 +69,7 @@ mx::array to_fp8(const OpCall& call) {
 
 mx::array from_fp8(const OpCall& call) {
   auto s = call.stream();
-  auto dtype = call.dtype("dtype", mx::bfloat16);
+  auto dtype = call.dtype("dtype");
   if (dtype != mx::float64) return mx::from_fp8(call[0], dtype, s);
   return mx::astype(mx::from_fp8(call[0], mx::float32, s), dtype, s);
 }

@@ -6,18 +6,18 @@ namespace davit {
 namespace {
 
 mx::array bits(const OpCall& call) {
-  return mx::random::bits(call.shape("shape"), call.integer("width", 4), call[0], call.stream());
+  return mx::random::bits(call.shape("shape"), call.integer("width"), call[0], call.stream());
 }
 
 mx::array uniform(const OpCall& call) {
-  auto dtype = call.dtype("dtype", mx::float32);
+  auto dtype = call.dtype("dtype");
   auto low = call.optional(1).value_or(mx::array(0.0, dtype));
   auto high = call.optional(2).value_or(mx::array(1.0, dtype));
   return mx::random::uniform(low, high, call.shape("shape"), dtype, call[0], call.stream());
 }
 
 mx::array normal(const OpCall& call) {
-  return mx::random::normal(call.shape("shape"), call.dtype("dtype", mx::float32), call.optional(1),
+  return mx::random::normal(call.shape("shape"), call.dtype("dtype"), call.optional(1),
                             call.optional(2), call[0], call.stream());
 }
 
@@ -27,8 +27,8 @@ mx::array multivariate_normal(const OpCall& call) {
 }
 
 mx::array randint(const OpCall& call) {
-  return mx::random::randint(call[1], call[2], call.shape("shape"), call.dtype("dtype", mx::int32),
-                             call[0], call.stream());
+  return mx::random::randint(call[1], call[2], call.shape("shape"), call.dtype("dtype"), call[0],
+                             call.stream());
 }
 
 mx::array bernoulli(const OpCall& call) {
@@ -40,24 +40,23 @@ mx::array bernoulli(const OpCall& call) {
 mx::array truncated_normal(const OpCall& call) {
   auto shape = call.has("shape") ? call.shape("shape")
                                  : mx::broadcast_shapes(call[1].shape(), call[2].shape());
-  return mx::random::truncated_normal(call[1], call[2], shape, call.dtype("dtype", mx::float32),
-                                      call[0], call.stream());
+  return mx::random::truncated_normal(call[1], call[2], shape, call.dtype("dtype"), call[0],
+                                      call.stream());
 }
 
 mx::array gumbel(const OpCall& call) {
-  return mx::random::gumbel(call.shape("shape"), call.dtype("dtype", mx::float32), call[0],
-                            call.stream());
+  return mx::random::gumbel(call.shape("shape"), call.dtype("dtype"), call[0], call.stream());
 }
 
 mx::array laplace(const OpCall& call) {
-  return mx::random::laplace(call.shape("shape"), call.dtype("dtype", mx::float32),
-                             static_cast<float>(call.number("loc", 0)),
-                             static_cast<float>(call.number("scale", 1)), call[0], call.stream());
+  return mx::random::laplace(call.shape("shape"), call.dtype("dtype"),
+                             static_cast<float>(call.number("loc")),
+                             static_cast<float>(call.number("scale")), call[0], call.stream());
 }
 
 mx::array categorical(const OpCall& call) {
   auto s = call.stream();
-  int axis = call.integer("axis", -1);
+  int axis = call.integer("axis");
   if (call.has("shape")) {
     return mx::random::categorical(call[1], axis, call.shape("shape"), call[0], s);
   }
@@ -76,7 +75,7 @@ void add_random_ops(OpTable& table) {
   table.add1("random.key",
              [](const OpCall& call) { return mx::random::key(call.unsigned_integer("seed")); });
   table.add1("random.split", [](const OpCall& call) {
-    return mx::random::split(call[0], call.integer("num", 2), call.stream());
+    return mx::random::split(call[0], call.integer("num"), call.stream());
   });
   table.add1("random.bits", bits);
   table.add1("random.uniform", uniform);
@@ -89,7 +88,7 @@ void add_random_ops(OpTable& table) {
   table.add1("random.laplace", laplace);
   table.add1("random.categorical", categorical);
   table.add1("random.permutation", [](const OpCall& call) {
-    return mx::random::permutation(call[1], call.integer("axis", 0), call[0], call.stream());
+    return mx::random::permutation(call[1], call.integer("axis"), call[0], call.stream());
   });
 }
 

@@ -66,7 +66,7 @@ std::vector<int> axes_or_all(const OpCall& call) {
 template <ArgReduction op>
 mx::array arg_reduction(const OpCall& call) {
   auto s = call.stream();
-  bool keepdims = call.flag("keepdims", false);
+  bool keepdims = call.flag("keepdims");
   if (call.has("axis")) return op(call[0], call.integer("axis"), keepdims, s);
   auto index = op(mx::flatten(call[0], s), 0, false, s);
   return keepdims ? mx::reshape(index, mx::Shape(call[0].ndim(), 1), s) : index;
@@ -74,8 +74,8 @@ mx::array arg_reduction(const OpCall& call) {
 
 template <Deviation op>
 mx::array deviation(const OpCall& call) {
-  auto result = op(call[0], axes_or_all(call), call.flag("keepdims", false),
-                   call.integer("ddof", 0), call.stream());
+  auto result =
+      op(call[0], axes_or_all(call), call.flag("keepdims"), call.integer("ddof"), call.stream());
   return unless_empty(call, result, kNan);
 }
 
@@ -91,7 +91,7 @@ std::pair<mx::array, int> scanned(const OpCall& call) {
 // writes outside the gradient.
 mx::array taken_extremes(const OpCall& call, Scan scan, const mx::array& a, int axis) {
   auto s = call.stream();
-  bool reverse = call.flag("reverse", false), inclusive = call.flag("inclusive", true);
+  bool reverse = call.flag("reverse"), inclusive = call.flag("inclusive");
   if (a.size() == 0) return a;
   if (axis < 0) axis += static_cast<int>(a.ndim());
   int size = a.shape(axis);
@@ -123,8 +123,7 @@ mx::array taken_extremes(const OpCall& call, Scan scan, const mx::array& a, int 
 }
 
 Arrays minmax(const OpCall& call) {
-  auto [low, high] =
-      mx::minmax(call[0], axes_or_all(call), call.flag("keepdims", false), call.stream());
+  auto [low, high] = mx::minmax(call[0], axes_or_all(call), call.flag("keepdims"), call.stream());
   return {unless_empty(call, low, kNan), unless_empty(call, high, kNan)};
 }
 
@@ -133,7 +132,7 @@ Arrays minmax(const OpCall& call) {
 void add_reduction_ops(OpTable& table) {
   for (const auto& row : kReductions) {
     table.add1(row.name, [row](const OpCall& call) {
-      auto result = row.op(call[0], axes_or_all(call), call.flag("keepdims", false), call.stream());
+      auto result = row.op(call[0], axes_or_all(call), call.flag("keepdims"), call.stream());
       return unless_empty(call, result, row.identity);
     });
   }
@@ -143,32 +142,31 @@ void add_reduction_ops(OpTable& table) {
   table.add1("argmin", arg_reduction<mx::argmin>);
   table.add("minmax", minmax);
   table.add1("softmax", [](const OpCall& call) {
-    return mx::softmax(call[0], axes_or_all(call), call.flag("precise", false), call.stream());
+    return mx::softmax(call[0], axes_or_all(call), call.flag("precise"), call.stream());
   });
   for (const auto& row : kExtremes) {
     table.add1(row.name, [op = row.op](const OpCall& call) {
       auto [a, axis] = scanned(call);
       if (call.differentiated()) return taken_extremes(call, op, a, axis);
-      return op(a, axis, call.flag("reverse", false), call.flag("inclusive", true), call.stream());
+      return op(a, axis, call.flag("reverse"), call.flag("inclusive"), call.stream());
     });
   }
   table.add1("logcumsumexp", [](const OpCall& call) {
     auto [a, axis] = scanned(call);
-    return mx::logcumsumexp(a, axis, call.flag("reverse", false), call.flag("inclusive", true),
-                            call.stream());
+    return mx::logcumsumexp(a, axis, call.flag("reverse"), call.flag("inclusive"), call.stream());
   });
   table.add1("cumsum", [](const OpCall& call) {
     auto [a, axis] = scanned(call);
-    return mx::cumsum(a, axis, call.flag("reverse", false), call.flag("inclusive", true),
-                      std::nullopt, call.stream());
+    return mx::cumsum(a, axis, call.flag("reverse"), call.flag("inclusive"), std::nullopt,
+                      call.stream());
   });
   table.add1("cumprod", [](const OpCall& call) {
     auto [a, axis] = scanned(call);
-    return mx::cumprod(a, axis, call.flag("reverse", false), call.flag("inclusive", true),
-                       std::nullopt, call.stream());
+    return mx::cumprod(a, axis, call.flag("reverse"), call.flag("inclusive"), std::nullopt,
+                       call.stream());
   });
   table.add1("diff", [](const OpCall& call) {
-    return mx::diff(call[0], call.integer("n", 1), call.integer("axis", -1), call.stream());
+    return mx::diff(call[0], call.integer("n"), call.integer("axis"), call.stream());
   });
 }
 

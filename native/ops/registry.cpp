@@ -78,10 +78,6 @@ bool OpCall::flag(std::string_view name) const {
   wrong_kind(name, "a boolean");
 }
 
-bool OpCall::flag(std::string_view name, bool fallback) const {
-  return has(name) ? flag(name) : fallback;
-}
-
 int64_t OpCall::long_integer(std::string_view name) const {
   return as_integer(required(find(name), name), name);
 }
@@ -92,10 +88,6 @@ int OpCall::integer(std::string_view name) const {
 
 std::optional<int> OpCall::optional_integer(std::string_view name) const {
   return has(name) ? std::optional(integer(name)) : std::nullopt;
-}
-
-int OpCall::integer(std::string_view name, int fallback) const {
-  return has(name) ? integer(name) : fallback;
 }
 
 uint64_t OpCall::unsigned_integer(std::string_view name) const {
@@ -112,10 +104,6 @@ double OpCall::number(std::string_view name) const {
   if (auto* value = std::get_if<int64_t>(&attribute)) return static_cast<double>(*value);
   if (auto* value = std::get_if<uint64_t>(&attribute)) return static_cast<double>(*value);
   wrong_kind(name, "a number");
-}
-
-double OpCall::number(std::string_view name, double fallback) const {
-  return has(name) ? number(name) : fallback;
 }
 
 std::vector<int64_t> OpCall::long_integers(std::string_view name) const {
@@ -143,10 +131,6 @@ const std::string& OpCall::text(std::string_view name) const {
   const auto& attribute = required(find(name), name);
   if (auto* value = std::get_if<std::string>(&attribute)) return *value;
   wrong_kind(name, "a string");
-}
-
-std::string OpCall::text(std::string_view name, std::string fallback) const {
-  return has(name) ? text(name) : std::move(fallback);
 }
 
 std::vector<std::string> OpCall::texts(std::string_view name) const {
@@ -211,9 +195,11 @@ const OpTable& op_table() {
     add_reduction_ops(rows);
     add_sorting_ops(rows);
     add_shape_ops(rows);
+    add_joining_ops(rows);
     add_random_ops(rows);
     add_matmul_ops(rows);
     add_convolution_ops(rows);
+    add_slicing_ops(rows);
     add_indexing_ops(rows);
     add_fft_ops(rows);
     add_linalg_ops(rows);

@@ -36,7 +36,8 @@ class OpError : public std::runtime_error {
   std::string code_;
 };
 
-// One call of an op: operands, attributes and the stream that everything must be built on.
+// One call of an op: operands, attributes with the table's defaults filled in, and the stream that
+// everything must be built on.
 class OpCall {
  public:
   OpCall(const std::vector<std::optional<mx::array>>& inputs, const Attributes& attributes,
@@ -55,20 +56,16 @@ class OpCall {
   Arrays all() const;
 
   bool has(std::string_view name) const;
-  bool flag(std::string_view name, bool fallback) const;
   bool flag(std::string_view name) const;
   int integer(std::string_view name) const;
   int64_t long_integer(std::string_view name) const;
-  int integer(std::string_view name, int fallback) const;
   std::optional<int> optional_integer(std::string_view name) const;
   uint64_t unsigned_integer(std::string_view name) const;
   double number(std::string_view name) const;
-  double number(std::string_view name, double fallback) const;
   std::vector<int> integers(std::string_view name) const;
   std::vector<int64_t> long_integers(std::string_view name) const;
   mx::Shape shape(std::string_view name) const;
   const std::string& text(std::string_view name) const;
-  std::string text(std::string_view name, std::string fallback) const;
   std::vector<std::string> texts(std::string_view name) const;
   mx::Dtype dtype(std::string_view name) const;
   mx::Dtype dtype(std::string_view name, mx::Dtype fallback) const;
@@ -117,9 +114,11 @@ void add_elementwise_ops(OpTable&);
 void add_reduction_ops(OpTable&);
 void add_sorting_ops(OpTable&);
 void add_shape_ops(OpTable&);
+void add_joining_ops(OpTable&);
 void add_random_ops(OpTable&);
 void add_matmul_ops(OpTable&);
 void add_convolution_ops(OpTable&);
+void add_slicing_ops(OpTable&);
 void add_indexing_ops(OpTable&);
 void add_fft_ops(OpTable&);
 void add_linalg_ops(OpTable&);

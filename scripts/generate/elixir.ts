@@ -1,3 +1,14 @@
+/** A number that is a float in Elixir, also where it is whole. */
+export class ElixirFloat {
+  constructor(readonly value: number) {}
+
+  text(): string {
+    const [digits = "", exponent] = String(this.value).split("e");
+    const point = digits.includes(".") ? digits : `${digits}.0`;
+    return exponent === undefined ? point : `${point}e${exponent}`;
+  }
+}
+
 /** mix format's line width. */
 const WIDTH = 98;
 
@@ -9,6 +20,7 @@ export function elixirTerm(value: unknown, indent = "", used = indent.length): s
   if (value === null) return "nil";
   if (typeof value === "symbol") return `:${value.description}`;
   if (typeof value === "string") return elixirString(value);
+  if (value instanceof ElixirFloat) return value.text();
   if (typeof value !== "object") return String(value);
   const inner = `${indent}  `;
   const item = (prefix: string, content: unknown) => {

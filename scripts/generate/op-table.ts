@@ -1,7 +1,8 @@
+import { isOptional } from "../../src/graph/attributes.js";
 import type { OutputCount } from "../../src/graph/ops/outputs.js";
-import type { OpSpec } from "../../src/graph/ops/spec.js";
+import type { AttributeSpec, OpSpec } from "../../src/graph/ops/spec.js";
 import { operandCounts, TABLE } from "../../src/graph/table.js";
-import { elixirTerm } from "./elixir.js";
+import { ElixirFloat, elixirTerm } from "./elixir.js";
 
 /** The Elixir module with what an encoder and a builder need of the op table. */
 export function elixirOpTable(): string {
@@ -31,8 +32,23 @@ defmodule Davit.Graph.OpTable do
           | :functions
           | :types
 
-  @typedoc "One attribute; \`values\` are the strings allowed, nil for any."
-  @type attribute :: %{kind: kind(), optional: boolean(), values: [String.t()] | nil}
+  @typedoc """
+  One attribute; \`values\` are the strings allowed, nil for any. \`default\` is what an absent one is taken as, nil
+  where there is none, or where one of the attributes \`unless\` is given.
+  """
+  @type attribute :: %{
+          kind: kind(),
+          optional: boolean(),
+          values: [String.t()] | nil,
+          default: term,
+          unless: [String.t()]
+        }
+
+  @typedoc """
+  How the type of the only result follows from the call, where that is simple: nil where the engine alone knows. Each
+  rule is explained in src/graph/ops/types.ts, the engine's source.
+  """
+  @type type_rule :: %{dtype: atom, shape: atom} | nil
 
   @typedoc """
   One op.
@@ -41,6 +57,7 @@ defmodule Davit.Graph.OpTable do
   there is no limit. \`indices\` are the places of operands that hold positions.
   \`outputs\` is \`:operands\` where there are as many as operands, \`:types\` where the attribute
   \`results\` lists their types, \`:results\` where sub-functions decide, and a map where attributes do.
+  \`structural\` ops are no ops of MLX: values without operands, control flow, custom calls.
   """
   @type row :: %{
           operands: [String.t()],
@@ -48,7 +65,9 @@ defmodule Davit.Graph.OpTable do
           min: non_neg_integer(),
           max: non_neg_integer() | nil,
           outputs: pos_integer() | :operands | :types | :results | map(),
-          attributes: %{String.t() => attribute()}
+          attributes: %{String.t() => attribute()},
+          structural: boolean(),
+          type: type_rule()
         }
 
   @ops ${elixirTerm(rows, "  ", 7)}
@@ -75,16 +94,29 @@ function row(spec: OpSpec): unknown {
     max: Number.isFinite(max) ? max : null,
     outputs: outputCount(spec.outputs ?? 1),
     attributes: new Map(
-      Object.entries(spec.attributes).map(([name, { kind, optional, values }]) => [
+      Object.entries(spec.attributes).map(([name, row]) => [
         name,
         {
-          kind: Symbol(kind),
-          optional: optional === true,
-          values: values === undefined ? null : [...values],
+          kind: Symbol(row.kind),
+          optional: isOptional(row),
+          values: row.values === undefined ? null : [...row.values],
+          default: defaultTerm(row),
+          unless: row.unless === undefined ? [] : [...row.unless],
         },
       ]),
     ),
+    structural: spec.structural === true,
+    type:
+      spec.type === undefined
+        ? null
+        : { dtype: Symbol(spec.type.dtype), shape: Symbol(spec.type.shape) },
   };
+}
+
+/** A default as the builder takes the attribute. */
+function defaultTerm({ kind, default: value }: AttributeSpec): unknown {
+  if (value === undefined) return null;
+  return kind === "float" ? new ElixirFloat(value as number) : value;
 }
 
 function outputCount(count: OutputCount): unknown {

@@ -1,3 +1,4 @@
+import { isOptional } from "../../src/graph/attributes.js";
 import { CONVOLUTION } from "../../src/graph/ops/convolution.js";
 import { CREATION } from "../../src/graph/ops/creation.js";
 import { CUSTOM_CALLS } from "../../src/graph/ops/custom-call.js";
@@ -6,6 +7,7 @@ import { ELEMENTWISE } from "../../src/graph/ops/elementwise.js";
 import { FAST } from "../../src/graph/ops/fast.js";
 import { FFT } from "../../src/graph/ops/fft.js";
 import { INDEXING } from "../../src/graph/ops/indexing.js";
+import { JOINING } from "../../src/graph/ops/joining.js";
 import { LINALG } from "../../src/graph/ops/linalg.js";
 import { MATMUL } from "../../src/graph/ops/matmul.js";
 import { QUANTIZATION } from "../../src/graph/ops/quantization.js";
@@ -14,7 +16,7 @@ import { REDUCTION } from "../../src/graph/ops/reduction.js";
 import { SHAPE_OPS } from "../../src/graph/ops/shape.js";
 import { SLICING } from "../../src/graph/ops/slicing.js";
 import { SORTING } from "../../src/graph/ops/sorting.js";
-import type { OpFamily, OpSpec } from "../../src/graph/ops/spec.js";
+import type { AttributeSpec, OpFamily, OpSpec } from "../../src/graph/ops/spec.js";
 import { STRUCTURAL } from "../../src/graph/ops/structural.js";
 import { TABLE } from "../../src/graph/table.js";
 import { DTYPES } from "../../src/tensor/dtype.js";
@@ -27,6 +29,7 @@ const FAMILIES: Readonly<Record<string, OpFamily>> = {
   Reductions: REDUCTION,
   "Sorting and searching": SORTING,
   Shapes: SHAPE_OPS,
+  "Joining and splitting": JOINING,
   Slices: SLICING,
   Indexing: INDEXING,
   Random: RANDOM,
@@ -55,7 +58,8 @@ export function opsMarkdown(): string {
 Every op that a graph may hold, ${Object.keys(TABLE).length} in all. They carry MLX's names and meaning. In TypeScript they are the functions of \`mx\`:
 operands first, then one object with the attributes.
 
-An operand with \`?\` may be absent; \`...name\` stands for any number. An attribute with \`?\` has a default. Dtypes that MLX cannot do are
+An operand with \`?\` may be absent; \`...name\` stands for any number. An attribute with \`?\` may be absent too: it is taken as its default,
+and where none is given here as its text says. Dtypes that MLX cannot do are
 refused before launch with \`dtype_unsupported\`, by the dtype of the first operand.
 
 ${Object.keys(FAMILIES)
@@ -76,12 +80,15 @@ function opSection(op: string, spec: OpSpec): string {
   ];
   const attributes = Object.entries(spec.attributes);
   if (attributes.length > 0) {
-    lines.push("", "| attribute | kind | |", "|---|---|---|");
-    for (const [name, { kind, optional, values, doc }] of attributes) {
+    lines.push("", "| attribute | kind | default | |", "|---|---|---|---|");
+    for (const [name, row] of attributes) {
       const allowed =
-        values === undefined ? "" : ` One of ${values.map((value) => `\`${value}\``).join(", ")}.`;
-      const text = `${doc}${allowed}`.replaceAll("|", "\\|");
-      lines.push(`| \`${name}${optional ? "?" : ""}\` | ${kind} | ${text} |`);
+        row.values === undefined
+          ? ""
+          : ` One of ${row.values.map((value) => `\`${value}\``).join(", ")}.`;
+      const text = `${row.doc}${allowed}`.replaceAll("|", "\\|");
+      const mark = isOptional(row) ? "?" : "";
+      lines.push(`| \`${name}${mark}\` | ${row.kind} | ${defaultText(row)} | ${text} |`);
     }
   }
   for (const [device, ops] of Object.entries(UNSUPPORTED)) {
@@ -91,6 +98,13 @@ function opSection(op: string, spec: OpSpec): string {
     }
   }
   return lines.join("\n");
+}
+
+function defaultText({ default: value, unless }: AttributeSpec): string {
+  if (value === undefined) return "";
+  const text = Array.isArray(value) ? `[${value.join(", ")}]` : String(value);
+  const exceptions = (unless ?? []).map((name) => `\`${name}\``).join(" or ");
+  return `\`${text}\`${exceptions === "" ? "" : `, unless ${exceptions} is given`}`;
 }
 
 function outputs(spec: OpSpec): string {

@@ -5,12 +5,14 @@ import { decodeSteps, graphHash, hashBytes } from "../graph/encoding/canonical.j
 import { GraphError } from "../graph/error.js";
 import type { Graph, GraphNode } from "../graph/graph.js";
 import { customCallKind } from "../graph/ops/custom-call.js";
+import { withDefaults } from "../graph/ops/defaults.js";
+import { findOp } from "../graph/table.js";
 import type { Site } from "../hooks/site.js";
 import {
+  inferTypes,
   type NativeEngine,
   type NativeFunction,
   type NativeNode,
-  native,
   type ProgramId,
   type ValueId,
 } from "../native.js";
@@ -90,8 +92,7 @@ export function* loadSteps(
   const graph = encoded ? yield* decodeSteps(source, graphLimits) : source;
   yield* validateSteps(graph, graphLimits);
   const typed = yield* inferSteps(graph, {
-    inferTypes: (op, inputs, attributes) => native().inferTypes(op, inputs, attributes),
-    device: "cpu",
+    inferTypes,
     limits: { ...graphLimits, valueBytes: Math.min(graphLimits.valueBytes, memoryLimit) },
   });
   const functions = yield* lower(graph, typed, bindings, engine);
@@ -198,7 +199,7 @@ function bind(
   const { op, label } = node;
   if (customCallKind(node) !== undefined) return { op, attributes: {} };
   const bound = boundValueOf(node);
-  if (bound === undefined) return { op, attributes: node.attributes };
+  if (bound === undefined) return { op, attributes: withDefaults(findOp(op), node.attributes) };
   const { kind, name, type } = bound;
   const fail = (problem: "missing" | "invalid", text: string): never => {
     throw new GraphError(`${kind}_${problem}`, `the ${kind} ${name} ${text}`, {

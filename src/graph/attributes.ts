@@ -56,6 +56,11 @@ const KINDS: Readonly<
   types: { test: listOf(isTensorType), name: "a list of tensor types" },
 };
 
+/** Tells whether an attribute may be absent. */
+export function isOptional(row: AttributeSpec): boolean {
+  return row.optional === true || row.default !== undefined;
+}
+
 /**
  * Checks a node's attributes against its row of the op table.
  * @throws GraphError `attribute_unknown`, `attribute_missing` or `attribute_invalid`.
@@ -72,7 +77,7 @@ export function checkAttributes(
     checkAttribute(name, row, attributes[name], details);
   }
   for (const [name, row] of Object.entries(spec.attributes)) {
-    if (row.optional !== true && attributes[name] === undefined) {
+    if (attributes[name] === undefined && !isOptional(row)) {
       throw new GraphError("attribute_missing", `attribute "${name}" is missing`, {
         ...details,
         expected: KINDS[row.kind].name,

@@ -1,11 +1,11 @@
 import { FunctionTable, type TypedBody } from "../autograd/function-table.js";
 import { checkAttributes } from "../graph/attributes.js";
-import { type InferOptions, inferNode } from "../graph/checking/infer.js";
+import { inferNode } from "../graph/checking/infer.js";
 import { GraphError } from "../graph/error.js";
 import type { Attributes, Graph, GraphNode } from "../graph/graph.js";
 import { customCallKind } from "../graph/ops/custom-call.js";
 import { OPS, type OpName } from "../graph/ops/index.js";
-import { native, type ValueId } from "../native.js";
+import { inferTypes, type ValueId } from "../native.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
 import { type TensorLike, toBytes } from "../tensor/values.js";
 import { Traced } from "./traced.js";
@@ -33,10 +33,6 @@ interface PendingNode {
 
 /** Nodes that are no step of a program: nobody would watch them. */
 const UNLABELLED: ReadonlySet<string> = new Set(["constant", "external", "call"]);
-
-const INFERENCE: InferOptions = {
-  inferTypes: (op, inputs, attributes) => native().inferTypes(op, inputs, attributes),
-};
 
 function noFunctions(): never {
   throw new Error("an op of the table names no function");
@@ -112,7 +108,7 @@ export class FunctionBuilder {
     const label = this.context.labelFor(op);
     checkAttributes(OPS[op], attributes, { op, label, inputs: types });
     const node = { op, attributes, ...(label === undefined ? {} : { label }) };
-    return this.add(op, own, attributes, inferNode(node, types, noFunctions, INFERENCE));
+    return this.add(op, own, attributes, inferNode(node, types, noFunctions, { inferTypes }));
   }
 
   /** A node whose types are known. */

@@ -29,7 +29,9 @@ type AttributeType<S extends AttributeSpec> = S extends { readonly values: reado
   : KindType[S["kind"]];
 
 type OptionalNames<A extends OpSpec["attributes"]> = {
-  [K in keyof A]: A[K] extends { readonly optional: true } ? K : never;
+  [K in keyof A]: A[K] extends { readonly optional: true } | { readonly default: unknown }
+    ? K
+    : never;
 }[keyof A];
 
 type AttributesOf<A extends OpSpec["attributes"]> = {

@@ -7,7 +7,7 @@ it.each(Object.entries(generatedFiles()))(
   (path, text) => {
     const stored = readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
     // The JSON is laid out by the formatter.
-    if (path.endsWith(".json")) expect(JSON.parse(stored)).toEqual(JSON.parse(text));
-    else expect(stored).toBe(text);
+    if (path.endsWith(".json")) expect(JSON.parse(stored)).toEqual(JSON.parse(text()));
+    else expect(stored).toBe(text());
   },
 );

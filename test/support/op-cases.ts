@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Attributes } from "../../src/graph/graph.js";
+import { withDefaults } from "../../src/graph/ops/defaults.js";
 import { checkCall, subjectDtype, supports } from "../../src/graph/ops/index.js";
 import { countOutputs, isCallOutputCount } from "../../src/graph/ops/outputs.js";
 import type { OpFamily, OpSpec } from "../../src/graph/ops/spec.js";
@@ -69,7 +70,11 @@ async function problemOf(
   reference: Reference,
 ): Promise<string | undefined> {
   const attributes = one.attributes ?? {};
-  const call = { op, inputs: one.inputs.map((input) => input?.type ?? null), attributes };
+  const call = {
+    op,
+    inputs: one.inputs.map((input) => input?.type ?? null),
+    attributes: withDefaults(spec, attributes),
+  };
   const dtype = subjectDtype(call);
   if (dtype !== undefined && !supports(op, dtype, "cpu")) {
     const code = codeOf(() => checkCall(call));

@@ -1,5 +1,6 @@
 import { Engine } from "../../src/engine/engine.js";
 import type { Attributes, GraphNode } from "../../src/graph/graph.js";
+import { withDefaults } from "../../src/graph/ops/defaults.js";
 import { opSpec } from "../../src/graph/ops/index.js";
 import { countOutputs, isCallOutputCount } from "../../src/graph/ops/outputs.js";
 import { native } from "../../src/native.js";
@@ -77,7 +78,8 @@ function outputCount(
   inputs: readonly (TestTensor | null)[],
   attributes: Attributes,
 ): number {
-  const outputs = opSpec(op)?.outputs;
+  const spec = opSpec(op);
+  const outputs = spec?.outputs;
   if (outputs === "operands") return inputs.length;
   if (!isCallOutputCount(outputs)) return typeof outputs === "number" ? outputs : 1;
   // Not to be known where the call is one that the table refuses.
@@ -85,7 +87,7 @@ function outputCount(
     return countOutputs(outputs, {
       op,
       inputs: inputs.map((input) => input?.type ?? null),
-      attributes,
+      attributes: spec === undefined ? attributes : withDefaults(spec, attributes),
     });
   } catch {
     return 1;
@@ -99,7 +101,9 @@ export function inferTypes(
   attributes: Attributes = {},
 ): TensorType[] {
   const types = inputs.map((input) => input?.type ?? null);
-  return native().inferTypes(op, types, attributes);
+  const spec = opSpec(op);
+  const complete = spec === undefined ? attributes : withDefaults(spec, attributes);
+  return native().inferTypes(op, types, complete);
 }
 
 /** Names of the ops that the addon lowers. */

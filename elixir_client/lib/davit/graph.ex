@@ -118,15 +118,17 @@ defmodule Davit.Graph do
     operands = constants_beside(operands, row)
     node = with_label(%{op: name, attributes: attributes}, own[:label])
 
-    case outputs(name, row, operands, attributes, own[:outputs]) do
-      1 when row.outputs == 1 -> hd(Scope.add(node, operands, [infer(name, operands, attributes)]))
+    complete = Check.with_defaults(row, attributes)
+
+    case outputs(name, row, operands, complete, own[:outputs]) do
+      1 when row.outputs == 1 -> hd(Scope.add(node, operands, [infer(row, operands, complete)]))
       count -> Scope.add(node, operands, List.duplicate(nil, count))
     end
   end
 
   # A type that cannot be told is no error here: the engine says what is wrong with an op, if anything is.
-  defp infer(name, operands, attributes) do
-    Infer.type(name, Enum.map(operands, &(&1 && &1.type)), attributes)
+  defp infer(row, operands, attributes) do
+    Infer.type(row, Enum.map(operands, &if(&1, do: &1.type, else: :absent)), attributes)
   rescue
     ArgumentError -> nil
   end
@@ -151,12 +153,12 @@ defmodule Davit.Graph do
 
   defp counted(%{size_along: axis}, [%{type: {_, shape}}], attributes)
        when tuple_size(shape) > 0,
-       do: elem(shape, Integer.mod(attributes[axis] || 0, tuple_size(shape)))
+       do: elem(shape, Integer.mod(attributes[axis], tuple_size(shape)))
 
   defp counted(%{size_along: _}, _, _), do: nil
 
   defp counted(%{attribute: name} = rule, _, attributes) do
-    if Map.get(attributes, name, rule.default) == rule.equals, do: rule.count, else: rule.otherwise
+    if attributes[name] == rule.equals, do: rule.count, else: rule.otherwise
   end
 
   @doc false
@@ -398,10 +400,7 @@ defmodule Davit.Graph do
     |> Enum.reverse()
   end
 
-  @structural ~w(constant constant_by_hash external call cond switch while for)
-
-  for {name, row} <- Enum.sort(OpTable.ops()),
-      name not in @structural and not String.starts_with?(name, "custom_call.") do
+  for {name, row} <- Enum.sort(OpTable.ops()), not row.structural do
     function = name |> String.replace(".", "_") |> String.to_atom()
 
     attributes =

@@ -2,11 +2,20 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <iterator>
 #include <utility>
 
 namespace davit {
 
 namespace {
+
+// What the work of an op grows with.
+Work work_of(std::string_view op) {
+  auto row =
+      std::lower_bound(std::begin(kWork), std::end(kWork), op,
+                       [](const WorkRow& row, std::string_view name) { return row.op < name; });
+  return row != std::end(kWork) && row->op == op ? row->work : Work::elementwise;
+}
 
 std::vector<int> function_attribute(const Node& node, std::string_view name) {
   auto it = node.attributes.find(name);
@@ -62,6 +71,7 @@ void classify(Node& node) {
   } else {
     node.lowering = op_table().find(node.op);
     if (node.lowering == nullptr) throw OpError("op_unknown", "unknown op \"" + node.op + "\"");
+    node.work = work_of(node.op);
   }
 }
 

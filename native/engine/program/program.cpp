@@ -16,16 +16,14 @@ constexpr size_t kSmallElements = 4096;
 // long; but one lane after the other could be at work instead of the host's thread.
 constexpr std::chrono::microseconds kBrief{50};
 
-// Nodes whose work follows from the size of what they give.
+// Tells whether a node's work follows from the sizes of what it takes and returns.
 bool is_elementary(const Node& node) {
   if (node.kind != NodeKind::op) {
     return node.kind == NodeKind::constant || node.kind == NodeKind::bound_constant ||
            node.kind == NodeKind::hook || node.is_control();
   }
-  for (std::string_view part : {"linalg", "conv", "fft", "einsum", "tensordot", "quantize"}) {
-    if (node.op.find(part) != std::string::npos) return false;
-  }
-  return true;
+  return node.work == Work::elementwise || node.work == Work::reduction ||
+         node.work == Work::matmul;
 }
 
 bool is_small_function(const Function& function) {

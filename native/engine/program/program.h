@@ -14,6 +14,7 @@
 #include "engine/hooks/watch.h"
 #include "engine/value.h"
 #include "ops/registry.h"
+#include "ops/work.h"
 #include "tensor_type.h"
 
 namespace davit {
@@ -40,6 +41,7 @@ struct Node {
   NodeKind kind = NodeKind::op;
   std::string op;
   const Lowering* lowering = nullptr;
+  Work work = Work::elementwise;
   std::vector<int> inputs;  // value numbers, -1 where an optional operand is absent
   Attributes attributes;
   std::vector<TensorType> outputs;

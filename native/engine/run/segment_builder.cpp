@@ -31,14 +31,20 @@ double work(const Node& node, const Function& function) {
   for (const auto& type : node.outputs) outputs += elements(type);
   if (node.inputs.empty() || node.inputs[0] < 0) return outputs;
   const auto& first = function.type_of_value(node.inputs[0]);
-  auto is = [&](std::string_view part) { return node.op.find(part) != std::string::npos; };
-  if (is("linalg")) return std::pow(elements(first), 1.5);
-  if (is("conv") && node.inputs.size() > 1) {
-    return outputs * elements(function.type_of_value(node.inputs[1])) /
-           std::max(1.0, node.outputs[0].shape.empty() ? 1.0 : node.outputs[0].shape.back());
-  }
-  if (is("matmul") || is("mm") || is("einsum") || is("tensordot") || is("attention")) {
-    return outputs * (first.shape.empty() ? 1 : first.shape.back());
+  switch (node.work) {
+    case Work::factorization:
+      return std::pow(elements(first), 1.5);
+    case Work::convolution:
+      return outputs * elements(function.type_of_value(node.inputs[1])) /
+             std::max(1.0, node.outputs[0].shape.empty() ? 1.0 : node.outputs[0].shape.back());
+    case Work::matmul:
+    case Work::contraction:
+      return outputs * (first.shape.empty() ? 1 : first.shape.back());
+    case Work::reduction:
+      return std::max(outputs, elements(first));
+    case Work::elementwise:
+    case Work::transform:
+      return outputs;
   }
   return outputs;
 }

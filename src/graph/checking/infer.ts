@@ -101,9 +101,9 @@ function inferOp(
   options: InferOptions,
   details: GraphErrorDetails,
 ): readonly TensorType[] {
-  const call = { op: node.op, inputs, attributes: node.attributes };
   try {
-    checkCall(call, options.device);
+    const given = { op: node.op, inputs, attributes: node.attributes };
+    const call = checkCall(given, options.device);
     const { outputs } = findOp(node.op);
     const expected = isCallOutputCount(outputs) ? countOutputs(outputs, call) : undefined;
     if (expected !== undefined && expected !== (node.outputs ?? expected)) {
@@ -117,7 +117,7 @@ function inferOp(
         expected: `at most ${list}`,
       });
     }
-    return options.inferTypes(node.op, inputs, node.attributes);
+    return options.inferTypes(node.op, inputs, call.attributes);
   } catch (error) {
     if (error instanceof GraphError) throw error.within(details);
     if (isError(error) && typeof (error as { code?: unknown }).code === "string") {

@@ -3,9 +3,8 @@ import { checkRange, checkShape, input, int, ints, MAX_SIZE, refuse } from "./gu
 import type { OpCall, OpFamily } from "./spec.js";
 
 /** One number for each spatial axis: as given, or one for all. */
-function perAxis(call: OpCall, name: string, rank: number, fallback: number): readonly number[] {
-  const value = call.attributes[name];
-  const given = Array.isArray(value) ? ints(call, name) : [int(call, name, fallback)];
+function perAxis(call: OpCall, name: string, rank: number): readonly number[] {
+  const given = ints(call, name);
   if (given.length !== 1 && given.length !== rank) {
     refuse(
       call,
@@ -30,7 +29,7 @@ interface Geometry {
 function checkConvolution(call: OpCall, rank: number, geometry: Geometry): void {
   const [x, weight] = [input(call, 0), input(call, 1)];
   checkOperands(call, rank);
-  const groups = checkRange(call, "groups", int(call, "groups", 1), 1, MAX_SIZE);
+  const groups = checkRange(call, "groups", int(call, "groups"), 1, MAX_SIZE);
   const channels = x.shape.at(-1) as number;
   if (channels !== groups * (weight.shape.at(-1) as number)) {
     refuse(
@@ -125,12 +124,12 @@ function checkDtypes(call: OpCall, grouped: boolean, geometry: Geometry): void {
 
 function forwardGuard(rank: number) {
   return (call: OpCall): void => {
-    const padding = perAxis(call, "padding", rank, 0);
+    const padding = perAxis(call, "padding", rank);
     checkConvolution(call, rank, {
-      stride: perAxis(call, "stride", rank, 1),
+      stride: perAxis(call, "stride", rank),
       low: padding,
       high: padding,
-      kernelDilation: perAxis(call, "dilation", rank, 1),
+      kernelDilation: perAxis(call, "dilation", rank),
       inputDilation: Array<number>(rank).fill(1),
     });
   };
@@ -140,9 +139,9 @@ function forwardGuard(rank: number) {
 function transposedGuard(rank: number) {
   return (call: OpCall): void => {
     checkOperands(call, rank);
-    const padding = perAxis(call, "padding", rank, 0);
-    const extra = perAxis(call, "output_padding", rank, 0);
-    const dilation = perAxis(call, "dilation", rank, 1);
+    const padding = perAxis(call, "padding", rank);
+    const extra = perAxis(call, "output_padding", rank);
+    const dilation = perAxis(call, "dilation", rank);
     const { shape } = input(call, 1);
     const low = dilation.map(
       (step, axis) => step * ((shape[axis + 1] as number) - 1) - (padding[axis] as number),
@@ -152,7 +151,7 @@ function transposedGuard(rank: number) {
       low,
       high: low.map((size, axis) => size + (extra[axis] as number)),
       kernelDilation: dilation,
-      inputDilation: perAxis(call, "stride", rank, 1),
+      inputDilation: perAxis(call, "stride", rank),
     });
   };
 }
@@ -163,11 +162,11 @@ function generalGuard(call: OpCall): void {
     refuse(call, "shape_invalid", formatType(input(call, 0)), "rank 3, 4 or 5");
   }
   checkConvolution(call, rank, {
-    stride: perAxis(call, "stride", rank, 1),
-    low: perAxis(call, "padding_lo", rank, 0),
-    high: perAxis(call, "padding_hi", rank, 0),
-    kernelDilation: perAxis(call, "kernel_dilation", rank, 1),
-    inputDilation: perAxis(call, "input_dilation", rank, 1),
+    stride: perAxis(call, "stride", rank),
+    low: perAxis(call, "padding_lo", rank),
+    high: perAxis(call, "padding_hi", rank),
+    kernelDilation: perAxis(call, "kernel_dilation", rank),
+    inputDilation: perAxis(call, "input_dilation", rank),
   });
 }
 
@@ -182,23 +181,24 @@ function convolveGuard(call: OpCall): void {
   }
 }
 
-const numbers = <const D extends string>(doc: D) =>
-  ({ kind: "ints", optional: true, doc }) as const;
+const numbers = <const N extends number, const D extends string>(value: N, doc: D) =>
+  ({ kind: "ints", default: [value], doc }) as const;
 const GROUPS = {
   kind: "int",
-  optional: true,
-  doc: "Groups of channels that are convolved apart; 1.",
+  default: 1,
+  doc: "Groups of channels that are convolved apart.",
 } as const;
 const SPATIAL = {
-  stride: numbers("Steps between results: one number, or one for each axis; 1."),
-  padding: numbers("Zeros at both ends, likewise; 0."),
-  dilation: numbers("Steps between the weight's elements, likewise; 1."),
+  stride: numbers(1, "Steps between results: one number, or one for each axis."),
+  padding: numbers(0, "Zeros at both ends, likewise."),
+  dilation: numbers(1, "Steps between the weight's elements, likewise."),
 } as const;
 
 const forward = <const R extends number>(rank: R) =>
   ({
     doc: `A convolution over ${rank} spatial ${rank === 1 ? "axis" : "axes"}: input [batch, ...spatial, channels], weight [out, ...spatial, channels / groups].`,
     operands: ["input", "weight"],
+    work: "convolution",
     attributes: { ...SPATIAL, groups: GROUPS },
     guard: forwardGuard(rank),
   }) as const;
@@ -206,9 +206,10 @@ const transposed = <const R extends number>(rank: R) =>
   ({
     doc: `The transposed convolution over ${rank} spatial ${rank === 1 ? "axis" : "axes"}: what \`conv${rank}d\` has as gradient by its input.`,
     operands: ["input", "weight"],
+    work: "convolution",
     attributes: {
       ...SPATIAL,
-      output_padding: numbers("Elements added at the end of the result, likewise; 0."),
+      output_padding: numbers(0, "Elements added at the end of the result, likewise."),
       groups: GROUPS,
     },
     guard: transposedGuard(rank),
@@ -225,17 +226,18 @@ export const CONVOLUTION = {
   conv_general: {
     doc: "A convolution over 1 to 3 spatial axes with every option.",
     operands: ["input", "weight"],
+    work: "convolution",
     attributes: {
       stride: SPATIAL.stride,
-      padding_lo: numbers("Zeros before the first element; negative ones cut it off; 0."),
-      padding_hi: numbers("Zeros after the last element, likewise; 0."),
+      padding_lo: numbers(0, "Zeros before the first element; negative ones cut it off."),
+      padding_hi: numbers(0, "Zeros after the last element, likewise."),
       kernel_dilation: SPATIAL.dilation,
-      input_dilation: numbers("Steps between the input's elements, likewise; 1."),
+      input_dilation: numbers(1, "Steps between the input's elements, likewise."),
       groups: GROUPS,
       flip: {
         kind: "bool",
-        optional: true,
-        doc: "Whether the weight is reversed along the spatial axes; false.",
+        default: false,
+        doc: "Whether the weight is reversed along the spatial axes.",
       },
     },
     guard: generalGuard,
@@ -243,12 +245,13 @@ export const CONVOLUTION = {
   convolve: {
     doc: "The discrete convolution of two vectors; the shorter one is reversed.",
     operands: ["a", "v"],
+    work: "convolution",
     attributes: {
       mode: {
         kind: "string",
-        optional: true,
+        default: "full",
         values: ["full", "valid", "same"],
-        doc: "What of the result is kept; full.",
+        doc: "What of the result is kept.",
       },
     },
     guard: convolveGuard,

@@ -4,6 +4,7 @@ import {
   checkRange,
   checkRank,
   checkShape,
+  has,
   input,
   int,
   ints,
@@ -13,7 +14,7 @@ import {
 import type { OpCall, OpFamily } from "./spec.js";
 
 const SHAPE = { kind: "ints", doc: "Its sizes." } as const;
-const DTYPE = { kind: "dtype", optional: true, doc: "Its element type; float32." } as const;
+const DTYPE = { kind: "dtype", default: "float32", doc: "Its element type." } as const;
 const SAME_DTYPE = {
   kind: "dtype",
   optional: true,
@@ -21,8 +22,8 @@ const SAME_DTYPE = {
 } as const;
 const DIAGONAL = {
   kind: "int",
-  optional: true,
-  doc: "The diagonal: 0 the main one, above it positive, below it negative; 0.",
+  default: 0,
+  doc: "The diagonal: 0 the main one, above it positive, below it negative.",
 } as const;
 
 const shapeGuard = (call: OpCall) => checkShape(call, "shape", ints(call, "shape"));
@@ -42,7 +43,7 @@ function diagonalGuard(call: OpCall, n: number, m: number): void {
   checkRange(call, "n", n, 0, MAX_SIZE);
   checkRange(call, "m", m, 0, MAX_SIZE);
   checkShape(call, "[n, m]", [n, m]);
-  const k = int(call, "k");
+  const k = has(call, "k") ? int(call, "k") : 0;
   if (Math.abs(k) >= 2 ** 30) {
     refuse(call, "attribute_invalid", `k is ${k}`, "a diagonal between -2^30 and 2^30");
   }
@@ -51,7 +52,7 @@ function diagonalGuard(call: OpCall, n: number, m: number): void {
 
 function squareGuard(call: OpCall): void {
   const n = int(call, "n");
-  diagonalGuard(call, n, int(call, "m", n));
+  diagonalGuard(call, n, has(call, "m") ? int(call, "m") : n);
 }
 
 function triangleGuard(call: OpCall): void {
@@ -62,14 +63,14 @@ function triangleGuard(call: OpCall): void {
 }
 
 function arangeGuard(call: OpCall): void {
-  const { start, stop, step = 1 } = call.attributes as Record<string, number>;
+  const { start, stop, step } = call.attributes as Record<"start" | "stop" | "step", number>;
   for (const [name, value] of Object.entries({ start, stop, step })) {
     if (!Number.isFinite(value)) {
       refuse(call, "attribute_invalid", `${name} is ${value}`, "a finite number");
     }
   }
   if (step === 0) refuse(call, "attribute_invalid", "step is 0", "a number other than 0");
-  const count = Math.ceil(((stop as number) - (start as number)) / step);
+  const count = Math.ceil((stop - start) / step);
   if (Math.abs(count) > MAX_SIZE) {
     refuse(call, "too_large", `${start} to ${stop} by ${step} is ${count} elements`, "fewer");
   }
@@ -98,34 +99,40 @@ export const CREATION = {
   full: {
     doc: "A tensor of a shape, filled with values that are broadcast to it.",
     operands: ["vals"],
+    type: { dtype: "attribute", shape: "attribute" },
     attributes: { shape: SHAPE, dtype: SAME_DTYPE },
     guard: shapeGuard,
   },
   zeros: {
     doc: "A tensor of zeros.",
     operands: [],
+    type: { dtype: "attribute", shape: "attribute" },
     attributes: { shape: SHAPE, dtype: DTYPE },
     guard: shapeGuard,
   },
   ones: {
     doc: "A tensor of ones.",
     operands: [],
+    type: { dtype: "attribute", shape: "attribute" },
     attributes: { shape: SHAPE, dtype: DTYPE },
     guard: shapeGuard,
   },
   full_like: {
     doc: "A tensor of the shape of `a`, filled with values that are broadcast to it.",
     operands: ["a", "vals"],
+    type: { dtype: "attribute", shape: "same" },
     attributes: { dtype: SAME_DTYPE },
   },
   zeros_like: {
     doc: "Zeros of the shape of `a`.",
     operands: ["a"],
+    type: { dtype: "attribute", shape: "same" },
     attributes: { dtype: SAME_DTYPE },
   },
   ones_like: {
     doc: "Ones of the shape of `a`.",
     operands: ["a"],
+    type: { dtype: "attribute", shape: "same" },
     attributes: { dtype: SAME_DTYPE },
   },
   arange: {
@@ -134,7 +141,7 @@ export const CREATION = {
     attributes: {
       start: { kind: "float", doc: "The first number." },
       stop: { kind: "float", doc: "Where it ends." },
-      step: { kind: "float", optional: true, doc: "The distance; 1." },
+      step: { kind: "float", default: 1, doc: "The distance." },
       dtype: {
         kind: "dtype",
         optional: true,
@@ -149,12 +156,12 @@ export const CREATION = {
     attributes: {
       start: { kind: "float", doc: "The first number." },
       stop: { kind: "float", doc: "The last number." },
-      num: { kind: "int", optional: true, doc: "How many; 50." },
-      endpoint: { kind: "bool", optional: true, doc: "Whether `stop` is among them; true." },
+      num: { kind: "int", default: 50, doc: "How many." },
+      endpoint: { kind: "bool", default: true, doc: "Whether `stop` is among them." },
       dtype: DTYPE,
     },
     guard: (call: OpCall) => {
-      checkRange(call, "num", int(call, "num", 50), 0, MAX_SIZE);
+      checkRange(call, "num", int(call, "num"), 0, MAX_SIZE);
     },
   },
   eye: {
@@ -188,12 +195,14 @@ export const CREATION = {
   tril: {
     doc: "The lower triangle of the last two axes: what is above the diagonal becomes 0.",
     operands: ["x"],
+    type: { dtype: "same", shape: "same" },
     attributes: { k: DIAGONAL },
     guard: triangleGuard,
   },
   triu: {
     doc: "The upper triangle of the last two axes: what is below the diagonal becomes 0.",
     operands: ["x"],
+    type: { dtype: "same", shape: "same" },
     attributes: { k: DIAGONAL },
     guard: triangleGuard,
   },
@@ -203,14 +212,14 @@ export const CREATION = {
     attributes: {
       sparse: {
         kind: "bool",
-        optional: true,
-        doc: "Whether the outputs keep size 1 along the other axes; false.",
+        default: false,
+        doc: "Whether the outputs keep size 1 along the other axes.",
       },
       indexing: {
         kind: "string",
-        optional: true,
+        default: "xy",
         values: ["xy", "ij"],
-        doc: 'Cartesian ("xy") or matrix ("ij") order; "xy".',
+        doc: 'Cartesian ("xy") or matrix ("ij") order.',
       },
     },
     outputs: "operands",

@@ -10,12 +10,13 @@ export const CUSTOM_CALLS = {
   "custom_call.hook": {
     doc: "Returns its operands. Whoever subscribed gets them every time they are computed.",
     operands: ["...operands"],
+    structural: true,
     attributes: {
       ...RECEIVER,
       destination: {
         kind: "bool",
-        optional: true,
-        doc: "The last operand, a uint8 vector, says who gets the others.",
+        default: false,
+        doc: "Whether the last operand, a uint8 vector, says who gets the others.",
       },
     },
     outputs: "operands",
@@ -23,12 +24,14 @@ export const CUSTOM_CALLS = {
   "custom_call.hook_gradient": {
     doc: "Returns its operands. Whoever subscribed gets their cotangents every time a derivative computes them.",
     operands: ["...operands"],
+    structural: true,
     attributes: RECEIVER,
     outputs: "operands",
   },
   "custom_call.print": {
     doc: "Returns its operands, and prints them every time they are computed.",
     operands: ["...operands"],
+    structural: true,
     attributes: {
       ...RECEIVER,
       precision: { kind: "int", optional: true, doc: "Significant digits." },
@@ -39,6 +42,7 @@ export const CUSTOM_CALLS = {
   "custom_call.callback": {
     doc: "Hands its operands to a handler, waits for its reply and returns that.",
     operands: ["...operands"],
+    structural: true,
     attributes: { ...RECEIVER, results: { kind: "types", doc: "The types of the reply." } },
     outputs: "types",
   },

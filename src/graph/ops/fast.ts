@@ -87,11 +87,13 @@ export const FAST = {
   "fast.rms_norm": {
     doc: "The last axis divided by the root of its mean square, times the weight.",
     operands: ["x", "weight?"],
+    type: { dtype: "same", shape: "same" },
     attributes: { eps: EPS },
   },
   "fast.layer_norm": {
     doc: "The last axis with mean 0 and variance 1, times the weight, plus the bias.",
     operands: ["x", "weight?", "bias?"],
+    type: { dtype: "same", shape: "same" },
     attributes: { eps: EPS },
   },
   "fast.rope": {
@@ -109,6 +111,7 @@ export const FAST = {
   "fast.scaled_dot_product_attention": {
     doc: "`softmax(scale * q @ k.T + mask) @ v` over [batch, heads, length, size]; keys and values may have fewer heads.",
     operands: ["q", "k", "v", "mask?", "sinks?"],
+    work: "matmul",
     attributes: {
       scale: { kind: "float", doc: "The factor of the scores." },
       mask_mode: {
@@ -123,12 +126,14 @@ export const FAST = {
   "fast.cross_entropy": {
     doc: "`logsumexp(logits) - logits[target]` over the last axis, in float32. Targets are clamped into range.",
     operands: ["logits", "targets"],
+    work: "reduction",
     attributes: {},
     guard: crossEntropyGuard,
   },
   "fast.gated_delta_update": {
     doc: "A gated delta network over [batch, length, heads, size]: its outputs and its last state, [batch, heads, size of v, size of k].",
     operands: ["q", "k", "v", "gates", "beta", "state?", "mask?"],
+    work: "contraction",
     attributes: {},
     outputs: 2,
     guard: gatedDeltaGuard,

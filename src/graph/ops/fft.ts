@@ -58,24 +58,24 @@ function checkTransform(
 }
 
 const single = (kind: Kind) => (call: OpCall) => {
-  const axis = checkAxis(call, "axis", int(call, "axis", -1), input(call, 0).shape.length);
+  const axis = checkAxis(call, "axis", int(call, "axis"), input(call, 0).shape.length);
   checkTransform(call, kind, [axis], has(call, "n") ? [int(call, "n")] : undefined);
 };
 
-const several = (kind: Kind, last?: number) => (call: OpCall) => {
-  const type = input(call, 0);
-  const rank = type.shape.length;
-  if (!has(call, "axes")) checkRank(call, type, last ?? 1);
-  const axes =
-    last === undefined || has(call, "axes")
-      ? checkAxes(call, "axes", rank)
-      : Array.from({ length: last }, (_, index) => rank - last + index);
-  checkTransform(call, kind, axes, has(call, "s") ? ints(call, "s") : undefined);
-};
+const several =
+  (kind: Kind, least = 1) =>
+  (call: OpCall) => {
+    const type = input(call, 0);
+    const rank = type.shape.length;
+    checkRank(call, type, least);
+    const axes = checkAxes(call, "axes", rank);
+    checkTransform(call, kind, axes, has(call, "s") ? ints(call, "s") : undefined);
+  };
 
 function shiftGuard(call: OpCall): void {
   const rank = input(call, 0).shape.length;
-  for (const axis of ints(call, "axes")) checkAxis(call, "axes", axis, rank);
+  for (const axis of has(call, "axes") ? ints(call, "axes") : [])
+    checkAxis(call, "axes", axis, rank);
 }
 
 function frequencyGuard(call: OpCall): void {
@@ -85,7 +85,7 @@ function frequencyGuard(call: OpCall): void {
 
 /** Checks the window's length and the hop, which have defaults by the transform's size. */
 function checkFrames(call: OpCall, size: number): number {
-  checkRange(call, "win_length", int(call, "win_length", size), 1, size);
+  if (has(call, "win_length")) checkRange(call, "win_length", int(call, "win_length"), 1, size);
   const window = optional(call, 1);
   if (window !== undefined) {
     checkRange(call, "the length of the window", window.shape[0] ?? 0, 1, size);
@@ -93,21 +93,22 @@ function checkFrames(call: OpCall, size: number): number {
       refuse(call, "shape_invalid", `the window is ${formatType(window)}`, "a vector");
     }
   }
-  return checkRange(call, "hop_length", int(call, "hop_length", Math.floor(size / 4)), 1, MAX_SIZE);
+  const hop = has(call, "hop_length") ? int(call, "hop_length") : Math.floor(size / 4);
+  return checkRange(call, "hop_length", hop, 1, MAX_SIZE);
 }
 
 function stftGuard(call: OpCall): void {
   const type = input(call, 0);
   checkRank(call, type, 1);
-  const size = checkRange(call, "n_fft", int(call, "n_fft", 2048), 1, 2 ** 30);
+  const size = checkRange(call, "n_fft", int(call, "n_fft"), 1, 2 ** 30);
   const hop = checkFrames(call, size);
   const length = type.shape.at(-1) as number;
-  const centered = call.attributes.center !== false;
+  const centered = call.attributes.center === true;
   const padded = centered ? length + 2 * Math.floor(size / 2) : length;
   if (length === 0 || padded < size) {
     refuse(call, "shape_invalid", `${formatType(type)} is shorter than a frame of ${size}`);
   }
-  const reflects = centered && (call.attributes.pad_mode ?? "reflect") === "reflect";
+  const reflects = centered && call.attributes.pad_mode === "reflect";
   if (reflects && size / 2 > MAX_REFLECTIONS * Math.max(length - 1, 1)) {
     refuse(
       call,
@@ -128,11 +129,12 @@ function istftGuard(call: OpCall): void {
   checkRank(call, type, 2);
   const [bins, frames] = type.shape.slice(-2) as [number, number];
   const inferred = call.attributes.onesided === false ? bins : 2 * (bins - 1);
-  const size = checkRange(call, "n_fft", int(call, "n_fft", inferred), 1, 2 ** 30);
+  const given = has(call, "n_fft") ? int(call, "n_fft") : inferred;
+  const size = checkRange(call, "n_fft", given, 1, 2 ** 30);
   const hop = checkFrames(call, size);
   if (frames === 0)
     refuse(call, "shape_invalid", `${formatType(type)} has no frames`, "one or more");
-  checkRange(call, "length", int(call, "length", 0), 0, MAX_SIZE);
+  if (has(call, "length")) checkRange(call, "length", int(call, "length"), 0, MAX_SIZE);
   checkShape(call, "the result", [...type.shape.slice(0, -2), size + hop * (frames - 1)]);
   checkShape(call, "the frames", [...type.shape.slice(0, -2), frames, Math.max(size, hop)]);
   if (frames * size > MAX_FRAME_ELEMENTS) {
@@ -143,9 +145,9 @@ function istftGuard(call: OpCall): void {
 
 const NORM = {
   kind: "string",
-  optional: true,
+  default: "backward",
   values: ["backward", "ortho", "forward"],
-  doc: "Which direction is scaled by the number of elements; backward.",
+  doc: "Which direction is scaled by the number of elements.",
 } as const;
 const SINGLE = {
   n: {
@@ -153,24 +155,31 @@ const SINGLE = {
     optional: true,
     doc: "The size of the transform: what is longer is cut, what is shorter is filled with zeros.",
   },
-  axis: { kind: "int", optional: true, doc: "The axis; the last one." },
+  axis: { kind: "int", default: -1, doc: "The axis." },
   norm: NORM,
 } as const;
-const manyAttributes = <const D extends string>(axes: D) =>
-  ({
-    s: { kind: "ints", optional: true, doc: "The sizes of the transform, one for each axis." },
-    axes: { kind: "ints", optional: true, doc: axes },
-    norm: NORM,
-  }) as const;
-const TWO = manyAttributes("The two axes; the last two.");
-const MANY = manyAttributes("The axes; all of them.");
+const SIZES = {
+  kind: "ints",
+  optional: true,
+  doc: "The sizes of the transform, one for each axis.",
+} as const;
+const TWO = {
+  s: SIZES,
+  axes: { kind: "ints", default: [-2, -1], doc: "The two axes." },
+  norm: NORM,
+} as const;
+const MANY = {
+  s: SIZES,
+  axes: { kind: "ints", optional: true, doc: "The axes; all of them." },
+  norm: NORM,
+} as const;
 
 const one = <const D extends string>(doc: D, kind: Kind) =>
-  ({ doc, operands: ["a"], attributes: SINGLE, guard: single(kind) }) as const;
+  ({ doc, operands: ["a"], work: "transform", attributes: SINGLE, guard: single(kind) }) as const;
 const two = <const D extends string>(doc: D, kind: Kind) =>
-  ({ doc, operands: ["a"], attributes: TWO, guard: several(kind, 2) }) as const;
+  ({ doc, operands: ["a"], work: "transform", attributes: TWO, guard: several(kind, 2) }) as const;
 const many = <const D extends string>(doc: D, kind: Kind) =>
-  ({ doc, operands: ["a"], attributes: MANY, guard: several(kind) }) as const;
+  ({ doc, operands: ["a"], work: "transform", attributes: MANY, guard: several(kind) }) as const;
 const shift = <const D extends string>(doc: D) =>
   ({
     doc,
@@ -184,7 +193,7 @@ const frequencies = <const D extends string>(doc: D) =>
     operands: [],
     attributes: {
       n: { kind: "int", doc: "The size of the transform." },
-      d: { kind: "float", optional: true, doc: "The time between samples; 1." },
+      d: { kind: "float", default: 1, doc: "The time between samples." },
     },
     guard: frequencyGuard,
   }) as const;
@@ -192,7 +201,7 @@ const frequencies = <const D extends string>(doc: D) =>
 const FRAMES = {
   hop_length: { kind: "int", optional: true, doc: "Samples between frames; a quarter of `n_fft`." },
   win_length: { kind: "int", optional: true, doc: "The window's length; `n_fft`." },
-  center: { kind: "bool", optional: true, doc: "Whether frames are centered on samples; true." },
+  center: { kind: "bool", default: true, doc: "Whether frames are centered on samples." },
   norm: NORM,
 } as const;
 
@@ -217,14 +226,15 @@ export const FFT = {
   "fft.stft": {
     doc: "The short-time Fourier transform of the last axis: [..., frequencies, frames].",
     operands: ["x", "window?"],
+    work: "transform",
     attributes: {
-      n_fft: { kind: "int", optional: true, doc: "The size of a frame; 2048." },
+      n_fft: { kind: "int", default: 2048, doc: "The size of a frame." },
       ...FRAMES,
       pad_mode: {
         kind: "string",
-        optional: true,
+        default: "reflect",
         values: ["reflect", "constant", "edge"],
-        doc: "What is put at both ends where frames are centered; reflect.",
+        doc: "What is put at both ends where frames are centered.",
       },
       onesided: {
         kind: "bool",
@@ -237,13 +247,14 @@ export const FFT = {
   "fft.istft": {
     doc: "The inverse of `fft.stft`.",
     operands: ["stft_matrix", "window?"],
+    work: "transform",
     attributes: {
       n_fft: { kind: "int", optional: true, doc: "The size of a frame; by the frequencies." },
       ...FRAMES,
       onesided: {
         kind: "bool",
-        optional: true,
-        doc: "Whether only frequencies from 0 on are there; true.",
+        default: true,
+        doc: "Whether only frequencies from 0 on are there.",
       },
       length: { kind: "int", optional: true, doc: "The length that the result is brought to." },
     },

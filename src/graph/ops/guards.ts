@@ -1,5 +1,6 @@
 import { elementCount, formatType, itemBytes, type TensorType } from "../../tensor/dtype.js";
 import { GraphError } from "../error.js";
+import type { Attribute } from "../graph.js";
 import type { OpCall } from "./spec.js";
 
 /** The largest size of a dimension: MLX counts in 32 bits. */
@@ -19,25 +20,25 @@ export function input(call: OpCall, index: number): TensorType {
   return type;
 }
 
-/** Tells whether an attribute was given. */
+/** Tells whether an attribute has a value: it was given, or has a default. */
 export function has(call: OpCall, name: string): boolean {
   return call.attributes[name] !== undefined;
 }
 
-/** An integer attribute, or the default where it is absent. */
-export function int(call: OpCall, name: string, fallback = 0): number {
-  const value = call.attributes[name];
-  return value === undefined ? fallback : Number(value as number | bigint);
+/** An integer attribute, which has a value. */
+export function int(call: OpCall, name: string): number {
+  return Number(attribute(call, name) as number | bigint);
 }
 
-/** A list of integers, or the default where it is absent. */
-export function ints(
-  call: OpCall,
-  name: string,
-  fallback: readonly number[] = [],
-): readonly number[] {
+/** A list of integers, which has a value. */
+export function ints(call: OpCall, name: string): readonly number[] {
+  return (attribute(call, name) as readonly (number | bigint)[]).map(Number);
+}
+
+function attribute(call: OpCall, name: string): Attribute {
   const value = call.attributes[name];
-  return value === undefined ? fallback : (value as readonly (number | bigint)[]).map(Number);
+  if (value !== undefined) return value;
+  throw new GraphError("attribute_missing", `attribute "${name}" is missing`, { op: call.op });
 }
 
 /** Refuses an integer outside a range. */

@@ -1,12 +1,14 @@
 import type { Dtype } from "../../tensor/dtype.js";
 import { CONVOLUTION } from "./convolution.js";
 import { CREATION } from "./creation.js";
+import { withDefaults } from "./defaults.js";
 import { type Device, UNSUPPORTED } from "./dtypes.js";
 import { ELEMENTWISE } from "./elementwise.js";
 import { FAST } from "./fast.js";
 import { FFT } from "./fft.js";
 import { refuse } from "./guards.js";
 import { INDEXING } from "./indexing.js";
+import { JOINING } from "./joining.js";
 import { LINALG } from "./linalg.js";
 import { MATMUL } from "./matmul.js";
 import { QUANTIZATION } from "./quantization.js";
@@ -26,6 +28,7 @@ export const OPS = {
   ...REDUCTION,
   ...SORTING,
   ...SHAPE_OPS,
+  ...JOINING,
   ...RANDOM,
   ...MATMUL,
   ...CONVOLUTION,
@@ -71,13 +74,21 @@ export function supports(op: string, dtype: Dtype, device: Device): boolean {
 
 /**
  * Refuses a call that MLX cannot do, or would not refuse cleanly. Operand count and attribute kinds
- * are taken as checked.
+ * are taken as checked. Returns the call with defaults filled in.
  * @throws GraphError `dtype_unsupported`, or what the row's guard throws.
  */
-export function checkCall(call: OpCall, device: Device = "cpu"): void {
+export function checkCall(given: OpCall, device: Device = "cpu"): OpCall {
+  const spec = opSpec(given.op);
+  const call = spec === undefined ? given : completeCall(spec, given);
   const dtype = subjectDtype(call);
   if (dtype !== undefined && !supports(call.op, dtype, device)) {
     refuse(call, "dtype_unsupported", `${call.op} does not work on ${dtype} on the ${device}`);
   }
-  opSpec(call.op)?.guard?.(call);
+  spec?.guard?.(call);
+  return call;
+}
+
+function completeCall(spec: OpSpec, call: OpCall): OpCall {
+  const attributes = withDefaults(spec, call.attributes);
+  return attributes === call.attributes ? call : { ...call, attributes };
 }

@@ -132,17 +132,17 @@ function diagonalGuard(call: OpCall): void {
   const type = input(call, 0);
   checkRank(call, type, 2);
   checkRange(call, "offset", int(call, "offset"), -MAX_SIZE, MAX_SIZE);
-  const axis1 = checkAxis(call, "axis1", int(call, "axis1", 0), type.shape.length);
-  const axis2 = checkAxis(call, "axis2", int(call, "axis2", 1), type.shape.length);
+  const axis1 = checkAxis(call, "axis1", int(call, "axis1"), type.shape.length);
+  const axis2 = checkAxis(call, "axis2", int(call, "axis2"), type.shape.length);
   if (axis1 === axis2) refuse(call, "axis_invalid", `axis1 and axis2 are both ${axis1}`);
 }
 
 const AXES = { kind: "ints", doc: "The axes that the operands of indices are for." } as const;
 const AXIS = { kind: "int", doc: "The axis." } as const;
 const DIAGONAL = {
-  offset: { kind: "int", optional: true, doc: "How far above the main diagonal; 0." },
-  axis1: { kind: "int", optional: true, doc: "The axis of rows; 0." },
-  axis2: { kind: "int", optional: true, doc: "The axis of columns; 1." },
+  offset: { kind: "int", default: 0, doc: "How far above the main diagonal." },
+  axis1: { kind: "int", default: 0, doc: "The axis of rows." },
+  axis2: { kind: "int", default: 1, doc: "The axis of columns." },
 } as const;
 
 const alongAxis = <const D extends string>(doc: D) =>
@@ -211,7 +211,7 @@ export const INDEXING = {
     doc: "The diagonal of a matrix, or a matrix with a vector as its diagonal.",
     operands: ["a"],
     attributes: {
-      k: { kind: "int", optional: true, doc: "How far above the main diagonal; 0." },
+      k: { kind: "int", default: 0, doc: "How far above the main diagonal." },
     },
     guard: diagGuard,
   },

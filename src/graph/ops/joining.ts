@@ -24,7 +24,7 @@ function repeatGuard(call: OpCall): void {
   const { shape, dtype } = input(call, 0);
   const repeats = checkRange(call, "repeats", int(call, "repeats"), 0, MAX_SIZE);
   const sizes = has(call, "axis") ? [...shape] : [elementCount(shape)];
-  const axis = checkAxis(call, "axis", int(call, "axis"), sizes.length);
+  const axis = has(call, "axis") ? checkAxis(call, "axis", int(call, "axis"), sizes.length) : 0;
   sizes[axis] = (sizes[axis] as number) * repeats;
   checkShape(call, "the result", sizes, dtype);
 }
@@ -60,8 +60,7 @@ function padGuard(call: OpCall): void {
   if (value !== null && value.shape.length !== 0) {
     refuse(call, "shape_invalid", `constant_values is ${formatType(value)}`, "a scalar");
   }
-  const mode = call.attributes.mode ?? "constant";
-  if (mode === "constant") return;
+  if (call.attributes.mode === "constant") return;
   for (const [axis, size] of type.shape.entries()) checkMirror(call, size, axis);
 }
 
@@ -130,6 +129,7 @@ export const JOINING = {
   broadcast_to: {
     doc: "The operand broadcast to a shape.",
     operands: ["a"],
+    type: { dtype: "same", shape: "attribute" },
     attributes: { shape: { kind: "ints", doc: "The new sizes." } },
     guard: broadcastToGuard,
   },
@@ -169,9 +169,9 @@ export const JOINING = {
       },
       mode: {
         kind: "string",
-        optional: true,
+        default: "constant",
         values: ["constant", "edge", "reflect", "symmetric"],
-        doc: '`constant_values` or 0 ("constant"), the outermost element ("edge"), or the elements mirrored without ("reflect") or with the outermost ("symmetric"); "constant".',
+        doc: '`constant_values` or 0 ("constant"), the outermost element ("edge"), or the elements mirrored without ("reflect") or with the outermost ("symmetric").',
       },
     },
     guard: padGuard,
@@ -179,13 +179,13 @@ export const JOINING = {
   concatenate: {
     doc: "Tensors one after the other along an axis.",
     operands: ["...arrays"],
-    attributes: { axis: { kind: "int", optional: true, doc: "The axis; 0." } },
+    attributes: { axis: { kind: "int", default: 0, doc: "The axis." } },
     guard: concatenateGuard,
   },
   stack: {
     doc: "Tensors of one shape along a new axis.",
     operands: ["...arrays"],
-    attributes: { axis: { kind: "int", optional: true, doc: "Where it is in the result; 0." } },
+    attributes: { axis: { kind: "int", default: 0, doc: "Where it is in the result." } },
     guard: stackGuard,
   },
   split: {
@@ -194,7 +194,7 @@ export const JOINING = {
     attributes: {
       sections: { kind: "int", optional: true, doc: "How many; a divisor of the size." },
       indices: { kind: "ints", optional: true, doc: "Where a new part begins." },
-      axis: { kind: "int", optional: true, doc: "The axis; 0." },
+      axis: { kind: "int", default: 0, doc: "The axis." },
     },
     outputs: { sections: "sections", indices: "indices" },
     guard: splitGuard,
@@ -202,7 +202,7 @@ export const JOINING = {
   unstack: {
     doc: "The parts of size 1 along an axis, without that axis.",
     operands: ["a"],
-    attributes: { axis: { kind: "int", optional: true, doc: "The axis; 0." } },
+    attributes: { axis: { kind: "int", default: 0, doc: "The axis." } },
     outputs: { sizeAlong: "axis" },
     guard: unstackGuard,
   },

@@ -69,7 +69,7 @@ function crossGuard(call: OpCall): void {
     refuse(call, "dtype_unsupported", "linalg.cross does not work on bool", "numbers");
   }
   const fromEnd = [input(call, 0), input(call, 1)].map(({ shape }) => {
-    const axis = checkAxis(call, "axis", int(call, "axis", -1), shape.length);
+    const axis = checkAxis(call, "axis", int(call, "axis"), shape.length);
     if (shape[axis] !== 2 && shape[axis] !== 3) {
       refuse(call, "shape_invalid", `axis ${axis} is of size ${shape[axis]}`, "2 or 3");
     }
@@ -79,7 +79,7 @@ function crossGuard(call: OpCall): void {
     refuse(
       call,
       "axis_invalid",
-      `axis ${int(call, "axis", -1)} of both counts from the front of different ranks`,
+      `axis ${int(call, "axis")} of both counts from the front of different ranks`,
       "an axis counted from the end",
     );
   }
@@ -87,20 +87,26 @@ function crossGuard(call: OpCall): void {
 
 const UPPER = {
   kind: "bool",
-  optional: true,
-  doc: "Whether the upper triangle is meant; false.",
+  default: false,
+  doc: "Whether the upper triangle is meant.",
 } as const;
 const UPLO = {
   kind: "string",
-  optional: true,
+  default: "L",
   values: ["L", "U"],
-  doc: "Which triangle is read, lower or upper; L.",
+  doc: "Which triangle is read, lower or upper.",
 } as const;
 
 const square = <const D extends string>(doc: D) =>
-  ({ doc, operands: ["a"], attributes: {}, guard: squareGuard }) as const;
+  ({ doc, operands: ["a"], work: "factorization", attributes: {}, guard: squareGuard }) as const;
 const triangular = <const D extends string>(doc: D) =>
-  ({ doc, operands: ["a"], attributes: { upper: UPPER }, guard: squareGuard }) as const;
+  ({
+    doc,
+    operands: ["a"],
+    work: "factorization",
+    attributes: { upper: UPPER },
+    guard: squareGuard,
+  }) as const;
 
 /**
  * Linear algebra of matrices, and of batches of them. A matrix with a NaN or an infinity where it is read has NaN for a
@@ -110,6 +116,7 @@ export const LINALG = {
   "linalg.norm": {
     doc: "The norm of vectors or matrices: the 2-norm of all elements unless told otherwise.",
     operands: ["a"],
+    work: "factorization",
     attributes: {
       ord: { kind: "float", optional: true, doc: "The order; 2, or Frobenius for matrices." },
       ord_name: {
@@ -119,13 +126,14 @@ export const LINALG = {
         doc: "A norm of matrices that has a name, in place of `ord`.",
       },
       axes: { kind: "ints", optional: true, doc: "The axis of vectors, or the two of matrices." },
-      keepdims: { kind: "bool", optional: true, doc: "Whether the axes stay, with size 1; false." },
+      keepdims: { kind: "bool", default: false, doc: "Whether the axes stay, with size 1." },
     },
     guard: normGuard,
   },
   "linalg.qr": {
     doc: "The QR factorization: an orthonormal and an upper triangular matrix; of a matrix that is not finite, NaN.",
     operands: ["a"],
+    work: "factorization",
     attributes: {},
     outputs: 2,
     guard: matrixGuard,
@@ -133,10 +141,11 @@ export const LINALG = {
   "linalg.svd": {
     doc: "The singular value decomposition: U, the singular values, V transposed; or the values alone. Of a matrix that is not finite, NaN.",
     operands: ["a"],
+    work: "factorization",
     attributes: {
-      compute_uv: { kind: "bool", optional: true, doc: "Whether U and V are computed too; true." },
+      compute_uv: { kind: "bool", default: true, doc: "Whether U and V are computed too." },
     },
-    outputs: { attribute: "compute_uv", default: true, equals: false, count: 1, otherwise: 3 },
+    outputs: { attribute: "compute_uv", equals: false, count: 1, otherwise: 3 },
     guard: matrixGuard,
   },
   "linalg.inv": square(
@@ -148,6 +157,7 @@ export const LINALG = {
   "linalg.pinv": {
     doc: "The pseudo-inverse; of a matrix that is not finite, NaN.",
     operands: ["a"],
+    work: "factorization",
     attributes: {},
     guard: matrixGuard,
   },
@@ -160,6 +170,7 @@ export const LINALG = {
   "linalg.lu": {
     doc: "The LU factorization P, L and U: row i of the matrix is row P[i] of `L @ U`. Of a matrix that is not finite L and U are NaN, and no row is moved.",
     operands: ["a"],
+    work: "factorization",
     attributes: {},
     outputs: 3,
     guard: matrixGuard,
@@ -167,6 +178,7 @@ export const LINALG = {
   "linalg.lu_factor": {
     doc: "The LU factorization as LAPACK gives it: L and U in one matrix, and the row swapped at each step. Of a matrix that is not finite the factors are NaN, and no row is swapped.",
     operands: ["a"],
+    work: "factorization",
     attributes: {},
     outputs: 2,
     guard: matrixGuard,
@@ -174,12 +186,14 @@ export const LINALG = {
   "linalg.solve": {
     doc: "The solution x of `a @ x = b`; batches are broadcast; a vector b is one right-hand side. With a matrix that is not finite, NaN.",
     operands: ["a", "b"],
+    work: "factorization",
     attributes: {},
     guard: solveGuard,
   },
   "linalg.solve_triangular": {
     doc: "The solution x of `a @ x = b` with a triangular; with a triangle that is not finite, NaN.",
     operands: ["a", "b"],
+    work: "factorization",
     attributes: { upper: UPPER },
     guard: solveGuard,
   },
@@ -191,6 +205,7 @@ export const LINALG = {
   "linalg.eigh": {
     doc: "Eigenvalues, ascending, and eigenvectors of a symmetric or Hermitian matrix, from one triangle; of a triangle that is not finite, NaN.",
     operands: ["a"],
+    work: "factorization",
     attributes: { UPLO },
     outputs: 2,
     guard: squareGuard,
@@ -198,18 +213,21 @@ export const LINALG = {
   "linalg.eigvalsh": {
     doc: "Eigenvalues, ascending, of a symmetric or Hermitian matrix, from one triangle; of a triangle that is not finite, NaN.",
     operands: ["a"],
+    work: "factorization",
     attributes: { UPLO },
     guard: squareGuard,
   },
   "linalg.det": {
     doc: "The determinant.",
     operands: ["a"],
+    work: "factorization",
     attributes: {},
     guard: determinantGuard,
   },
   "linalg.slogdet": {
     doc: "The sign of the determinant and the logarithm of its magnitude.",
     operands: ["a"],
+    work: "factorization",
     attributes: {},
     outputs: 2,
     guard: determinantGuard,
@@ -218,7 +236,7 @@ export const LINALG = {
     doc: "The cross product of vectors of 2 or 3 elements.",
     operands: ["a", "b"],
     attributes: {
-      axis: { kind: "int", optional: true, doc: "The axis of the vectors; the last." },
+      axis: { kind: "int", default: -1, doc: "The axis of the vectors." },
     },
     guard: crossGuard,
   },

@@ -11,7 +11,8 @@ function outerGuard(call: OpCall): void {
 
 function tensordotGuard(call: OpCall): void {
   const [a, b] = [input(call, 0), input(call, 1)];
-  let [ofA, ofB] = [ints(call, "axes_a"), ints(call, "axes_b")];
+  const list = (name: string) => (has(call, name) ? ints(call, name) : []);
+  let [ofA, ofB] = [list("axes_a"), list("axes_b")];
   if (has(call, "axes_a") || has(call, "axes_b")) {
     if (has(call, "axes")) {
       refuse(call, "attribute_invalid", "axes is given beside axes_a and axes_b", "one of them");
@@ -27,7 +28,7 @@ function tensordotGuard(call: OpCall): void {
     ofA = ofA.map((axis) => checkAxis(call, "axes_a", axis, a.shape.length));
     ofB = ofB.map((axis) => checkAxis(call, "axes_b", axis, b.shape.length));
   } else {
-    const count = int(call, "axes", 2);
+    const count = int(call, "axes");
     checkRange(call, "axes", count, 0, Math.min(a.shape.length, b.shape.length));
     ofA = Array.from({ length: count }, (_, index) => a.shape.length - count + index);
     ofB = Array.from({ length: count }, (_, index) => index);
@@ -46,7 +47,7 @@ function tensordotGuard(call: OpCall): void {
 
 function vecdotGuard(call: OpCall): void {
   const [a, b] = [input(call, 0), input(call, 1)];
-  checkAxis(call, "axis", int(call, "axis", -1), a.shape.length);
+  checkAxis(call, "axis", int(call, "axis"), a.shape.length);
   if (a.shape.length !== b.shape.length) {
     refuse(call, "shape_invalid", `${formatType(a)} and ${formatType(b)}`, "as many axes");
   }
@@ -63,7 +64,7 @@ function noFloat64(call: OpCall): void {
 
 function blockMaskedGuard(call: OpCall): void {
   noFloat64(call);
-  const size = int(call, "block_size", 64);
+  const size = int(call, "block_size");
   if (size !== 32 && size !== 64) {
     refuse(call, "attribute_invalid", `block_size is ${size}`, "32 or 64");
   }
@@ -105,8 +106,8 @@ function hadamardGuard(call: OpCall): void {
 
 const FLAG_SORTED = {
   kind: "bool",
-  optional: true,
-  doc: "Whether the indices are sorted, which lets MLX go faster; false.",
+  default: false,
+  doc: "Whether the indices are sorted, which lets MLX go faster.",
 } as const;
 
 /** Products of matrices and their relatives. */
@@ -114,19 +115,23 @@ export const MATMUL = {
   matmul: {
     doc: "The matrix product, of batches of matrices too; a vector stands for a row or a column.",
     operands: ["a", "b"],
+    type: { dtype: "promoted", shape: "matrix_product" },
+    work: "matmul",
     attributes: {},
   },
   addmm: {
     doc: "`beta * c + alpha * (a @ b)`.",
     operands: ["c", "a", "b"],
+    work: "matmul",
     attributes: {
-      alpha: { kind: "float", optional: true, doc: "The factor of the product; 1." },
-      beta: { kind: "float", optional: true, doc: "The factor of `c`; 1." },
+      alpha: { kind: "float", default: 1, doc: "The factor of the product." },
+      beta: { kind: "float", default: 1, doc: "The factor of `c`." },
     },
   },
   inner: {
     doc: "The sum of products over the last axis of both.",
     operands: ["a", "b"],
+    work: "matmul",
     attributes: {},
     guard: (call) => {
       if (input(call, 0).shape.length === 0 || input(call, 1).shape.length === 0) return;
@@ -142,17 +147,20 @@ export const MATMUL = {
   vecdot: {
     doc: "The sum of products along an axis, of the first operand's conjugates.",
     operands: ["a", "b"],
-    attributes: { axis: { kind: "int", optional: true, doc: "The axis; the last one." } },
+    work: "reduction",
+    attributes: { axis: { kind: "int", default: -1, doc: "The axis." } },
     guard: vecdotGuard,
   },
   tensordot: {
     doc: "The sum of products over several axes of both.",
     operands: ["a", "b"],
+    work: "contraction",
     attributes: {
       axes: {
         kind: "int",
-        optional: true,
-        doc: "How many axes: the last ones of `a` and the first ones of `b`; 2.",
+        default: 2,
+        unless: ["axes_a", "axes_b"],
+        doc: "How many axes: the last ones of `a` and the first ones of `b`.",
       },
       axes_a: { kind: "ints", optional: true, doc: "The axes of `a`, in place of `axes`." },
       axes_b: { kind: "ints", optional: true, doc: "The axes of `b`, in the same order." },
@@ -162,6 +170,7 @@ export const MATMUL = {
   einsum: {
     doc: "The sum of products that Einstein's notation says.",
     operands: ["...operands"],
+    work: "contraction",
     attributes: { subscripts: { kind: "string", doc: 'Such as `"ij,jk->ik"`.' } },
     guard: einsumGuard,
   },
@@ -173,25 +182,29 @@ export const MATMUL = {
   block_masked_mm: {
     doc: "The matrix product with blocks of the operands and of the result masked, or scaled.",
     operands: ["a", "b", "mask_out?", "mask_lhs?", "mask_rhs?"],
-    attributes: { block_size: { kind: "int", optional: true, doc: "32 or 64; 64." } },
+    work: "matmul",
+    attributes: { block_size: { kind: "int", default: 64, doc: "32 or 64." } },
     guard: blockMaskedGuard,
   },
   gather_mm: {
     doc: "Products of those matrices of two batches that indices name. Indices are clamped into range.",
     operands: ["a", "b", "lhs_indices?", "rhs_indices?"],
     roles: { lhs_indices: "index", rhs_indices: "index" },
+    work: "matmul",
     attributes: { sorted_indices: FLAG_SORTED },
     guard: gatherMmGuard,
   },
   segmented_mm: {
     doc: "One matrix product for each segment of the inner axis; `segments` holds pairs of start and end, clamped into range.",
     operands: ["a", "b", "segments"],
+    work: "matmul",
     attributes: {},
     guard: segmentedGuard,
   },
   hadamard_transform: {
     doc: "The product of the last axis with a Hadamard matrix.",
     operands: ["a"],
+    work: "transform",
     attributes: {
       scale: { kind: "float", optional: true, doc: "A factor; one over the root of the size." },
     },

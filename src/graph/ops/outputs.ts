@@ -10,8 +10,8 @@ import type { OpCall } from "./spec.js";
  * - `"results"`: as many as its sub-functions return;
  * - `sections`: the integer of that attribute, or where it is absent one more than the list `indices` has items;
  * - `flags`: one, and one more for each of these attributes that is true;
- * - `attribute`: `count` where the attribute, or its `default`, is `equals`, and `otherwise` where it is not;
- * - `sizeAlong`: the size of the first operand along the axis that this attribute names, 0 where it is absent.
+ * - `attribute`: `count` where the attribute is `equals`, and `otherwise` where it is not;
+ * - `sizeAlong`: the size of the first operand along the axis that this attribute names.
  */
 export type OutputCount = number | "operands" | "types" | "results" | CallOutputCount;
 
@@ -21,7 +21,6 @@ export type CallOutputCount =
   | { readonly flags: readonly string[] }
   | {
       readonly attribute: string;
-      readonly default: boolean | string;
       readonly equals: boolean | string;
       readonly count: number;
       readonly otherwise: number;
@@ -34,14 +33,15 @@ export function isCallOutputCount(count: OutputCount | undefined): count is Call
 }
 
 /**
- * Counts the values that a call makes.
+ * Counts the values that a call makes, whose defaults are filled in.
  * @throws GraphError `axis_invalid`
  */
 export function countOutputs(count: CallOutputCount, call: OpCall): number {
   const { attributes } = call;
   if ("sections" in count) {
     const { sections, indices } = count;
-    return has(call, sections) ? int(call, sections) : ints(call, indices).length + 1;
+    if (has(call, sections)) return int(call, sections);
+    return has(call, indices) ? ints(call, indices).length + 1 : 1;
   }
   if ("flags" in count) return 1 + count.flags.filter((name) => attributes[name] === true).length;
   if ("sizeAlong" in count) {
@@ -49,6 +49,5 @@ export function countOutputs(count: CallOutputCount, call: OpCall): number {
     const name = count.sizeAlong;
     return shape[checkAxis(call, name, int(call, name), shape.length)] as number;
   }
-  const value = attributes[count.attribute] ?? count.default;
-  return value === count.equals ? count.count : count.otherwise;
+  return attributes[count.attribute] === count.equals ? count.count : count.otherwise;
 }

@@ -18,10 +18,11 @@ interface Scheme {
 }
 
 function checkScheme(call: OpCall): Scheme {
-  const mode = (call.attributes.mode ?? "affine") as keyof typeof MODES;
+  const mode = call.attributes.mode as keyof typeof MODES;
   const { groups, bits } = MODES[mode];
   const choose = (name: string, values: readonly number[]): number => {
-    const value = int(call, name, values[0]);
+    if (!has(call, name)) return values[0] as number;
+    const value = int(call, name);
     if (values.includes(value)) return value;
     const expected = `one of ${[...values].sort((a, b) => a - b).join(", ")} for ${mode}`;
     return refuse(call, "attribute_invalid", `${name} is ${value}`, expected);
@@ -169,15 +170,15 @@ const SCHEME = {
   },
   mode: {
     kind: "string",
-    optional: true,
+    default: "affine",
     values: ["affine", "mxfp4", "mxfp8", "nvfp4"],
-    doc: "How values are stored; affine.",
+    doc: "How values are stored.",
   },
 } as const;
 const TRANSPOSE = {
   kind: "bool",
-  optional: true,
-  doc: "Whether the product is with the transposed weight; true.",
+  default: true,
+  doc: "Whether the product is with the transposed weight.",
 } as const;
 
 /** Quantized weights, and products with them. */
@@ -186,7 +187,7 @@ export const QUANTIZATION = {
     doc: "A matrix in few bits: packed values, scales, and biases for the affine mode.",
     operands: ["w", "global_scale?"],
     attributes: SCHEME,
-    outputs: { attribute: "mode", default: "affine", equals: "affine", count: 3, otherwise: 2 },
+    outputs: { attribute: "mode", equals: "affine", count: 3, otherwise: 2 },
     guard: quantizeGuard,
   },
   dequantize: {
@@ -205,6 +206,7 @@ export const QUANTIZATION = {
   quantized_matmul: {
     doc: "The product with a packed matrix.",
     operands: ["x", "w", "scales", "biases?"],
+    work: "contraction",
     attributes: { transpose: TRANSPOSE, ...SCHEME },
     guard: quantizedMatmulGuard,
   },
@@ -212,13 +214,14 @@ export const QUANTIZATION = {
     doc: "Products of those matrices of two batches, the second one packed, that indices name. Indices are clamped into range.",
     operands: ["x", "w", "scales", "biases?", "lhs_indices?", "rhs_indices?"],
     roles: { lhs_indices: "index", rhs_indices: "index" },
+    work: "contraction",
     attributes: {
       transpose: TRANSPOSE,
       ...SCHEME,
       sorted_indices: {
         kind: "bool",
-        optional: true,
-        doc: "Whether the indices are sorted, which lets MLX go faster; false.",
+        default: false,
+        doc: "Whether the indices are sorted, which lets MLX go faster.",
       },
     },
     guard: gatherQmmGuard,
@@ -231,7 +234,7 @@ export const QUANTIZATION = {
   from_fp8: {
     doc: "8-bit floats, E4M3, as floats.",
     operands: ["x"],
-    attributes: { dtype: { kind: "dtype", optional: true, doc: "A float; bfloat16." } },
+    attributes: { dtype: { kind: "dtype", default: "bfloat16", doc: "A float." } },
     guard: fromFp8Guard,
   },
 } as const satisfies OpFamily;

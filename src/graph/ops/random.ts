@@ -14,7 +14,7 @@ import {
 import type { OpCall, OpFamily } from "./spec.js";
 
 const SHAPE = { kind: "ints", doc: "The sizes of the result." } as const;
-const DTYPE = { kind: "dtype", optional: true, doc: "Its element type; float32." } as const;
+const DTYPE = { kind: "dtype", default: "float32", doc: "Its element type." } as const;
 const BROADCAST_SHAPE = {
   kind: "ints",
   optional: true,
@@ -40,12 +40,12 @@ function seedGuard(call: OpCall): void {
 
 function splitGuard(call: OpCall): void {
   keyGuard(call);
-  checkRange(call, "num", int(call, "num", 2), 0, MAX_SIZE);
+  checkRange(call, "num", int(call, "num"), 0, MAX_SIZE);
 }
 
 function bitsGuard(call: OpCall): void {
   shapeGuard(call);
-  const width = int(call, "width", 4);
+  const width = int(call, "width");
   if (![1, 2, 4].includes(width)) {
     refuse(call, "attribute_invalid", `width is ${width}`, "1, 2 or 4 bytes");
   }
@@ -65,14 +65,16 @@ function multivariateNormalGuard(call: OpCall): void {
 function categoricalGuard(call: OpCall): void {
   shapeGuard(call);
   const logits = input(call, 1);
-  checkAxis(call, "axis", int(call, "axis", -1), logits.shape.length);
+  checkAxis(call, "axis", int(call, "axis"), logits.shape.length);
   if (logits.shape.includes(0)) {
     refuse(call, "shape_invalid", `${formatType(logits)} is empty`, "an element or more");
   }
   if (has(call, "shape") && has(call, "num_samples")) {
     refuse(call, "attribute_invalid", "both shape and num_samples are given", "one of them");
   }
-  checkRange(call, "num_samples", int(call, "num_samples"), 0, MAX_SIZE);
+  if (has(call, "num_samples")) {
+    checkRange(call, "num_samples", int(call, "num_samples"), 0, MAX_SIZE);
+  }
 }
 
 function permutationGuard(call: OpCall): void {
@@ -91,7 +93,7 @@ export const RANDOM = {
   "random.split": {
     doc: "New keys made from one: uint32[num, 2].",
     operands: ["key"],
-    attributes: { num: { kind: "int", optional: true, doc: "How many; 2." } },
+    attributes: { num: { kind: "int", default: 2, doc: "How many." } },
     guard: splitGuard,
   },
   "random.bits": {
@@ -99,7 +101,7 @@ export const RANDOM = {
     operands: ["key"],
     attributes: {
       shape: SHAPE,
-      width: { kind: "int", optional: true, doc: "Bytes of an element: 1, 2 or 4; 4." },
+      width: { kind: "int", default: 4, doc: "Bytes of an element: 1, 2 or 4." },
     },
     guard: bitsGuard,
   },
@@ -128,7 +130,7 @@ export const RANDOM = {
     operands: ["key", "low", "high"],
     attributes: {
       shape: SHAPE,
-      dtype: { kind: "dtype", optional: true, doc: "Its element type; int32." },
+      dtype: { kind: "dtype", default: "int32", doc: "Its element type." },
     },
     guard: shapeGuard,
   },
@@ -156,8 +158,8 @@ export const RANDOM = {
     attributes: {
       shape: SHAPE,
       dtype: DTYPE,
-      loc: { kind: "float", optional: true, doc: "Its mean; 0." },
-      scale: { kind: "float", optional: true, doc: "Its scale; 1." },
+      loc: { kind: "float", default: 0, doc: "Its mean." },
+      scale: { kind: "float", default: 1, doc: "Its scale." },
     },
     guard: shapeGuard,
   },
@@ -165,7 +167,7 @@ export const RANDOM = {
     doc: "Indices along an axis, drawn with the probabilities whose logarithms, up to a constant, are the logits; uint32.",
     operands: ["key", "logits"],
     attributes: {
-      axis: { kind: "int", optional: true, doc: "The axis of the categories; the last." },
+      axis: { kind: "int", default: -1, doc: "The axis of the categories." },
       shape: {
         kind: "ints",
         optional: true,
@@ -182,7 +184,7 @@ export const RANDOM = {
   "random.permutation": {
     doc: "The operand's parts along an axis in random order.",
     operands: ["key", "x"],
-    attributes: { axis: { kind: "int", optional: true, doc: "The axis; 0." } },
+    attributes: { axis: { kind: "int", default: 0, doc: "The axis." } },
     guard: permutationGuard,
   },
 } as const satisfies OpFamily;

@@ -1,6 +1,7 @@
 import { formatType } from "../../tensor/dtype.js";
 import { checkAxes, checkAxis, checkRange, has, input, int, MAX_SIZE, refuse } from "./guards.js";
 import type { OpCall, OpFamily } from "./spec.js";
+import type { DtypeRule } from "./types.js";
 
 const AXES = { kind: "ints", optional: true, doc: "The axes; all of them." } as const;
 const AXIS = {
@@ -10,21 +11,21 @@ const AXIS = {
 } as const;
 const KEEPDIMS = {
   kind: "bool",
-  optional: true,
-  doc: "Whether the axes stay, with size 1; false.",
+  default: false,
+  doc: "Whether the axes stay, with size 1.",
 } as const;
 const DDOF = {
   kind: "int",
-  optional: true,
-  doc: "What is taken off the number of elements before dividing by it; 0.",
+  default: 0,
+  doc: "What is taken off the number of elements before dividing by it.",
 } as const;
 const SCAN = {
   axis: AXIS,
-  reverse: { kind: "bool", optional: true, doc: "Whether it runs from the end; false." },
+  reverse: { kind: "bool", default: false, doc: "Whether it runs from the end." },
   inclusive: {
     kind: "bool",
-    optional: true,
-    doc: "Whether an element counts into its own result; true.",
+    default: true,
+    doc: "Whether an element counts into its own result.",
   },
 } as const;
 const CAST = { kind: "dtype", optional: true, doc: "What the operand is cast to first." } as const;
@@ -87,23 +88,27 @@ function argGuard(call: OpCall): void {
 const MAX_DIFFERENCES = 1024;
 
 function diffGuard(call: OpCall): void {
-  checkAxis(call, "axis", int(call, "axis", -1), input(call, 0).shape.length);
-  checkRange(call, "n", int(call, "n", 1), 0, MAX_DIFFERENCES);
+  checkAxis(call, "axis", int(call, "axis"), input(call, 0).shape.length);
+  checkRange(call, "n", int(call, "n"), 0, MAX_DIFFERENCES);
 }
 
-const reduction = <const D extends string>(doc: D) =>
+const reduction = <const D extends string, const T extends DtypeRule>(doc: D, dtype: T) =>
   ({
     doc,
     operands: ["a"],
+    work: "reduction",
+    type: { dtype, shape: "reduced" },
     attributes: { axes: AXES, keepdims: KEEPDIMS },
     guard: axesGuard,
   }) as const;
 const nonEmpty = <const D extends string>(doc: D) =>
-  ({ ...reduction(doc), guard: nonEmptyAxesGuard }) as const;
+  ({ ...reduction(doc, "same"), guard: nonEmptyAxesGuard }) as const;
 const deviation = <const D extends string>(doc: D) =>
   ({
     doc,
     operands: ["a"],
+    work: "reduction",
+    type: { dtype: "real_float", shape: "reduced" },
     attributes: { axes: AXES, keepdims: KEEPDIMS, ddof: DDOF },
     guard: axesGuard,
   }) as const;
@@ -111,31 +116,47 @@ const argReduction = <const D extends string>(doc: D) =>
   ({
     doc,
     operands: ["a"],
+    work: "reduction",
+    type: { dtype: "uint32", shape: "reduced" },
     attributes: { axis: AXIS, keepdims: KEEPDIMS },
     guard: argGuard,
   }) as const;
-const scan = <const D extends string>(doc: D) =>
-  ({ doc, operands: ["a"], attributes: SCAN, guard: axisGuard }) as const;
+const scan = <const D extends string, const T extends DtypeRule>(doc: D, dtype: T) =>
+  ({
+    doc,
+    operands: ["a"],
+    type: { dtype, shape: "scanned" },
+    attributes: SCAN,
+    guard: axisGuard,
+  }) as const;
 const castScan = <const D extends string>(doc: D) =>
   ({ doc, operands: ["a"], attributes: { ...SCAN, dtype: CAST }, guard: axisGuard }) as const;
 
 /** Reductions over axes, and scans along one. */
 export const REDUCTION = {
-  all: reduction("Whether all elements are other than zero."),
-  any: reduction("Whether any element is other than zero."),
-  count_nonzero: reduction("How many elements are other than zero."),
-  sum: reduction("The sum; small integers are summed in 32 bits."),
-  prod: reduction("The product; small integers are multiplied in 32 bits."),
-  mean: reduction("The mean; NaN over nothing."),
+  all: reduction("Whether all elements are other than zero.", "bool"),
+  any: reduction("Whether any element is other than zero.", "bool"),
+  count_nonzero: reduction("How many elements are other than zero.", "int32"),
+  sum: reduction("The sum; small integers are summed in 32 bits.", "summed"),
+  prod: reduction("The product; small integers are multiplied in 32 bits.", "summed"),
+  mean: reduction("The mean; NaN over nothing.", "float"),
   max: nonEmpty("The greatest element; NaN where any is."),
   min: nonEmpty("The least element; NaN where any is."),
   median: {
     ...nonEmpty("The middle of the sorted elements, or the mean of the two in the middle."),
+    type: { dtype: "float", shape: "reduced" },
     guard: medianGuard,
   },
-  minmax: { ...nonEmpty("The least and the greatest element."), outputs: 2 },
+  minmax: {
+    doc: "The least and the greatest element.",
+    operands: ["a"],
+    work: "reduction",
+    attributes: { axes: AXES, keepdims: KEEPDIMS },
+    outputs: 2,
+    guard: nonEmptyAxesGuard,
+  },
   logsumexp: {
-    ...reduction("`log(sum(exp(a)))` without overflow."),
+    ...reduction("`log(sum(exp(a)))` without overflow.", "float"),
     guard: logsumexpGuard,
   },
   var: deviation("The variance."),
@@ -145,27 +166,28 @@ export const REDUCTION = {
   softmax: {
     doc: "`exp(a) / sum(exp(a))` over axes.",
     operands: ["a"],
+    type: { dtype: "known_float", shape: "same" },
     attributes: {
       axes: AXES,
       precise: {
         kind: "bool",
-        optional: true,
-        doc: "Whether half precision is computed in float32; false.",
+        default: false,
+        doc: "Whether half precision is computed in float32.",
       },
     },
     guard: axesGuard,
   },
   cumsum: castScan("Sums of all elements up to each."),
   cumprod: castScan("Products of all elements up to each."),
-  cummax: scan("The greatest of all elements up to each."),
-  cummin: scan("The least of all elements up to each."),
-  logcumsumexp: scan("`log(sum(exp(a)))` of all elements up to each."),
+  cummax: scan("The greatest of all elements up to each.", "same"),
+  cummin: scan("The least of all elements up to each.", "same"),
+  logcumsumexp: scan("`log(sum(exp(a)))` of all elements up to each.", "float"),
   diff: {
     doc: "Each element's difference from the one before it.",
     operands: ["a"],
     attributes: {
-      n: { kind: "int", optional: true, doc: "How often this is done; 1." },
-      axis: { kind: "int", optional: true, doc: "The axis; the last." },
+      n: { kind: "int", default: 1, doc: "How often this is done." },
+      axis: { kind: "int", default: -1, doc: "The axis." },
     },
     guard: diffGuard,
   },

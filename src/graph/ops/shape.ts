@@ -13,7 +13,6 @@ import {
   refuse,
   resolveSizes,
 } from "./guards.js";
-import { JOINING } from "./joining.js";
 import type { OpCall, OpFamily } from "./spec.js";
 
 const SHAPE = { kind: "ints", doc: "The new sizes." } as const;
@@ -40,7 +39,7 @@ function flattenGuard(call: OpCall): void {
   const rank = shape.length;
   if (rank === 0) return;
   const start = checkAxis(call, "start_axis", int(call, "start_axis"), rank);
-  const end = checkAxis(call, "end_axis", int(call, "end_axis", -1), rank);
+  const end = checkAxis(call, "end_axis", int(call, "end_axis"), rank);
   if (start > end) {
     refuse(call, "axis_invalid", `start_axis ${start} comes after end_axis ${end}`);
   }
@@ -131,11 +130,12 @@ function asStridedGuard(call: OpCall): void {
   }
 }
 
-/** Ops that change a tensor's shape, or put tensors together and take them apart. */
+/** Ops that change a tensor's shape. */
 export const SHAPE_OPS = {
   reshape: {
     doc: "The same elements in another shape.",
     operands: ["a"],
+    type: { dtype: "same", shape: "attribute" },
     attributes: { shape: INFERRED_SHAPE },
     guard: reshapeGuard,
   },
@@ -143,8 +143,8 @@ export const SHAPE_OPS = {
     doc: "Neighbouring axes as one; a scalar becomes a vector.",
     operands: ["a"],
     attributes: {
-      start_axis: { kind: "int", optional: true, doc: "The first of them; 0." },
-      end_axis: { kind: "int", optional: true, doc: "The last of them; -1." },
+      start_axis: { kind: "int", default: 0, doc: "The first of them." },
+      end_axis: { kind: "int", default: -1, doc: "The last of them." },
     },
     guard: flattenGuard,
   },
@@ -184,6 +184,7 @@ export const SHAPE_OPS = {
   transpose: {
     doc: "The axes in another order.",
     operands: ["a"],
+    type: { dtype: "same", shape: "transposed" },
     attributes: { axes: { kind: "ints", optional: true, doc: "The order; reversed." } },
     guard: transposeGuard,
   },
@@ -214,12 +215,14 @@ export const SHAPE_OPS = {
   flip: {
     doc: "The elements in reverse order along axes.",
     operands: ["a"],
+    type: { dtype: "same", shape: "same" },
     attributes: { axes: AXES },
     guard: axesGuard,
   },
   roll: {
     doc: "Elements moved along axes; what leaves at one end comes in at the other.",
     operands: ["a"],
+    type: { dtype: "same", shape: "same" },
     attributes: {
       shift: { kind: "ints", doc: "How far, for each axis." },
       axes: {
@@ -230,25 +233,25 @@ export const SHAPE_OPS = {
     },
     guard: rollGuard,
   },
-  ...JOINING,
   as_strided: {
     doc: "The operand's elements, row by row, seen through other sizes and strides.",
     operands: ["a"],
     attributes: {
       shape: SHAPE,
       strides: { kind: "ints", doc: "Elements from one to the next along each axis." },
-      offset: { kind: "int", optional: true, doc: "The first element; 0." },
+      offset: { kind: "int", default: 0, doc: "The first element." },
     },
     guard: asStridedGuard,
   },
   contiguous: {
     doc: "The same tensor, row by row in memory without gaps.",
     operands: ["a"],
+    type: { dtype: "same", shape: "same" },
     attributes: {
       allow_col_major: {
         kind: "bool",
-        optional: true,
-        doc: "Whether column by column will do; false.",
+        default: false,
+        doc: "Whether column by column will do.",
       },
     },
   },

@@ -2,7 +2,7 @@ import { elementCount, formatType } from "../../tensor/dtype.js";
 import { checkAxis, checkRange, input, int, MAX_SIZE, refuse } from "./guards.js";
 import type { OpCall, OpFamily } from "./spec.js";
 
-const AXIS = { kind: "int", optional: true, doc: "The axis; the last." } as const;
+const AXIS = { kind: "int", default: -1, doc: "The axis." } as const;
 const KTH = {
   kind: "int",
   doc: "The place that gets the element it would have in sorted order; negative: from the end.",
@@ -11,7 +11,7 @@ const KTH = {
 /** The size of the axis that the call works along. */
 function axisSize(call: OpCall): number {
   const { shape } = input(call, 0);
-  return shape[checkAxis(call, "axis", int(call, "axis", -1), shape.length)] as number;
+  return shape[checkAxis(call, "axis", int(call, "axis"), shape.length)] as number;
 }
 
 function axisGuard(call: OpCall): void {
@@ -56,24 +56,28 @@ export const SORTING = {
   sort: {
     doc: "Sorted along an axis; equal elements keep their order, NaN is last.",
     operands: ["a"],
+    type: { dtype: "same", shape: "same" },
     attributes: { axis: AXIS },
     guard: axisGuard,
   },
   argsort: {
     doc: "The indices that sort along an axis; uint32.",
     operands: ["a"],
+    type: { dtype: "uint32", shape: "same" },
     attributes: { axis: AXIS },
     guard: axisGuard,
   },
   partition: {
     doc: "Lesser elements before the kth of sorted order, greater ones after it, in any order.",
     operands: ["a"],
+    type: { dtype: "same", shape: "same" },
     attributes: { kth: KTH, axis: AXIS },
     guard: kthGuard,
   },
   argpartition: {
     doc: "The indices that partition along an axis; uint32.",
     operands: ["a"],
+    type: { dtype: "uint32", shape: "same" },
     attributes: { kth: KTH, axis: AXIS },
     guard: kthGuard,
   },
@@ -89,9 +93,9 @@ export const SORTING = {
     attributes: {
       side: {
         kind: "string",
-        optional: true,
+        default: "left",
         values: ["left", "right"],
-        doc: 'Before ("left") or after ("right") equal elements; "left".',
+        doc: 'Before ("left") or after ("right") equal elements.',
       },
     },
     guard: searchsortedGuard,
@@ -103,18 +107,18 @@ export const SORTING = {
       size: { kind: "int", doc: "The size of the result." },
       return_index: {
         kind: "bool",
-        optional: true,
-        doc: "Whether an output gives where each occurs first; false.",
+        default: false,
+        doc: "Whether an output gives where each occurs first.",
       },
       return_inverse: {
         kind: "bool",
-        optional: true,
-        doc: "Whether an output gives each element's place in the result; false.",
+        default: false,
+        doc: "Whether an output gives each element's place in the result.",
       },
       return_counts: {
         kind: "bool",
-        optional: true,
-        doc: "Whether an output gives how often each occurs; false.",
+        default: false,
+        doc: "Whether an output gives how often each occurs.",
       },
     },
     outputs: { flags: ["return_index", "return_inverse", "return_counts"] },

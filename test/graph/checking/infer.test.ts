@@ -1,15 +1,12 @@
 // biome-ignore-all lint/suspicious/noThenProperty: the name of an attribute
 import { describe, expect, it } from "vitest";
-import { type InferTypes, inferGraph } from "../../../src/graph/checking/infer.js";
+import { inferGraph } from "../../../src/graph/checking/infer.js";
 import { validateGraph } from "../../../src/graph/checking/validate.js";
 import type { Graph } from "../../../src/graph/graph.js";
 import { DEFAULT_LIMITS } from "../../../src/graph/limits.js";
-import { native } from "../../../src/native.js";
+import { inferTypes } from "../../../src/native.js";
 import { formatType } from "../../../src/tensor/dtype.js";
 import { fn, graph, node, thrown, type } from "../support.js";
-
-const inferTypes: InferTypes = (op, inputs, attributes) =>
-  native().inferTypes(op, inputs, attributes);
 
 const infer = (value: Graph) => {
   validateGraph(value);

@@ -6,7 +6,7 @@ import { graphToDot } from "../../../src/graph/showing/dot.js";
 import { graphToJson } from "../../../src/graph/showing/json.js";
 import { graphToMermaid } from "../../../src/graph/showing/mermaid.js";
 import { printGraph } from "../../../src/graph/showing/print.js";
-import { native } from "../../../src/native.js";
+import { inferTypes } from "../../../src/native.js";
 import { toBytes } from "../../../src/tensor/values.js";
 import { fn, graph, node, type } from "../support.js";
 
@@ -44,7 +44,7 @@ const example = graph(
 
 const types = () =>
   inferGraph(example, {
-    inferTypes: (op, inputs, attributes) => native().inferTypes(op, inputs, attributes),
+    inferTypes,
   });
 
 const ID = "01".repeat(16);

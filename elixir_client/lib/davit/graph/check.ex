@@ -58,6 +58,18 @@ defmodule Davit.Graph.Check do
     attributes
   end
 
+  @doc "The attributes with the row's defaults for those that are absent."
+  @spec with_defaults(OpTable.row(), %{String.t() => term}) :: %{String.t() => term}
+  def with_defaults(row, attributes) do
+    defaults =
+      for {key, %{default: value, unless: others}} <- row.attributes,
+          value != nil and not Enum.any?(others, &is_map_key(attributes, &1)),
+          into: %{},
+          do: {key, value}
+
+    Map.merge(defaults, attributes)
+  end
+
   defp unknown(op, row, key) do
     known = row.attributes |> Map.keys() |> Enum.join(", ")
     "op #{op} has no attribute #{key}; it has #{if known == "", do: "none", else: known}"

@@ -1,84 +1,104 @@
 defmodule Davit.Graph.Infer do
   @moduledoc false
   # The types that a builder needs now: for constants beside an operand, and for the parameters of
-  # sub-functions. It covers what people write most; where it says nil, the engine alone knows.
+  # sub-functions. They follow from the type rules of the op table; where it returns nil, the engine
+  # alone knows.
 
+  alias Davit.Graph.OpTable
   alias Davit.Type
 
-  @compare ~w(equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor)
-  @arithmetic ~w(add subtract multiply maximum minimum power remainder floor_divide bitwise_and bitwise_or
-                 bitwise_xor left_shift right_shift)
-  @floating_binary ~w(divide arctan2 logaddexp)
-  @floating ~w(exp expm1 log log2 log10 log1p sin cos tan sinh cosh tanh arcsin arccos arctan arcsinh arccosh
-               arctanh sqrt rsqrt erf erfinv sigmoid softmax degrees radians)
-  @same ~w(negative square sign floor ceil round positive stop_gradient contiguous clip zeros_like ones_like
-           tril triu flip roll sort cummax cummin)
-  @tests ~w(isnan isinf isfinite isposinf isneginf logical_not)
-  @reductions ~w(sum prod max min mean var std all any)
   @floats [:float16, :bfloat16, :float32, :float64]
   @signed [:int8, :int16, :int32, :int64]
   @wider %{uint8: :int16, uint16: :int32, uint32: :int64, uint64: :float32}
+  @summed %{bool: :int32, int8: :int32, int16: :int32, uint8: :uint32, uint16: :uint32}
 
-  @doc "The type of an op's only output, or nil."
-  @spec type(String.t(), [Type.t() | nil], map) :: Type.t() | nil
-  def type("astype", [{_, shape}], %{"dtype" => name}), do: {dtype(name), shape}
+  @doc "The type of an op's only output, or nil. `attributes` have the row's defaults."
+  @spec type(OpTable.row(), [Type.t() | nil | :absent], map) :: Type.t() | nil
+  def type(%{type: nil}, _operands, _attributes), do: nil
 
-  def type("reshape", [{dtype, shape}], %{"shape" => sizes}) do
+  def type(%{type: rule}, operands, attributes) do
+    operands = Enum.reject(operands, &(&1 == :absent))
+
+    with false <- nil in operands,
+         shape when shape != nil <- shape(rule.shape, shapes(operands), attributes),
+         dtype when dtype != nil <- dtype(rule.dtype, dtypes(operands), attributes) do
+      {dtype, shape}
+    else
+      _ -> nil
+    end
+  end
+
+  defp dtypes(operands), do: Enum.map(operands, &elem(&1, 0))
+  defp shapes(operands), do: Enum.map(operands, &elem(&1, 1))
+
+  defp dtype(:same, [first | _], _), do: first
+  defp dtype(:float, [first | _], _), do: float(first)
+  defp dtype(:real, [first | _], _), do: real(first)
+  defp dtype(:real_float, [first | _], _), do: first |> float() |> real()
+
+  defp dtype(:known_float, [first | _], _),
+    do: if(first in [:complex64 | @floats], do: first)
+
+  defp dtype(:summed, [first | _], _), do: Map.get(@summed, first, first)
+  defp dtype(:promoted, dtypes, _), do: Enum.reduce(dtypes, &promote(&2, &1))
+  defp dtype(:promoted_float, dtypes, _), do: float(dtype(:promoted, dtypes, %{}))
+
+  defp dtype(:promoted_number, dtypes, _) do
+    case dtype(:promoted, dtypes, %{}) do
+      :bool -> :uint8
+      dtype -> dtype
+    end
+  end
+
+  defp dtype(:promoted_rest, [_ | rest], _), do: dtype(:promoted, rest, %{})
+  defp dtype(:attribute, _, %{"dtype" => name}), do: named(name)
+  defp dtype(:attribute, [first | _], _), do: first
+  defp dtype(dtype, _, _), do: dtype
+
+  defp shape(:scalar, _, _), do: {}
+  defp shape(:same, [first | _], _), do: first
+  defp shape(:broadcast, shapes, _), do: Enum.reduce(shapes, &(&2 && broadcast(&2, &1)))
+
+  defp shape(:reduced, [first | _], attributes) do
+    axes = attributes["axes"] || List.wrap(attributes["axis"])
+    every = attributes["axes"] == nil and attributes["axis"] == nil
+    reduce(first, if(every, do: nil, else: axes), attributes["keepdims"])
+  end
+
+  defp shape(:scanned, [first | _], %{"axis" => _}), do: first
+  defp shape(:scanned, [first | _], _), do: {Type.elements(first)}
+
+  defp shape(:attribute, shapes, %{"shape" => sizes}) do
     known = sizes |> Enum.reject(&(&1 == -1)) |> Enum.product()
 
     cond do
-      -1 not in sizes -> {dtype, List.to_tuple(sizes)}
+      -1 not in sizes -> List.to_tuple(sizes)
       known == 0 -> nil
-      true -> {dtype, sizes |> Enum.map(&fill(&1, Type.elements(shape), known)) |> List.to_tuple()}
+      true -> sizes |> Enum.map(&fill(&1, Type.elements(hd(shapes)), known)) |> List.to_tuple()
     end
   end
 
-  def type("broadcast_to", [{dtype, _}], %{"shape" => sizes}), do: {dtype, List.to_tuple(sizes)}
-
-  def type("transpose", [{dtype, shape}], attributes) do
-    rank = tuple_size(shape)
+  defp shape(:transposed, [first | _], attributes) do
+    rank = tuple_size(first)
     axes = attributes["axes"] || Enum.to_list(Range.new(rank - 1, 0, -1))
-
-    if length(axes) == rank,
-      do: {dtype, for(axis <- axes, into: [], do: size(shape, axis)) |> List.to_tuple()}
+    if length(axes) == rank, do: axes |> Enum.map(&size(first, &1)) |> List.to_tuple()
   end
 
-  def type("matmul", [{a, left}, {b, right}], _)
-      when tuple_size(left) == 2 and tuple_size(right) == 2,
-      do: {promote(a, b), {elem(left, 0), elem(right, 1)}}
+  defp shape(:matrix_product, [a, b], _) do
+    {rows, a} = matrix(a, :row)
+    {columns, b} = matrix(b, :column)
+    batch = broadcast(List.to_tuple(a), List.to_tuple(b))
+    batch && List.to_tuple(Tuple.to_list(batch) ++ rows ++ columns)
+  end
 
-  def type(op, [], %{"shape" => sizes} = attributes) when op in ["zeros", "ones"],
-    do: {dtype(attributes["dtype"] || "float32"), List.to_tuple(sizes)}
-
-  def type(op, [{dtype, shape}], attributes) when op in @reductions do
-    case reduced(op, dtype) do
-      nil -> nil
-      dtype -> {dtype, reduce(shape, attributes["axes"], attributes["keepdims"] == true)}
+  # The size that is left of a matrix beside the one summed over, and the batch; a vector has neither.
+  defp matrix(shape, side) do
+    case {Enum.reverse(Tuple.to_list(shape)), side} do
+      {[_, rows | batch], :row} -> {[rows], Enum.reverse(batch)}
+      {[columns, _ | batch], :column} -> {[columns], Enum.reverse(batch)}
+      {_, _} -> {[], []}
     end
   end
-
-  def type(op, [{dtype, shape} | _], _) when op in @same, do: {dtype, shape}
-  def type(op, [{dtype, shape}], _) when op in @floating, do: {float(dtype), shape}
-  def type(op, [{_, shape}], _) when op in @tests, do: {:bool, shape}
-  def type(op, [a, b], _) when op in @compare, do: binary(a, b, fn _, _ -> :bool end)
-  def type(op, [a, b], _) when op in @arithmetic, do: binary(a, b, &promote/2)
-  def type(op, [a, b], _) when op in @floating_binary, do: binary(a, b, &float(promote(&1, &2)))
-
-  def type("where", [{_, c}, a, b], _) do
-    with {dtype, shape} <- binary(a, b, &promote/2),
-         shape when shape != nil <- broadcast(c, shape) do
-      {dtype, shape}
-    end
-  end
-
-  def type(_, _, _), do: nil
-
-  defp binary({a, left}, {b, right}, dtype) do
-    shape = broadcast(left, right)
-    shape && {dtype.(a, b), shape}
-  end
-
-  defp binary(_, _, _), do: nil
 
   @doc "The dtype that two operands meet in, as MLX promotes."
   @spec promote(Type.dtype(), Type.dtype()) :: Type.dtype()
@@ -101,15 +121,11 @@ defmodule Davit.Graph.Infer do
 
   defp larger(a, b), do: if(Type.item_bytes(a) >= Type.item_bytes(b), do: a, else: b)
 
+  defp real(:complex64), do: :float32
+  defp real(dtype), do: dtype
+
   defp float(dtype) when dtype in @floats or dtype == :complex64, do: dtype
   defp float(_), do: :float32
-
-  defp reduced(op, _) when op in ["all", "any"], do: :bool
-  defp reduced(op, dtype) when op in ["mean", "var", "std"], do: float(dtype)
-  defp reduced(op, dtype) when op in ["max", "min"], do: dtype
-  defp reduced(_, dtype) when dtype in @floats or dtype == :complex64, do: dtype
-  # Sums and products of integers widen by rules of their own.
-  defp reduced(_, _), do: nil
 
   defp reduce(shape, axes, keep) do
     rank = tuple_size(shape)
@@ -149,7 +165,7 @@ defmodule Davit.Graph.Infer do
   defp size(shape, axis) when axis < 0, do: elem(shape, axis + tuple_size(shape))
   defp size(shape, axis), do: elem(shape, axis)
 
-  defp dtype(name) do
+  defp named(name) do
     {:ok, {dtype, _}} = Type.from_wire([name, []])
     dtype
   end

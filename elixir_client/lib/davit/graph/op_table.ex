@@ -19,8 +19,23 @@ defmodule Davit.Graph.OpTable do
           | :functions
           | :types
 
-  @typedoc "One attribute; `values` are the strings allowed, nil for any."
-  @type attribute :: %{kind: kind(), optional: boolean(), values: [String.t()] | nil}
+  @typedoc """
+  One attribute; `values` are the strings allowed, nil for any. `default` is what an absent one is taken as, nil
+  where there is none, or where one of the attributes `unless` is given.
+  """
+  @type attribute :: %{
+          kind: kind(),
+          optional: boolean(),
+          values: [String.t()] | nil,
+          default: term,
+          unless: [String.t()]
+        }
+
+  @typedoc """
+  How the type of the only result follows from the call, where that is simple: nil where the engine alone knows. Each
+  rule is explained in src/graph/ops/types.ts, the engine's source.
+  """
+  @type type_rule :: %{dtype: atom, shape: atom} | nil
 
   @typedoc """
   One op.
@@ -29,6 +44,7 @@ defmodule Davit.Graph.OpTable do
   there is no limit. `indices` are the places of operands that hold positions.
   `outputs` is `:operands` where there are as many as operands, `:types` where the attribute
   `results` lists their types, `:results` where sub-functions decide, and a map where attributes do.
+  `structural` ops are no ops of MLX: values without operands, control flow, custom calls.
   """
   @type row :: %{
           operands: [String.t()],
@@ -36,12 +52,32 @@ defmodule Davit.Graph.OpTable do
           min: non_neg_integer(),
           max: non_neg_integer() | nil,
           outputs: pos_integer() | :operands | :types | :results | map(),
-          attributes: %{String.t() => attribute()}
+          attributes: %{String.t() => attribute()},
+          structural: boolean(),
+          type: type_rule()
         }
 
   @ops %{
-    "abs" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "add" => %{operands: ["a", "b"], indices: [], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "abs" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :real, shape: :same}
+    },
+    "add" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted, shape: :broadcast}
+    },
     "addmm" => %{
       operands: ["c", "a", "b"],
       indices: [],
@@ -49,9 +85,11 @@ defmodule Davit.Graph.OpTable do
       max: 3,
       outputs: 1,
       attributes: %{
-        "alpha" => %{kind: :float, optional: true, values: nil},
-        "beta" => %{kind: :float, optional: true, values: nil}
-      }
+        "alpha" => %{kind: :float, optional: true, values: nil, default: 1.0, unless: []},
+        "beta" => %{kind: :float, optional: true, values: nil, default: 1.0, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "all" => %{
       operands: ["a"],
@@ -60,9 +98,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "keepdims" => %{kind: :bool, optional: true, values: nil}
-      }
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "keepdims" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :bool, shape: :reduced}
     },
     "allclose" => %{
       operands: ["a", "b"],
@@ -71,10 +111,12 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "rtol" => %{kind: :float, optional: true, values: nil},
-        "atol" => %{kind: :float, optional: true, values: nil},
-        "equal_nan" => %{kind: :bool, optional: true, values: nil}
-      }
+        "rtol" => %{kind: :float, optional: true, values: nil, default: 0.00001, unless: []},
+        "atol" => %{kind: :float, optional: true, values: nil, default: 1.0e-8, unless: []},
+        "equal_nan" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :bool, shape: :scalar}
     },
     "any" => %{
       operands: ["a"],
@@ -83,9 +125,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "keepdims" => %{kind: :bool, optional: true, values: nil}
-      }
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "keepdims" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :bool, shape: :reduced}
     },
     "arange" => %{
       operands: [],
@@ -94,26 +138,84 @@ defmodule Davit.Graph.OpTable do
       max: 0,
       outputs: 1,
       attributes: %{
-        "start" => %{kind: :float, optional: false, values: nil},
-        "stop" => %{kind: :float, optional: false, values: nil},
-        "step" => %{kind: :float, optional: true, values: nil},
-        "dtype" => %{kind: :dtype, optional: true, values: nil}
-      }
+        "start" => %{kind: :float, optional: false, values: nil, default: nil, unless: []},
+        "stop" => %{kind: :float, optional: false, values: nil, default: nil, unless: []},
+        "step" => %{kind: :float, optional: true, values: nil, default: 1.0, unless: []},
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
-    "arccos" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "arccosh" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "arcsin" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "arcsinh" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "arctan" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "arccos" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
+    "arccosh" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
+    "arcsin" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
+    "arcsinh" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
+    "arctan" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
     "arctan2" => %{
       operands: ["a", "b"],
       indices: [],
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted_float, shape: :broadcast}
     },
-    "arctanh" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "arctanh" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
     "argmax" => %{
       operands: ["a"],
       indices: [],
@@ -121,9 +223,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axis" => %{kind: :int, optional: true, values: nil},
-        "keepdims" => %{kind: :bool, optional: true, values: nil}
-      }
+        "axis" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "keepdims" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :uint32, shape: :reduced}
     },
     "argmin" => %{
       operands: ["a"],
@@ -132,9 +236,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axis" => %{kind: :int, optional: true, values: nil},
-        "keepdims" => %{kind: :bool, optional: true, values: nil}
-      }
+        "axis" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "keepdims" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :uint32, shape: :reduced}
     },
     "argpartition" => %{
       operands: ["a"],
@@ -143,9 +249,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "kth" => %{kind: :int, optional: false, values: nil},
-        "axis" => %{kind: :int, optional: true, values: nil}
-      }
+        "kth" => %{kind: :int, optional: false, values: nil, default: nil, unless: []},
+        "axis" => %{kind: :int, optional: true, values: nil, default: -1, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :uint32, shape: :same}
     },
     "argsort" => %{
       operands: ["a"],
@@ -153,7 +261,11 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"axis" => %{kind: :int, optional: true, values: nil}}
+      attributes: %{
+        "axis" => %{kind: :int, optional: true, values: nil, default: -1, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :uint32, shape: :same}
     },
     "array_equal" => %{
       operands: ["a", "b"],
@@ -161,7 +273,11 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{"equal_nan" => %{kind: :bool, optional: true, values: nil}}
+      attributes: %{
+        "equal_nan" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :bool, shape: :scalar}
     },
     "as_strided" => %{
       operands: ["a"],
@@ -170,10 +286,12 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "shape" => %{kind: :ints, optional: false, values: nil},
-        "strides" => %{kind: :ints, optional: false, values: nil},
-        "offset" => %{kind: :int, optional: true, values: nil}
-      }
+        "shape" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "strides" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "offset" => %{kind: :int, optional: true, values: nil, default: 0, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "astype" => %{
       operands: ["a"],
@@ -181,18 +299,53 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"dtype" => %{kind: :dtype, optional: false, values: nil}}
+      attributes: %{
+        "dtype" => %{kind: :dtype, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :attribute, shape: :same}
     },
-    "atleast_1d" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "atleast_2d" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "atleast_3d" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "atleast_1d" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: nil
+    },
+    "atleast_2d" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: nil
+    },
+    "atleast_3d" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: nil
+    },
     "bartlett" => %{
       operands: [],
       indices: [],
       min: 0,
       max: 0,
       outputs: 1,
-      attributes: %{"M" => %{kind: :int, optional: false, values: nil}}
+      attributes: %{
+        "M" => %{kind: :int, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "bitwise_and" => %{
       operands: ["a", "b"],
@@ -200,7 +353,9 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted, shape: :broadcast}
     },
     "bitwise_invert" => %{
       operands: ["a"],
@@ -208,7 +363,9 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :same, shape: :same}
     },
     "bitwise_or" => %{
       operands: ["a", "b"],
@@ -216,7 +373,9 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted, shape: :broadcast}
     },
     "bitwise_xor" => %{
       operands: ["a", "b"],
@@ -224,7 +383,9 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted, shape: :broadcast}
     },
     "blackman" => %{
       operands: [],
@@ -232,7 +393,11 @@ defmodule Davit.Graph.OpTable do
       min: 0,
       max: 0,
       outputs: 1,
-      attributes: %{"M" => %{kind: :int, optional: false, values: nil}}
+      attributes: %{
+        "M" => %{kind: :int, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "block_masked_mm" => %{
       operands: ["a", "b", "mask_out?", "mask_lhs?", "mask_rhs?"],
@@ -240,7 +405,11 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 5,
       outputs: 1,
-      attributes: %{"block_size" => %{kind: :int, optional: true, values: nil}}
+      attributes: %{
+        "block_size" => %{kind: :int, optional: true, values: nil, default: 64, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "broadcast_arrays" => %{
       operands: ["...arrays"],
@@ -248,7 +417,9 @@ defmodule Davit.Graph.OpTable do
       min: 0,
       max: nil,
       outputs: :operands,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: nil
     },
     "broadcast_to" => %{
       operands: ["a"],
@@ -256,7 +427,11 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"shape" => %{kind: :ints, optional: false, values: nil}}
+      attributes: %{
+        "shape" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :same, shape: :attribute}
     },
     "call" => %{
       operands: ["...operands"],
@@ -264,16 +439,31 @@ defmodule Davit.Graph.OpTable do
       min: 0,
       max: nil,
       outputs: :results,
-      attributes: %{"function" => %{kind: :function, optional: false, values: nil}}
+      attributes: %{
+        "function" => %{kind: :function, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: true,
+      type: nil
     },
-    "ceil" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "ceil" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :same, shape: :same}
+    },
     "clip" => %{
       operands: ["a", "a_min?", "a_max?"],
       indices: [],
       min: 1,
       max: 3,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted, shape: :broadcast}
     },
     "concatenate" => %{
       operands: ["...arrays"],
@@ -281,7 +471,11 @@ defmodule Davit.Graph.OpTable do
       min: 0,
       max: nil,
       outputs: 1,
-      attributes: %{"axis" => %{kind: :int, optional: true, values: nil}}
+      attributes: %{
+        "axis" => %{kind: :int, optional: true, values: nil, default: 0, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "cond" => %{
       operands: ["predicate", "...operands"],
@@ -290,11 +484,22 @@ defmodule Davit.Graph.OpTable do
       max: nil,
       outputs: :results,
       attributes: %{
-        "then" => %{kind: :function, optional: false, values: nil},
-        "else" => %{kind: :function, optional: false, values: nil}
-      }
+        "then" => %{kind: :function, optional: false, values: nil, default: nil, unless: []},
+        "else" => %{kind: :function, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: true,
+      type: nil
     },
-    "conjugate" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "conjugate" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :same, shape: :same}
+    },
     "constant" => %{
       operands: [],
       indices: [],
@@ -302,10 +507,12 @@ defmodule Davit.Graph.OpTable do
       max: 0,
       outputs: 1,
       attributes: %{
-        "dtype" => %{kind: :dtype, optional: false, values: nil},
-        "shape" => %{kind: :ints, optional: false, values: nil},
-        "data" => %{kind: :bytes, optional: false, values: nil}
-      }
+        "dtype" => %{kind: :dtype, optional: false, values: nil, default: nil, unless: []},
+        "shape" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "data" => %{kind: :bytes, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: true,
+      type: nil
     },
     "constant_by_hash" => %{
       operands: [],
@@ -314,10 +521,12 @@ defmodule Davit.Graph.OpTable do
       max: 0,
       outputs: 1,
       attributes: %{
-        "dtype" => %{kind: :dtype, optional: false, values: nil},
-        "shape" => %{kind: :ints, optional: false, values: nil},
-        "hash" => %{kind: :bytes, optional: false, values: nil}
-      }
+        "dtype" => %{kind: :dtype, optional: false, values: nil, default: nil, unless: []},
+        "shape" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "hash" => %{kind: :bytes, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: true,
+      type: nil
     },
     "contiguous" => %{
       operands: ["a"],
@@ -325,7 +534,17 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"allow_col_major" => %{kind: :bool, optional: true, values: nil}}
+      attributes: %{
+        "allow_col_major" => %{
+          kind: :bool,
+          optional: true,
+          values: nil,
+          default: false,
+          unless: []
+        }
+      },
+      structural: false,
+      type: %{dtype: :same, shape: :same}
     },
     "conv1d" => %{
       operands: ["input", "weight"],
@@ -334,11 +553,13 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "stride" => %{kind: :ints, optional: true, values: nil},
-        "padding" => %{kind: :ints, optional: true, values: nil},
-        "dilation" => %{kind: :ints, optional: true, values: nil},
-        "groups" => %{kind: :int, optional: true, values: nil}
-      }
+        "stride" => %{kind: :ints, optional: true, values: nil, default: [1], unless: []},
+        "padding" => %{kind: :ints, optional: true, values: nil, default: [0], unless: []},
+        "dilation" => %{kind: :ints, optional: true, values: nil, default: [1], unless: []},
+        "groups" => %{kind: :int, optional: true, values: nil, default: 1, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "conv2d" => %{
       operands: ["input", "weight"],
@@ -347,11 +568,13 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "stride" => %{kind: :ints, optional: true, values: nil},
-        "padding" => %{kind: :ints, optional: true, values: nil},
-        "dilation" => %{kind: :ints, optional: true, values: nil},
-        "groups" => %{kind: :int, optional: true, values: nil}
-      }
+        "stride" => %{kind: :ints, optional: true, values: nil, default: [1], unless: []},
+        "padding" => %{kind: :ints, optional: true, values: nil, default: [0], unless: []},
+        "dilation" => %{kind: :ints, optional: true, values: nil, default: [1], unless: []},
+        "groups" => %{kind: :int, optional: true, values: nil, default: 1, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "conv3d" => %{
       operands: ["input", "weight"],
@@ -360,11 +583,13 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "stride" => %{kind: :ints, optional: true, values: nil},
-        "padding" => %{kind: :ints, optional: true, values: nil},
-        "dilation" => %{kind: :ints, optional: true, values: nil},
-        "groups" => %{kind: :int, optional: true, values: nil}
-      }
+        "stride" => %{kind: :ints, optional: true, values: nil, default: [1], unless: []},
+        "padding" => %{kind: :ints, optional: true, values: nil, default: [0], unless: []},
+        "dilation" => %{kind: :ints, optional: true, values: nil, default: [1], unless: []},
+        "groups" => %{kind: :int, optional: true, values: nil, default: 1, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "conv_general" => %{
       operands: ["input", "weight"],
@@ -373,14 +598,28 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "stride" => %{kind: :ints, optional: true, values: nil},
-        "padding_lo" => %{kind: :ints, optional: true, values: nil},
-        "padding_hi" => %{kind: :ints, optional: true, values: nil},
-        "kernel_dilation" => %{kind: :ints, optional: true, values: nil},
-        "input_dilation" => %{kind: :ints, optional: true, values: nil},
-        "groups" => %{kind: :int, optional: true, values: nil},
-        "flip" => %{kind: :bool, optional: true, values: nil}
-      }
+        "stride" => %{kind: :ints, optional: true, values: nil, default: [1], unless: []},
+        "padding_lo" => %{kind: :ints, optional: true, values: nil, default: [0], unless: []},
+        "padding_hi" => %{kind: :ints, optional: true, values: nil, default: [0], unless: []},
+        "kernel_dilation" => %{
+          kind: :ints,
+          optional: true,
+          values: nil,
+          default: [1],
+          unless: []
+        },
+        "input_dilation" => %{
+          kind: :ints,
+          optional: true,
+          values: nil,
+          default: [1],
+          unless: []
+        },
+        "groups" => %{kind: :int, optional: true, values: nil, default: 1, unless: []},
+        "flip" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "conv_transpose1d" => %{
       operands: ["input", "weight"],
@@ -389,12 +628,20 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "stride" => %{kind: :ints, optional: true, values: nil},
-        "padding" => %{kind: :ints, optional: true, values: nil},
-        "dilation" => %{kind: :ints, optional: true, values: nil},
-        "output_padding" => %{kind: :ints, optional: true, values: nil},
-        "groups" => %{kind: :int, optional: true, values: nil}
-      }
+        "stride" => %{kind: :ints, optional: true, values: nil, default: [1], unless: []},
+        "padding" => %{kind: :ints, optional: true, values: nil, default: [0], unless: []},
+        "dilation" => %{kind: :ints, optional: true, values: nil, default: [1], unless: []},
+        "output_padding" => %{
+          kind: :ints,
+          optional: true,
+          values: nil,
+          default: [0],
+          unless: []
+        },
+        "groups" => %{kind: :int, optional: true, values: nil, default: 1, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "conv_transpose2d" => %{
       operands: ["input", "weight"],
@@ -403,12 +650,20 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "stride" => %{kind: :ints, optional: true, values: nil},
-        "padding" => %{kind: :ints, optional: true, values: nil},
-        "dilation" => %{kind: :ints, optional: true, values: nil},
-        "output_padding" => %{kind: :ints, optional: true, values: nil},
-        "groups" => %{kind: :int, optional: true, values: nil}
-      }
+        "stride" => %{kind: :ints, optional: true, values: nil, default: [1], unless: []},
+        "padding" => %{kind: :ints, optional: true, values: nil, default: [0], unless: []},
+        "dilation" => %{kind: :ints, optional: true, values: nil, default: [1], unless: []},
+        "output_padding" => %{
+          kind: :ints,
+          optional: true,
+          values: nil,
+          default: [0],
+          unless: []
+        },
+        "groups" => %{kind: :int, optional: true, values: nil, default: 1, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "conv_transpose3d" => %{
       operands: ["input", "weight"],
@@ -417,12 +672,20 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "stride" => %{kind: :ints, optional: true, values: nil},
-        "padding" => %{kind: :ints, optional: true, values: nil},
-        "dilation" => %{kind: :ints, optional: true, values: nil},
-        "output_padding" => %{kind: :ints, optional: true, values: nil},
-        "groups" => %{kind: :int, optional: true, values: nil}
-      }
+        "stride" => %{kind: :ints, optional: true, values: nil, default: [1], unless: []},
+        "padding" => %{kind: :ints, optional: true, values: nil, default: [0], unless: []},
+        "dilation" => %{kind: :ints, optional: true, values: nil, default: [1], unless: []},
+        "output_padding" => %{
+          kind: :ints,
+          optional: true,
+          values: nil,
+          default: [0],
+          unless: []
+        },
+        "groups" => %{kind: :int, optional: true, values: nil, default: 1, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "convolve" => %{
       operands: ["a", "v"],
@@ -431,11 +694,37 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "mode" => %{kind: :string, optional: true, values: ["full", "valid", "same"]}
-      }
+        "mode" => %{
+          kind: :string,
+          optional: true,
+          values: ["full", "valid", "same"],
+          default: "full",
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
-    "cos" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "cosh" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "cos" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
+    "cosh" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
     "count_nonzero" => %{
       operands: ["a"],
       indices: [],
@@ -443,9 +732,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "keepdims" => %{kind: :bool, optional: true, values: nil}
-      }
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "keepdims" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :int32, shape: :reduced}
     },
     "cummax" => %{
       operands: ["a"],
@@ -454,10 +745,12 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axis" => %{kind: :int, optional: true, values: nil},
-        "reverse" => %{kind: :bool, optional: true, values: nil},
-        "inclusive" => %{kind: :bool, optional: true, values: nil}
-      }
+        "axis" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "reverse" => %{kind: :bool, optional: true, values: nil, default: false, unless: []},
+        "inclusive" => %{kind: :bool, optional: true, values: nil, default: true, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :same, shape: :scanned}
     },
     "cummin" => %{
       operands: ["a"],
@@ -466,10 +759,12 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axis" => %{kind: :int, optional: true, values: nil},
-        "reverse" => %{kind: :bool, optional: true, values: nil},
-        "inclusive" => %{kind: :bool, optional: true, values: nil}
-      }
+        "axis" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "reverse" => %{kind: :bool, optional: true, values: nil, default: false, unless: []},
+        "inclusive" => %{kind: :bool, optional: true, values: nil, default: true, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :same, shape: :scanned}
     },
     "cumprod" => %{
       operands: ["a"],
@@ -478,11 +773,13 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axis" => %{kind: :int, optional: true, values: nil},
-        "reverse" => %{kind: :bool, optional: true, values: nil},
-        "inclusive" => %{kind: :bool, optional: true, values: nil},
-        "dtype" => %{kind: :dtype, optional: true, values: nil}
-      }
+        "axis" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "reverse" => %{kind: :bool, optional: true, values: nil, default: false, unless: []},
+        "inclusive" => %{kind: :bool, optional: true, values: nil, default: true, unless: []},
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "cumsum" => %{
       operands: ["a"],
@@ -491,11 +788,13 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axis" => %{kind: :int, optional: true, values: nil},
-        "reverse" => %{kind: :bool, optional: true, values: nil},
-        "inclusive" => %{kind: :bool, optional: true, values: nil},
-        "dtype" => %{kind: :dtype, optional: true, values: nil}
-      }
+        "axis" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "reverse" => %{kind: :bool, optional: true, values: nil, default: false, unless: []},
+        "inclusive" => %{kind: :bool, optional: true, values: nil, default: true, unless: []},
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "custom_call.callback" => %{
       operands: ["...operands"],
@@ -504,10 +803,12 @@ defmodule Davit.Graph.OpTable do
       max: nil,
       outputs: :types,
       attributes: %{
-        "id" => %{kind: :bytes, optional: false, values: nil},
-        "name" => %{kind: :string, optional: true, values: nil},
-        "results" => %{kind: :types, optional: false, values: nil}
-      }
+        "id" => %{kind: :bytes, optional: false, values: nil, default: nil, unless: []},
+        "name" => %{kind: :string, optional: true, values: nil, default: nil, unless: []},
+        "results" => %{kind: :types, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: true,
+      type: nil
     },
     "custom_call.hook" => %{
       operands: ["...operands"],
@@ -516,10 +817,12 @@ defmodule Davit.Graph.OpTable do
       max: nil,
       outputs: :operands,
       attributes: %{
-        "id" => %{kind: :bytes, optional: false, values: nil},
-        "name" => %{kind: :string, optional: true, values: nil},
-        "destination" => %{kind: :bool, optional: true, values: nil}
-      }
+        "id" => %{kind: :bytes, optional: false, values: nil, default: nil, unless: []},
+        "name" => %{kind: :string, optional: true, values: nil, default: nil, unless: []},
+        "destination" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: true,
+      type: nil
     },
     "custom_call.hook_gradient" => %{
       operands: ["...operands"],
@@ -528,9 +831,11 @@ defmodule Davit.Graph.OpTable do
       max: nil,
       outputs: :operands,
       attributes: %{
-        "id" => %{kind: :bytes, optional: false, values: nil},
-        "name" => %{kind: :string, optional: true, values: nil}
-      }
+        "id" => %{kind: :bytes, optional: false, values: nil, default: nil, unless: []},
+        "name" => %{kind: :string, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: true,
+      type: nil
     },
     "custom_call.print" => %{
       operands: ["...operands"],
@@ -539,13 +844,24 @@ defmodule Davit.Graph.OpTable do
       max: nil,
       outputs: :operands,
       attributes: %{
-        "id" => %{kind: :bytes, optional: false, values: nil},
-        "name" => %{kind: :string, optional: true, values: nil},
-        "precision" => %{kind: :int, optional: true, values: nil},
-        "limit" => %{kind: :int, optional: true, values: nil}
-      }
+        "id" => %{kind: :bytes, optional: false, values: nil, default: nil, unless: []},
+        "name" => %{kind: :string, optional: true, values: nil, default: nil, unless: []},
+        "precision" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "limit" => %{kind: :int, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: true,
+      type: nil
     },
-    "degrees" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "degrees" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
     "dequantize" => %{
       operands: ["w", "scales", "biases?", "global_scale?"],
       indices: [],
@@ -553,15 +869,19 @@ defmodule Davit.Graph.OpTable do
       max: 4,
       outputs: 1,
       attributes: %{
-        "group_size" => %{kind: :int, optional: true, values: nil},
-        "bits" => %{kind: :int, optional: true, values: nil},
+        "group_size" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "bits" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
         "mode" => %{
           kind: :string,
           optional: true,
-          values: ["affine", "mxfp4", "mxfp8", "nvfp4"]
+          values: ["affine", "mxfp4", "mxfp8", "nvfp4"],
+          default: "affine",
+          unless: []
         },
-        "dtype" => %{kind: :dtype, optional: true, values: nil}
-      }
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "diag" => %{
       operands: ["a"],
@@ -569,7 +889,9 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"k" => %{kind: :int, optional: true, values: nil}}
+      attributes: %{"k" => %{kind: :int, optional: true, values: nil, default: 0, unless: []}},
+      structural: false,
+      type: nil
     },
     "diagonal" => %{
       operands: ["a"],
@@ -578,10 +900,12 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "offset" => %{kind: :int, optional: true, values: nil},
-        "axis1" => %{kind: :int, optional: true, values: nil},
-        "axis2" => %{kind: :int, optional: true, values: nil}
-      }
+        "offset" => %{kind: :int, optional: true, values: nil, default: 0, unless: []},
+        "axis1" => %{kind: :int, optional: true, values: nil, default: 0, unless: []},
+        "axis2" => %{kind: :int, optional: true, values: nil, default: 1, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "diff" => %{
       operands: ["a"],
@@ -590,9 +914,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "n" => %{kind: :int, optional: true, values: nil},
-        "axis" => %{kind: :int, optional: true, values: nil}
-      }
+        "n" => %{kind: :int, optional: true, values: nil, default: 1, unless: []},
+        "axis" => %{kind: :int, optional: true, values: nil, default: -1, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "divide" => %{
       operands: ["a", "b"],
@@ -600,7 +926,9 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted_float, shape: :broadcast}
     },
     "divmod" => %{
       operands: ["a", "b"],
@@ -608,7 +936,9 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 2,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: nil
     },
     "dynamic_slice" => %{
       operands: ["a", "start"],
@@ -617,9 +947,11 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "axes" => %{kind: :ints, optional: false, values: nil},
-        "slice_size" => %{kind: :ints, optional: false, values: nil}
-      }
+        "axes" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "slice_size" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "dynamic_slice_update" => %{
       operands: ["src", "update", "start"],
@@ -627,7 +959,11 @@ defmodule Davit.Graph.OpTable do
       min: 3,
       max: 3,
       outputs: 1,
-      attributes: %{"axes" => %{kind: :ints, optional: false, values: nil}}
+      attributes: %{
+        "axes" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "einsum" => %{
       operands: ["...operands"],
@@ -635,21 +971,74 @@ defmodule Davit.Graph.OpTable do
       min: 0,
       max: nil,
       outputs: 1,
-      attributes: %{"subscripts" => %{kind: :string, optional: false, values: nil}}
+      attributes: %{
+        "subscripts" => %{kind: :string, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
-    "equal" => %{operands: ["a", "b"], indices: [], min: 2, max: 2, outputs: 1, attributes: %{}},
-    "erf" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "erfinv" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "exp" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "equal" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :bool, shape: :broadcast}
+    },
+    "erf" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
+    "erfinv" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
+    "exp" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
     "expand_dims" => %{
       operands: ["a"],
       indices: [],
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"axes" => %{kind: :ints, optional: false, values: nil}}
+      attributes: %{
+        "axes" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
-    "expm1" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "expm1" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
     "external" => %{
       operands: [],
       indices: [],
@@ -657,10 +1046,12 @@ defmodule Davit.Graph.OpTable do
       max: 0,
       outputs: 1,
       attributes: %{
-        "dtype" => %{kind: :dtype, optional: false, values: nil},
-        "shape" => %{kind: :ints, optional: false, values: nil},
-        "name" => %{kind: :string, optional: false, values: nil}
-      }
+        "dtype" => %{kind: :dtype, optional: false, values: nil, default: nil, unless: []},
+        "shape" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "name" => %{kind: :string, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: true,
+      type: nil
     },
     "eye" => %{
       operands: [],
@@ -669,11 +1060,13 @@ defmodule Davit.Graph.OpTable do
       max: 0,
       outputs: 1,
       attributes: %{
-        "n" => %{kind: :int, optional: false, values: nil},
-        "m" => %{kind: :int, optional: true, values: nil},
-        "k" => %{kind: :int, optional: true, values: nil},
-        "dtype" => %{kind: :dtype, optional: true, values: nil}
-      }
+        "n" => %{kind: :int, optional: false, values: nil, default: nil, unless: []},
+        "m" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "k" => %{kind: :int, optional: true, values: nil, default: 0, unless: []},
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: "float32", unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "fast.cross_entropy" => %{
       operands: ["logits", "targets"],
@@ -681,7 +1074,9 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: nil
     },
     "fast.gated_delta_update" => %{
       operands: ["q", "k", "v", "gates", "beta", "state?", "mask?"],
@@ -689,7 +1084,9 @@ defmodule Davit.Graph.OpTable do
       min: 5,
       max: 7,
       outputs: 2,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: nil
     },
     "fast.layer_norm" => %{
       operands: ["x", "weight?", "bias?"],
@@ -697,7 +1094,11 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 3,
       outputs: 1,
-      attributes: %{"eps" => %{kind: :float, optional: false, values: nil}}
+      attributes: %{
+        "eps" => %{kind: :float, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :same, shape: :same}
     },
     "fast.rms_norm" => %{
       operands: ["x", "weight?"],
@@ -705,7 +1106,11 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 2,
       outputs: 1,
-      attributes: %{"eps" => %{kind: :float, optional: false, values: nil}}
+      attributes: %{
+        "eps" => %{kind: :float, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :same, shape: :same}
     },
     "fast.rope" => %{
       operands: ["a", "offset?", "freqs?"],
@@ -714,11 +1119,13 @@ defmodule Davit.Graph.OpTable do
       max: 3,
       outputs: 1,
       attributes: %{
-        "dims" => %{kind: :int, optional: false, values: nil},
-        "traditional" => %{kind: :bool, optional: false, values: nil},
-        "base" => %{kind: :float, optional: true, values: nil},
-        "scale" => %{kind: :float, optional: false, values: nil}
-      }
+        "dims" => %{kind: :int, optional: false, values: nil, default: nil, unless: []},
+        "traditional" => %{kind: :bool, optional: false, values: nil, default: nil, unless: []},
+        "base" => %{kind: :float, optional: true, values: nil, default: nil, unless: []},
+        "scale" => %{kind: :float, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "fast.scaled_dot_product_attention" => %{
       operands: ["q", "k", "v", "mask?", "sinks?"],
@@ -727,9 +1134,17 @@ defmodule Davit.Graph.OpTable do
       max: 5,
       outputs: 1,
       attributes: %{
-        "scale" => %{kind: :float, optional: false, values: nil},
-        "mask_mode" => %{kind: :string, optional: true, values: ["causal"]}
-      }
+        "scale" => %{kind: :float, optional: false, values: nil, default: nil, unless: []},
+        "mask_mode" => %{
+          kind: :string,
+          optional: true,
+          values: ["causal"],
+          default: nil,
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
     "fft.fft" => %{
       operands: ["a"],
@@ -738,10 +1153,18 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "n" => %{kind: :int, optional: true, values: nil},
-        "axis" => %{kind: :int, optional: true, values: nil},
-        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
-      }
+        "n" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "axis" => %{kind: :int, optional: true, values: nil, default: -1, unless: []},
+        "norm" => %{
+          kind: :string,
+          optional: true,
+          values: ["backward", "ortho", "forward"],
+          default: "backward",
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
     "fft.fft2" => %{
       operands: ["a"],
@@ -750,10 +1173,18 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "s" => %{kind: :ints, optional: true, values: nil},
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
-      }
+        "s" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "axes" => %{kind: :ints, optional: true, values: nil, default: [-2, -1], unless: []},
+        "norm" => %{
+          kind: :string,
+          optional: true,
+          values: ["backward", "ortho", "forward"],
+          default: "backward",
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
     "fft.fftfreq" => %{
       operands: [],
@@ -762,9 +1193,11 @@ defmodule Davit.Graph.OpTable do
       max: 0,
       outputs: 1,
       attributes: %{
-        "n" => %{kind: :int, optional: false, values: nil},
-        "d" => %{kind: :float, optional: true, values: nil}
-      }
+        "n" => %{kind: :int, optional: false, values: nil, default: nil, unless: []},
+        "d" => %{kind: :float, optional: true, values: nil, default: 1.0, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "fft.fftn" => %{
       operands: ["a"],
@@ -773,10 +1206,18 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "s" => %{kind: :ints, optional: true, values: nil},
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
-      }
+        "s" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "norm" => %{
+          kind: :string,
+          optional: true,
+          values: ["backward", "ortho", "forward"],
+          default: "backward",
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
     "fft.fftshift" => %{
       operands: ["a"],
@@ -784,7 +1225,11 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"axes" => %{kind: :ints, optional: true, values: nil}}
+      attributes: %{
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "fft.ifft" => %{
       operands: ["a"],
@@ -793,10 +1238,18 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "n" => %{kind: :int, optional: true, values: nil},
-        "axis" => %{kind: :int, optional: true, values: nil},
-        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
-      }
+        "n" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "axis" => %{kind: :int, optional: true, values: nil, default: -1, unless: []},
+        "norm" => %{
+          kind: :string,
+          optional: true,
+          values: ["backward", "ortho", "forward"],
+          default: "backward",
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
     "fft.ifft2" => %{
       operands: ["a"],
@@ -805,10 +1258,18 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "s" => %{kind: :ints, optional: true, values: nil},
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
-      }
+        "s" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "axes" => %{kind: :ints, optional: true, values: nil, default: [-2, -1], unless: []},
+        "norm" => %{
+          kind: :string,
+          optional: true,
+          values: ["backward", "ortho", "forward"],
+          default: "backward",
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
     "fft.ifftn" => %{
       operands: ["a"],
@@ -817,10 +1278,18 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "s" => %{kind: :ints, optional: true, values: nil},
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
-      }
+        "s" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "norm" => %{
+          kind: :string,
+          optional: true,
+          values: ["backward", "ortho", "forward"],
+          default: "backward",
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
     "fft.ifftshift" => %{
       operands: ["a"],
@@ -828,7 +1297,11 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"axes" => %{kind: :ints, optional: true, values: nil}}
+      attributes: %{
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "fft.irfft" => %{
       operands: ["a"],
@@ -837,10 +1310,18 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "n" => %{kind: :int, optional: true, values: nil},
-        "axis" => %{kind: :int, optional: true, values: nil},
-        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
-      }
+        "n" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "axis" => %{kind: :int, optional: true, values: nil, default: -1, unless: []},
+        "norm" => %{
+          kind: :string,
+          optional: true,
+          values: ["backward", "ortho", "forward"],
+          default: "backward",
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
     "fft.irfft2" => %{
       operands: ["a"],
@@ -849,10 +1330,18 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "s" => %{kind: :ints, optional: true, values: nil},
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
-      }
+        "s" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "axes" => %{kind: :ints, optional: true, values: nil, default: [-2, -1], unless: []},
+        "norm" => %{
+          kind: :string,
+          optional: true,
+          values: ["backward", "ortho", "forward"],
+          default: "backward",
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
     "fft.irfftn" => %{
       operands: ["a"],
@@ -861,10 +1350,18 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "s" => %{kind: :ints, optional: true, values: nil},
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
-      }
+        "s" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "norm" => %{
+          kind: :string,
+          optional: true,
+          values: ["backward", "ortho", "forward"],
+          default: "backward",
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
     "fft.istft" => %{
       operands: ["stft_matrix", "window?"],
@@ -873,14 +1370,22 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "n_fft" => %{kind: :int, optional: true, values: nil},
-        "hop_length" => %{kind: :int, optional: true, values: nil},
-        "win_length" => %{kind: :int, optional: true, values: nil},
-        "center" => %{kind: :bool, optional: true, values: nil},
-        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]},
-        "onesided" => %{kind: :bool, optional: true, values: nil},
-        "length" => %{kind: :int, optional: true, values: nil}
-      }
+        "n_fft" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "hop_length" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "win_length" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "center" => %{kind: :bool, optional: true, values: nil, default: true, unless: []},
+        "norm" => %{
+          kind: :string,
+          optional: true,
+          values: ["backward", "ortho", "forward"],
+          default: "backward",
+          unless: []
+        },
+        "onesided" => %{kind: :bool, optional: true, values: nil, default: true, unless: []},
+        "length" => %{kind: :int, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "fft.rfft" => %{
       operands: ["a"],
@@ -889,10 +1394,18 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "n" => %{kind: :int, optional: true, values: nil},
-        "axis" => %{kind: :int, optional: true, values: nil},
-        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
-      }
+        "n" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "axis" => %{kind: :int, optional: true, values: nil, default: -1, unless: []},
+        "norm" => %{
+          kind: :string,
+          optional: true,
+          values: ["backward", "ortho", "forward"],
+          default: "backward",
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
     "fft.rfft2" => %{
       operands: ["a"],
@@ -901,10 +1414,18 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "s" => %{kind: :ints, optional: true, values: nil},
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
-      }
+        "s" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "axes" => %{kind: :ints, optional: true, values: nil, default: [-2, -1], unless: []},
+        "norm" => %{
+          kind: :string,
+          optional: true,
+          values: ["backward", "ortho", "forward"],
+          default: "backward",
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
     "fft.rfftfreq" => %{
       operands: [],
@@ -913,9 +1434,11 @@ defmodule Davit.Graph.OpTable do
       max: 0,
       outputs: 1,
       attributes: %{
-        "n" => %{kind: :int, optional: false, values: nil},
-        "d" => %{kind: :float, optional: true, values: nil}
-      }
+        "n" => %{kind: :int, optional: false, values: nil, default: nil, unless: []},
+        "d" => %{kind: :float, optional: true, values: nil, default: 1.0, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "fft.rfftn" => %{
       operands: ["a"],
@@ -924,10 +1447,18 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "s" => %{kind: :ints, optional: true, values: nil},
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]}
-      }
+        "s" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "norm" => %{
+          kind: :string,
+          optional: true,
+          values: ["backward", "ortho", "forward"],
+          default: "backward",
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
     "fft.stft" => %{
       operands: ["x", "window?"],
@@ -936,14 +1467,28 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "n_fft" => %{kind: :int, optional: true, values: nil},
-        "hop_length" => %{kind: :int, optional: true, values: nil},
-        "win_length" => %{kind: :int, optional: true, values: nil},
-        "center" => %{kind: :bool, optional: true, values: nil},
-        "norm" => %{kind: :string, optional: true, values: ["backward", "ortho", "forward"]},
-        "pad_mode" => %{kind: :string, optional: true, values: ["reflect", "constant", "edge"]},
-        "onesided" => %{kind: :bool, optional: true, values: nil}
-      }
+        "n_fft" => %{kind: :int, optional: true, values: nil, default: 2048, unless: []},
+        "hop_length" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "win_length" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "center" => %{kind: :bool, optional: true, values: nil, default: true, unless: []},
+        "norm" => %{
+          kind: :string,
+          optional: true,
+          values: ["backward", "ortho", "forward"],
+          default: "backward",
+          unless: []
+        },
+        "pad_mode" => %{
+          kind: :string,
+          optional: true,
+          values: ["reflect", "constant", "edge"],
+          default: "reflect",
+          unless: []
+        },
+        "onesided" => %{kind: :bool, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "flatten" => %{
       operands: ["a"],
@@ -952,9 +1497,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "start_axis" => %{kind: :int, optional: true, values: nil},
-        "end_axis" => %{kind: :int, optional: true, values: nil}
-      }
+        "start_axis" => %{kind: :int, optional: true, values: nil, default: 0, unless: []},
+        "end_axis" => %{kind: :int, optional: true, values: nil, default: -1, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "flip" => %{
       operands: ["a"],
@@ -962,16 +1509,31 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"axes" => %{kind: :ints, optional: true, values: nil}}
+      attributes: %{
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :same, shape: :same}
     },
-    "floor" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "floor" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :same, shape: :same}
+    },
     "floor_divide" => %{
       operands: ["a", "b"],
       indices: [],
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted, shape: :broadcast}
     },
     "for" => %{
       operands: ["...operands"],
@@ -980,9 +1542,11 @@ defmodule Davit.Graph.OpTable do
       max: nil,
       outputs: :results,
       attributes: %{
-        "body" => %{kind: :function, optional: false, values: nil},
-        "count" => %{kind: :int, optional: true, values: nil}
-      }
+        "body" => %{kind: :function, optional: false, values: nil, default: nil, unless: []},
+        "count" => %{kind: :int, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: true,
+      type: nil
     },
     "from_fp8" => %{
       operands: ["x"],
@@ -990,7 +1554,11 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"dtype" => %{kind: :dtype, optional: true, values: nil}}
+      attributes: %{
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: "bfloat16", unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "full" => %{
       operands: ["vals"],
@@ -999,9 +1567,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "shape" => %{kind: :ints, optional: false, values: nil},
-        "dtype" => %{kind: :dtype, optional: true, values: nil}
-      }
+        "shape" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :attribute, shape: :attribute}
     },
     "full_like" => %{
       operands: ["a", "vals"],
@@ -1009,7 +1579,11 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{"dtype" => %{kind: :dtype, optional: true, values: nil}}
+      attributes: %{
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :attribute, shape: :same}
     },
     "gather" => %{
       operands: ["a", "...indices"],
@@ -1018,9 +1592,11 @@ defmodule Davit.Graph.OpTable do
       max: nil,
       outputs: 1,
       attributes: %{
-        "axes" => %{kind: :ints, optional: false, values: nil},
-        "slice_sizes" => %{kind: :ints, optional: false, values: nil}
-      }
+        "axes" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "slice_sizes" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "gather_mm" => %{
       operands: ["a", "b", "lhs_indices?", "rhs_indices?"],
@@ -1028,7 +1604,17 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 4,
       outputs: 1,
-      attributes: %{"sorted_indices" => %{kind: :bool, optional: true, values: nil}}
+      attributes: %{
+        "sorted_indices" => %{
+          kind: :bool,
+          optional: true,
+          values: nil,
+          default: false,
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
     "gather_qmm" => %{
       operands: ["x", "w", "scales", "biases?", "lhs_indices?", "rhs_indices?"],
@@ -1037,16 +1623,26 @@ defmodule Davit.Graph.OpTable do
       max: 6,
       outputs: 1,
       attributes: %{
-        "transpose" => %{kind: :bool, optional: true, values: nil},
-        "group_size" => %{kind: :int, optional: true, values: nil},
-        "bits" => %{kind: :int, optional: true, values: nil},
+        "transpose" => %{kind: :bool, optional: true, values: nil, default: true, unless: []},
+        "group_size" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "bits" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
         "mode" => %{
           kind: :string,
           optional: true,
-          values: ["affine", "mxfp4", "mxfp8", "nvfp4"]
+          values: ["affine", "mxfp4", "mxfp8", "nvfp4"],
+          default: "affine",
+          unless: []
         },
-        "sorted_indices" => %{kind: :bool, optional: true, values: nil}
-      }
+        "sorted_indices" => %{
+          kind: :bool,
+          optional: true,
+          values: nil,
+          default: false,
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
     "greater" => %{
       operands: ["a", "b"],
@@ -1054,7 +1650,9 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :bool, shape: :broadcast}
     },
     "greater_equal" => %{
       operands: ["a", "b"],
@@ -1062,7 +1660,9 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :bool, shape: :broadcast}
     },
     "hadamard_transform" => %{
       operands: ["a"],
@@ -1070,7 +1670,11 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"scale" => %{kind: :float, optional: true, values: nil}}
+      attributes: %{
+        "scale" => %{kind: :float, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "hamming" => %{
       operands: [],
@@ -1078,7 +1682,11 @@ defmodule Davit.Graph.OpTable do
       min: 0,
       max: 0,
       outputs: 1,
-      attributes: %{"M" => %{kind: :int, optional: false, values: nil}}
+      attributes: %{
+        "M" => %{kind: :int, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "hanning" => %{
       operands: [],
@@ -1086,7 +1694,11 @@ defmodule Davit.Graph.OpTable do
       min: 0,
       max: 0,
       outputs: 1,
-      attributes: %{"M" => %{kind: :int, optional: false, values: nil}}
+      attributes: %{
+        "M" => %{kind: :int, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "identity" => %{
       operands: [],
@@ -1095,12 +1707,32 @@ defmodule Davit.Graph.OpTable do
       max: 0,
       outputs: 1,
       attributes: %{
-        "n" => %{kind: :int, optional: false, values: nil},
-        "dtype" => %{kind: :dtype, optional: true, values: nil}
-      }
+        "n" => %{kind: :int, optional: false, values: nil, default: nil, unless: []},
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: "float32", unless: []}
+      },
+      structural: false,
+      type: nil
     },
-    "imag" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "inner" => %{operands: ["a", "b"], indices: [], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "imag" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :real, shape: :same}
+    },
+    "inner" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: nil
+    },
     "isclose" => %{
       operands: ["a", "b"],
       indices: [],
@@ -1108,16 +1740,63 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "rtol" => %{kind: :float, optional: true, values: nil},
-        "atol" => %{kind: :float, optional: true, values: nil},
-        "equal_nan" => %{kind: :bool, optional: true, values: nil}
-      }
+        "rtol" => %{kind: :float, optional: true, values: nil, default: 0.00001, unless: []},
+        "atol" => %{kind: :float, optional: true, values: nil, default: 1.0e-8, unless: []},
+        "equal_nan" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :bool, shape: :broadcast}
     },
-    "isfinite" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "isinf" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "isnan" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "isneginf" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "isposinf" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "isfinite" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :bool, shape: :same}
+    },
+    "isinf" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :bool, shape: :same}
+    },
+    "isnan" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :bool, shape: :same}
+    },
+    "isneginf" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :bool, shape: :same}
+    },
+    "isposinf" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :bool, shape: :same}
+    },
     "jvp" => %{
       operands: ["...operands"],
       indices: [],
@@ -1125,27 +1804,51 @@ defmodule Davit.Graph.OpTable do
       max: nil,
       outputs: :results,
       attributes: %{
-        "function" => %{kind: :function, optional: false, values: nil},
-        "wrt" => %{kind: :ints, optional: true, values: nil}
-      }
+        "function" => %{kind: :function, optional: false, values: nil, default: nil, unless: []},
+        "wrt" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: true,
+      type: nil
     },
-    "kron" => %{operands: ["a", "b"], indices: [], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "kron" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: nil
+    },
     "left_shift" => %{
       operands: ["a", "b"],
       indices: [],
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted_number, shape: :broadcast}
     },
-    "less" => %{operands: ["a", "b"], indices: [], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "less" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :bool, shape: :broadcast}
+    },
     "less_equal" => %{
       operands: ["a", "b"],
       indices: [],
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :bool, shape: :broadcast}
     },
     "linalg.cholesky" => %{
       operands: ["a"],
@@ -1153,7 +1856,11 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"upper" => %{kind: :bool, optional: true, values: nil}}
+      attributes: %{
+        "upper" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "linalg.cholesky_inv" => %{
       operands: ["a"],
@@ -1161,7 +1868,11 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"upper" => %{kind: :bool, optional: true, values: nil}}
+      attributes: %{
+        "upper" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "linalg.cross" => %{
       operands: ["a", "b"],
@@ -1169,17 +1880,43 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{"axis" => %{kind: :int, optional: true, values: nil}}
+      attributes: %{
+        "axis" => %{kind: :int, optional: true, values: nil, default: -1, unless: []}
+      },
+      structural: false,
+      type: nil
     },
-    "linalg.det" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "linalg.eig" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 2, attributes: %{}},
+    "linalg.det" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: nil
+    },
+    "linalg.eig" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 2,
+      attributes: %{},
+      structural: false,
+      type: nil
+    },
     "linalg.eigh" => %{
       operands: ["a"],
       indices: [],
       min: 1,
       max: 1,
       outputs: 2,
-      attributes: %{"UPLO" => %{kind: :string, optional: true, values: ["L", "U"]}}
+      attributes: %{
+        "UPLO" => %{kind: :string, optional: true, values: ["L", "U"], default: "L", unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "linalg.eigvals" => %{
       operands: ["a"],
@@ -1187,7 +1924,9 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: nil
     },
     "linalg.eigvalsh" => %{
       operands: ["a"],
@@ -1195,17 +1934,41 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"UPLO" => %{kind: :string, optional: true, values: ["L", "U"]}}
+      attributes: %{
+        "UPLO" => %{kind: :string, optional: true, values: ["L", "U"], default: "L", unless: []}
+      },
+      structural: false,
+      type: nil
     },
-    "linalg.inv" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "linalg.lu" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 3, attributes: %{}},
+    "linalg.inv" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: nil
+    },
+    "linalg.lu" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 3,
+      attributes: %{},
+      structural: false,
+      type: nil
+    },
     "linalg.lu_factor" => %{
       operands: ["a"],
       indices: [],
       min: 1,
       max: 1,
       outputs: 2,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: nil
     },
     "linalg.norm" => %{
       operands: ["a"],
@@ -1214,11 +1977,19 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "ord" => %{kind: :float, optional: true, values: nil},
-        "ord_name" => %{kind: :string, optional: true, values: ["fro", "nuc"]},
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "keepdims" => %{kind: :bool, optional: true, values: nil}
-      }
+        "ord" => %{kind: :float, optional: true, values: nil, default: nil, unless: []},
+        "ord_name" => %{
+          kind: :string,
+          optional: true,
+          values: ["fro", "nuc"],
+          default: nil,
+          unless: []
+        },
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "keepdims" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "linalg.pinv" => %{
       operands: ["a"],
@@ -1226,16 +1997,29 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: nil
     },
-    "linalg.qr" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 2, attributes: %{}},
+    "linalg.qr" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 2,
+      attributes: %{},
+      structural: false,
+      type: nil
+    },
     "linalg.slogdet" => %{
       operands: ["a"],
       indices: [],
       min: 1,
       max: 1,
       outputs: 2,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: nil
     },
     "linalg.solve" => %{
       operands: ["a", "b"],
@@ -1243,7 +2027,9 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: nil
     },
     "linalg.solve_triangular" => %{
       operands: ["a", "b"],
@@ -1251,15 +2037,23 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{"upper" => %{kind: :bool, optional: true, values: nil}}
+      attributes: %{
+        "upper" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "linalg.svd" => %{
       operands: ["a"],
       indices: [],
       min: 1,
       max: 1,
-      outputs: %{attribute: "compute_uv", default: true, equals: false, count: 1, otherwise: 3},
-      attributes: %{"compute_uv" => %{kind: :bool, optional: true, values: nil}}
+      outputs: %{attribute: "compute_uv", equals: false, count: 1, otherwise: 3},
+      attributes: %{
+        "compute_uv" => %{kind: :bool, optional: true, values: nil, default: true, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "linalg.tri_inv" => %{
       operands: ["a"],
@@ -1267,7 +2061,11 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"upper" => %{kind: :bool, optional: true, values: nil}}
+      attributes: %{
+        "upper" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "linspace" => %{
       operands: [],
@@ -1276,24 +2074,64 @@ defmodule Davit.Graph.OpTable do
       max: 0,
       outputs: 1,
       attributes: %{
-        "start" => %{kind: :float, optional: false, values: nil},
-        "stop" => %{kind: :float, optional: false, values: nil},
-        "num" => %{kind: :int, optional: true, values: nil},
-        "endpoint" => %{kind: :bool, optional: true, values: nil},
-        "dtype" => %{kind: :dtype, optional: true, values: nil}
-      }
+        "start" => %{kind: :float, optional: false, values: nil, default: nil, unless: []},
+        "stop" => %{kind: :float, optional: false, values: nil, default: nil, unless: []},
+        "num" => %{kind: :int, optional: true, values: nil, default: 50, unless: []},
+        "endpoint" => %{kind: :bool, optional: true, values: nil, default: true, unless: []},
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: "float32", unless: []}
+      },
+      structural: false,
+      type: nil
     },
-    "log" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "log10" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "log1p" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "log2" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "log" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
+    "log10" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
+    "log1p" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
+    "log2" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
     "logaddexp" => %{
       operands: ["a", "b"],
       indices: [],
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted_float, shape: :broadcast}
     },
     "logcumsumexp" => %{
       operands: ["a"],
@@ -1302,10 +2140,12 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axis" => %{kind: :int, optional: true, values: nil},
-        "reverse" => %{kind: :bool, optional: true, values: nil},
-        "inclusive" => %{kind: :bool, optional: true, values: nil}
-      }
+        "axis" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "reverse" => %{kind: :bool, optional: true, values: nil, default: false, unless: []},
+        "inclusive" => %{kind: :bool, optional: true, values: nil, default: true, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :float, shape: :scanned}
     },
     "logical_and" => %{
       operands: ["a", "b"],
@@ -1313,7 +2153,9 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :bool, shape: :broadcast}
     },
     "logical_not" => %{
       operands: ["a"],
@@ -1321,7 +2163,9 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :bool, shape: :same}
     },
     "logical_or" => %{
       operands: ["a", "b"],
@@ -1329,7 +2173,9 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :bool, shape: :broadcast}
     },
     "logical_xor" => %{
       operands: ["a", "b"],
@@ -1337,7 +2183,9 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :bool, shape: :broadcast}
     },
     "logsumexp" => %{
       operands: ["a"],
@@ -1346,9 +2194,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "keepdims" => %{kind: :bool, optional: true, values: nil}
-      }
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "keepdims" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :float, shape: :reduced}
     },
     "masked_scatter" => %{
       operands: ["a", "mask", "src"],
@@ -1356,7 +2206,9 @@ defmodule Davit.Graph.OpTable do
       min: 3,
       max: 3,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: nil
     },
     "matmul" => %{
       operands: ["a", "b"],
@@ -1364,7 +2216,9 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted, shape: :matrix_product}
     },
     "matrix_transpose" => %{
       operands: ["a"],
@@ -1372,7 +2226,9 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: nil
     },
     "max" => %{
       operands: ["a"],
@@ -1381,9 +2237,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "keepdims" => %{kind: :bool, optional: true, values: nil}
-      }
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "keepdims" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :same, shape: :reduced}
     },
     "maximum" => %{
       operands: ["a", "b"],
@@ -1391,7 +2249,9 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted, shape: :broadcast}
     },
     "mean" => %{
       operands: ["a"],
@@ -1400,9 +2260,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "keepdims" => %{kind: :bool, optional: true, values: nil}
-      }
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "keepdims" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :float, shape: :reduced}
     },
     "median" => %{
       operands: ["a"],
@@ -1411,9 +2273,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "keepdims" => %{kind: :bool, optional: true, values: nil}
-      }
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "keepdims" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :float, shape: :reduced}
     },
     "meshgrid" => %{
       operands: ["...arrays"],
@@ -1422,9 +2286,17 @@ defmodule Davit.Graph.OpTable do
       max: nil,
       outputs: :operands,
       attributes: %{
-        "sparse" => %{kind: :bool, optional: true, values: nil},
-        "indexing" => %{kind: :string, optional: true, values: ["xy", "ij"]}
-      }
+        "sparse" => %{kind: :bool, optional: true, values: nil, default: false, unless: []},
+        "indexing" => %{
+          kind: :string,
+          optional: true,
+          values: ["xy", "ij"],
+          default: "xy",
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
     "min" => %{
       operands: ["a"],
@@ -1433,9 +2305,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "keepdims" => %{kind: :bool, optional: true, values: nil}
-      }
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "keepdims" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :same, shape: :reduced}
     },
     "minimum" => %{
       operands: ["a", "b"],
@@ -1443,7 +2317,9 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted, shape: :broadcast}
     },
     "minmax" => %{
       operands: ["a"],
@@ -1452,9 +2328,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 2,
       attributes: %{
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "keepdims" => %{kind: :bool, optional: true, values: nil}
-      }
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "keepdims" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "moveaxis" => %{
       operands: ["a"],
@@ -1463,9 +2341,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "source" => %{kind: :int, optional: false, values: nil},
-        "destination" => %{kind: :int, optional: false, values: nil}
-      }
+        "source" => %{kind: :int, optional: false, values: nil, default: nil, unless: []},
+        "destination" => %{kind: :int, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "multiply" => %{
       operands: ["a", "b"],
@@ -1473,7 +2353,9 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted, shape: :broadcast}
     },
     "nan_to_num" => %{
       operands: ["a"],
@@ -1482,19 +2364,32 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "nan" => %{kind: :float, optional: true, values: nil},
-        "posinf" => %{kind: :float, optional: true, values: nil},
-        "neginf" => %{kind: :float, optional: true, values: nil}
-      }
+        "nan" => %{kind: :float, optional: true, values: nil, default: 0.0, unless: []},
+        "posinf" => %{kind: :float, optional: true, values: nil, default: nil, unless: []},
+        "neginf" => %{kind: :float, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :same, shape: :same}
     },
-    "negative" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "negative" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :same, shape: :same}
+    },
     "not_equal" => %{
       operands: ["a", "b"],
       indices: [],
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :bool, shape: :broadcast}
     },
     "ones" => %{
       operands: [],
@@ -1503,9 +2398,11 @@ defmodule Davit.Graph.OpTable do
       max: 0,
       outputs: 1,
       attributes: %{
-        "shape" => %{kind: :ints, optional: false, values: nil},
-        "dtype" => %{kind: :dtype, optional: true, values: nil}
-      }
+        "shape" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: "float32", unless: []}
+      },
+      structural: false,
+      type: %{dtype: :attribute, shape: :attribute}
     },
     "ones_like" => %{
       operands: ["a"],
@@ -1513,9 +2410,22 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"dtype" => %{kind: :dtype, optional: true, values: nil}}
+      attributes: %{
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :attribute, shape: :same}
     },
-    "outer" => %{operands: ["a", "b"], indices: [], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "outer" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: nil
+    },
     "pad" => %{
       operands: ["a", "constant_values?"],
       indices: [],
@@ -1523,13 +2433,17 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "pad_width" => %{kind: :ints, optional: false, values: nil},
+        "pad_width" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
         "mode" => %{
           kind: :string,
           optional: true,
-          values: ["constant", "edge", "reflect", "symmetric"]
+          values: ["constant", "edge", "reflect", "symmetric"],
+          default: "constant",
+          unless: []
         }
-      }
+      },
+      structural: false,
+      type: nil
     },
     "partition" => %{
       operands: ["a"],
@@ -1538,12 +2452,32 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "kth" => %{kind: :int, optional: false, values: nil},
-        "axis" => %{kind: :int, optional: true, values: nil}
-      }
+        "kth" => %{kind: :int, optional: false, values: nil, default: nil, unless: []},
+        "axis" => %{kind: :int, optional: true, values: nil, default: -1, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :same, shape: :same}
     },
-    "positive" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "power" => %{operands: ["a", "b"], indices: [], min: 2, max: 2, outputs: 1, attributes: %{}},
+    "positive" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :same, shape: :same}
+    },
+    "power" => %{
+      operands: ["a", "b"],
+      indices: [],
+      min: 2,
+      max: 2,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted, shape: :broadcast}
+    },
     "prod" => %{
       operands: ["a"],
       indices: [],
@@ -1551,9 +2485,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "keepdims" => %{kind: :bool, optional: true, values: nil}
-      }
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "keepdims" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :summed, shape: :reduced}
     },
     "put_along_axis" => %{
       operands: ["a", "indices", "values"],
@@ -1561,23 +2497,31 @@ defmodule Davit.Graph.OpTable do
       min: 3,
       max: 3,
       outputs: 1,
-      attributes: %{"axis" => %{kind: :int, optional: false, values: nil}}
+      attributes: %{
+        "axis" => %{kind: :int, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "quantize" => %{
       operands: ["w", "global_scale?"],
       indices: [],
       min: 1,
       max: 2,
-      outputs: %{attribute: "mode", default: "affine", equals: "affine", count: 3, otherwise: 2},
+      outputs: %{attribute: "mode", equals: "affine", count: 3, otherwise: 2},
       attributes: %{
-        "group_size" => %{kind: :int, optional: true, values: nil},
-        "bits" => %{kind: :int, optional: true, values: nil},
+        "group_size" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "bits" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
         "mode" => %{
           kind: :string,
           optional: true,
-          values: ["affine", "mxfp4", "mxfp8", "nvfp4"]
+          values: ["affine", "mxfp4", "mxfp8", "nvfp4"],
+          default: "affine",
+          unless: []
         }
-      }
+      },
+      structural: false,
+      type: nil
     },
     "quantized_matmul" => %{
       operands: ["x", "w", "scales", "biases?"],
@@ -1586,24 +2530,41 @@ defmodule Davit.Graph.OpTable do
       max: 4,
       outputs: 1,
       attributes: %{
-        "transpose" => %{kind: :bool, optional: true, values: nil},
-        "group_size" => %{kind: :int, optional: true, values: nil},
-        "bits" => %{kind: :int, optional: true, values: nil},
+        "transpose" => %{kind: :bool, optional: true, values: nil, default: true, unless: []},
+        "group_size" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "bits" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
         "mode" => %{
           kind: :string,
           optional: true,
-          values: ["affine", "mxfp4", "mxfp8", "nvfp4"]
+          values: ["affine", "mxfp4", "mxfp8", "nvfp4"],
+          default: "affine",
+          unless: []
         }
-      }
+      },
+      structural: false,
+      type: nil
     },
-    "radians" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "radians" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
     "random.bernoulli" => %{
       operands: ["key", "p?"],
       indices: [],
       min: 1,
       max: 2,
       outputs: 1,
-      attributes: %{"shape" => %{kind: :ints, optional: true, values: nil}}
+      attributes: %{
+        "shape" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "random.bits" => %{
       operands: ["key"],
@@ -1612,9 +2573,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "shape" => %{kind: :ints, optional: false, values: nil},
-        "width" => %{kind: :int, optional: true, values: nil}
-      }
+        "shape" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "width" => %{kind: :int, optional: true, values: nil, default: 4, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "random.categorical" => %{
       operands: ["key", "logits"],
@@ -1623,10 +2586,12 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "axis" => %{kind: :int, optional: true, values: nil},
-        "shape" => %{kind: :ints, optional: true, values: nil},
-        "num_samples" => %{kind: :int, optional: true, values: nil}
-      }
+        "axis" => %{kind: :int, optional: true, values: nil, default: -1, unless: []},
+        "shape" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "num_samples" => %{kind: :int, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "random.gumbel" => %{
       operands: ["key"],
@@ -1635,9 +2600,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "shape" => %{kind: :ints, optional: false, values: nil},
-        "dtype" => %{kind: :dtype, optional: true, values: nil}
-      }
+        "shape" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: "float32", unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "random.key" => %{
       operands: [],
@@ -1645,7 +2612,11 @@ defmodule Davit.Graph.OpTable do
       min: 0,
       max: 0,
       outputs: 1,
-      attributes: %{"seed" => %{kind: :int, optional: false, values: nil}}
+      attributes: %{
+        "seed" => %{kind: :int, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "random.laplace" => %{
       operands: ["key"],
@@ -1654,11 +2625,13 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "shape" => %{kind: :ints, optional: false, values: nil},
-        "dtype" => %{kind: :dtype, optional: true, values: nil},
-        "loc" => %{kind: :float, optional: true, values: nil},
-        "scale" => %{kind: :float, optional: true, values: nil}
-      }
+        "shape" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: "float32", unless: []},
+        "loc" => %{kind: :float, optional: true, values: nil, default: 0.0, unless: []},
+        "scale" => %{kind: :float, optional: true, values: nil, default: 1.0, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "random.multivariate_normal" => %{
       operands: ["key", "mean", "cov"],
@@ -1666,7 +2639,11 @@ defmodule Davit.Graph.OpTable do
       min: 3,
       max: 3,
       outputs: 1,
-      attributes: %{"shape" => %{kind: :ints, optional: false, values: nil}}
+      attributes: %{
+        "shape" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "random.normal" => %{
       operands: ["key", "loc?", "scale?"],
@@ -1675,9 +2652,11 @@ defmodule Davit.Graph.OpTable do
       max: 3,
       outputs: 1,
       attributes: %{
-        "shape" => %{kind: :ints, optional: false, values: nil},
-        "dtype" => %{kind: :dtype, optional: true, values: nil}
-      }
+        "shape" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: "float32", unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "random.permutation" => %{
       operands: ["key", "x"],
@@ -1685,7 +2664,11 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{"axis" => %{kind: :int, optional: true, values: nil}}
+      attributes: %{
+        "axis" => %{kind: :int, optional: true, values: nil, default: 0, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "random.randint" => %{
       operands: ["key", "low", "high"],
@@ -1694,9 +2677,11 @@ defmodule Davit.Graph.OpTable do
       max: 3,
       outputs: 1,
       attributes: %{
-        "shape" => %{kind: :ints, optional: false, values: nil},
-        "dtype" => %{kind: :dtype, optional: true, values: nil}
-      }
+        "shape" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: "int32", unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "random.split" => %{
       operands: ["key"],
@@ -1704,7 +2689,9 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"num" => %{kind: :int, optional: true, values: nil}}
+      attributes: %{"num" => %{kind: :int, optional: true, values: nil, default: 2, unless: []}},
+      structural: false,
+      type: nil
     },
     "random.truncated_normal" => %{
       operands: ["key", "lower", "upper"],
@@ -1713,9 +2700,11 @@ defmodule Davit.Graph.OpTable do
       max: 3,
       outputs: 1,
       attributes: %{
-        "shape" => %{kind: :ints, optional: true, values: nil},
-        "dtype" => %{kind: :dtype, optional: true, values: nil}
-      }
+        "shape" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: "float32", unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "random.uniform" => %{
       operands: ["key", "low?", "high?"],
@@ -1724,19 +2713,41 @@ defmodule Davit.Graph.OpTable do
       max: 3,
       outputs: 1,
       attributes: %{
-        "shape" => %{kind: :ints, optional: false, values: nil},
-        "dtype" => %{kind: :dtype, optional: true, values: nil}
-      }
+        "shape" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: "float32", unless: []}
+      },
+      structural: false,
+      type: nil
     },
-    "real" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "reciprocal" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "real" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :real, shape: :same}
+    },
+    "reciprocal" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
     "remainder" => %{
       operands: ["a", "b"],
       indices: [],
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted, shape: :broadcast}
     },
     "repeat" => %{
       operands: ["a"],
@@ -1745,9 +2756,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "repeats" => %{kind: :int, optional: false, values: nil},
-        "axis" => %{kind: :int, optional: true, values: nil}
-      }
+        "repeats" => %{kind: :int, optional: false, values: nil, default: nil, unless: []},
+        "axis" => %{kind: :int, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "reshape" => %{
       operands: ["a"],
@@ -1755,7 +2768,11 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"shape" => %{kind: :ints, optional: false, values: nil}}
+      attributes: %{
+        "shape" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :same, shape: :attribute}
     },
     "right_shift" => %{
       operands: ["a", "b"],
@@ -1763,7 +2780,9 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted_number, shape: :broadcast}
     },
     "roll" => %{
       operands: ["a"],
@@ -1772,9 +2791,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "shift" => %{kind: :ints, optional: false, values: nil},
-        "axes" => %{kind: :ints, optional: true, values: nil}
-      }
+        "shift" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :same, shape: :same}
     },
     "round" => %{
       operands: ["a"],
@@ -1782,16 +2803,33 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"decimals" => %{kind: :int, optional: true, values: nil}}
+      attributes: %{
+        "decimals" => %{kind: :int, optional: true, values: nil, default: 0, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :same, shape: :same}
     },
-    "rsqrt" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "rsqrt" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
     "scatter" => %{
       operands: ["a", "updates", "...indices"],
       indices: [2],
       min: 2,
       max: nil,
       outputs: 1,
-      attributes: %{"axes" => %{kind: :ints, optional: false, values: nil}}
+      attributes: %{
+        "axes" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "scatter_add" => %{
       operands: ["a", "updates", "...indices"],
@@ -1799,7 +2837,11 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: nil,
       outputs: 1,
-      attributes: %{"axes" => %{kind: :ints, optional: false, values: nil}}
+      attributes: %{
+        "axes" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "scatter_add_axis" => %{
       operands: ["a", "indices", "values"],
@@ -1807,7 +2849,11 @@ defmodule Davit.Graph.OpTable do
       min: 3,
       max: 3,
       outputs: 1,
-      attributes: %{"axis" => %{kind: :int, optional: false, values: nil}}
+      attributes: %{
+        "axis" => %{kind: :int, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "scatter_max" => %{
       operands: ["a", "updates", "...indices"],
@@ -1815,7 +2861,11 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: nil,
       outputs: 1,
-      attributes: %{"axes" => %{kind: :ints, optional: false, values: nil}}
+      attributes: %{
+        "axes" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "scatter_min" => %{
       operands: ["a", "updates", "...indices"],
@@ -1823,7 +2873,11 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: nil,
       outputs: 1,
-      attributes: %{"axes" => %{kind: :ints, optional: false, values: nil}}
+      attributes: %{
+        "axes" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "scatter_prod" => %{
       operands: ["a", "updates", "...indices"],
@@ -1831,7 +2885,11 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: nil,
       outputs: 1,
-      attributes: %{"axes" => %{kind: :ints, optional: false, values: nil}}
+      attributes: %{
+        "axes" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "searchsorted" => %{
       operands: ["sorted_sequence", "values"],
@@ -1839,7 +2897,17 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{"side" => %{kind: :string, optional: true, values: ["left", "right"]}}
+      attributes: %{
+        "side" => %{
+          kind: :string,
+          optional: true,
+          values: ["left", "right"],
+          default: "left",
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
     "segmented_mm" => %{
       operands: ["a", "b", "segments"],
@@ -1847,12 +2915,50 @@ defmodule Davit.Graph.OpTable do
       min: 3,
       max: 3,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: nil
     },
-    "sigmoid" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "sign" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "sin" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "sinh" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "sigmoid" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
+    "sign" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :same, shape: :same}
+    },
+    "sin" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
+    "sinh" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
     "slice" => %{
       operands: ["a"],
       indices: [],
@@ -1860,10 +2966,12 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "start" => %{kind: :ints, optional: false, values: nil},
-        "stop" => %{kind: :ints, optional: false, values: nil},
-        "strides" => %{kind: :ints, optional: true, values: nil}
-      }
+        "start" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "stop" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "strides" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "slice_update" => %{
       operands: ["src", "update"],
@@ -1872,10 +2980,12 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "start" => %{kind: :ints, optional: false, values: nil},
-        "stop" => %{kind: :ints, optional: false, values: nil},
-        "strides" => %{kind: :ints, optional: true, values: nil}
-      }
+        "start" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "stop" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "strides" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "slice_update_add" => %{
       operands: ["src", "update"],
@@ -1884,10 +2994,12 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "start" => %{kind: :ints, optional: false, values: nil},
-        "stop" => %{kind: :ints, optional: false, values: nil},
-        "strides" => %{kind: :ints, optional: true, values: nil}
-      }
+        "start" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "stop" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "strides" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "slice_update_max" => %{
       operands: ["src", "update"],
@@ -1896,10 +3008,12 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "start" => %{kind: :ints, optional: false, values: nil},
-        "stop" => %{kind: :ints, optional: false, values: nil},
-        "strides" => %{kind: :ints, optional: true, values: nil}
-      }
+        "start" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "stop" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "strides" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "slice_update_min" => %{
       operands: ["src", "update"],
@@ -1908,10 +3022,12 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "start" => %{kind: :ints, optional: false, values: nil},
-        "stop" => %{kind: :ints, optional: false, values: nil},
-        "strides" => %{kind: :ints, optional: true, values: nil}
-      }
+        "start" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "stop" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "strides" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "slice_update_prod" => %{
       operands: ["src", "update"],
@@ -1920,10 +3036,12 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "start" => %{kind: :ints, optional: false, values: nil},
-        "stop" => %{kind: :ints, optional: false, values: nil},
-        "strides" => %{kind: :ints, optional: true, values: nil}
-      }
+        "start" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "stop" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "strides" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "softmax" => %{
       operands: ["a"],
@@ -1932,9 +3050,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "precise" => %{kind: :bool, optional: true, values: nil}
-      }
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "precise" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :known_float, shape: :same}
     },
     "sort" => %{
       operands: ["a"],
@@ -1942,7 +3062,11 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"axis" => %{kind: :int, optional: true, values: nil}}
+      attributes: %{
+        "axis" => %{kind: :int, optional: true, values: nil, default: -1, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :same, shape: :same}
     },
     "split" => %{
       operands: ["a"],
@@ -1951,20 +3075,44 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: %{sections: "sections", indices: "indices"},
       attributes: %{
-        "sections" => %{kind: :int, optional: true, values: nil},
-        "indices" => %{kind: :ints, optional: true, values: nil},
-        "axis" => %{kind: :int, optional: true, values: nil}
-      }
+        "sections" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "indices" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "axis" => %{kind: :int, optional: true, values: nil, default: 0, unless: []}
+      },
+      structural: false,
+      type: nil
     },
-    "sqrt" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "square" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "sqrt" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
+    "square" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :same, shape: :same}
+    },
     "squeeze" => %{
       operands: ["a"],
       indices: [],
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"axes" => %{kind: :ints, optional: true, values: nil}}
+      attributes: %{
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "stack" => %{
       operands: ["...arrays"],
@@ -1972,7 +3120,11 @@ defmodule Davit.Graph.OpTable do
       min: 0,
       max: nil,
       outputs: 1,
-      attributes: %{"axis" => %{kind: :int, optional: true, values: nil}}
+      attributes: %{
+        "axis" => %{kind: :int, optional: true, values: nil, default: 0, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "std" => %{
       operands: ["a"],
@@ -1981,10 +3133,12 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "keepdims" => %{kind: :bool, optional: true, values: nil},
-        "ddof" => %{kind: :int, optional: true, values: nil}
-      }
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "keepdims" => %{kind: :bool, optional: true, values: nil, default: false, unless: []},
+        "ddof" => %{kind: :int, optional: true, values: nil, default: 0, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :real_float, shape: :reduced}
     },
     "stop_gradient" => %{
       operands: ["a"],
@@ -1992,7 +3146,9 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :same, shape: :same}
     },
     "subtract" => %{
       operands: ["a", "b"],
@@ -2000,7 +3156,9 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted, shape: :broadcast}
     },
     "sum" => %{
       operands: ["a"],
@@ -2009,9 +3167,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "keepdims" => %{kind: :bool, optional: true, values: nil}
-      }
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "keepdims" => %{kind: :bool, optional: true, values: nil, default: false, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :summed, shape: :reduced}
     },
     "swapaxes" => %{
       operands: ["a"],
@@ -2020,9 +3180,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axis1" => %{kind: :int, optional: false, values: nil},
-        "axis2" => %{kind: :int, optional: false, values: nil}
-      }
+        "axis1" => %{kind: :int, optional: false, values: nil, default: nil, unless: []},
+        "axis2" => %{kind: :int, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "switch" => %{
       operands: ["index", "...operands"],
@@ -2030,7 +3192,17 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: nil,
       outputs: :results,
-      attributes: %{"branches" => %{kind: :functions, optional: false, values: nil}}
+      attributes: %{
+        "branches" => %{
+          kind: :functions,
+          optional: false,
+          values: nil,
+          default: nil,
+          unless: []
+        }
+      },
+      structural: true,
+      type: nil
     },
     "take" => %{
       operands: ["a", "indices"],
@@ -2038,7 +3210,11 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{"axis" => %{kind: :int, optional: true, values: nil}}
+      attributes: %{
+        "axis" => %{kind: :int, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "take_along_axis" => %{
       operands: ["a", "indices"],
@@ -2046,10 +3222,32 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{"axis" => %{kind: :int, optional: false, values: nil}}
+      attributes: %{
+        "axis" => %{kind: :int, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
-    "tan" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
-    "tanh" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "tan" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
+    "tanh" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :float, shape: :same}
+    },
     "tensordot" => %{
       operands: ["a", "b"],
       indices: [],
@@ -2057,10 +3255,18 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: 1,
       attributes: %{
-        "axes" => %{kind: :int, optional: true, values: nil},
-        "axes_a" => %{kind: :ints, optional: true, values: nil},
-        "axes_b" => %{kind: :ints, optional: true, values: nil}
-      }
+        "axes" => %{
+          kind: :int,
+          optional: true,
+          values: nil,
+          default: 2,
+          unless: ["axes_a", "axes_b"]
+        },
+        "axes_a" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "axes_b" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "tile" => %{
       operands: ["a"],
@@ -2068,9 +3274,22 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"reps" => %{kind: :ints, optional: false, values: nil}}
+      attributes: %{
+        "reps" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
-    "to_fp8" => %{operands: ["x"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "to_fp8" => %{
+      operands: ["x"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: nil
+    },
     "topk" => %{
       operands: ["a"],
       indices: [],
@@ -2078,9 +3297,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "k" => %{kind: :int, optional: false, values: nil},
-        "axis" => %{kind: :int, optional: true, values: nil}
-      }
+        "k" => %{kind: :int, optional: false, values: nil, default: nil, unless: []},
+        "axis" => %{kind: :int, optional: true, values: nil, default: -1, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "trace" => %{
       operands: ["a"],
@@ -2089,11 +3310,13 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "offset" => %{kind: :int, optional: true, values: nil},
-        "axis1" => %{kind: :int, optional: true, values: nil},
-        "axis2" => %{kind: :int, optional: true, values: nil},
-        "dtype" => %{kind: :dtype, optional: true, values: nil}
-      }
+        "offset" => %{kind: :int, optional: true, values: nil, default: 0, unless: []},
+        "axis1" => %{kind: :int, optional: true, values: nil, default: 0, unless: []},
+        "axis2" => %{kind: :int, optional: true, values: nil, default: 1, unless: []},
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "transpose" => %{
       operands: ["a"],
@@ -2101,7 +3324,11 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"axes" => %{kind: :ints, optional: true, values: nil}}
+      attributes: %{
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :same, shape: :transposed}
     },
     "tri" => %{
       operands: [],
@@ -2110,11 +3337,13 @@ defmodule Davit.Graph.OpTable do
       max: 0,
       outputs: 1,
       attributes: %{
-        "n" => %{kind: :int, optional: false, values: nil},
-        "m" => %{kind: :int, optional: true, values: nil},
-        "k" => %{kind: :int, optional: true, values: nil},
-        "dtype" => %{kind: :dtype, optional: true, values: nil}
-      }
+        "n" => %{kind: :int, optional: false, values: nil, default: nil, unless: []},
+        "m" => %{kind: :int, optional: true, values: nil, default: nil, unless: []},
+        "k" => %{kind: :int, optional: true, values: nil, default: 0, unless: []},
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: "float32", unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "tril" => %{
       operands: ["x"],
@@ -2122,7 +3351,9 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"k" => %{kind: :int, optional: true, values: nil}}
+      attributes: %{"k" => %{kind: :int, optional: true, values: nil, default: 0, unless: []}},
+      structural: false,
+      type: %{dtype: :same, shape: :same}
     },
     "triu" => %{
       operands: ["x"],
@@ -2130,9 +3361,20 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"k" => %{kind: :int, optional: true, values: nil}}
+      attributes: %{"k" => %{kind: :int, optional: true, values: nil, default: 0, unless: []}},
+      structural: false,
+      type: %{dtype: :same, shape: :same}
     },
-    "trunc" => %{operands: ["a"], indices: [], min: 1, max: 1, outputs: 1, attributes: %{}},
+    "trunc" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :same, shape: :same}
+    },
     "unflatten" => %{
       operands: ["a"],
       indices: [],
@@ -2140,9 +3382,11 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axis" => %{kind: :int, optional: false, values: nil},
-        "shape" => %{kind: :ints, optional: false, values: nil}
-      }
+        "axis" => %{kind: :int, optional: false, values: nil, default: nil, unless: []},
+        "shape" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "unique" => %{
       operands: ["a", "fill_value?"],
@@ -2151,11 +3395,31 @@ defmodule Davit.Graph.OpTable do
       max: 2,
       outputs: %{flags: ["return_index", "return_inverse", "return_counts"]},
       attributes: %{
-        "size" => %{kind: :int, optional: false, values: nil},
-        "return_index" => %{kind: :bool, optional: true, values: nil},
-        "return_inverse" => %{kind: :bool, optional: true, values: nil},
-        "return_counts" => %{kind: :bool, optional: true, values: nil}
-      }
+        "size" => %{kind: :int, optional: false, values: nil, default: nil, unless: []},
+        "return_index" => %{
+          kind: :bool,
+          optional: true,
+          values: nil,
+          default: false,
+          unless: []
+        },
+        "return_inverse" => %{
+          kind: :bool,
+          optional: true,
+          values: nil,
+          default: false,
+          unless: []
+        },
+        "return_counts" => %{
+          kind: :bool,
+          optional: true,
+          values: nil,
+          default: false,
+          unless: []
+        }
+      },
+      structural: false,
+      type: nil
     },
     "unstack" => %{
       operands: ["a"],
@@ -2163,7 +3427,11 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: %{size_along: "axis"},
-      attributes: %{"axis" => %{kind: :int, optional: true, values: nil}}
+      attributes: %{
+        "axis" => %{kind: :int, optional: true, values: nil, default: 0, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "var" => %{
       operands: ["a"],
@@ -2172,10 +3440,12 @@ defmodule Davit.Graph.OpTable do
       max: 1,
       outputs: 1,
       attributes: %{
-        "axes" => %{kind: :ints, optional: true, values: nil},
-        "keepdims" => %{kind: :bool, optional: true, values: nil},
-        "ddof" => %{kind: :int, optional: true, values: nil}
-      }
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "keepdims" => %{kind: :bool, optional: true, values: nil, default: false, unless: []},
+        "ddof" => %{kind: :int, optional: true, values: nil, default: 0, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :real_float, shape: :reduced}
     },
     "vecdot" => %{
       operands: ["a", "b"],
@@ -2183,7 +3453,11 @@ defmodule Davit.Graph.OpTable do
       min: 2,
       max: 2,
       outputs: 1,
-      attributes: %{"axis" => %{kind: :int, optional: true, values: nil}}
+      attributes: %{
+        "axis" => %{kind: :int, optional: true, values: nil, default: -1, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "view" => %{
       operands: ["a"],
@@ -2191,7 +3465,11 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"dtype" => %{kind: :dtype, optional: false, values: nil}}
+      attributes: %{
+        "dtype" => %{kind: :dtype, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: nil
     },
     "vjp" => %{
       operands: ["...operands"],
@@ -2200,9 +3478,11 @@ defmodule Davit.Graph.OpTable do
       max: nil,
       outputs: :results,
       attributes: %{
-        "function" => %{kind: :function, optional: false, values: nil},
-        "wrt" => %{kind: :ints, optional: true, values: nil}
-      }
+        "function" => %{kind: :function, optional: false, values: nil, default: nil, unless: []},
+        "wrt" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: true,
+      type: nil
     },
     "where" => %{
       operands: ["condition", "x", "y"],
@@ -2210,7 +3490,9 @@ defmodule Davit.Graph.OpTable do
       min: 3,
       max: 3,
       outputs: 1,
-      attributes: %{}
+      attributes: %{},
+      structural: false,
+      type: %{dtype: :promoted_rest, shape: :broadcast}
     },
     "while" => %{
       operands: ["...operands"],
@@ -2219,9 +3501,17 @@ defmodule Davit.Graph.OpTable do
       max: nil,
       outputs: :results,
       attributes: %{
-        "predicate" => %{kind: :function, optional: false, values: nil},
-        "body" => %{kind: :function, optional: false, values: nil}
-      }
+        "predicate" => %{
+          kind: :function,
+          optional: false,
+          values: nil,
+          default: nil,
+          unless: []
+        },
+        "body" => %{kind: :function, optional: false, values: nil, default: nil, unless: []}
+      },
+      structural: true,
+      type: nil
     },
     "zeros" => %{
       operands: [],
@@ -2230,9 +3520,11 @@ defmodule Davit.Graph.OpTable do
       max: 0,
       outputs: 1,
       attributes: %{
-        "shape" => %{kind: :ints, optional: false, values: nil},
-        "dtype" => %{kind: :dtype, optional: true, values: nil}
-      }
+        "shape" => %{kind: :ints, optional: false, values: nil, default: nil, unless: []},
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: "float32", unless: []}
+      },
+      structural: false,
+      type: %{dtype: :attribute, shape: :attribute}
     },
     "zeros_like" => %{
       operands: ["a"],
@@ -2240,7 +3532,11 @@ defmodule Davit.Graph.OpTable do
       min: 1,
       max: 1,
       outputs: 1,
-      attributes: %{"dtype" => %{kind: :dtype, optional: true, values: nil}}
+      attributes: %{
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: nil, unless: []}
+      },
+      structural: false,
+      type: %{dtype: :attribute, shape: :same}
     }
   }
 

@@ -5,6 +5,7 @@ import { ELEMENTWISE_CASES } from "./elementwise.js";
 import { FAST_CASES } from "./fast.js";
 import { FFT_CASES } from "./fft.js";
 import { INDEXING_CASES } from "./indexing.js";
+import { JOINING_CASES } from "./joining.js";
 import { LINALG_CASES } from "./linalg.js";
 import { MATMUL_CASES } from "./matmul.js";
 import { QUANTIZATION_CASES } from "./quantization.js";
@@ -21,6 +22,7 @@ export const CASES: CaseTable = {
   ...REDUCTION_CASES,
   ...SORTING_CASES,
   ...SHAPE_CASES,
+  ...JOINING_CASES,
   ...RANDOM_CASES,
   ...CONVOLUTION_CASES,
   ...FAST_CASES,
