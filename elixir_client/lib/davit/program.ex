@@ -75,10 +75,20 @@ defmodule Davit.Program do
     is_binary(graph) or is_struct(graph, Graph) ||
       raise ArgumentError, "expected a Davit.Graph or its bytes, got #{inspect(graph, limit: 5)}"
 
+    bytes = if is_binary(graph), do: graph, else: Graph.to_binary(graph)
+
+    metadata = fn ->
+      engine = options[:engine] || Davit.Engine
+      %{engine: engine, hash: Graph.hash(bytes), bytes: byte_size(bytes)}
+    end
+
+    Davit.Telemetry.span(:load, metadata, fn -> load(graph, bytes, timeout, options) end)
+  end
+
+  defp load(graph, bytes, timeout, options) do
     # The timeout covers an engine that is starting.
     deadline = Deadline.new(timeout)
     session = Lookup.session_for!(options, timeout)
-    bytes = if is_binary(graph), do: graph, else: Graph.to_binary(graph)
 
     bindings = %{
       constants: Map.merge(constants(graph), options[:constants] || %{}),
@@ -86,14 +96,9 @@ defmodule Davit.Program do
     }
 
     {id, token} = Collector.mint(session, :program, engine_bytes(bytes, bindings))
-
-    answer =
-      Davit.Telemetry.span([:load, :stop], %{engine: session.name, hash: Graph.hash(bytes)}, fn ->
-        {message, sent} = message(id, bindings, session)
-        answer = Request.call(session, message, [bytes], Deadline.left(deadline))
-        Tensor.touch({sent, token})
-        {answer, %{bytes: byte_size(bytes)}}
-      end)
+    {message, sent} = message(id, bindings, session)
+    answer = Request.call(session, message, [bytes], Deadline.left(deadline))
+    Tensor.touch({sent, token})
 
     with {:ok, %{"hash" => hash, "inputs" => inputs, "outputs" => outputs} = result, _} <- answer,
          {:ok, inputs} <- types(inputs),

@@ -25,32 +25,16 @@ defmodule Davit.Run do
         }
 
   @doc """
-  Runs the program once for each list of inputs; gives the outputs of each, in order.
+  Runs the program once for each list of inputs. Returns the outputs of each run, in order.
   """
   @spec many(Program.t(), [Arguments.t()], keyword) :: [[Tensor.t()]]
   def many(%Program{} = program, inputs, options) do
-    if Telemetry.loaded?(),
-      do: observed(program, inputs, options),
-      else: start(program, inputs, options)
-  end
-
-  defp observed(program, inputs, options) do
-    begin = System.monotonic_time()
-    metadata = %{engine: program.engine, program: program.hash, runs: length(inputs)}
-
-    try do
-      start(program, inputs, options)
-    catch
-      kind, reason ->
-        metadata = Map.merge(metadata, %{kind: kind, reason: reason})
-        measurements = %{duration: System.monotonic_time() - begin}
-        Telemetry.execute([:run, :exception], measurements, metadata)
-        :erlang.raise(kind, reason, __STACKTRACE__)
+    # A run is short: without :telemetry no function is made for it.
+    if Telemetry.loaded?() do
+      metadata = %{engine: program.engine, program: program.hash, runs: length(inputs)}
+      Telemetry.span(:run, fn -> metadata end, fn -> start(program, inputs, options) end)
     else
-      results ->
-        measurements = %{duration: System.monotonic_time() - begin}
-        Telemetry.execute([:run, :stop], measurements, metadata)
-        results
+      start(program, inputs, options)
     end
   end
 

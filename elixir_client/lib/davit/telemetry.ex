@@ -1,18 +1,40 @@
 defmodule Davit.Telemetry do
   @moduledoc """
-  Events for `:telemetry`, which is not a dependency: they are executed when it is loaded.
+  The events that Davit executes for `:telemetry`.
 
-  | event | measurements | metadata |
+  `:telemetry` is not a dependency: events are executed if it is loaded. Without it nothing is measured.
+
+  ## Spans
+
+  Each of these executes a `:start` event, and then a `:stop` event or, if it raised, an `:exception` event, as
+  `:telemetry.span/3` does. They are executed in the calling process.
+
+  | span | what it covers | metadata |
   |---|---|---|
-  | `[:davit, :engine, :up]` | `duration` of the start | `engine`, `instance`, `hello` |
-  | `[:davit, :engine, :down]` | `retry_in` milliseconds | `engine`, `instance`, `error` |
-  | `[:davit, :load, :stop]` | `duration`, `bytes` of the graph | `engine`, `hash` |
-  | `[:davit, :run, :stop]` | `duration` | `engine`, `program`, `runs` |
-  | `[:davit, :run, :exception]` | `duration` | `engine`, `program`, `kind`, `reason` |
-  | `[:davit, :put, :stop]`, `[:davit, :get, :stop]` | `duration`, `bytes` | `engine`, `type` |
-  | `[:davit, :collector, :freed]` | `count` | `engine` |
+  | `[:davit, :load]` | `Davit.load/2` | `engine`: the engine's name; `hash`: that of the graph, in hex; `bytes`: of the graph's encoding |
+  | `[:davit, :run]` | a call of `Davit.run/3` or `Davit.run_many/3` | `engine`; `program`: the hash of its graph; `runs`: how many |
+  | `[:davit, :put]` | a tensor's values are sent to the engine | `engine`; `type`: a `t:Davit.Type.t/0`; `bytes`: of the values |
+  | `[:davit, :get]` | a tensor's values are read from the engine | `engine`; `type`; `bytes` |
 
-  Durations are in native time units.
+  The measurements and further metadata of their events:
+
+  | event | measurements | metadata beside the span's |
+  |---|---|---|
+  | `[:davit, ..., :start]` | `monotonic_time`, `system_time` | `telemetry_span_context`: the same in the events of one span |
+  | `[:davit, ..., :stop]` | `duration`, `monotonic_time` | `telemetry_span_context` |
+  | `[:davit, ..., :exception]` | `duration`, `monotonic_time` | `telemetry_span_context`; `kind`, `reason`, `stacktrace` |
+
+  All times and durations are in native time units; see `System.convert_time_unit/3`.
+
+  ## Single events
+
+  These are executed in a process of the engine. Their handlers may use the engine.
+
+  | event | when | measurements | metadata |
+  |---|---|---|---|
+  | `[:davit, :engine, :up]` | an engine is ready | `duration`: of its start, in native time units | `engine`; `instance`: 1 for the first engine of this name, counted up at each start; `hello`: what the engine said of itself |
+  | `[:davit, :engine, :down]` | an engine ended or did not start | `retry_in`: until the next start, in milliseconds | `engine`; `instance`; `error`: a `Davit.EngineError` |
+  | `[:davit, :collector, :freed]` | tensors and programs that nothing refers to were freed | `count`: how many | `engine` |
   """
 
   @doc false
@@ -28,16 +50,34 @@ defmodule Davit.Telemetry do
   def loaded?, do: function_exported?(:telemetry, :execute, 3)
 
   @doc false
-  @spec span([atom], map, (() -> {result, map})) :: result when result: term
-  def span(event, metadata, fun) do
-    if loaded?() do
-      start = System.monotonic_time()
-      {result, measurements} = fun.()
-      duration = System.monotonic_time() - start
-      execute(event, Map.put(measurements, :duration, duration), metadata)
-      result
+  # `:telemetry.span/3` without extra measurements. `metadata` is called where :telemetry is loaded.
+  @spec span(atom, (() -> map), (() -> result)) :: result when result: term
+  def span(name, metadata, fun) do
+    if loaded?(), do: measured(name, metadata.(), fun), else: fun.()
+  end
+
+  defp measured(name, metadata, fun) do
+    metadata = Map.put(metadata, :telemetry_span_context, make_ref())
+    start = System.monotonic_time()
+    times = %{monotonic_time: start, system_time: System.system_time()}
+    execute([name, :start], times, metadata)
+
+    try do
+      fun.()
+    catch
+      kind, reason ->
+        failure = %{kind: kind, reason: reason, stacktrace: __STACKTRACE__}
+        execute([name, :exception], since(start), Map.merge(metadata, failure))
+        :erlang.raise(kind, reason, __STACKTRACE__)
     else
-      elem(fun.(), 0)
+      result ->
+        execute([name, :stop], since(start), metadata)
+        result
     end
+  end
+
+  defp since(start) do
+    now = System.monotonic_time()
+    %{duration: now - start, monotonic_time: now}
   end
 end

@@ -100,16 +100,16 @@ defmodule Davit.Tensor do
   end
 
   defp read(%Tensor{ref: ref, type: type} = tensor, timeout) do
+    bytes = Type.byte_size(type)
+    metadata = fn -> %{engine: ref.engine, type: type, bytes: bytes} end
+    Davit.Telemetry.span(:get, metadata, fn -> read(tensor, bytes, timeout) end)
+  end
+
+  defp read(%Tensor{ref: ref, type: type} = tensor, bytes, timeout) do
     # The timeout covers an engine that is starting.
     deadline = Deadline.new(timeout)
     session = session!(tensor, timeout)
-    bytes = Type.byte_size(type)
-
-    data =
-      Davit.Telemetry.span([:get, :stop], %{engine: ref.engine, type: type}, fn ->
-        {Transfer.get(session, ref.id, bytes, Deadline.left(deadline)), %{bytes: bytes}}
-      end)
-
+    data = Transfer.get(session, ref.id, bytes, Deadline.left(deadline))
     # The tensor has to be alive until here, or the collector might free it before it is read.
     touch(tensor)
 

@@ -63,7 +63,10 @@ defmodule Davit.TensorTest do
 
     test "bad values are named" do
       assert_raise ArgumentError, ~r/256 does not fit u8/, fn -> Tensor.from_list([256], :uint8) end
-      assert_raise ArgumentError, ~r/1.5 does not fit s32/, fn -> Tensor.from_list([1.5], :int32) end
+
+      assert_raise ArgumentError, ~r/1.5 does not fit s32/, fn ->
+        Tensor.from_list([1.5], :int32)
+      end
 
       assert_raise ArgumentError, ~r/"a" is not a number/, fn ->
         Tensor.from_list(["a"], :float32)

@@ -16,7 +16,9 @@ defmodule Davit.Tensor.Transfer do
   """
   @spec put(Tensor.t(), Session.t()) :: Tensor.t()
   def put(%Tensor{type: type, data: data} = tensor, session) do
-    Davit.Telemetry.span([:put, :stop], %{engine: session.name, type: type}, fn ->
+    metadata = fn -> %{engine: session.name, type: type, bytes: byte_size(data)} end
+
+    Davit.Telemetry.span(:put, metadata, fn ->
       answer =
         with {:error, %{code: :out_of_memory}} <- put_once(session, type, data, @attempts) do
           Collector.reclaim(session)
@@ -24,7 +26,7 @@ defmodule Davit.Tensor.Transfer do
         end
 
       case answer do
-        {:ok, ref} -> {%{tensor | ref: ref, data: keep(data)}, %{bytes: byte_size(data)}}
+        {:ok, ref} -> %{tensor | ref: ref, data: keep(data)}
         {:error, error} -> raise error
       end
     end)
