@@ -8,7 +8,13 @@ defmodule Davit.Application do
   def start(_type, _args) do
     Reaper.create_table()
     # Engines that are started on demand are children too.
-    children = [Reaper, {Registry, keys: :unique, name: Davit.Hooks.Registry}]
+    children = [
+      Reaper,
+      {Registry, keys: :unique, name: Davit.Hooks.Registry},
+      Davit.Nx.Programs,
+      Davit.Nx.Answers
+    ]
+
     Supervisor.start_link(children, strategy: :one_for_one, name: Davit.Supervisor)
   end
 end

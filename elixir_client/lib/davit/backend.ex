@@ -1,0 +1,144 @@
+if Code.ensure_loaded?(Nx) do
+  defmodule Davit.Backend do
+    @moduledoc """
+    A backend of Nx: tensors live in a Davit engine, and MLX computes.
+
+        Nx.default_backend(Davit.Backend)
+        Nx.tensor([1, 2, 3]) |> Nx.add(1) |> Nx.sum()
+
+    Operations are sent and not waited for; only what reads values waits: `Nx.to_number/1`, `inspect/2`, and so on. An operation
+    that fails makes whatever depends on it fail with the same `Davit.EngineError`.
+
+    Options, as in `Nx.default_backend({Davit.Backend, engine: MyEngine})`:
+
+      * `:engine`: the engine's name, default `Davit.Engine`.
+
+    `config :davit, add_backend_on_inspect: false` leaves the engine's name out where a tensor is inspected.
+
+    docs/nx.md says which types live where, and what is computed by `Nx.BinaryBackend`.
+    """
+
+    @behaviour Nx.Backend
+
+    alias Davit.Nx.{Host, Lowering, Types, Value}
+    alias Davit.Tensor
+    alias Nx.Tensor, as: T
+
+    @enforce_keys [:value, :engine]
+    defstruct [:value, :engine]
+
+    @typedoc "`value` is a tensor of Davit, or the bits of one whose type MLX does not have."
+    @type t :: %__MODULE__{value: Tensor.t() | bitstring, engine: atom}
+
+    # A constant up to so many bits stays at home.
+    @home_bits 512
+
+    @impl true
+    def init(options) do
+      Davit.Options.check!(options, [:engine])
+      options
+    end
+
+    ## Life
+
+    @impl true
+    def constant(%{type: {_, size}} = out, number, options) do
+      if Nx.size(out) * size <= @home_bits or Types.type(out) == nil do
+        binary = Nx.BinaryBackend.constant(out, number, [])
+        from_binary(out, Nx.to_binary(binary), options)
+      else
+        create(out, :constant, [number], options)
+      end
+    end
+
+    @impl true
+    def from_binary(out, binary, options), do: Value.from_binary(out, binary, engine(options))
+
+    @impl true
+    def eye(out, options), do: create(out, :eye, [], options)
+
+    @impl true
+    def iota(out, axis, options), do: create(out, :iota, [axis], options)
+
+    defp create(out, name, arguments, options),
+      do: Value.compute(engine(options), out, name, arguments)
+
+    defp engine(options), do: options[:engine] || Davit.Engine
+
+    @impl true
+    def to_binary(%T{type: {_, size}} = tensor, limit) do
+      bits = Value.to_binary(tensor, limit)
+      <<part::bitstring-size(limit * size), _::bitstring>> = bits
+      part
+    end
+
+    @impl true
+    def backend_copy(tensor, backend, options), do: backend_transfer(tensor, backend, options)
+
+    @impl true
+    def backend_transfer(tensor, Nx.Tensor, _options), do: tensor
+
+    def backend_transfer(%T{data: %{engine: engine}} = tensor, __MODULE__, options) do
+      if engine(options) == engine,
+        do: tensor,
+        else: from_binary(tensor, Nx.to_binary(tensor), options)
+    end
+
+    def backend_transfer(tensor, backend, options),
+      do: backend.from_binary(tensor, Nx.to_binary(tensor), backend.init(options))
+
+    @impl true
+    def backend_deallocate(tensor), do: Value.free(tensor)
+
+    @impl true
+    def to_batched(out, tensor, options),
+      do: Davit.Nx.Batches.split(out, tensor, options[:leftover])
+
+    @impl true
+    def from_pointer(_, _, _, _, _), do: raise(ArgumentError, no_pointers())
+
+    @impl true
+    def to_pointer(_, _), do: raise(ArgumentError, no_pointers())
+
+    defp no_pointers, do: "Davit.Backend has no pointers: its tensors live in another process"
+
+    @impl true
+    def inspect(tensor, options) do
+      limit = if options.limit == :infinity, do: Nx.size(tensor), else: options.limit + 1
+      binary = to_binary(tensor, min(limit, Nx.size(tensor)))
+      shown = Nx.Backend.inspect(tensor, binary, options)
+
+      if Application.get_env(:davit, :add_backend_on_inspect, true) do
+        import Inspect.Algebra
+        title = "Davit.Backend<#{Kernel.inspect(tensor.data.engine)}>"
+        concat([title, line(), shown])
+      else
+        shown
+      end
+    end
+
+    ## Operations
+
+    # Those that take a function are computed here; and those above are no operations.
+    callbacks = Nx.Backend.behaviour_info(:callbacks) -- Module.definitions_in(__MODULE__, :def)
+
+    for {name, arity} <- callbacks, name in Lowering.names() do
+      arguments = Macro.generate_arguments(arity - 1, __MODULE__)
+
+      @impl true
+      def unquote(name)(out, unquote_splicing(arguments)),
+        do: Value.compute(out, unquote(name), unquote(arguments))
+    end
+
+    @impl true
+    def reduce(out, tensor, accumulator, options, fun),
+      do: Host.compute(out, :reduce, [tensor, accumulator, options, fun])
+
+    @impl true
+    def window_reduce(out, tensor, accumulator, window, options, fun),
+      do: Host.compute(out, :window_reduce, [tensor, accumulator, window, options, fun])
+
+    @impl true
+    def block(struct, _output, arguments, fun), do: apply(fun, [struct | arguments])
+  end
+end

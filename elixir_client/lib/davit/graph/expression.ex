@@ -1,0 +1,101 @@
+defmodule Davit.Graph.Expression do
+  @moduledoc """
+  A value of a graph as an immutable term, for those who translate into graphs: libraries, not people.
+
+  `Davit.Graph` builds a graph in the process that calls it, node by node. An expression needs no such place: it holds the
+  node that makes it, which holds the expressions that it takes, and all types are known. `Davit.Graph.Assembly` makes a
+  graph of the results.
+
+      iex> alias Davit.Graph.{Assembly, Expression}
+      iex> x = Expression.parameter({:float32, {3}})
+      iex> doubled = Expression.node("add", [x, x], %{}, {:float32, {3}})
+      iex> graph = Assembly.graph([x], [doubled])
+      iex> for node <- hd(graph.functions).nodes, do: {node.op, node.inputs}
+      [{"add", [0, 0]}]
+
+  Nodes are numbered as they are made, and stand in a graph in that order. An expression is used once or often, in one graph
+  or in many. It stays in its process: a copy of it repeats what its parts share.
+  """
+
+  alias Davit.Graph.{Function, OpTable}
+  alias Davit.Type
+
+  @derive {Inspect, only: [:type]}
+  @enforce_keys [:node, :type]
+  defstruct [:node, :type, output: 0]
+
+  @typedoc "`output` says which of the node's values it is."
+  @type t :: %__MODULE__{node: graph_node, type: Type.t(), output: non_neg_integer}
+
+  @typedoc "A node, or a parameter, whose `op` is `:parameter`."
+  @type graph_node :: %{
+          id: integer,
+          op: String.t() | :parameter,
+          inputs: [t | nil],
+          attributes: map,
+          outputs: pos_integer,
+          label: String.t() | nil,
+          data: {hash :: String.t(), Type.t(), binary} | nil,
+          functions: [{key :: String.t() | {String.t(), non_neg_integer}, Function.t()}]
+        }
+
+  # So many bytes of a constant are part of the graph.
+  @inline 1024
+
+  @doc "A value that a function is given."
+  @spec parameter(Type.t()) :: t
+  def parameter(type), do: %__MODULE__{node: make(:parameter, [], %{}, 1, []), type: type}
+
+  @doc """
+  The value of a node with one output, or a list of the values where `types` is a list.
+
+  Attributes are by name, as the op's row in docs/ops.md says. Options: `:label`; `:functions`, those that the node calls,
+  each with the attribute that names it: `{"then", function}`, or `{{"branches", 0}, function}` for one of a list. Such functions
+  may use expressions from around them.
+  """
+  @spec node(String.t(), [t | nil], map, Type.t() | [Type.t()], keyword) :: t | [t]
+  def node(op, inputs, attributes, types, options \\ [])
+
+  def node(op, inputs, attributes, types, options) when is_list(types) do
+    node = make(op, inputs, attributes, length(types), options)
+
+    for {type, output} <- Enum.with_index(types),
+        do: %__MODULE__{node: node, type: type, output: output}
+  end
+
+  def node(op, inputs, attributes, type, options) do
+    {:ok, _} = OpTable.fetch(op)
+    %__MODULE__{node: make(op, inputs, attributes, 1, options), type: type}
+  end
+
+  defp make(op, inputs, attributes, outputs, options) do
+    %{
+      id: :erlang.unique_integer([:monotonic]),
+      op: op,
+      inputs: inputs,
+      attributes: attributes,
+      outputs: outputs,
+      label: options[:label],
+      data: options[:data],
+      functions: options[:functions] || []
+    }
+  end
+
+  @doc "A constant of raw bytes: row by row, little-endian."
+  @spec constant(binary, Type.t()) :: t
+  def constant(bytes, {dtype, shape} = type) do
+    attributes = %{"dtype" => Atom.to_string(dtype), "shape" => Tuple.to_list(shape)}
+
+    if byte_size(bytes) <= @inline do
+      node("constant", [], Map.put(attributes, "data", bytes), type)
+    else
+      hash = :crypto.hash(:sha256, bytes)
+      data = {Base.encode16(hash, case: :lower), type, bytes}
+      node("constant_by_hash", [], Map.put(attributes, "hash", hash), type, data: data)
+    end
+  end
+
+  @doc "Tells whether it is a constant, which is as cheap to have twice."
+  @spec constant?(t) :: boolean
+  def constant?(%__MODULE__{node: %{op: op}}), do: op in ["constant", "constant_by_hash"]
+end

@@ -1,0 +1,67 @@
+if Code.ensure_loaded?(Nx) do
+  defmodule Davit.Nx.Checks do
+    @moduledoc false
+    # What Nx.BinaryBackend refuses by the values of operands. It is refused as well where those values are at hand; what is in the
+    # engine is not waited for: there indices are clamped, and a matrix without inverse makes the run fail.
+
+    alias Davit.{Backend, Tensor}
+    alias Nx.Tensor, as: T
+
+    @doc "Raises `ArgumentError` where the operation is refused."
+    @spec check!(atom, list) :: :ok
+    def check!(:gather, [tensor, indices, options]), do: indices!(tensor, indices, options)
+
+    def check!(name, [tensor, indices, _updates, options])
+        when name in [:indexed_add, :indexed_put],
+        do: indices!(tensor, indices, options)
+
+    def check!(:triangular_solve, [a, _b, _options]) do
+      with {:ok, a} <- home(a), true <- Enum.any?(diagonals(a), &zero?/1) do
+        raise ArgumentError, "can't solve for singular matrix"
+      else
+        _ -> :ok
+      end
+    end
+
+    def check!(_name, _arguments), do: :ok
+
+    defp indices!(%T{shape: shape} = tensor, indices, options) do
+      with {:ok, indices} <- home(indices) do
+        depth = elem(indices.shape, tuple_size(indices.shape) - 1)
+        axes = options[:axes] || Enum.to_list(0..(depth - 1))
+        # As Nx.BinaryBackend sees it: the indexed axes first.
+        order = axes ++ (Nx.axes(tensor) -- axes)
+        shape = order |> Enum.map(&elem(shape, &1)) |> List.to_tuple()
+        indices |> Nx.to_flat_list() |> Enum.chunk_every(depth) |> Enum.each(&index!(&1, shape))
+      else
+        _ -> :ok
+      end
+    end
+
+    defp index!(index, shape) do
+      for {place, axis} <- Enum.with_index(index), place < 0 or place >= elem(shape, axis) do
+        raise ArgumentError,
+              "index #{place} is out of bounds for axis #{axis} in shape #{Kernel.inspect(shape)}"
+      end
+    end
+
+    # A tensor of Nx.BinaryBackend, if its values are here.
+    defp home(%T{data: %Nx.BinaryBackend{}} = tensor), do: {:ok, tensor}
+
+    defp home(%T{data: %Backend{value: %Tensor{data: data}}} = tensor) when data != nil,
+      do: {:ok, Nx.BinaryBackend.from_binary(tensor, data, [])}
+
+    defp home(%T{}), do: :error
+
+    defp diagonals(%T{shape: shape} = a) do
+      n = elem(shape, tuple_size(shape) - 1)
+
+      for matrix <- a |> Nx.to_flat_list() |> Enum.chunk_every(n * n),
+          i <- 0..(n - 1),
+          do: Enum.at(matrix, i * n + i)
+    end
+
+    defp zero?(%Complex{re: re, im: im}), do: re == 0 and im == 0
+    defp zero?(number), do: number == 0
+  end
+end

@@ -1,0 +1,59 @@
+defmodule Davit.Nx.Eager do
+  @moduledoc false
+  # Single operations on tensors. Each kind of them, with its types and options, is a small program, made once.
+
+  alias Davit.{Graph, Program, Tensor}
+  alias Davit.Graph.Expression
+  alias Davit.Nx.{Lowering, Programs, Recorder}
+
+  @typedoc "What an operation gets: tensors, lists of them, and anything else as it is."
+  @type argument :: Tensor.t() | [argument] | term
+
+  @doc """
+  The result of an operation, whose type is `out`, in the engine; or `:host` where it is to be computed here. It is under way
+  when this returns.
+  """
+  @spec run(atom, atom, Davit.Type.t(), [argument]) :: Tensor.t() | :host
+  def run(engine, name, out, arguments) do
+    {shape, tensors} = strip(arguments, [])
+    key = {engine, name, out, shape}
+    make = fn -> load(engine, name, out, shape) end
+
+    case Programs.fetch(key, make) do
+      :host ->
+        :host
+
+      plan ->
+        [tensor] = Recorder.run(plan, Enum.reverse(tensors), fn -> Programs.program(key, make) end)
+        tensor
+    end
+  end
+
+  # The arguments with `{:tensor, type}` in place of tensors, and the tensors from the last to the first.
+  defp strip(%Tensor{type: type} = tensor, tensors), do: {{:tensor, type}, [tensor | tensors]}
+  defp strip(list, tensors) when is_list(list), do: Enum.map_reduce(list, tensors, &strip/2)
+  defp strip(other, tensors), do: {other, tensors}
+
+  defp load(engine, name, out, shape) do
+    {arguments, parameters} = parameters(shape, [])
+
+    case Lowering.op(name, out, arguments) do
+      :host ->
+        :host
+
+      result ->
+        graph = Graph.Assembly.graph(Enum.reverse(parameters), [result], label: "Nx.#{name}")
+        Program.load(graph, engine: engine)
+    end
+  end
+
+  defp parameters({:tensor, type}, parameters) do
+    parameter = Expression.parameter(type)
+    {parameter, [parameter | parameters]}
+  end
+
+  defp parameters(list, parameters) when is_list(list),
+    do: Enum.map_reduce(list, parameters, &parameters/2)
+
+  defp parameters(other, parameters), do: {other, parameters}
+end

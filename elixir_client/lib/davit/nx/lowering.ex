@@ -1,0 +1,78 @@
+defmodule Davit.Nx.Lowering do
+  @moduledoc """
+  Translates operations of Nx into graphs with exactly Nx's meaning. The backend and the compiler share it.
+
+  An operation is named as the callback of `Nx.Backend`, and gets that callback's arguments without the output, with an
+  expression (`Davit.Graph.Expression`) for each tensor:
+
+      iex> alias Davit.Graph.Expression
+      iex> a = Expression.parameter({:int8, {3}})
+      iex> b = Expression.parameter({:uint8, {3}})
+      iex> Davit.Nx.Lowering.op(:add, {:int16, {3}}, [a, b])
+      #Davit.Graph.Expression<type: {:int16, {3}}, ...>
+
+  The type and shape of the output are those that Nx asks for, in MLX's dtypes (`Davit.Nx.Types`); what comes back has just
+  those. Comparisons come as `uint8`, as Nx has no bool.
+
+  - The backend (`Davit.Nx.Eager`) lowers one operation on parameters and keeps the program for the next call of that kind.
+  - The compiler lowers each node of an `Nx.Defn.Expr` on the expressions of its operands, and assembles one graph of all
+    (`Davit.Graph.Assembly`). Control flow, hooks and calls are its own affair; `reduce/5` and `window_reduce/6`, which take a
+    function, are not lowered here either.
+
+  `op/3` and `block/3` return `:host` for what MLX cannot do exactly: such an operation is to be computed by
+  Nx.BinaryBackend. A block's default implementation serves as well.
+
+  The families are in files of their own: `Davit.Nx.Lowering.Elementwise` has the table of those operations that are one of MLX's.
+  They are written in the words of `Davit.Nx.Mlx`. None of them needs Nx to be there.
+  """
+
+  alias Davit.Graph.Expression
+  alias Davit.Nx.Lowering
+
+  @families [
+    Lowering.Elementwise,
+    Lowering.Arithmetic,
+    Lowering.Bits,
+    Lowering.Comparison,
+    Lowering.Special,
+    Lowering.Cast,
+    Lowering.Shape,
+    Lowering.Slices,
+    Lowering.Creation,
+    Lowering.Reduction,
+    Lowering.Window,
+    Lowering.Sorting,
+    Lowering.Indexing,
+    Lowering.Dot,
+    Lowering.Convolution,
+    Lowering.Fourier,
+    Lowering.Linear
+  ]
+
+  @typedoc "What a callback gets: an expression for a tensor, or anything else as it is."
+  @type argument :: Expression.t() | [Expression.t()] | term
+
+  @doc "The expression of an operation, whose type is `out`; or `:host`. Raises `ArgumentError` for an operation that there is not."
+  @spec op(atom, Davit.Type.t(), [argument]) :: Expression.t() | :host
+  def op(name, out, arguments)
+
+  for family <- @families, name <- family.names() do
+    def op(unquote(name), out, arguments),
+      do: unquote(family).lower(unquote(name), out, arguments) |> checked(unquote(name), out)
+  end
+
+  def op(name, _out, _arguments),
+    do: raise(ArgumentError, "operation #{name} of Nx is not one that is lowered")
+
+  defp checked(%Expression{type: out} = value, _name, out), do: value
+  defp checked(:host, _name, _out), do: :host
+
+  defp checked(%Expression{type: type}, name, out) do
+    [type, out] = Enum.map([type, out], &Davit.Type.format/1)
+    raise "operation #{name} was lowered to #{type}; expected #{out}"
+  end
+
+  @doc "All operations that are lowered."
+  @spec names() :: [atom]
+  def names, do: Enum.flat_map(@families, & &1.names())
+end

@@ -1,0 +1,71 @@
+defmodule Davit.Nx.Lowering.Elementwise do
+  @moduledoc false
+  # Operations that are one op of MLX, computed in the type of the output.
+
+  alias Davit.Nx.{Lowering.Cast, Mlx, Types}
+
+  @unary %{
+    exp: "exp",
+    log: "log",
+    cos: "cos",
+    sin: "sin",
+    tan: "tan",
+    cosh: "cosh",
+    sinh: "sinh",
+    tanh: "tanh",
+    acos: "arccos",
+    asin: "arcsin",
+    atan: "arctan",
+    acosh: "arccosh",
+    asinh: "arcsinh",
+    atanh: "arctanh",
+    sqrt: "sqrt",
+    rsqrt: "rsqrt",
+    erf: "erf",
+    negate: "negative",
+    conjugate: "conjugate"
+  }
+
+  # Of integers they are the operand; MLX does not have them for complex numbers, Nx neither.
+  @rounding %{ceil: "ceil", floor: "floor"}
+
+  # For complex numbers composed of others.
+  @real %{expm1: "expm1", log1p: "log1p", sigmoid: "sigmoid"}
+
+  @binary %{
+    add: "add",
+    subtract: "subtract",
+    multiply: "multiply",
+    divide: "divide",
+    atan2: "arctan2",
+    min: "minimum",
+    max: "maximum",
+    bitwise_and: "bitwise_and",
+    bitwise_or: "bitwise_or",
+    bitwise_xor: "bitwise_xor"
+  }
+
+  def names, do: Enum.flat_map([@unary, @rounding, @real, @binary], &Map.keys/1)
+
+  def lower(name, {dtype, _}, [a]) when is_map_key(@unary, name),
+    do: Mlx.unary(@unary[name], Cast.to(a, dtype))
+
+  def lower(name, {dtype, _}, [a]) when is_map_key(@rounding, name) do
+    a = Cast.to(a, dtype)
+    if Types.kind(dtype) == :float, do: Mlx.unary(@rounding[name], a), else: a
+  end
+
+  def lower(name, {dtype, _}, [a]) when is_map_key(@real, name) do
+    a = Cast.to(a, dtype)
+    if Types.kind(dtype) == :complex, do: complex(name, a), else: Mlx.unary(@real[name], a)
+  end
+
+  def lower(name, {dtype, _}, [a, b]) when is_map_key(@binary, name),
+    do: Mlx.binary(@binary[name], Cast.to(a, dtype), Cast.to(b, dtype))
+
+  defp complex(:expm1, z), do: Mlx.subtract(Mlx.unary("exp", z), 1)
+  defp complex(:log1p, z), do: Mlx.unary("log", Mlx.add(z, 1))
+
+  defp complex(:sigmoid, z),
+    do: Mlx.divide(1, Mlx.add(Mlx.unary("exp", Mlx.unary("negative", z)), 1))
+end

@@ -1,0 +1,80 @@
+defmodule Davit.Nx.Lowering.Reduction do
+  @moduledoc false
+  # Reductions over axes. `:axes` absent means all of them; `:keep_axes` is told by the output's shape. Half precision is
+  # summed in single.
+
+  alias Davit.Nx.{Lowering.Cast, Lowering.Comparison, Mlx, Types}
+
+  @arithmetic %{sum: "sum", product: "prod"}
+  @extreme %{reduce_max: "max", reduce_min: "min"}
+  @logic %{all: "all", any: "any"}
+
+  def names,
+    do: Enum.flat_map([@arithmetic, @extreme, @logic], &Map.keys/1) ++ [:argmax, :argmin]
+
+  def lower(name, {dtype, shape}, [a, options]) when is_map_key(@arithmetic, name) do
+    # MLX widens small integers by itself; the low bits are the same.
+    a = Cast.to(a, accumulator(dtype))
+    @arithmetic[name] |> Mlx.reduce(a, axes(a, options)) |> Cast.to(dtype) |> Mlx.reshape(shape)
+  end
+
+  def lower(name, {dtype, shape}, [a, options]) when is_map_key(@extreme, name) do
+    @extreme[name] |> Mlx.reduce(a, axes(a, options)) |> Cast.to(dtype) |> Mlx.reshape(shape)
+  end
+
+  def lower(name, {dtype, shape}, [a, options]) when is_map_key(@logic, name) do
+    true? = Comparison.true?(a)
+
+    @logic[name]
+    |> Mlx.reduce(true?, axes(a, options), :bool)
+    |> Mlx.cast(dtype)
+    |> Mlx.reshape(shape)
+  end
+
+  def lower(name, {dtype, shape}, [a, options]) when name in [:argmax, :argmin] do
+    {a, axis} =
+      case options[:axis] do
+        nil -> {Mlx.reshape(a, {Davit.Type.elements(Mlx.shape(a))}), 0}
+        axis -> {a, axis}
+      end
+
+    name |> place(a, axis, options[:tie_break] || :low) |> Mlx.cast(dtype) |> Mlx.reshape(shape)
+  end
+
+  # MLX sums integers below 32 bits in 32.
+  defp accumulator(dtype) do
+    cond do
+      Types.integer?(dtype) and Types.bits(dtype) < 32 ->
+        if Types.kind(dtype) == :signed, do: :int32, else: :uint32
+
+      true ->
+        Types.wide(dtype)
+    end
+  end
+
+  @doc "The axes of a reduction, in order."
+  def axes(a, options), do: Enum.sort(options[:axes] || Mlx.axes(a))
+
+  @doc "The first or last place of the greatest or least element along an axis; where NaN is among them, its last place."
+  def place(name, a, axis, tie_break) do
+    place = if tie_break == :low, do: Mlx.arg(op(name), a, axis), else: last(op(name), a, axis)
+
+    if Types.kind(Mlx.dtype(a)) == :float do
+      nan? = Mlx.unary("isnan", a, :bool)
+
+      Mlx.where(
+        Mlx.reduce("any", nan?, [axis]),
+        last("argmax", Mlx.cast(nan?, :uint8), axis),
+        place
+      )
+    else
+      place
+    end
+  end
+
+  defp op(name), do: Atom.to_string(name)
+
+  defp last(op, a, axis) do
+    Mlx.subtract(elem(Mlx.shape(a), axis) - 1, Mlx.arg(op, Mlx.flip(a, [axis]), axis))
+  end
+end

@@ -1,0 +1,114 @@
+if Code.ensure_loaded?(Nx) do
+  defmodule Davit.Nx.Value do
+    @moduledoc false
+    # Tensors of Nx and what they hold: a tensor of Davit; or bits, for types that MLX does not have, in the form that
+    # Nx.BinaryBackend has them.
+
+    alias Davit.{Backend, Tensor}
+    alias Davit.Nx.{Checks, Eager, Host, Types}
+    alias Nx.Tensor, as: T
+
+    # A value up to so many bytes stays at home until an operation takes it along.
+    @home 4096
+
+    @doc "The tensor of raw values."
+    @spec from_binary(T.t(), bitstring, atom) :: T.t()
+    def from_binary(out, binary, engine) do
+      value =
+        case Types.type(out) do
+          nil ->
+            binary
+
+          type ->
+            tensor = Tensor.from_binary_at_home(binary, type)
+            if byte_size(binary) > @home, do: Tensor.to_engine(tensor, engine), else: tensor
+        end
+
+      put(out, value, engine)
+    end
+
+    defp put(out, value, engine), do: %{out | data: %Backend{value: value, engine: engine}}
+
+    @doc "The values of a tensor, or those of its first `limit` elements and perhaps more."
+    @spec to_binary(T.t(), non_neg_integer) :: bitstring
+    def to_binary(%T{data: %Backend{value: bits}}, _limit) when is_bitstring(bits), do: bits
+
+    def to_binary(
+          %T{data: %Backend{value: %Tensor{data: nil} = value, engine: engine}} = tensor,
+          limit
+        ) do
+      # Of a large tensor no more is read than is asked for.
+      if limit < Nx.size(tensor) do
+        {dtype, shape} = value.type
+        size = Davit.Type.elements(shape)
+        flat = Eager.run(engine, :reshape, {dtype, {size}}, [value])
+
+        engine
+        |> Eager.run(:slice, {dtype, {limit}}, [flat, [0], [limit], [1]])
+        |> Tensor.to_binary()
+      else
+        Tensor.to_binary(value)
+      end
+    end
+
+    def to_binary(%T{data: %Backend{value: value}}, _limit), do: Tensor.to_binary(value)
+
+    @doc "The result of an operation on tensors."
+    @spec compute(T.t(), atom, list) :: T.t()
+    def compute(out, name, arguments),
+      do: compute(engine(arguments) || Davit.Engine, out, name, arguments)
+
+    @doc "The result of an operation in an engine."
+    @spec compute(atom, T.t(), atom, list) :: T.t()
+    def compute(engine, out, name, arguments) do
+      with type when type != nil <- Types.type(out),
+           {:ok, values} <- values(arguments, engine) do
+        Checks.check!(name, arguments)
+
+        case Eager.run(engine, name, type, values) do
+          :host -> Host.compute(out, name, arguments)
+          value -> put(out, value, engine)
+        end
+      else
+        _ -> Host.compute(out, name, arguments)
+      end
+    end
+
+    # The arguments with values for tensors; an error where one has a type that MLX does not have.
+    defp values(arguments, engine) do
+      {:ok, Enum.map(arguments, &value(&1, engine))}
+    catch
+      :no_dtype -> :error
+    end
+
+    defp value(%T{data: %Backend{value: %Tensor{} = value}}, _engine), do: value
+    defp value(%T{data: %Backend{}}, _engine), do: throw(:no_dtype)
+
+    # Of another backend.
+    defp value(%T{} = tensor, engine) do
+      tensor |> from_binary(Nx.to_binary(tensor), engine) |> value(engine)
+    end
+
+    defp value([{key, _} | _] = options, _engine) when is_atom(key), do: options
+    defp value(list, engine) when is_list(list), do: Enum.map(list, &value(&1, engine))
+    defp value(other, _engine), do: other
+
+    @doc "The engine of the first of the tensors that is in one, or else of the first of them."
+    @spec engine(list) :: atom | nil
+    def engine(arguments) do
+      tensors = for %T{data: %Backend{} = data} <- List.flatten(arguments), do: data
+
+      with nil <- Enum.find(tensors, &match?(%{value: %Tensor{ref: ref}} when ref != nil, &1)),
+           nil <- List.first(tensors) do
+        nil
+      else
+        data -> data.engine
+      end
+    end
+
+    @doc "Frees what the tensor has in the engine."
+    @spec free(T.t()) :: :ok
+    def free(%T{data: %Backend{value: %Tensor{} = value}}), do: Tensor.free(value)
+    def free(_tensor), do: :ok
+  end
+end

@@ -1,0 +1,107 @@
+# Runs tests of Nx, from the checkout that NX_PATH names, on Davit.Backend. From elixir_client, after MIX_ENV=test mix compile:
+#
+#     elixir -pa "_build/test/lib/*/ebin" test/nx_suites/run.exs [SUITE...]
+#
+# Without names all suites run. The last line counts: "N passed, N failed, N skipped".
+
+defmodule Davit.NxSuites do
+  # Names and the files they are in; a module has doctests.
+  @suites [
+    {"doctest", Nx},
+    {"lin_alg.doctest", Nx.LinAlg},
+    {"random.doctest", Nx.Random},
+    {"nx", "nx_test.exs"},
+    {"lin_alg", "nx/lin_alg_test.exs"},
+    {"vectorize", "nx/vectorize_test.exs"},
+    {"non_finite", "nx/non_finite_test.exs"},
+    {"complex", "nx/complex_test.exs"},
+    {"random", "nx/random_test.exs"},
+    {"optional", "nx/optional_test.exs"},
+    {"tensor", "nx/tensor_test.exs"},
+    {"batch", "nx/batch_test.exs"},
+    {"defn", "nx/defn_test.exs"},
+    {"evaluator", "nx/defn/evaluator_test.exs"},
+    {"runtime_call", "nx/defn/runtime_call_evaluator_test.exs"},
+    {"grad", "nx/defn/grad_test.exs"},
+    {"serving", "nx/serving_test.exs"}
+  ]
+
+  def main(names) do
+    {:ok, _} = Application.ensure_all_started([:davit, :nx])
+    Application.put_env(:davit, :add_backend_on_inspect, false)
+    File.cd!(System.fetch_env!("NX_PATH"))
+    ExUnit.start(autorun: false, exclude: [:distributed], assert_receive_timeout: 5_000)
+
+    for file <- Path.wildcard("test/support/*.ex"), do: compile(file)
+    for {name, suite} <- @suites, names == [] or name in names, do: load(suite)
+
+    Nx.global_default_backend(Davit.Backend)
+    %{total: total, failures: failures} = counts = ExUnit.run()
+    skipped = counts.excluded + counts.skipped
+    IO.puts("#{total - failures - skipped} passed, #{failures} failed, #{skipped} skipped")
+    System.halt(if failures == 0, do: 0, else: 1)
+  end
+
+  defp load(file) when is_binary(file), do: compile(Path.join("test", file))
+
+  defp load(module) do
+    Code.eval_quoted(
+      quote do
+        defmodule unquote(Module.concat(Davit.NxSuites, module)) do
+          use ExUnit.Case, async: true
+          doctest unquote(module)
+        end
+      end
+    )
+  end
+
+  defp compile(path) do
+    path
+    |> File.read!()
+    |> Code.string_to_quoted!(file: path)
+    |> on_davit()
+    |> Code.compile_quoted(path)
+  end
+
+  # The tests compare tensors by ==, which is their equality only where their bytes are at hand. And a module's attributes are
+  # tensors that are there before any backend is chosen.
+  defp on_davit({name, _, _} = numerical) when name in [:defn, :defnp], do: numerical
+
+  defp on_davit({op, meta, [a, b]}) when op in [:==, :!=],
+    do: {op, meta, [call(:home, on_davit(a)), call(:home, on_davit(b))]}
+
+  defp on_davit({:@, _, [{_, _, context}]} = attribute) when is_atom(context),
+    do: call(:there, attribute)
+
+  defp on_davit({name, meta, arguments}), do: {on_davit(name), meta, on_davit(arguments)}
+  defp on_davit({left, right}), do: {on_davit(left), on_davit(right)}
+  defp on_davit(list) when is_list(list), do: Enum.map(list, &on_davit/1)
+  defp on_davit(other), do: other
+
+  defp call(function, argument), do: {{:., [], [__MODULE__, function]}, [], [argument]}
+
+  @doc "A term with its tensors on Nx.BinaryBackend."
+  def home(term), do: walk(term, Nx.BinaryBackend)
+
+  @doc "A term with its tensors on the default backend."
+  def there(term), do: walk(term, elem(Nx.default_backend(), 0))
+
+  defp walk(%Nx.Tensor{data: %backend{}} = tensor, to)
+       when backend in [Nx.BinaryBackend, Davit.Backend],
+       do: Nx.backend_copy(tensor, to)
+
+  defp walk(%Nx.Tensor{} = tensor, _to), do: tensor
+  defp walk(%_{} = struct, _to), do: struct
+
+  defp walk(map, to) when is_map(map),
+    do: Map.new(map, fn {key, value} -> {key, walk(value, to)} end)
+
+  defp walk([head | tail], to), do: [walk(head, to) | walk(tail, to)]
+
+  defp walk(tuple, to) when is_tuple(tuple),
+    do: tuple |> Tuple.to_list() |> walk(to) |> List.to_tuple()
+
+  defp walk(other, _to), do: other
+end
+
+Davit.NxSuites.main(System.argv())
