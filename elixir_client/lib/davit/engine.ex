@@ -8,9 +8,12 @@ defmodule Davit.Engine do
 
       children = [{Davit.Engine, name: MyApp.Engine, command: ["davit", "port"]}]
 
+  Such an engine is used by its name: `Davit.load(graph, engine: MyApp.Engine)`.
+
   Options:
 
-    * `:name`: an atom, default `Davit.Engine`;
+    * `:name`: an atom, `{:global, term}` or `{:via, module, term}`, as for a `GenServer`; default `Davit.Engine`. An engine
+      is used from its own node only. Each distinct name takes some atoms and memory that the VM does not give back;
     * `:command`: see `Davit.Engine.Command`;
     * `:env`: a list of `{name, value}` for the engine's environment; `:cd`: its folder;
     * `:limits`: a map of limits that the session asks for, such as `%{hook_credit: 1_048_576}`;
@@ -33,7 +36,7 @@ defmodule Davit.Engine do
   use Supervisor
 
   alias Davit.{EngineError, Options}
-  alias Davit.Engine.{Bulk, Loader, Lookup, Owner, Part, Reporter, Session, Writer}
+  alias Davit.Engine.{Bulk, Loader, Lookup, Name, Owner, Part, Reporter, Session, Writer}
 
   @default __MODULE__
   @deaths_kept 64
@@ -44,7 +47,7 @@ defmodule Davit.Engine do
   @spec start_link(keyword) :: Supervisor.on_start()
   def start_link(options \\ []) do
     Options.check!(options, [:name, :command, :env, :cd, :limits, :max_queue, :start_timeout])
-    name = Options.get!(options, :name, @default, "an atom", &(is_atom(&1) and &1 != nil))
+    name = Options.get!(options, :name, @default, Name.expected(), &Name.valid?/1)
     words? = &(is_binary(&1) or (is_list(&1) and &1 != []))
     Options.get!(options, :command, nil, "a string or a list of words", &(&1 == nil or words?.(&1)))
     Options.get!(options, :env, [], "a list of {name, value}", &env?/1)
@@ -52,14 +55,15 @@ defmodule Davit.Engine do
     Options.get!(options, :limits, %{}, "a map of positive numbers", &limits?/1)
     Options.get!(options, :max_queue, 1000, "a positive number", &positive?/1)
     Options.get!(options, :start_timeout, 30_000, "a number of milliseconds", &positive?/1)
-    check_name!(name)
-    Supervisor.start_link(__MODULE__, Keyword.put(options, :name, name), name: name)
+    key = Name.make_key(name)
+    check_key!(key)
+    Supervisor.start_link(__MODULE__, {key, Keyword.put(options, :name, name)}, name: name)
   end
 
   defp positive?(value), do: is_integer(value) and value > 0
 
-  # Its table has the engine's name.
-  defp check_name!(name) do
+  # It is the name of the engine's table.
+  defp check_key!(name) do
     if Process.whereis(name) == nil and :ets.whereis(name) != :undefined do
       raise ArgumentError,
             "expected :name to be one that no ETS table has, got #{inspect(name)}, which is a table " <>
@@ -85,8 +89,9 @@ defmodule Davit.Engine do
   end
 
   @impl true
-  def init(options) do
-    name = options[:name]
+  def init({name, options}) do
+    # What is registered elsewhere is found here too.
+    if name != options[:name], do: Process.register(self(), name)
     # The tables belong to this supervisor, so they live as long as the engine's processes together.
     :ets.new(name, [:named_table, :public, read_concurrency: true])
 
@@ -120,25 +125,27 @@ defmodule Davit.Engine do
     Supervisor.init(children, [strategy: :one_for_one] ++ @restarts)
   end
 
-  @doc """
-  The session of a running engine, started if it is the default one. It waits for a start that is under way, for up to
-  `timeout` milliseconds. Raises `Davit.EngineError`.
-  """
-  @spec session!(atom, timeout) :: Session.t()
+  @typedoc "The name of an engine."
+  @type name :: atom | {:global, term} | {:via, module, term}
+
+  @doc false
+  # The session of a running engine, started if it is the default one. It waits for a start that is under way, for up to
+  # `timeout` milliseconds. Raises `Davit.EngineError`.
+  @spec session!(name, timeout) :: Session.t()
   def session!(engine \\ @default, timeout \\ :infinity), do: Lookup.session!(engine, timeout)
 
   @doc """
   Waits until the engine runs, through failed starts too.
 
-  Returns `{:error, exception}` when that takes longer than `timeout` milliseconds.
+  Returns `{:error, exception}` if that takes longer than `timeout` milliseconds, or if no engine has this name.
   """
-  @spec await(atom, timeout) :: :ok | {:error, EngineError.t()}
+  @spec await(name, timeout) :: :ok | {:error, EngineError.t()}
   def await(engine \\ @default, timeout \\ 60_000) do
     with {:ok, _} <- Lookup.wait(engine, true, timeout), do: :ok
   end
 
   @doc "`:up`, `:starting` or `{:down, exception}`; `:stopped` where no such engine was started."
-  @spec status(atom) :: :up | :starting | {:down, EngineError.t()} | :stopped
+  @spec status(name) :: :up | :starting | {:down, EngineError.t()} | :stopped
   def status(engine \\ @default) do
     case Lookup.status(engine) do
       {:down, _, error} -> {:down, error}
@@ -148,7 +155,7 @@ defmodule Davit.Engine do
   end
 
   @doc "What the engine says of itself: memory, counters, programs and tensors."
-  @spec info(atom) :: map
+  @spec info(name) :: map
   def info(engine \\ @default) do
     case Davit.Engine.Request.call(session!(engine), ["info"]) do
       {:ok, info, _} -> info
@@ -160,18 +167,18 @@ defmodule Davit.Engine do
   Makes the processes that made tensors lately collect their garbage, and frees what they had forgotten. It
   happens by itself where an allocation fails.
   """
-  @spec reclaim(atom) :: :ok
+  @spec reclaim(name) :: :ok
   def reclaim(engine \\ @default), do: Davit.Collector.reclaim(session!(engine))
 
   @doc """
   Stops an engine that was started by name or on demand. Its calls end with an error, and subscriptions with it. One that is
   not running is left at that. An engine of a supervisor that restarts it comes back; stop that child instead.
   """
-  @spec stop(atom) :: :ok
+  @spec stop(name) :: :ok
   def stop(engine \\ @default) do
     case Supervisor.terminate_child(Davit.Supervisor, engine) do
       :ok -> Supervisor.delete_child(Davit.Supervisor, engine)
-      {:error, :not_found} -> Supervisor.stop(engine)
+      {:error, :not_found} -> engine |> Name.key() |> Supervisor.stop()
     end
 
     :ok

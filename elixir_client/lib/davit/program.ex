@@ -78,8 +78,7 @@ defmodule Davit.Program do
     bytes = if is_binary(graph), do: graph, else: Graph.to_binary(graph)
 
     metadata = fn ->
-      engine = options[:engine] || Davit.Engine
-      %{engine: engine, hash: Graph.hash(bytes), bytes: byte_size(bytes)}
+      %{engine: Lookup.named(options), hash: Graph.hash(bytes), bytes: byte_size(bytes)}
     end
 
     Davit.Telemetry.span(:load, metadata, fn -> load(graph, bytes, timeout, options) end)

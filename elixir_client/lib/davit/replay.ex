@@ -13,7 +13,7 @@ defmodule Davit.Replay do
   """
 
   alias Davit.EngineError
-  alias Davit.Engine.{Lookup, Request, Session}
+  alias Davit.Engine.{Lookup, Name, Request, Session}
 
   @derive {Inspect, only: [:path]}
   @enforce_keys [:path, :session, :id]
@@ -54,8 +54,8 @@ defmodule Davit.Replay do
     raise %EngineError{
       code: :recording_unknown,
       message:
-        "the replay of #{path} was opened in engine #{instance} of #{inspect(name)}; the run is " <>
-          "in engine #{session.instance} of #{inspect(session.name)}: open it there"
+        "the replay of #{path} was opened in engine #{instance} of #{Name.show(name)}; the run is " <>
+          "in engine #{session.instance} of #{Name.show(session.name)}: open it there"
     }
   end
 end

@@ -31,7 +31,12 @@ defmodule Davit.Run do
   def many(%Program{} = program, inputs, options) do
     # A run is short: without :telemetry no function is made for it.
     if Telemetry.loaded?() do
-      metadata = %{engine: program.engine, program: program.hash, runs: length(inputs)}
+      metadata = %{
+        engine: Davit.Engine.Name.of(program.engine),
+        program: program.hash,
+        runs: length(inputs)
+      }
+
       Telemetry.span(:run, fn -> metadata end, fn -> start(program, inputs, options) end)
     else
       start(program, inputs, options)

@@ -101,7 +101,7 @@ defmodule Davit.Tensor do
 
   defp read(%Tensor{ref: ref, type: type} = tensor, timeout) do
     bytes = Type.byte_size(type)
-    metadata = fn -> %{engine: ref.engine, type: type, bytes: bytes} end
+    metadata = fn -> %{engine: Davit.Engine.Name.of(ref.engine), type: type, bytes: bytes} end
     Davit.Telemetry.span(:get, metadata, fn -> read(tensor, bytes, timeout) end)
   end
 
@@ -156,7 +156,7 @@ defmodule Davit.Tensor do
   The same tensor, in the engine: what is at home is sent. Programs that take it many times then need not
   carry it each time.
   """
-  @spec to_engine(t, atom) :: t
+  @spec to_engine(t, Davit.Engine.name()) :: t
   def to_engine(%Tensor{} = tensor, engine \\ Davit.Engine),
     do: put(tensor, Davit.Engine.session!(engine))
 
@@ -201,7 +201,7 @@ defmodule Davit.Tensor do
     %EngineError{
       code: :remote_tensor,
       message:
-        "tensor #{Type.format(type)} lives in #{inspect(ref.engine)} of node #{ref.node}; " <>
+        "tensor #{Type.format(type)} lives in #{Davit.Engine.Name.show(ref.engine)} of node #{ref.node}; " <>
           "send its values instead (Davit.Tensor.to_binary/1)"
     }
   end
@@ -224,7 +224,7 @@ defmodule Davit.Tensor do
     import Inspect.Algebra
 
     def inspect(%{type: type, data: nil, ref: ref}, _) do
-      concat(["#Davit.Tensor<", Type.format(type), " in ", Kernel.inspect(ref.engine), ">"])
+      concat(["#Davit.Tensor<", Type.format(type), " in ", Davit.Engine.Name.show(ref.engine), ">"])
     end
 
     # On one line where it fits.

@@ -2,6 +2,7 @@ defmodule Davit.GraphTest do
   use ExUnit.Case, async: true
   doctest Davit.Graph
   doctest Davit.Hooks.Id
+  doctest Davit.Hooks.Site
 
   alias Davit.Graph, as: G
   alias Davit.Graph.OpTable
@@ -67,7 +68,7 @@ defmodule Davit.GraphTest do
       assert function in exported, "#{name} has no function"
     end
 
-    for function <- [:constant, :external, :call_function, :cond, :switch, :while, :for_loop] do
+    for function <- [:constant, :external, :call, :callback, :cond, :switch, :while, :for_loop] do
       assert function in exported
     end
 

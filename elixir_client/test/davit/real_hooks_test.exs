@@ -155,7 +155,7 @@ defmodule Davit.RealHooksTest do
   describe "print" do
     test "goes to the group leader of the process that runs, wherever that is" do
       program = [@x] |> G.build(&(&1 |> G.add(1) |> G.print("x", label: "layer.0"))) |> Davit.load()
-      expected = "layer.0: #Davit.Tensor<f32[2] [2.0, 3.0]>\n"
+      expected = "x (layer.0): #Davit.Tensor<f32[2] [2.0, 3.0]>\n"
       assert Real.printed(fn -> Davit.run(program, [[1, 2]]) end) == expected
 
       assert Real.printed(fn -> program |> Davit.async([[1, 2]]) |> Task.await(:infinity) end) ==

@@ -177,7 +177,7 @@ defmodule Davit.RunTest do
     program = Fake.program(engine, "print", [{:float32, {2}}])
 
     assert capture_io(fn -> Davit.run(program, [[1, 2]]) end) ==
-             "layer.0 at [0]: #Davit.Tensor<f32[2] [1.0, 2.0]>\n"
+             "h (layer.0) at [0]: #Davit.Tensor<f32[2] [1.0, 2.0]>\n"
 
     assert capture_io(fn -> Davit.run(program, [[1, 2]], print: false) end) == ""
   end

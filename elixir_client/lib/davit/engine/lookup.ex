@@ -4,7 +4,7 @@ defmodule Davit.Engine.Lookup do
   # whoever comes meanwhile waits for the next of them.
 
   alias Davit.{Deadline, EngineError}
-  alias Davit.Engine.{Part, Session}
+  alias Davit.Engine.{Name, Part, Session}
 
   @default Davit.Engine
 
@@ -12,10 +12,10 @@ defmodule Davit.Engine.Lookup do
   The session of the engine's process, started if it is the default engine. It waits for a start that is under way for up to
   `timeout` milliseconds. Raises `Davit.EngineError`.
   """
-  @spec session!(atom, timeout) :: Session.t()
-  def session!(engine, timeout) do
-    with nil <- running(engine) do
-      case wait(engine, false, timeout) do
+  @spec session!(Name.t(), timeout) :: Session.t()
+  def session!(name, timeout) do
+    with nil <- name |> Name.key() |> running() do
+      case wait(name, false, timeout) do
         {:ok, session} -> session
         {:error, error} -> raise error
       end
@@ -25,7 +25,14 @@ defmodule Davit.Engine.Lookup do
   @doc "As `session!/2`, for the engine that the option `:engine` of a public function names; the default engine without it."
   @spec session_for!(keyword, timeout) :: Session.t()
   def session_for!(options, timeout \\ :infinity),
-    do: session!(options[:engine] || @default, timeout)
+    do: session!(named(options), timeout)
+
+  @doc "The engine that the option `:engine` names. Raises `ArgumentError`."
+  @spec named(keyword) :: Name.t()
+  def named(options) do
+    Davit.Options.get!(options, :engine, nil, Name.expected(), &(&1 == nil or Name.valid?(&1))) ||
+      @default
+  end
 
   @doc "As `session_for!/2`, with the error returned."
   @spec session_for(keyword) :: {:ok, Session.t()} | {:error, EngineError.t()}
@@ -46,16 +53,38 @@ defmodule Davit.Engine.Lookup do
   end
 
   @doc "Waits for the engine's session: where `patient`, through failed starts too."
-  @spec wait(atom, boolean, timeout) :: {:ok, Session.t()} | {:error, EngineError.t()}
-  def wait(engine, patient, timeout) do
-    if not engine?(engine), do: start_default(engine)
-    ask(engine, &{:await, patient, &1}, timeout, Deadline.new(timeout))
+  @spec wait(Name.t(), boolean, timeout) :: {:ok, Session.t()} | {:error, EngineError.t()}
+  def wait(name, patient, timeout) do
+    with {:ok, engine} <- find(name),
+         do: ask(engine, &{:await, patient, &1}, timeout, Deadline.new(timeout))
+  end
+
+  # The key of an engine; the default engine is started.
+  defp find(name) do
+    engine = Name.valid?(name) && Name.key(name)
+
+    cond do
+      engine && engine?(engine) -> {:ok, engine}
+      name == @default -> with :ok <- start_default(), do: {:ok, name}
+      true -> {:error, error(nobody(name))}
+    end
+  end
+
+  defp nobody(name) do
+    case Name.valid?(name) && GenServer.whereis(if is_atom(name), do: Name.of(name), else: name) do
+      pid when is_pid(pid) and node(pid) != node() ->
+        "the engine #{inspect(name)} is on node #{node(pid)}; an engine is used from its own node"
+
+      _ ->
+        name = if is_atom(name), do: Name.show(name), else: inspect(name)
+        "no engine is named #{name}; start {Davit.Engine, name: #{name}}"
+    end
   end
 
   @doc "The owner's `status`; nil where there is no such engine."
-  @spec status(atom) :: {:starting | :up | :down, pos_integer, EngineError.t() | nil} | nil
-  def status(engine) do
-    answer = ask(engine, fn _ -> :status end, 5_000, Deadline.new(5_000))
+  @spec status(Name.t()) :: {:starting | :up | :down, pos_integer, EngineError.t() | nil} | nil
+  def status(name) do
+    answer = name |> Name.key() |> ask(fn _ -> :status end, 5_000, Deadline.new(5_000))
     with {:error, _} <- answer, do: nil
   end
 
@@ -71,7 +100,7 @@ defmodule Davit.Engine.Lookup do
   defp ask_next(engine, what, timeout, deadline) do
     cond do
       not engine?(engine) ->
-        {:error, error("engine #{inspect(engine)} was stopped")}
+        {:error, error("engine #{Name.show(engine)} was stopped")}
 
       Deadline.left(deadline) == 0 ->
         {:error, late(engine, timeout)}
@@ -104,7 +133,7 @@ defmodule Davit.Engine.Lookup do
     supervisor != nil and :ets.info(engine, :owner) == supervisor
   end
 
-  defp start_default(@default) do
+  defp start_default do
     options = Application.get_env(:davit, :engine, [])
     child = Davit.Engine.child_spec(Keyword.put(options, :name, @default))
 
@@ -113,24 +142,19 @@ defmodule Davit.Engine.Lookup do
       {:error, {:already_started, _}} -> :ok
       # Somebody is stopping it: it is deleted next, and then it can be started.
       {:error, :already_present} -> delete_default()
-      {:error, reason} -> raise error(inspect(reason))
+      {:error, reason} -> {:error, error(inspect(reason))}
     end
   catch
-    :exit, {:noproc, _} -> raise error("the application :davit is not started")
-  end
-
-  defp start_default(engine) do
-    name = inspect(engine)
-    raise error("no engine is named #{name}; start {Davit.Engine, name: #{name}}")
+    :exit, {:noproc, _} -> {:error, error("the application :davit is not started")}
   end
 
   defp delete_default do
     _ = Supervisor.delete_child(Davit.Supervisor, @default)
-    start_default(@default)
+    start_default()
   end
 
   defp late(engine, timeout) do
-    message = "engine #{inspect(engine)} is not up after #{timeout} ms"
+    message = "engine #{Name.show(engine)} is not up after #{timeout} ms"
     %EngineError{code: :timeout, message: message}
   end
 

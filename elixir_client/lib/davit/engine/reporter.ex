@@ -8,7 +8,7 @@ defmodule Davit.Engine.Reporter do
   require Logger
 
   alias Davit.{Frame, Telemetry}
-  alias Davit.Engine.Part
+  alias Davit.Engine.{Name, Part}
 
   def start_link(name),
     do: Part.start_link(__MODULE__, nil, Part.name(name, :reporter))
@@ -36,13 +36,18 @@ defmodule Davit.Engine.Reporter do
 
   @impl true
   def handle_cast({:telemetry, event, measurements, metadata}, state) do
+    metadata = %{metadata | engine: Name.of(metadata.engine)}
     Telemetry.execute(event, measurements, metadata)
     {:noreply, state}
   end
 
   def handle_cast({:down, engine, error, delay}, state) do
     again = if delay == 0, do: "at once", else: "in #{delay} ms"
-    Logger.warning("#{inspect(engine)}: #{Exception.message(error)}; it is started again #{again}")
+
+    Logger.warning(
+      "#{Name.show(engine)}: #{Exception.message(error)}; it is started again #{again}"
+    )
+
     {:noreply, state}
   end
 

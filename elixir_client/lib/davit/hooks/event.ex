@@ -14,8 +14,6 @@ defmodule Davit.Hooks.Event do
   alias Davit.{Frame, Tensor}
   alias Davit.Hooks.Site
 
-  # The site has its name and label, and much that is the same in every event.
-  @derive {Inspect, except: [:site]}
   defstruct [:site, :name, :label, :run, :seq, :path, :dropped, :values]
 
   @type summary :: %{
@@ -146,5 +144,20 @@ defmodule Davit.Hooks.Event do
 
   def value(%__MODULE__{values: values} = event) do
     raise ArgumentError, "#{Site.title(event.site)} has #{length(values)} values, not one"
+  end
+
+  defimpl Inspect do
+    import Inspect.Algebra
+
+    # The site has much that is the same in every event.
+    def inspect(event, options) do
+      fields = for key <- [:name, :label, :path, :seq, :run, :dropped, :values], do: {key, event}
+      # A path is a list of numbers, whatever characters they are the codes of.
+      options = %{options | charlists: :as_lists}
+      container_doc("#Davit.Hooks.Event<", fields, ">", options, &field/2)
+    end
+
+    defp field({key, event}, options),
+      do: concat("#{key}: ", to_doc(Map.fetch!(event, key), options))
   end
 end

@@ -184,7 +184,10 @@ defmodule Davit.Hooks.Feed do
   defp reason({:shutdown, %EngineError{} = error}, _state), do: error
 
   defp reason(:shutdown, state),
-    do: %EngineError{code: :engine_down, message: "engine #{inspect(state.engine)} was stopped"}
+    do: %EngineError{
+      code: :engine_down,
+      message: "engine #{Davit.Engine.Name.show(state.engine)} was stopped"
+    }
 
   defp reason(reason, _state), do: lost(reason)
 

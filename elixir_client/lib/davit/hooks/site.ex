@@ -86,7 +86,16 @@ defmodule Davit.Hooks.Site do
   defp copy(text) when is_binary(text), do: :binary.copy(text)
   defp copy(_), do: nil
 
-  @doc "What people call it: its label, its name, or its kind and number."
+  @doc """
+  The words for a site in output and errors: its name, with its label in parentheses if it has both; or its kind and
+  number.
+
+      iex> Davit.Hooks.Site.title(%Davit.Hooks.Site{name: "scores", label: "encoder.3"})
+      "scores (encoder.3)"
+  """
   @spec title(t) :: String.t()
-  def title(%__MODULE__{} = site), do: site.label || site.name || "#{site.kind} #{site.node}"
+  def title(%__MODULE__{name: nil, label: nil} = site), do: "#{site.kind} #{site.node}"
+  def title(%__MODULE__{name: name, label: label}) when label in [nil, name], do: name
+  def title(%__MODULE__{name: nil, label: label}), do: label
+  def title(%__MODULE__{name: name, label: label}), do: "#{name} (#{label})"
 end

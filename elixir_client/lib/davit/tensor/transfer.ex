@@ -16,7 +16,9 @@ defmodule Davit.Tensor.Transfer do
   """
   @spec put(Tensor.t(), Session.t()) :: Tensor.t()
   def put(%Tensor{type: type, data: data} = tensor, session) do
-    metadata = fn -> %{engine: session.name, type: type, bytes: byte_size(data)} end
+    metadata = fn ->
+      %{engine: Davit.Engine.Name.of(session.name), type: type, bytes: byte_size(data)}
+    end
 
     Davit.Telemetry.span(:put, metadata, fn ->
       answer =
