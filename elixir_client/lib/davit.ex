@@ -60,7 +60,7 @@ defmodule Davit do
 
   Options:
 
-    * `:hooks`: `[{match, fun}]` or `[{match, fun, policy: ..., view: ...}]`, see `Davit.Hooks.Watch`; `fun` gets
+    * `:hooks`: `[{match, fun}]` or `[{match, fun, policy: ..., view: ...}]`, see `Davit.Hooks.SubscriptionSpec`; `fun` gets
       a `Davit.Hooks.Event`;
     * `:callbacks`: `[{match, fun}]` for the nodes of `Davit.Graph.callback/4`; `fun` gets an event and returns the
       result: a tensor, number or nested list, or a tuple of as many as the callback has types;

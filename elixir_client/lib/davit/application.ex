@@ -2,14 +2,14 @@ defmodule Davit.Application do
   @moduledoc false
   use Application
 
-  alias Davit.Engine.Reaper
+  alias Davit.Engine.OsProcesses
 
   @impl true
   def start(_type, _args) do
-    Reaper.create_table()
+    OsProcesses.create_table()
     # Engines that are started on demand are children too.
     children = [
-      Reaper,
+      OsProcesses,
       {Registry, keys: :unique, name: Davit.Hooks.Registry},
       Davit.Nx.Programs,
       Davit.Nx.Answers

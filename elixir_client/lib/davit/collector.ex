@@ -1,29 +1,29 @@
 defmodule Davit.Collector do
   @moduledoc """
-  Frees engine tensors, and unloads programs, that no Elixir term refers to any more.
+  Frees engine tensors, and unloads programs, when no Elixir term refers to them any more.
 
-  Each carries a token, a reference-counted binary that the collector holds too. `Process.info(pid, :binary)`
-  shows a process the reference counts of the binaries it holds: where the count is 1, only the collector is
-  left. A *nursery* takes new tokens in batches and finds their addresses by their sizes; an *owner* keeps those
-  that outlive their first batch and looks again when it has adopted half as many as it holds.
+  Each tensor carries a token, a reference-counted binary that the collector holds too. `Process.info(pid, :binary)`
+  returns the reference counts of the binaries that a process holds: a count of 1 means that only the collector holds the
+  token. As in other generational collectors, a *nursery* takes new tokens in batches, and finds their addresses by their
+  sizes; tokens that outlive their first batch are *tenured*, and checked again when half as many have been added.
 
-  A process keeps what it forgot until the VM collects its garbage, and the VM does not know how much of the engine's memory
-  that is. So there is a budget in bytes: when as much was made as was alive after the last collection (16 MiB at
-  least), or half of what the engine can still allocate, the process that makes the next tensor waits while a
-  *sweeper* collects the garbage of the processes that made tensors lately. Where that is not enough, it collects that of all
-  processes that hold some. `reclaim/1` does the same where an allocation failed.
+  A process refers to a dropped tensor until the VM collects the garbage of the process, and the VM does not know how much
+  engine memory depends on that. So allocation has a budget in bytes: as much as was alive after the last collection
+  (at least 16 MiB), but no more than half of what the engine can still allocate. The process that exceeds it waits while a
+  *reclaimer* collects the garbage of the processes that created tensors lately, and then, if that is not enough, of all
+  processes that hold some. `reclaim/1` does the same after a failed allocation.
 
-  What makes this sound: the nursery and the owner never send a tensor and run no user code. What they cannot
-  see: a tensor that was sent to another node or through `:erlang.term_to_binary/1`; such a copy may find
-  its tensor freed, and says so. Tensors record their node and refuse to be used on another.
+  The counts are right because the collector's processes never send a tensor and run no user code. A copy of a tensor on
+  another node, or in the result of `:erlang.term_to_binary/1`, is not counted: its tensor may be freed, and using it is
+  an error then. Tensors record their node, and using one on another node is an error as well.
 
-  Where the VM does not count as expected (a self-test at the start finds out), tensors are freed by
-  `Davit.Tensor.free/1` and at the exit of the process that made them.
+  If the VM does not count references as expected, which a self-test finds out at the start, tensors are freed by
+  `Davit.Tensor.free/1` and when the process that created them exits.
   """
 
   use Supervisor
 
-  alias Davit.Collector.{Budget, Exits, Nursery, Owner, SelfTest, Sweeper, Token}
+  alias Davit.Collector.{Budget, Exits, Nursery, Tenured, SelfTest, Reclaimer, Token}
   alias Davit.Engine.{Loader, Part, Reporter, Session}
 
   @type item ::
@@ -37,35 +37,35 @@ defmodule Davit.Collector do
 
   @impl true
   def init(session) do
-    [nursery, owner, sweeper] =
-      for part <- [:nursery, :tokens, :sweeper], do: Part.name(session.name, part)
+    [nursery, tenured, reclaimer] =
+      for part <- [:nursery, :tenured, :reclaimer], do: Part.name(session.name, part)
 
-    # Called in the collector's processes: it must hold nothing of a tensor but its id.
+    # It is called in the collector's processes, so it must hold nothing of a tensor but its id.
     free = {__MODULE__, :free, [session.name]}
 
     first =
       if SelfTest.passes?(),
-        do: {Nursery, :start_link, [nursery, owner, free]},
+        do: {Nursery, :start_link, [nursery, tenured, free]},
         else: {Exits, :start_link, [nursery, free]}
 
     Supervisor.init(
       [
-        %{id: Owner, start: {Owner, :start_link, [owner, free]}},
+        %{id: Tenured, start: {Tenured, :start_link, [tenured, free]}},
         %{id: Nursery, start: first},
-        %{id: Sweeper, start: {Sweeper, :start_link, [sweeper, nursery, owner]}}
+        %{id: Reclaimer, start: {Reclaimer, :start_link, [reclaimer, nursery, tenured]}}
       ],
       strategy: :one_for_all,
-      # Tokens that are lost free nothing any more: should one of these die, the engine begins anew.
+      # A token that is lost is never freed. So if one of these processes dies, the engine is started again.
       max_restarts: 0
     )
   end
 
   @doc """
-  Makes an id and its token for what takes `bytes` in the engine, and hands the token to the collector. It may collect
-  garbage first.
+  Creates an id and a token for a tensor or program that takes `bytes` in the engine, and passes the token to the
+  collector. It may collect garbage first.
 
-  The token has to be in every term that stands for the thing, and alive until the request that makes the
-  thing is in the port.
+  Every term that stands for the tensor or program has to hold the token. The token has to be alive until the request
+  that creates the tensor or program is in the port.
   """
   @spec mint(Session.t(), :tensor | :program, non_neg_integer) :: {pos_integer, binary}
   def mint(session, kind, bytes) do
@@ -77,28 +77,29 @@ defmodule Davit.Collector do
   end
 
   defp make_room(session) do
-    Sweeper.make_room(Part.name(session.name, :sweeper), session.budget)
+    Reclaimer.make_room(Part.name(session.name, :reclaimer), session.budget)
   catch
-    # The engine was stopped, and everything went with it.
+    # The engine was stopped, and its memory was freed with it.
     :exit, _ -> :ok
   end
 
   @doc """
-  Collects the garbage of every process that made tensors lately or holds some, and frees what they had forgotten.
+  Collects the garbage of every process that created tensors lately or holds some, and frees the tensors that were
+  dropped.
   """
   @spec reclaim(Session.t()) :: :ok
   def reclaim(session) do
-    Sweeper.reclaim(Part.name(session.name, :sweeper), session.budget)
+    Reclaimer.reclaim(Part.name(session.name, :reclaimer), session.budget)
   catch
     :exit, _ -> :ok
   end
 
-  @doc "How many tokens the collector holds."
+  @doc "Returns how many tokens the collector holds."
   @spec live(Session.t()) :: non_neg_integer
-  def live(session), do: Owner.live(Part.name(session.name, :tokens))
+  def live(session), do: Tenured.live(Part.name(session.name, :tenured))
 
   @doc false
-  # Things of an engine that is gone went with it.
+  # Tensors of an engine that is gone are gone with it.
   @spec free([item], atom) :: :ok
   def free(items, engine) do
     case :ets.lookup(engine, :session) do
@@ -116,7 +117,7 @@ defmodule Davit.Collector do
   defp free_in(%{instance: instance} = session, items) do
     tensors = for {:tensor, id, ^instance, _} <- items, do: id
     if tensors != [], do: Session.notify(session, 0, ["free", tensors])
-    # A program may have been loaded again since it was made, under the same id.
+    # A program may have been loaded again, under the same id, in a later engine.
     for {:program, id, _, _} <- items, do: Davit.Program.unload(session, id)
 
     bytes = for {_, _, ^instance, bytes} <- items, do: bytes

@@ -8,7 +8,7 @@ defmodule Davit.Hooks do
         {:davit_hook, ^ref, event} -> event.values
       end
 
-  What can be matched, policies and views: `Davit.Hooks.Watch`. What comes: `Davit.Hooks.Event`.
+  What can be matched, policies and views: `Davit.Hooks.SubscriptionSpec`. What comes: `Davit.Hooks.Event`.
 
   A subscription ends with its subscriber, and with `Davit.Engine.stop/1`; it is made again when the engine was started
   again by itself. A subscriber whose subscription ends without its doing gets `{:davit_hook_down, ref, error}`, where `error`
@@ -22,7 +22,7 @@ defmodule Davit.Hooks do
 
   alias Davit.{EngineError, Options}
   alias Davit.Engine.{Lookup, Part, Session}
-  alias Davit.Hooks.{Feed, Source, Watch}
+  alias Davit.Hooks.{Feed, Source, SubscriptionSpec}
 
   @doc """
   Subscribes a process to every event that matches. It receives `{:davit_hook, ref, event}` for each.
@@ -30,18 +30,18 @@ defmodule Davit.Hooks do
   Options:
 
     * `:subscriber`: the pid that receives the events, default `self()`;
-    * `:policy` and `:view`: see `Davit.Hooks.Watch`, default `:every` and `:full`;
+    * `:policy` and `:view`: see `Davit.Hooks.SubscriptionSpec`, default `:every` and `:full`;
     * `:engine`: the name of the engine;
     * `:max_queue`: how many events the subscriber's mailbox may hold, default that of the engine.
 
   Returns `{:error, exception}` if the engine is not running or refuses, or if the subscriber is not alive. Raises
   `ArgumentError` if the match or an option is invalid.
   """
-  @spec subscribe(Watch.match(), keyword) :: {:ok, reference} | {:error, EngineError.t()}
+  @spec subscribe(SubscriptionSpec.match(), keyword) :: {:ok, reference} | {:error, EngineError.t()}
   def subscribe(match, options \\ []) do
     Options.check!(options, [:subscriber, :policy, :view, :engine, :max_queue])
     pid = Options.get!(options, :subscriber, self(), "a pid", &is_pid/1)
-    watch = Watch.to_wire(match, options)
+    spec = SubscriptionSpec.to_wire(match, options)
 
     max_queue =
       Options.get!(options, :max_queue, nil, "a positive number", &(is_integer(&1) and &1 > 0))
@@ -49,7 +49,7 @@ defmodule Davit.Hooks do
     ref = make_ref()
 
     with {:ok, session} <- Lookup.session_for(options),
-         {:ok, feed} <- start_feed(session, {session.name, ref, pid, watch, max_queue}),
+         {:ok, feed} <- start_feed(session, {session.name, ref, pid, spec, max_queue}),
          :ok <- accepted(feed, pid, session),
          do: {:ok, ref}
   end
@@ -115,15 +115,15 @@ defmodule Davit.Hooks do
   Options: `:policy`, `:view` and `:engine` as in `subscribe/2`, and `:started`, a function without arguments that is called once the
   engine has accepted the subscription. Raises `Davit.EngineError` where it refuses, or when it dies.
   """
-  @spec stream(Watch.match(), keyword) :: Enumerable.t()
+  @spec stream(SubscriptionSpec.match(), keyword) :: Enumerable.t()
   def stream(match, options \\ []) do
     Options.check!(options, [:policy, :view, :engine, :started])
-    watch = Watch.to_wire(match, options)
-    Stream.resource(fn -> open(watch, options) end, &{Source.next(&1), &1}, &Source.close/1)
+    spec = SubscriptionSpec.to_wire(match, options)
+    Stream.resource(fn -> open(spec, options) end, &{Source.next(&1), &1}, &Source.close/1)
   end
 
-  defp open(watch, options) do
-    source = Source.open(Lookup.session_for!(options), watch)
+  defp open(spec, options) do
+    source = Source.open(Lookup.session_for!(options), spec)
 
     try do
       if options[:started], do: options[:started].()

@@ -118,7 +118,7 @@ defmodule Davit.Program do
         bindings: bindings,
         sites: sites,
         handlers: handlers(graph),
-        by_number: Map.new(sites, &{&1.index, &1})
+        by_number: Map.new(sites, &{&1.number, &1})
       }
     else
       {:error, error} -> raise error

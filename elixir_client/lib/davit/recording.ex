@@ -13,7 +13,7 @@ defmodule Davit.Recording do
 
   alias Davit.EngineError
   alias Davit.Engine.{Lookup, Request, Session}
-  alias Davit.Hooks.Watch
+  alias Davit.Hooks.SubscriptionSpec
 
   @derive {Inspect, only: [:path]}
   @enforce_keys [:path, :session, :id]
@@ -22,17 +22,17 @@ defmodule Davit.Recording do
   @opaque t :: %__MODULE__{path: Path.t(), session: Session.t(), id: pos_integer}
 
   @doc """
-  Begins a recording of what one of the matches is for; `Davit.Hooks.Watch` tells what can be matched. The
+  Begins a recording of what one of the matches is for; `Davit.Hooks.SubscriptionSpec` tells what can be matched. The
   file is written anew. Option: `:engine`.
 
   Returns `{:error, exception}` if the engine is not running or the file cannot be written. Raises `ArgumentError` if a
   match is invalid.
   """
-  @spec start(Path.t(), Watch.match() | [Watch.match()], keyword) ::
+  @spec start(Path.t(), SubscriptionSpec.match() | [SubscriptionSpec.match()], keyword) ::
           {:ok, t} | {:error, EngineError.t()}
   def start(path, matches \\ :all, options \\ []) do
     Davit.Options.check!(options, [:engine])
-    matches = for match <- matches(matches), do: match |> Watch.to_wire([]) |> hd()
+    matches = for match <- matches(matches), do: match |> SubscriptionSpec.to_wire([]) |> hd()
     path = Path.expand(path)
 
     with {:ok, session} <- Lookup.session_for(options),

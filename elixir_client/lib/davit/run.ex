@@ -107,7 +107,7 @@ defmodule Davit.Run do
 
   defp wire_options(session, fetch, handlers, print) do
     wire = %{fetch: fetch}
-    wire = if handlers.watches == [], do: wire, else: Map.put(wire, :hooks, handlers.watches)
+    wire = if handlers.specs == [], do: wire, else: Map.put(wire, :hooks, handlers.specs)
     wire = if print, do: wire, else: Map.put(wire, :print, false)
 
     case Process.get(parent_key(session.name)) do

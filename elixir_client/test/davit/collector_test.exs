@@ -1,7 +1,7 @@
 defmodule Davit.CollectorTest do
   use ExUnit.Case, async: false
 
-  alias Davit.Collector.{Budget, Exits, Nursery, Owner, SelfTest, Token}
+  alias Davit.Collector.{Budget, Exits, Nursery, Tenured, SelfTest, Token}
   alias Davit.{Fake, Tensor}
 
   # The collector by itself: what it frees goes into a table, and freeing a thing twice fails.
@@ -12,16 +12,22 @@ defmodule Davit.CollectorTest do
   defp collector(first \\ Nursery) do
     table = :ets.new(:freed, [:public, write_concurrency: true])
     number = System.unique_integer([:positive])
-    [nursery, owner] = [:"nursery#{number}", :"tokens#{number}"]
+    [nursery, tenured] = [:"nursery#{number}", :"tenured#{number}"]
     free = {Ledger, :free, [table]}
-    {:ok, tokens} = Owner.start_link(owner, free)
+    {:ok, tenured_pid} = Tenured.start_link(tenured, free)
 
     {:ok, pid} =
       if first == Nursery,
-        do: Nursery.start_link(nursery, owner, free),
+        do: Nursery.start_link(nursery, tenured, free),
         else: Exits.start_link(nursery, free)
 
-    %{nursery: pid, owner: owner, tokens: tokens, table: table, ids: :atomics.new(1, [])}
+    %{
+      nursery: pid,
+      tenured: tenured,
+      tenured_pid: tenured_pid,
+      table: table,
+      ids: :atomics.new(1, [])
+    }
   end
 
   defp mint(c, bytes \\ 0) do
@@ -33,7 +39,7 @@ defmodule Davit.CollectorTest do
 
   defp sweep(c) do
     :ok = Nursery.flush(c.nursery)
-    :ok = Owner.sweep(c.owner)
+    :ok = Tenured.sweep(c.tenured)
   end
 
   defp freed?(c, id), do: :ets.member(c.table, id)
@@ -67,7 +73,7 @@ defmodule Davit.CollectorTest do
 
     :ok = :sys.resume(c.nursery)
     Fake.eventually(fn -> sweep(c) && Enum.all?(forgotten, &freed?(c, &1)) end)
-    assert Owner.live(c.owner) == 500
+    assert Tenured.live(c.tenured) == 500
     assert Enum.filter(held, fn {id, _} -> freed?(c, id) end) == []
     Tensor.touch(held)
   end
@@ -80,12 +86,12 @@ defmodule Davit.CollectorTest do
   test "what nobody expects is left alone" do
     c = collector()
     {id, token} = mint(c)
-    for pid <- [c.nursery, c.tokens], do: send(pid, :nonsense)
+    for pid <- [c.nursery, c.tenured_pid], do: send(pid, :nonsense)
     sweep(c)
-    assert Owner.live(c.owner) == 1
+    assert Tenured.live(c.tenured) == 1
     refute freed?(c, id)
 
-    for pid <- [c.nursery, c.tokens],
+    for pid <- [c.nursery, c.tenured_pid],
         do: assert(Process.info(pid, :message_queue_len) == {:message_queue_len, 0})
 
     Tensor.touch(token)
@@ -134,7 +140,7 @@ defmodule Davit.CollectorTest do
     for pid <- pids, do: send(pid, :end)
     for ref <- monitors, do: assert_receive({:DOWN, ^ref, _, _, :normal})
     # A process is seen to be gone a little before its memory is.
-    Fake.eventually(fn -> sweep(c) && Owner.live(c.owner) == 0 end)
+    Fake.eventually(fn -> sweep(c) && Tenured.live(c.tenured) == 0 end)
     assert :ets.info(c.table, :size) == 180_000
   end
 

@@ -55,7 +55,7 @@ defmodule Davit.Hooks.DestinationTest do
     defp event(pid) do
       # As a program could compute them.
       bytes = :erlang.term_to_binary(pid)
-      site = %Davit.Hooks.Site{index: 0, node: 0, function: "main", kind: :hook, name: "h"}
+      site = %Davit.Hooks.Site{number: 0, node: 0, function: "main", kind: :hook, name: "h"}
       tensor = %Tensor{type: {:uint8, {byte_size(bytes)}}, data: bytes}
       %Davit.Hooks.Event{site: site, name: "h", values: [:value, tensor]}
     end

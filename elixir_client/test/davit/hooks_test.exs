@@ -205,7 +205,7 @@ defmodule Davit.HooksTest do
 
   test "views: slices have their own shape, summaries are maps" do
     alias Davit.Hooks.{Event, Site}
-    sites = %{0 => %Site{index: 0, kind: :hook, types: [{:uint8, {4, 3}}]}}
+    sites = %{0 => %Site{number: 0, kind: :hook, types: [{:uint8, {4, 3}}]}}
     event = fn value -> [0, 0, 1, 0, [], 2, [value]] end
     slice = ["slice", [3], [2]]
 

@@ -144,7 +144,7 @@ defmodule Davit.RealLoopsTest do
       |> Davit.load()
 
     me = self()
-    hooks = [{"same", &send(me, {&1.site.index, &1.label, hd(Tensor.to_list(hd(&1.values)))})}]
+    hooks = [{"same", &send(me, {&1.site.number, &1.label, hd(Tensor.to_list(hd(&1.values)))})}]
     assert [_] = Davit.run(program, [[1, 2]], hooks: hooks)
 
     assert [{a, nil, 1.0}, {b, "f", 2.0}, {c, nil, 2.0}, {d, "f", 4.0}] = Real.flush()

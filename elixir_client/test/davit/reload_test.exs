@@ -35,7 +35,7 @@ defmodule Davit.ReloadTest do
     session = Engine.session!(engine)
 
     processes =
-      for part <- [:owner, :writer, :loader, :nursery, :tokens, :sweeper, :bulk, :reporter],
+      for part <- [:owner, :writer, :loader, :nursery, :tenured, :reclaimer, :bulk, :reporter],
           do: {part, Engine.Part.whereis(engine, part)}
 
     for module <- modules() do

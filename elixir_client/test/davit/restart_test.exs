@@ -47,7 +47,7 @@ defmodule Davit.RestartTest do
 
   describe "when a process of the engine is killed" do
     test "programs run again, tensors say that they are lost" do
-      for part <- [:owner, :writer, :bulk, :nursery, :tokens, :loader] do
+      for part <- [:owner, :writer, :bulk, :nursery, :tenured, :loader] do
         engine = Fake.start()
         echo = Fake.program(engine, "echo")
         assert [_] = Davit.run(echo, [<<0::512>>])

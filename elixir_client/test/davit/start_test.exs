@@ -94,15 +94,15 @@ defmodule Davit.StartTest do
       end
     end
 
-    test "ends also where the reaper was killed in between" do
+    test "ends also where Davit.Engine.OsProcesses was killed in between" do
       engine = Fake.start()
       pid = to_string(Engine.info(engine)["pid"])
       {_, 0} = System.cmd("kill", ["-STOP", pid])
-      reaper = Process.whereis(Engine.Reaper)
-      monitor = Process.monitor(reaper)
-      Process.exit(reaper, :kill)
+      os_processes = Process.whereis(Engine.OsProcesses)
+      monitor = Process.monitor(os_processes)
+      Process.exit(os_processes, :kill)
       assert_receive {:DOWN, ^monitor, _, _, _}
-      Fake.eventually(fn -> Process.whereis(Engine.Reaper) end)
+      Fake.eventually(fn -> Process.whereis(Engine.OsProcesses) end)
       Process.exit(Engine.Part.whereis(engine, :owner), :kill)
       wait_for_end(pid)
     end

@@ -1,6 +1,7 @@
 defmodule Davit.Collector.Exits do
   @moduledoc false
-  # Stands in for the nursery where the VM does not count references as expected: what a process made is freed when it exits.
+  # Replaces the nursery if the VM does not count references as expected. It frees the tensors that a process created when
+  # the process exits.
 
   use GenServer
 

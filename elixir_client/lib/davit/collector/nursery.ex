@@ -1,35 +1,36 @@
 defmodule Davit.Collector.Nursery do
   @moduledoc false
-  # Takes new tokens, at most one of a size in a batch. When the batch is full, or no more come, it collects
-  # its garbage and reads the reference counts of what it holds. The sizes tell which address is
-  # whose; a count of 1 means forgotten, and the others go to the owner with their addresses.
+  # Takes new tokens, at most one of each size in a batch. When the batch is full, or no more tokens come, it collects its
+  # own garbage and reads the reference counts of the binaries that it holds. Sizes tell which address belongs to which
+  # token. A count of 1 means that the tensor was dropped; the other tokens go to `Davit.Collector.Tenured`, with their
+  # addresses.
   #
-  # A token whose size is in the batch already goes back to the end of the mailbox: what is in an unread message is not
-  # among the binaries that are looked at. Sizes of tokens in a row differ, so that happens rarely.
+  # A token whose size is in the batch already goes back to the end of the mailbox, as binaries in unread messages are not
+  # among those that are read. Consecutive tokens differ in size, so this is rare.
 
   use GenServer
 
-  alias Davit.Collector.{Owner, Token}
+  alias Davit.Collector.{Tenured, Token}
 
   @full Token.slots()
 
-  defstruct [:owner, :free, batch: %{}, makers: %{}, put_back: 0]
+  defstruct [:tenured, :free, batch: %{}, makers: %{}, put_back: 0]
 
-  def start_link(name, owner, free),
-    do: Davit.Engine.Part.start_link(__MODULE__, {owner, free}, name)
+  def start_link(name, tenured, free),
+    do: Davit.Engine.Part.start_link(__MODULE__, {tenured, free}, name)
 
-  @doc "The processes that made tokens since this was last asked."
+  @doc "Returns the processes that created tokens since the last call of this function."
   @spec makers(GenServer.server()) :: [pid]
   def makers(nursery), do: GenServer.call(nursery, :makers, :infinity)
 
-  @doc "Empties the batch: what is forgotten is freed, the rest is with the owner."
+  @doc "Empties the batch: dropped tensors are freed, and the other tokens are tenured."
   @spec flush(GenServer.server()) :: :ok
   def flush(nursery), do: GenServer.call(nursery, :flush, :infinity)
 
   @impl true
-  def init({owner, free}) do
+  def init({tenured, free}) do
     Process.flag(:message_queue_data, :off_heap)
-    {:ok, %__MODULE__{owner: owner, free: free}}
+    {:ok, %__MODULE__{tenured: tenured, free: free}}
   end
 
   @impl true
@@ -43,10 +44,10 @@ defmodule Davit.Collector.Nursery do
 
   def handle_info({:flush, from}, state), do: flushed(from, state)
 
-  # No more came.
+  # No more tokens came.
   def handle_info(:timeout, state), do: {:noreply, empty(state)}
 
-  # Of somebody who is mistaken.
+  # A message that is not for this process.
   def handle_info(_, state), do: next(state)
 
   @impl true
@@ -61,13 +62,13 @@ defmodule Davit.Collector.Nursery do
   def handle_continue(:empty, state), do: state |> empty() |> next()
 
   defp flushed(from, %{batch: batch, put_back: 0} = state) when batch == %{} do
-    # What the owner took over is garbage here, and would count.
+    # Tokens that were tenured are garbage here, and this garbage would count as a reference.
     :erlang.garbage_collect()
     GenServer.reply(from, :ok)
     {:noreply, state}
   end
 
-  # Tokens that were put back are in the mailbox by now: they go first.
+  # Tokens that were put back are in the mailbox, so they are taken before this message.
   defp flushed(from, state) do
     state = empty(state)
     send(self(), {:flush, from})
@@ -79,7 +80,7 @@ defmodule Davit.Collector.Nursery do
 
     if is_map_key(batch, size) do
       send(self(), {:again, item, token})
-      # In a step of its own, when the message is garbage.
+      # In a step of its own: the message that holds the token is garbage only then.
       {:noreply, %{state | put_back: state.put_back + 1}, {:continue, :empty}}
     else
       state = %{state | batch: Map.put(batch, size, {item, token})}
@@ -93,12 +94,12 @@ defmodule Davit.Collector.Nursery do
 
   defp empty(%{batch: batch} = state) when batch == %{}, do: state
 
-  defp empty(%{batch: batch, owner: owner, free: free} = state) do
+  defp empty(%{batch: batch, tenured: tenured, free: free} = state) do
     :erlang.garbage_collect()
     {:binary, binaries} = Process.info(self(), :binary)
     {dead, live} = split(binaries, batch, [], [])
     if dead != [], do: run(free, dead)
-    if live != [], do: Owner.adopt(owner, live)
+    if live != [], do: Tenured.add(tenured, live)
     %{state | batch: %{}}
   end
 

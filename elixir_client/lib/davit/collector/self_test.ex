@@ -1,7 +1,7 @@
 defmodule Davit.Collector.SelfTest do
   @moduledoc false
-  # Does this VM count references to binaries the way the collector needs? Two tokens go to a process, one is
-  # forgotten, one is kept: it has to see counts of 1 and of more.
+  # Tests that this VM counts references to binaries as the collector needs it. A process gets two tokens. One is dropped by
+  # its sender and one is kept: the process has to see a count of 1 for the first, and more for the second.
 
   alias Davit.Collector.Token
 

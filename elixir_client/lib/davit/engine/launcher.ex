@@ -1,17 +1,17 @@
 defmodule Davit.Engine.Launcher do
   @moduledoc false
-  # Opens the port of an engine's process, closes it, and says how it ended.
+  # Opens and closes the port of an engine's process, and describes how the process ended.
 
   alias Davit.EngineError
-  alias Davit.Engine.{Command, Reaper}
+  alias Davit.Engine.{Command, OsProcesses}
 
-  @doc "Starts the process that the engine's options are for, as a port of the calling process."
+  @doc "Starts the engine's process as a port of the calling process."
   @spec open(keyword) :: {:ok, port} | {:error, EngineError.t()}
   def open(options) do
     with {:ok, path, arguments} <- Command.find(options) do
       try do
         port = Port.open({:spawn_executable, path}, port_options(arguments, options))
-        Reaper.watch(port)
+        OsProcesses.monitor(port)
         {:ok, port}
       rescue
         error in [ErlangError, ArgumentError] ->
@@ -29,19 +29,19 @@ defmodule Davit.Engine.Launcher do
 
   defp charlist(text), do: text |> to_string() |> String.to_charlist()
 
-  @doc "Closes the port, if it is not closed yet, and sees to it that its process ends."
+  @doc "Closes the port, if it is open, and makes sure that its process ends."
   @spec close(port | nil) :: true
   def close(nil), do: true
 
   def close(port) do
-    if Port.info(port), do: Reaper.finish(port)
+    if Port.info(port), do: OsProcesses.end_process(port)
     Port.close(port)
   catch
     :error, :badarg -> true
   end
 
   @doc """
-  What an exit status says, by a shell's convention, and Erlang's: 128 + the signal's number.
+  Describes an exit status. Above 128 it is 128 + the number of a signal, as in shells.
 
       iex> {Davit.Engine.Launcher.exit_text(1), Davit.Engine.Launcher.exit_text(137)}
       {"exited with status 1", "exited with signal 9"}
@@ -50,7 +50,7 @@ defmodule Davit.Engine.Launcher do
   def exit_text(status) when status > 128, do: "exited with signal #{status - 128}"
   def exit_text(status), do: "exited with status #{status}"
 
-  @doc "What is known of an engine whose port closed before its exit status came."
+  @doc "Describes the end of an engine whose port closed before its exit status came."
   @spec closed_text(term) :: String.t()
   def closed_text(:epipe),
     do: "closed its side of the port while something was written to it (:epipe), " <> unknown()

@@ -13,8 +13,8 @@ defmodule Davit.Engine.Part do
           | :bulk
           | :collector
           | :nursery
-          | :tokens
-          | :sweeper
+          | :tenured
+          | :reclaimer
           | :feeds
           | :reporter
 

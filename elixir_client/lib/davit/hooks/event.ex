@@ -48,8 +48,8 @@ defmodule Davit.Hooks.Event do
   @spec decode(list, Frame.attachments(), %{non_neg_integer => Site.t()}, map, non_neg_integer) ::
           {[{integer, t}], non_neg_integer}
   def decode(events, attachments, sites, views, least \\ 0) do
-    Enum.map_reduce(events, 0, fn [index, subscription, run, seq, path, dropped, values], credit ->
-      site = Map.get(sites, index) || %Site{index: index, kind: :node}
+    Enum.map_reduce(events, 0, fn [number, subscription, run, seq, path, dropped, values], credit ->
+      site = Map.get(sites, number) || %Site{number: number, kind: :node}
 
       {values, bytes} = values(values, site.types, attachments, views[subscription], @overhead)
 

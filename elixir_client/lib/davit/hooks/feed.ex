@@ -30,7 +30,7 @@ defmodule Davit.Hooks.Feed do
   defstruct [
     :ref,
     :pid,
-    :watch,
+    :spec,
     :engine,
     :subscription,
     :answer,
@@ -81,20 +81,20 @@ defmodule Davit.Hooks.Feed do
   end
 
   @impl true
-  def init({engine, ref, pid, watch, max_queue}) do
+  def init({engine, ref, pid, spec, max_queue}) do
     # The engine's stop is told to the subscriber.
     Process.flag(:trap_exit, true)
     Process.monitor(pid)
 
     counters = :counters.new(2, [:atomics])
-    value = {engine, match?([["probe", _] | _], watch), counters}
+    value = {engine, match?([["probe", _] | _], spec), counters}
     {:ok, _} = Registry.register(Davit.Hooks.Registry, ref, value)
 
     {:ok,
      %__MODULE__{
        ref: ref,
        pid: pid,
-       watch: watch,
+       spec: spec,
        engine: engine,
        counters: counters,
        max_queue: max_queue || Davit.Engine.option(engine, :max_queue, 1000)
@@ -131,7 +131,7 @@ defmodule Davit.Hooks.Feed do
     :counters.put(state.counters, @passed_on, :counters.get(state.counters, @sent))
     kind = {:subscription, state.counters}
 
-    case Subscription.open(session, state.watch, kind, in_flight(state)) do
+    case Subscription.open(session, state.spec, kind, in_flight(state)) do
       {:ok, subscription} -> {:noreply, %{state | subscription: subscription, look: @first_look}}
       # An engine that is gone by now will be up again, and says so.
       {:error, _} -> {:noreply, state}
@@ -228,7 +228,7 @@ defmodule Davit.Hooks.Feed do
   end
 
   defp fail(error, state) do
-    subscription = "the subscription of #{inspect(state.pid)} for #{inspect(state.watch)}"
+    subscription = "the subscription of #{inspect(state.pid)} for #{inspect(state.spec)}"
     Logger.warning("#{subscription} ends: #{Exception.message(error)}")
     {:stop, {:shutdown, error}, state}
   end

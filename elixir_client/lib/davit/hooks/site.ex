@@ -12,7 +12,7 @@ defmodule Davit.Hooks.Site do
   alias Davit.Type
 
   defstruct [
-    :index,
+    :number,
     :program,
     :node,
     :function,
@@ -27,7 +27,7 @@ defmodule Davit.Hooks.Site do
   ]
 
   @type t :: %__MODULE__{
-          index: non_neg_integer,
+          number: non_neg_integer,
           program: non_neg_integer | nil,
           node: non_neg_integer | nil,
           function: String.t() | nil,
@@ -56,7 +56,7 @@ defmodule Davit.Hooks.Site do
 
   defp from_wire(site, {functions, types}) do
     %__MODULE__{
-      index: site["index"] || site["site"],
+      number: site["index"] || site["site"],
       program: site["program"],
       node: site["node"],
       function: at(functions, site["function"], nil),

@@ -14,8 +14,8 @@ defmodule Davit.Hooks.Source do
 
   @doc "Subscribes for the calling process. Raises `Davit.EngineError` where the engine refuses."
   @spec open(Session.t(), list) :: pid
-  def open(session, watch) do
-    {:ok, source} = GenServer.start(__MODULE__, {session, watch, self()})
+  def open(session, spec) do
+    {:ok, source} = GenServer.start(__MODULE__, {session, spec, self()})
 
     try do
       _ = next(source)
@@ -50,11 +50,11 @@ defmodule Davit.Hooks.Source do
   end
 
   @impl true
-  def init({session, watch, reader}) do
+  def init({session, spec, reader}) do
     Process.monitor(reader)
     state = %__MODULE__{reader: reader}
 
-    case Subscription.open(session, watch, :subscription) do
+    case Subscription.open(session, spec, :subscription) do
       {:ok, subscription} -> {:ok, %{state | subscription: subscription}}
       {:error, error} -> {:ok, %{state | error: error}}
     end

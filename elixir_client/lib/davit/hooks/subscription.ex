@@ -6,7 +6,7 @@ defmodule Davit.Hooks.Subscription do
 
   alias Davit.{EngineError, Frame, Msgpack}
   alias Davit.Engine.{Exchange, Request, Session}
-  alias Davit.Hooks.{Event, Site, Watch}
+  alias Davit.Hooks.{Event, Site, SubscriptionSpec}
 
   @enforce_keys [:exchange, :ref, :request, :views, :least]
   defstruct [:exchange, :ref, :request, :views, :least, sites: %{}]
@@ -38,7 +38,7 @@ defmodule Davit.Hooks.Subscription do
            exchange: exchange,
            ref: exchange.ref,
            request: request,
-           views: Watch.slices([spec]),
+           views: SubscriptionSpec.slices([spec]),
            least: least(session, events)
          }}
 
@@ -78,7 +78,9 @@ defmodule Davit.Hooks.Subscription do
   end
 
   defp message(["sites", table], _, subscription) do
-    sites = for site <- Site.list_from_wire(table), into: subscription.sites, do: {site.index, site}
+    sites =
+      for site <- Site.list_from_wire(table), into: subscription.sites, do: {site.number, site}
+
     {:ok, :sites, %{subscription | sites: sites}}
   end
 

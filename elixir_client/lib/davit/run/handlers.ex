@@ -3,16 +3,16 @@ defmodule Davit.Run.Handlers do
   # The functions that a caller gave for its run, and how they are called.
 
   alias Davit.{EngineError, Options, Tensor, Type}
-  alias Davit.Hooks.{Destination, Event, Site, Watch}
+  alias Davit.Hooks.{Destination, Event, Site, SubscriptionSpec}
 
   # As `inspect/2` has it.
   @print_limit 50
 
-  @enforce_keys [:watches, :functions, :slices, :callbacks]
-  defstruct [:watches, :functions, :slices, :callbacks]
+  @enforce_keys [:specs, :functions, :slices, :callbacks]
+  defstruct [:specs, :functions, :slices, :callbacks]
 
   @type t :: %__MODULE__{
-          watches: [list],
+          specs: [list],
           functions: tuple,
           slices: map,
           callbacks: [{term, (Event.t() -> term)}]
@@ -26,12 +26,12 @@ defmodule Davit.Run.Handlers do
   def new(options, bound) do
     hooks = options |> list(:hooks) |> Enum.map(&hook/1)
     hooks = hooks ++ bound_hooks(bound, hooks)
-    watches = Enum.map(hooks, &elem(&1, 0))
+    specs = Enum.map(hooks, &elem(&1, 0))
 
     %__MODULE__{
-      watches: watches,
+      specs: specs,
       functions: hooks |> Enum.map(&elem(&1, 1)) |> List.to_tuple(),
-      slices: Watch.slices(watches),
+      slices: SubscriptionSpec.slices(specs),
       callbacks: Enum.map(list(options, :callbacks), &handler/1) ++ bound_callbacks(bound)
     }
   end
@@ -45,7 +45,7 @@ defmodule Davit.Run.Handlers do
     given = for {[["id", {:bin, id}] | _], _} <- hooks, do: id
 
     for {:hook, id, function} <- Enum.uniq(bound), id not in given do
-      {Watch.to_wire({:id, id}, []), function}
+      {SubscriptionSpec.to_wire({:id, id}, []), function}
     end
   end
 
@@ -57,7 +57,7 @@ defmodule Davit.Run.Handlers do
 
   defp hook({match, function, options}) when is_function(function, 1) and is_list(options) do
     Options.check!(options, [:policy, :view])
-    {Watch.to_wire(match, options), function}
+    {SubscriptionSpec.to_wire(match, options), function}
   end
 
   defp hook(other) do
@@ -70,7 +70,7 @@ defmodule Davit.Run.Handlers do
 
   # Names and ids as hooks have them; callbacks are not found by their labels.
   defp handler({match, function}) when is_function(function, 1) do
-    case Watch.to_wire(match, []) do
+    case SubscriptionSpec.to_wire(match, []) do
       [["name", name] | _] ->
         {{:name, name}, function}
 

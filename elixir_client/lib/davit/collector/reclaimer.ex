@@ -1,36 +1,41 @@
-defmodule Davit.Collector.Sweeper do
+defmodule Davit.Collector.Reclaimer do
   @moduledoc false
-  # Collects garbage of other processes, so that tokens that they forgot can be seen to be forgotten. One for an engine:
-  # processes that make tensors at the same time wait for the same collection.
+  # Collects the garbage of other processes, so that the tokens which they dropped are not referred to any more. An engine has
+  # one, and processes that create tensors at the same time wait for the same collection.
 
   use GenServer
 
-  alias Davit.Collector.{Budget, Nursery, Owner}
+  alias Davit.Collector.{Budget, Nursery, Tenured}
 
-  # A process that does not answer within this many milliseconds is busy in native code: its garbage can wait.
+  # A process that does not answer within this many milliseconds is busy in native code. It is left out.
   @patience 5_000
 
-  defstruct [:nursery, :owner]
+  defstruct [:nursery, :tenured]
 
-  def start_link(name, nursery, owner),
-    do: Davit.Engine.Part.start_link(__MODULE__, %__MODULE__{nursery: nursery, owner: owner}, name)
+  def start_link(name, nursery, tenured),
+    do:
+      Davit.Engine.Part.start_link(
+        __MODULE__,
+        %__MODULE__{nursery: nursery, tenured: tenured},
+        name
+      )
 
-  @doc "Collects what processes forgot lately, and looks further where that is not enough. For a budget that is used up."
+  @doc "Collects the garbage of processes that created tensors lately, and of all if that is not enough. Called when the budget is used up."
   @spec make_room(GenServer.server(), Budget.t()) :: :ok
-  def make_room(sweeper, budget), do: GenServer.call(sweeper, {:make_room, budget}, :infinity)
+  def make_room(reclaimer, budget), do: GenServer.call(reclaimer, {:make_room, budget}, :infinity)
 
-  @doc "Collects the garbage of all processes that may have forgotten something."
+  @doc "Collects the garbage of all processes that may have dropped tensors."
   @spec reclaim(GenServer.server(), Budget.t()) :: :ok
-  def reclaim(sweeper, budget), do: GenServer.call(sweeper, {:reclaim, budget}, :infinity)
+  def reclaim(reclaimer, budget), do: GenServer.call(reclaimer, {:reclaim, budget}, :infinity)
 
   @impl true
   def init(state), do: {:ok, state}
 
   @impl true
   def handle_call({:make_room, budget}, {caller, _}, state) do
-    # Another process may have waited for the same before.
+    # The collection for another process may have been enough.
     if Budget.over?(budget) do
-      # What was forgotten lately is mostly young.
+      # Tensors that were dropped lately are mostly in the young generation of a heap.
       collect(Enum.uniq([caller | Nursery.makers(state.nursery)]), :minor)
       sweep(state)
       if Budget.grown?(budget), do: collect_all(state)
@@ -49,22 +54,22 @@ defmodule Davit.Collector.Sweeper do
   end
 
   @impl true
-  # Of a process that answered too late.
+  # The answer of a process came too late.
   def handle_info(_, state), do: {:noreply, state}
 
   defp collect_all(state) do
-    collect(Owner.holders(state.owner), :major)
+    collect(Tenured.holders(state.tenured), :major)
     sweep(state)
   end
 
   defp sweep(state) do
     Nursery.flush(state.nursery)
-    Owner.sweep(state.owner)
+    Tenured.sweep(state.tenured)
   end
 
   defp collect(pids, type) do
     tag = make_ref()
-    # One that is dead answers too.
+    # The VM answers for a dead process too.
     for pid <- pids, do: :erlang.garbage_collect(pid, async: tag, type: type)
     collected(length(pids), tag, System.monotonic_time(:millisecond) + @patience)
   end

@@ -1,4 +1,4 @@
-defmodule Davit.Hooks.Watch do
+defmodule Davit.Hooks.SubscriptionSpec do
   @moduledoc """
   What a subscription is for, how often it fires, and how much of a value it gets.
 
@@ -80,8 +80,8 @@ defmodule Davit.Hooks.Watch do
   @doc false
   # The views that `Davit.Hooks.Event.decode/4` needs to know, by their number.
   @spec slices([list]) :: map
-  def slices(watches) do
-    for {[_, _, ["slice" | _] = view], index} <- Enum.with_index(watches),
+  def slices(specs) do
+    for {[_, _, ["slice" | _] = view], index} <- Enum.with_index(specs),
         into: %{},
         do: {index, view}
   end

@@ -1,7 +1,7 @@
-defmodule Davit.Collector.Owner do
+defmodule Davit.Collector.Tenured do
   @moduledoc false
-  # Keeps the tokens that outlived the nursery, by address, and looks at their reference counts when it has
-  # adopted many since the last time, or when it is told to.
+  # Holds the tokens that outlived the nursery, by address. It reads their reference counts when many tokens have been added
+  # since the last time, and when it is asked to.
 
   use GenServer
 
@@ -9,25 +9,25 @@ defmodule Davit.Collector.Owner do
 
   @least 4096
 
-  defstruct [:free, tokens: %{}, adopted: 0]
+  defstruct [:free, tokens: %{}, added: 0]
 
   def start_link(name, free), do: Davit.Engine.Part.start_link(__MODULE__, free, name)
 
-  @doc "Hands over tokens with their addresses."
-  @spec adopt(atom, [{address :: term, item :: term, token :: binary}]) :: term
-  def adopt(owner, tokens), do: send(owner, {:adopt, tokens})
+  @doc "Adds tokens, with their addresses."
+  @spec add(atom, [{address :: term, item :: term, token :: binary}]) :: term
+  def add(tenured, tokens), do: send(tenured, {:add, tokens})
 
-  @doc "Frees what is forgotten, now."
+  @doc "Frees the tensors that were dropped."
   @spec sweep(GenServer.server()) :: :ok
-  def sweep(owner), do: GenServer.call(owner, :sweep, :infinity)
+  def sweep(tenured), do: GenServer.call(tenured, :sweep, :infinity)
 
-  @doc "The processes whose heaps refer to its tokens, as garbage too. It looks at all processes of the VM."
+  @doc "Returns the processes whose heaps refer to its tokens, garbage included. It looks at all processes of the VM."
   @spec holders(GenServer.server()) :: [pid]
-  def holders(owner), do: GenServer.call(owner, :holders, :infinity)
+  def holders(tenured), do: GenServer.call(tenured, :holders, :infinity)
 
-  @doc "How many tokens it holds."
+  @doc "Returns how many tokens it holds."
   @spec live(GenServer.server()) :: non_neg_integer
-  def live(owner), do: GenServer.call(owner, :live, :infinity)
+  def live(tenured), do: GenServer.call(tenured, :live, :infinity)
 
   @impl true
   def init(free) do
@@ -36,17 +36,17 @@ defmodule Davit.Collector.Owner do
   end
 
   @impl true
-  def handle_info({:adopt, new}, state) do
-    tokens = Enum.reduce(new, state.tokens, &adopt_one/2)
-    adopted = state.adopted + length(new)
+  def handle_info({:add, new}, state) do
+    tokens = Enum.reduce(new, state.tokens, &put/2)
+    added = state.added + length(new)
 
-    # In a step of its own, when the message is garbage.
-    if adopted >= max(@least, div(map_size(tokens), 2)),
+    # In a step of its own: the message that holds the tokens is garbage only then.
+    if added >= max(@least, div(map_size(tokens), 2)),
       do: {:noreply, %{state | tokens: tokens}, {:continue, :sweep}},
-      else: {:noreply, %{state | tokens: tokens, adopted: adopted}}
+      else: {:noreply, %{state | tokens: tokens, added: added}}
   end
 
-  # Of somebody who is mistaken.
+  # A message that is not for this process.
   def handle_info(_, state), do: {:noreply, state}
 
   @impl true
@@ -61,7 +61,7 @@ defmodule Davit.Collector.Owner do
     {:reply, pids, state}
   end
 
-  defp adopt_one({address, item, token}, tokens), do: Map.put(tokens, address, {item, token})
+  defp put({address, item, token}, tokens), do: Map.put(tokens, address, {item, token})
 
   defp holds?(pid, tokens) do
     case Process.info(pid, :binary) do
@@ -75,10 +75,10 @@ defmodule Davit.Collector.Owner do
     {:binary, binaries} = Process.info(self(), :binary)
     {tokens, dead} = take(binaries, state.tokens, [])
     if dead != [], do: Nursery.run(state.free, dead)
-    %{state | tokens: tokens, adopted: 0}
+    %{state | tokens: tokens, added: 0}
   end
 
-  # A count of exactly 1: the map's own reference. (One that is in an unread message of ours has 2.)
+  # A count of 1 is the reference of the map. A token that is also in an unread message of this process has 2.
   defp take([], tokens, dead), do: {tokens, dead}
 
   defp take([{address, _size, 1} | rest], tokens, dead) when is_map_key(tokens, address) do
