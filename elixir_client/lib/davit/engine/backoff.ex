@@ -1,16 +1,16 @@
 defmodule Davit.Engine.Backoff do
   @moduledoc false
-  # When an engine that ended is started again.
+  # The delays after which an engine that ended is started again.
 
   @delays [0, 100, 300, 1_000, 3_000, 10_000, 30_000]
-  # An engine that was up for so long begins the back-off anew. One that answered anything at all comes back within the first
-  # two steps: it can run, and something that it was asked to do ended it.
+  # An engine that was up for this many milliseconds starts the back-off from the beginning. An engine that answered anything
+  # can run, and was probably ended by something that it was asked to do, so it has at most the second delay.
   @stable 10_000
 
   @doc """
-  The delay before the next start, in milliseconds, and the number of the attempt after that.
+  Returns the delay before the next start, in milliseconds, and the number of the attempt after that start.
 
-  `served` tells whether the engine answered anything, `up` for how many milliseconds it was up.
+  `served` says whether the engine answered anything, `up` for how many milliseconds it was up.
 
       iex> Davit.Engine.Backoff.next(3, true, 0)
       {100, 2}

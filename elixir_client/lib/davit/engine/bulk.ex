@@ -1,8 +1,11 @@
 defmodule Davit.Engine.Bulk do
   @moduledoc false
-  # Large tensors go over a Unix socket that the engine listens on: one connection a session, opened on first use. All that
-  # goes over it is in the hands of this process and those of its connection, so that callers may give up or
-  # die at any time: a transfer that was begun is finished, and one that nobody wants any more is not kept.
+  # Sends and receives large tensors over a Unix socket that the engine listens on. A session has one connection, opened on
+  # first use. Only this process and the processes of the connection use the socket, so callers may give up or die at any
+  # time: a transfer that has begun is finished, and its bytes are dropped if no process waits for them any more.
+  #
+  # A read has two numbers: `read`, under which the caller waits (`Davit.Engine.Exchange.call/4`), and `request`, under which
+  # this process asks the engine.
 
   use GenServer
 
@@ -25,7 +28,7 @@ defmodule Davit.Engine.Bulk do
   def start_link(name),
     do: Part.start_link(__MODULE__, nil, Part.name(name, :bulk))
 
-  @doc "Tells of a new session; whatever belonged to the one before is gone."
+  @doc "Starts a new session. Transfers of the session before it end with errors."
   @spec open(Session.t(), map) :: :ok
   def open(session, hello) do
     token = with {:bin, bytes} <- hello["token"], do: bytes
@@ -33,19 +36,19 @@ defmodule Davit.Engine.Bulk do
   end
 
   @doc """
-  Sends a `put` whose bytes are a transfer, when it is its turn. Where it cannot be sent, the error goes where the answer
-  would go; its code is `:transfer_broken` where the connection ended, and it may be sent again.
+  Queues a `put` whose bytes are a transfer. If it cannot be sent, its answer is an error. The code of the error is
+  `:transfer_broken` if the connection ended; the `put` may be sent again then.
   """
   @spec put(Sender.put()) :: :ok
   def put(%Sender{session: session} = put), do: GenServer.cast(session.bulk, put)
 
   @doc """
-  The bytes of the tensor `id`. An error of the code `:transfer_broken` where the connection ended before they were here;
-  they may be asked for again.
+  Returns the bytes of the tensor `id`. The code of an error is `:transfer_broken` if the connection ended before all
+  bytes had arrived; they may be read again then.
   """
   @spec read(Session.t(), pos_integer, timeout) :: {:ok, binary} | {:error, EngineError.t()}
   def read(session, id, timeout) do
-    # The engine is not asked under the number of this read, but under one of this process, which answers the read.
+    # The bulk process asks the engine, under another number, and answers this call.
     send = fn read ->
       send(session.bulk, {:read, read, self(), session, id})
       :ok
@@ -119,7 +122,7 @@ defmodule Davit.Engine.Bulk do
     end
   end
 
-  # The engine is gone. Its owner tells those that wait, by their own rows.
+  # The engine is gone. Its owner has answered the callers, by their own routes.
   def handle_info({ref, %EngineError{}}, %{exchange: %{ref: ref}} = state),
     do: {:noreply, forget_all(%{state | reads: %Reads{}})}
 
@@ -147,7 +150,7 @@ defmodule Davit.Engine.Bulk do
     {:noreply, state |> disconnect(if(is_list(why), do: "#{why}", else: inspect(why))) |> next()}
   end
 
-  # Of a connection that was closed.
+  # Messages of a connection that was closed.
   def handle_info(_, state), do: {:noreply, state}
 
   defp failed(state, request, error) do
@@ -172,7 +175,7 @@ defmodule Davit.Engine.Bulk do
     demonitor(%{state | reads: reads}, read)
   end
 
-  # One put at a time is with the sender.
+  # The sender has one put at a time.
   defp next(%{sending: nil} = state) do
     with {{:value, put}, puts} <- :queue.out(state.puts) do
       case connected(%{state | puts: puts}) do
@@ -212,7 +215,8 @@ defmodule Davit.Engine.Bulk do
       Session.notify(sending.session, 0, ["cancel", sending.request, "the connection failed"])
     end
 
-    # Which of them were on their way is not known. What the engine still has to send comes over the next connection.
+    # It is not known which of the reads had been sent. The engine sends the others over the next connection, so they are
+    # cancelled.
     readers = Reads.readers(state.reads)
     for read <- readers, do: Session.answer(state.session, read, error)
     state = Enum.reduce(readers, state, &give_up(&1, "the connection failed", &2))

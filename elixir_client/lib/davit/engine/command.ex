@@ -1,8 +1,8 @@
 defmodule Davit.Engine.Command do
   @moduledoc """
-  Finds the command that runs an engine as a port. It is looked for each time an engine starts, on the machine that runs.
+  Finds the command that runs an engine as a port, each time an engine starts.
 
-  The first of these that is there:
+  The first of these that exists is used:
 
   1. the option `:command` of the engine, a list of words, such as `["davit", "port"]`, or one string that is split as a
      shell would;
@@ -14,7 +14,7 @@ defmodule Davit.Engine.Command do
      `npm install --prefix rel/overlays/engine davit-engine` puts it there; it is run by `node` on the `PATH`;
   6. outside of releases, the repository that this client is part of, where it was built.
 
-  A command of one word gets the word `port` added.
+  The word `port` is added to a command of one word.
   """
 
   alias Davit.EngineError
@@ -51,7 +51,7 @@ defmodule Davit.Engine.Command do
     end
   end
 
-  # A release does not know the machine that made it.
+  # In a release, the path of the repository at compile time means nothing.
   defp script do
     case System.get_env("RELEASE_ROOT") do
       nil -> Path.join(@repository, @script)

@@ -1,14 +1,14 @@
 defmodule Davit.Engine.Handshake do
   @moduledoc false
-  # How a session begins: the engine says `ready`, the client says `hello`, the engine answers. Each of these returns what the
-  # engine did, in words, where it is not what was expected.
+  # The beginning of a session: the engine says `ready`, the client says `hello`, the engine answers. If the engine does not do
+  # what is expected, the error is a text that describes what it did.
 
   alias Davit.{EngineError, Frame}
   alias Davit.Engine.Request
 
   @protocol 1
 
-  @doc "Reads the engine's first frame. A `bye` may come instead."
+  @doc "Reads the engine's first frame: `ready`, or `bye` if the engine cannot serve."
   @spec ready(binary) :: :ok | {:bye, String.t()} | {:error, String.t()}
   def ready(frame) do
     case Frame.decode(frame) do
@@ -19,14 +19,14 @@ defmodule Davit.Engine.Handshake do
     end
   end
 
-  @doc "The client's first message."
+  @doc "Returns the client's first message."
   @spec hello(map) :: list
   def hello(limits) do
     version = Application.spec(:davit, :vsn)
     ["hello", %{protocol: @protocol, client: "elixir #{version}", limits: limits}]
   end
 
-  @doc "Reads the engine's answer to that."
+  @doc "Reads the engine's answer to `hello`."
   @spec answer(binary) :: {:ok, map} | {:error, String.t()}
   def answer(frame) do
     case Request.answer(frame) do

@@ -1,7 +1,7 @@
 defmodule Davit.Engine.Loader do
   @moduledoc false
-  # Loads programs again in an engine that was started again. Many processes may want the same one at once: it and its
-  # constants, which may be large, are sent for the first of them.
+  # Loads programs again after an engine was restarted. When many processes need the same program at once, the program and its
+  # constants, which may be large, are sent once.
 
   use GenServer
 
@@ -12,8 +12,8 @@ defmodule Davit.Engine.Loader do
     do: Part.start_link(__MODULE__, nil, Part.name(name, :loader))
 
   @doc """
-  Makes sure that the program is loaded in the session, under its own number. The request is in the port before anything
-  that the caller sends after this. Nobody waits for its answer: should it be an error, so is that of the run.
+  Makes sure that the program is loaded in the session, under its id. The request is in the port before anything that the
+  caller sends afterwards. Its answer is not waited for: if it is an error, so is the answer to the run.
   """
   @spec load(Program.t(), Session.t(), timeout) :: :ok | {:error, EngineError.t()}
   def load(%Program{} = program, session, timeout \\ :infinity) do
@@ -31,14 +31,14 @@ defmodule Davit.Engine.Loader do
       {:error, Session.lost(session)}
   end
 
-  @doc "Forgets that the program `id` was loaded."
+  @doc "Removes the record that the program `id` was loaded."
   @spec forget(atom, pos_integer) :: true
   def forget(engine, id), do: :ets.delete(engine, {:loaded, id})
 
   defp loaded?(%Program{id: id}, %{name: name, instance: instance}) do
     :ets.lookup(name, {:loaded, id}) == [{{:loaded, id}, instance}]
   rescue
-    # The table went with the engine.
+    # The table is gone with the engine.
     ArgumentError -> false
   end
 
@@ -46,13 +46,13 @@ defmodule Davit.Engine.Loader do
   def init(_), do: {:ok, nil}
 
   @impl true
-  # Nobody sends this one anything: what comes is not for it.
+  # Messages that are not for this process.
   def handle_info(_, state), do: {:noreply, state}
 
   @impl true
   def handle_call({:load, program, session}, _from, state) do
     answer = if loaded?(program, session), do: :ok, else: send_program(program, session)
-    # The collector counts who holds the program's token: garbage would count.
+    # The program's token must not stay as garbage: the collector counts it as a reference.
     {:reply, answer, state, :hibernate}
   end
 

@@ -1,7 +1,7 @@
 defmodule Davit.Engine.Lookup do
   @moduledoc false
-  # Finds the session of a running engine, and waits for one. Nobody sees that an engine's processes were started again:
-  # whoever comes meanwhile waits for the next of them.
+  # Finds the session of a running engine, or waits for it. While the processes of an engine are being restarted, callers
+  # wait for the new ones, so they do not notice.
 
   alias Davit.{Deadline, EngineError}
   alias Davit.Engine.{Name, Part, Session}
@@ -9,8 +9,8 @@ defmodule Davit.Engine.Lookup do
   @default Davit.Engine
 
   @doc """
-  The session of the engine's process, started if it is the default engine. It waits for a start that is under way for up to
-  `timeout` milliseconds. Raises `Davit.EngineError`.
+  Returns the session of an engine. The default engine is started if necessary. A start that is under way is waited for,
+  for up to `timeout` milliseconds. Raises `Davit.EngineError`.
   """
   @spec session!(Name.t(), timeout) :: Session.t()
   def session!(name, timeout) do
@@ -42,7 +42,7 @@ defmodule Davit.Engine.Lookup do
     error in EngineError -> {:error, error}
   end
 
-  # A session is that of a running engine until its owner says otherwise, and no longer than its owner lives.
+  # A session is valid until its owner withdraws it, and no longer than its owner lives.
   defp running(engine) do
     case :ets.lookup(engine, :session) do
       [{_, session}] -> if Session.up?(session) and Process.alive?(session.owner), do: session
@@ -52,7 +52,7 @@ defmodule Davit.Engine.Lookup do
     ArgumentError -> nil
   end
 
-  @doc "Waits for the engine's session: where `patient`, through failed starts too."
+  @doc "Waits for the engine's session. If `patient`, it waits through failed starts too."
   @spec wait(Name.t(), boolean, timeout) :: {:ok, Session.t()} | {:error, EngineError.t()}
   def wait(name, patient, timeout) do
     with {:ok, engine} <- find(name),
@@ -81,7 +81,7 @@ defmodule Davit.Engine.Lookup do
     end
   end
 
-  @doc "The owner's `status`; nil where there is no such engine."
+  @doc "Returns the owner's status, or nil if there is no such engine."
   @spec status(Name.t()) :: {:starting | :up | :down, pos_integer, EngineError.t() | nil} | nil
   def status(name) do
     answer = name |> Name.key() |> ask(fn _ -> :status end, 5_000, Deadline.new(5_000))
@@ -96,7 +96,7 @@ defmodule Davit.Engine.Lookup do
     :exit, _ -> ask_next(engine, what, timeout, deadline)
   end
 
-  # The owner died, or did before.
+  # The owner has died: another one is started, unless the engine was stopped.
   defp ask_next(engine, what, timeout, deadline) do
     cond do
       not engine?(engine) ->
@@ -112,22 +112,21 @@ defmodule Davit.Engine.Lookup do
   end
 
   @doc """
-  Waits until one of the engine's processes that died is started again, by the engine's supervisor itself. Returns false where
-  the engine was stopped.
+  Waits until the engine's supervisor has restarted a child that died. Returns false if the engine was stopped.
   """
   @spec restarted?(atom) :: boolean
   def restarted?(engine), do: engine?(engine) and restarted(engine) == :ok
 
-  # A supervisor has started its child again when it answers.
+  # A supervisor that answers has restarted its children, as far as it knows of their ends.
   defp restarted(supervisor) do
     Supervisor.count_children(supervisor)
-    # Should it not know yet that one of its children died.
+    # It may not know yet that one of its children died.
     receive(after: (1 -> :ok))
   catch
     :exit, _ -> receive(after: (1 -> :ok))
   end
 
-  # Its supervisor has the name, and the table of that name.
+  # An engine's supervisor has the engine's name, and owns the table of that name.
   defp engine?(engine) do
     supervisor = Process.whereis(engine)
     supervisor != nil and :ets.info(engine, :owner) == supervisor
@@ -140,7 +139,7 @@ defmodule Davit.Engine.Lookup do
     case Supervisor.start_child(Davit.Supervisor, child) do
       {:ok, _} -> :ok
       {:error, {:already_started, _}} -> :ok
-      # Somebody is stopping it: it is deleted next, and then it can be started.
+      # Another process is stopping it. It can be started when the old child is deleted.
       {:error, :already_present} -> delete_default()
       {:error, reason} -> {:error, error(inspect(reason))}
     end

@@ -1,7 +1,7 @@
 defmodule Davit.Engine.Reporter do
   @moduledoc false
-  # Tells people: it passes the engine's log lines to Logger, and executes events of telemetry. Both may block a process,
-  # and handlers of telemetry may use the engine, so the owner and the collector leave that to this one.
+  # Passes the engine's log lines to Logger, and executes telemetry events for the owner and the collector. Both may block,
+  # and handlers of telemetry may use the engine, so the owner and the collector must not do this themselves.
 
   use GenServer
 
@@ -13,11 +13,11 @@ defmodule Davit.Engine.Reporter do
   def start_link(name),
     do: Part.start_link(__MODULE__, nil, Part.name(name, :reporter))
 
-  @doc "Handles a frame that belongs to no request."
+  @doc "Logs a frame that belongs to no request."
   @spec message(atom, binary) :: :ok
   def message(engine, frame), do: cast(engine, {:message, frame})
 
-  @doc "Tells that an engine ended, or did not start, and when it is started again."
+  @doc "Logs that an engine ended or did not start, and when it is started again."
   @spec down(atom, Davit.EngineError.t(), non_neg_integer) :: :ok
   def down(engine, error, delay), do: cast(engine, {:down, engine, error, delay})
 
@@ -56,7 +56,7 @@ defmodule Davit.Engine.Reporter do
       {:ok, 0, ["log", level, text], _} when is_binary(text) ->
         Logger.log(level(level), text)
 
-      # To a message that has no answer, such as a reply to a run that was over by then.
+      # The error of a message that has no answer, such as a reply to a run that is over.
       {:ok, 0, ["error", error], _} ->
         Logger.debug(fn ->
           "the engine: #{Exception.message(Davit.EngineError.from_wire(error))}"
@@ -76,7 +76,7 @@ defmodule Davit.Engine.Reporter do
   end
 
   @impl true
-  # Nobody sends this one anything: what comes is not for it.
+  # Messages that are not for this process.
   def handle_info(_, state), do: {:noreply, state}
 
   defp level("debug"), do: :debug

@@ -6,7 +6,7 @@ defmodule Davit.Engine.Request do
   alias Davit.{EngineError, Frame, Msgpack}
   alias Davit.Engine.{Exchange, Session}
 
-  # What a receive can wait for.
+  # The longest timeout of a receive.
   @longest 0xFFFF_FFFF
 
   @type send ::
@@ -16,7 +16,8 @@ defmodule Davit.Engine.Request do
   @doc """
   Sends a request and waits for its answer.
 
-  `send` puts its frame into the port, at once or by another process; it is told the request's number.
+  `send` gets the session, the request's number and its frame. It writes the frame into the port, or has another process do
+  it.
   """
   @spec call(Session.t(), list, [iodata], timeout, send) :: answer
   def call(session, message, attachments \\ [], timeout \\ :infinity, send \\ &now/3) do
@@ -38,7 +39,7 @@ defmodule Davit.Engine.Request do
 
   defp now(session, _request, frame), do: Session.send_frame(session, frame)
 
-  @doc "The option `:timeout`, or `:infinity`. Raises `ArgumentError` for what is no timeout."
+  @doc "Returns the option `:timeout`, by default `:infinity`. Raises `ArgumentError` if it is not a timeout."
   @spec timeout!(keyword) :: timeout
   def timeout!(options) do
     expected = ":infinity or milliseconds from 0 to #{@longest}"
@@ -46,7 +47,7 @@ defmodule Davit.Engine.Request do
     Davit.Options.get!(options, :timeout, :infinity, expected, valid?)
   end
 
-  @doc "Reads an answer."
+  @doc "Decodes an answer."
   @spec answer(binary) :: answer
   def answer(frame) do
     case Frame.decode(frame) do

@@ -37,18 +37,21 @@ defmodule Davit.Engine.Session do
           bulk?: boolean
         }
 
-  @typedoc "What the engine is told when the process that waits dies: `cancel`, `unsubscribe` or nothing."
+  @typedoc """
+  The kind of a request. When the process that waits for it dies, the engine gets `cancel` for a run or a plain request,
+  and `unsubscribe` for a subscription. `sent` counts the frames that were sent to that process.
+  """
   @type kind :: :run | :request | :subscription | {:subscription, sent :: :counters.counters_ref()}
 
-  # Of the numbers that `ids` counts: ids; the instance that runs; instances; tokens of the collector.
+  # The counters in `ids`: ids; the instance that runs, or 0; instances; tokens of the collector.
   @id 1
   @up 2
   @instance 3
   @token 4
 
   @doc false
-  # The session of an engine that is to be started. What a name counts goes on for as long as the VM lives: a tensor or
-  # program of an engine that was stopped is never taken for one of the next engine of that name.
+  # Returns the session of an engine that is to be started. The counters of a name live as long as the VM, so a tensor or
+  # program of a stopped engine is never mistaken for one of the next engine with that name.
   @spec new(atom, :ets.tid()) :: t
   def new(name, routes) do
     key = {__MODULE__, name}
@@ -57,30 +60,30 @@ defmodule Davit.Engine.Session do
     %__MODULE__{name: name, routes: routes, ids: ids}
   end
 
-  @doc "A number that was not used before: for a request, a tensor, a program, a queue or a transfer."
+  @doc "Returns a number that was not used before, for a request, a tensor, a program, a queue or a transfer."
   @spec next_id(t) :: pos_integer
   def next_id(%__MODULE__{ids: ids}), do: :atomics.add_get(ids, @id, 1)
 
   @doc false
-  # The number of a new token. Tokens are counted by themselves: the collector tells those in a row apart.
+  # Returns the number of a new token. Tokens have a counter of their own, as the collector needs consecutive numbers.
   @spec next_token(t) :: pos_integer
   def next_token(%__MODULE__{ids: ids}), do: :atomics.add_get(ids, @token, 1)
 
-  @doc "Tells whether this is the session of a running engine, without asking anybody."
+  @doc "Returns whether this is the session of the running engine, as far as the owner knows by now."
   @spec up?(t) :: boolean
   def up?(%__MODULE__{ids: ids, instance: instance}), do: :atomics.get(ids, @up) == instance
 
   @doc false
-  # For the owner: the session is that of the running engine from now on; `nil` where none runs.
+  # Called by the owner: from now on this instance is the running engine; nil means that none runs.
   @spec up(t, pos_integer | nil) :: :ok
   def up(%__MODULE__{ids: ids}, instance), do: :atomics.put(ids, @up, instance || 0)
 
   @doc false
-  # For the owner: the number of the engine that it starts.
+  # Called by the owner: returns the number of the engine that it starts next.
   @spec next_instance(t) :: pos_integer
   def next_instance(%__MODULE__{ids: ids}), do: :atomics.add_get(ids, @instance, 1)
 
-  @doc "Puts a frame into the port. It suspends the calling process while the port is busy."
+  @doc "Writes a frame into the port. It suspends the calling process while the port is busy."
   @spec send_frame(t, iodata) :: :ok | {:error, EngineError.t()}
   def send_frame(%__MODULE__{port: port} = session, frame) do
     :erlang.port_command(port, frame)
@@ -91,14 +94,14 @@ defmodule Davit.Engine.Session do
       {:error, lost(session)}
   end
 
-  @doc "As `up?/1`, but asks the owner, who may have to hear of the engine's end first."
+  @doc "As `up?/1`, after a call to the owner, which may not have handled the engine's end yet."
   @spec alive?(t) :: boolean
   def alive?(session) do
     settle(session)
     up?(session)
   end
 
-  # The port's end is in the owner's mailbox: the owner knows of it before it answers this.
+  # The message about the port's end is in the owner's mailbox, and is handled before this call.
   defp settle(%__MODULE__{owner: owner}) do
     GenServer.call(owner, :status)
   catch
@@ -106,7 +109,7 @@ defmodule Davit.Engine.Session do
   end
 
   @doc """
-  Waits until the session is over, where one of its processes has died: its owner ends with it, or did before.
+  Waits for the end of the owner, after another process of the engine died: they end together.
   """
   @spec ended(t) :: :ok
   def ended(%__MODULE__{owner: owner}) do
@@ -115,28 +118,28 @@ defmodule Davit.Engine.Session do
     receive do
       {:DOWN, ^ref, _, _, _} -> :ok
     after
-      # That was another's death: of a process that is started anew alone.
+      # The process that died was one that is restarted alone.
       1_000 -> Process.demonitor(ref, [:flush]) && :ok
     end
   end
 
-  @doc "Sends a message that has no answer. An engine that is gone needs none."
+  @doc "Sends a message that has no answer. If the engine is gone, nothing happens."
   @spec notify(t, non_neg_integer, list) :: :ok
   def notify(session, request, message) do
     send_frame(session, Frame.encode(request, Msgpack.encode(message)))
     :ok
   end
 
-  @doc "Makes the owner send what comes for `request` to the alias `ref`."
+  @doc "Adds a route: the owner sends the frames that come for `request` to the alias `ref`."
   @spec route(t, pos_integer, reference, kind) :: true
   def route(%__MODULE__{routes: routes}, request, ref, kind) do
     :ets.insert(routes, {request, ref, self(), kind})
   rescue
-    # The table went with the engine, as the port did before it: what is sent next gives the error.
+    # The table is gone with the engine, and so is the port: sending the request returns the error.
     ArgumentError -> true
   end
 
-  @doc "Ends what `route/4` began."
+  @doc "Removes the route of a request."
   @spec unroute(t, pos_integer) :: true
   def unroute(%__MODULE__{routes: routes}, request) do
     :ets.delete(routes, request)
@@ -144,7 +147,7 @@ defmodule Davit.Engine.Session do
     ArgumentError -> true
   end
 
-  @doc "Tells whether somebody waits for the answer to a request."
+  @doc "Returns whether a process waits for the answer to a request."
   @spec routed?(t, pos_integer) :: boolean
   def routed?(%__MODULE__{routes: routes}, request) do
     :ets.member(routes, request)
@@ -152,7 +155,7 @@ defmodule Davit.Engine.Session do
     ArgumentError -> false
   end
 
-  @doc "Answers a request in place of the engine, if somebody waits for it."
+  @doc "Answers a request in place of the engine, if a process waits for it."
   @spec answer(t, pos_integer, binary | EngineError.t()) :: :ok
   def answer(%__MODULE__{routes: routes}, request, answer) do
     for {_, to, _, _} <- :ets.take(routes, request), do: send(to, {to, answer})
@@ -161,7 +164,7 @@ defmodule Davit.Engine.Session do
     ArgumentError -> :ok
   end
 
-  @doc "The requests whose answers go to the alias `ref`. It looks through the whole table."
+  @doc "Returns the requests whose answers go to the alias `ref`. It looks through the whole table."
   @spec routed(t, reference) :: [pos_integer]
   def routed(%__MODULE__{routes: routes}, ref) do
     routes |> :ets.match({:"$1", ref, :_, :_}) |> List.flatten()
@@ -169,7 +172,7 @@ defmodule Davit.Engine.Session do
     ArgumentError -> []
   end
 
-  @doc "How many requests and subscriptions wait for something."
+  @doc "Returns how many requests and subscriptions have a route."
   @spec routes(t) :: non_neg_integer
   def routes(%__MODULE__{routes: routes}) do
     case :ets.info(routes, :size) do
@@ -178,18 +181,18 @@ defmodule Davit.Engine.Session do
     end
   end
 
-  @doc "Tells whether a process waits for an answer of this engine."
+  @doc "Returns whether a process waits for an answer of this engine."
   @spec waiting?(t, pid) :: boolean
   def waiting?(%__MODULE__{routes: routes}, pid) do
     match = {:_, :_, pid, :"$1"}
-    # Nobody waits for what comes of a subscription.
+    # A process does not wait for the events of a subscription.
     guards = [{:"=/=", :"$1", :subscription}, {:not, {:is_tuple, :"$1"}}]
     :ets.select(routes, [{match, guards, [true]}], 1) != :"$end_of_table"
   rescue
     ArgumentError -> false
   end
 
-  @doc "The queue of the calling process. Its first use tells the owner to watch the process."
+  @doc "Returns the queue of the calling process. The first call makes the owner monitor the process."
   @spec queue(t) :: pos_integer
   def queue(%__MODULE__{name: name, owner: owner} = session) do
     key = {__MODULE__, name}
@@ -206,19 +209,19 @@ defmodule Davit.Engine.Session do
     end
   end
 
-  @doc "The error of a call that was under way, or of a tensor that lived there, when the engine died."
+  @doc "Returns the error of a call that was under way when the engine ended."
   @spec lost(t) :: EngineError.t()
   def lost(%__MODULE__{name: name, instance: instance}),
     do: lost(instance, Davit.Engine.death(name, instance))
 
-  @doc "The same, for an engine that ended as `death` says."
+  @doc "As `lost/1`, for an engine that ended as `death` says."
   @spec lost(pos_integer, death :: String.t()) :: EngineError.t()
   def lost(instance, death) do
     message = "the engine went away during the call: engine #{instance} #{death}"
     %EngineError{code: :engine_lost, message: message}
   end
 
-  @doc "The error of a call that was under way when the engine's owner died."
+  @doc "Returns the error of a call that was under way when the engine's owner ended."
   @spec owner_down(reason :: term) :: EngineError.t()
   def owner_down(reason) do
     %EngineError{

@@ -1,6 +1,6 @@
 defmodule Davit.Engine.Writer do
   @moduledoc false
-  # Writes into the port for the owner, which must not: it may suspend a process.
+  # Writes into the port for the owner. A busy port suspends the process that writes, and the owner must not be suspended.
 
   use GenServer
 
@@ -9,7 +9,7 @@ defmodule Davit.Engine.Writer do
   def start_link(name),
     do: Part.start_link(__MODULE__, nil, Part.name(name, :writer))
 
-  @doc "Sends a frame, later."
+  @doc "Sends a frame, asynchronously."
   @spec send_frame(Session.t(), iodata) :: :ok
   def send_frame(session, frame),
     do: Part.cast(session.name, :writer, {:frame, session, frame})
@@ -19,12 +19,12 @@ defmodule Davit.Engine.Writer do
 
   @impl true
   def handle_cast({:frame, session, frame}, state) do
-    # An engine that is gone by now needs no word from us; its owner sees the exit itself.
+    # If the engine is gone by now, nothing has to be sent: the owner handles its exit.
     _ = Session.send_frame(session, frame)
     {:noreply, state}
   end
 
   @impl true
-  # Nobody sends this one anything: what comes is not for it.
+  # Messages that are not for this process.
   def handle_info(_, state), do: {:noreply, state}
 end

@@ -1,8 +1,8 @@
 defmodule Davit.Engine.Bulk.Connection do
   @moduledoc false
-  # One connection to the engine's bulk socket, used both ways at once: a process takes transfers in as they come and sends
-  # them on as `{:arrived, reader, n, bytes}`, another sends (`Davit.Engine.Bulk.Sender`). Both are linked to the
-  # process that opened it, which hears of its end by their exits.
+  # One connection to the engine's bulk socket, used in both directions at once. The reader receives transfers and sends them
+  # to the process that opened the connection, as `{:arrived, reader, n, bytes}`. The sender (`Davit.Engine.Bulk.Sender`)
+  # writes. Both are linked to that process, and exit when the connection ends.
 
   alias Davit.EngineError
   alias Davit.Engine.Bulk.Sender
@@ -16,7 +16,7 @@ defmodule Davit.Engine.Bulk.Connection do
 
   @type t :: %__MODULE__{socket: port, reader: pid, sender: pid}
 
-  @doc "Connects and shows the session's token."
+  @doc "Connects, and authenticates with the session's token."
   @spec open(Path.t(), binary) :: {:ok, t} | {:error, EngineError.t()}
   def open(address, token) do
     options =
@@ -34,7 +34,7 @@ defmodule Davit.Engine.Bulk.Connection do
     end
   end
 
-  @doc "Closes it. What was under way is lost."
+  @doc "Closes the connection. Transfers under way are lost."
   @spec close(t) :: :ok
   def close(%__MODULE__{socket: socket, reader: reader, sender: sender}) do
     for pid <- [reader, sender] do
@@ -45,7 +45,7 @@ defmodule Davit.Engine.Bulk.Connection do
     :gen_tcp.close(socket)
   end
 
-  @doc "The error of a transfer that ended before its bytes had come."
+  @doc "Returns the error of a transfer that ended before all its bytes had arrived."
   @spec broken(String.t()) :: EngineError.t()
   def broken(why),
     do: %EngineError{code: :transfer_broken, message: "the bulk connection failed: #{why}"}
@@ -87,7 +87,7 @@ defmodule Davit.Engine.Bulk.Connection do
   end
 
   @doc false
-  # The bytes that were read are garbage here.
+  # A function of its own: the bytes that were read are garbage here, and can be collected.
   def read_on(parent, socket) do
     :erlang.garbage_collect()
     read(parent, socket)

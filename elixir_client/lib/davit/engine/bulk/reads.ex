@@ -1,16 +1,17 @@
 defmodule Davit.Engine.Bulk.Reads do
   @moduledoc false
-  # The reads of large tensors that are under way: who waits for which request, and for which transfer. A read that gave up
-  # stays until it is known which transfer was its own: that one is thrown away when it comes.
+  # The reads of large tensors that are under way: which reader waits for which request, and for which transfer. The request
+  # of a reader that gave up stays until its answer names its transfer, so that the transfer can be dropped when it arrives.
 
-  # readers: the request of each reader. requests: {:asked | {:transfer, n}, reader}; the reader is nil where it gave up.
-  # transfers: {:for, request}, or {:here, bytes} of a request that was not answered yet. unwanted: numbers of transfers.
+  # `readers`: the request of each reader. `requests`: `{:asked | {:transfer, n}, reader}` by request; the reader is nil if it
+  # gave up. `transfers`: `{:for, request}` by number, or `{:here, bytes}` if the request was not answered yet. `unwanted`: the
+  # numbers of transfers that are to be dropped.
   defstruct readers: %{}, requests: %{}, transfers: %{}, unwanted: []
 
   @type reader :: term
   @type t :: %__MODULE__{readers: map, requests: map, transfers: map, unwanted: [pos_integer]}
 
-  @doc "A reader waits for a request."
+  @doc "Adds a reader that waits for a request."
   @spec add(t, reader, pos_integer) :: t
   def add(reads, reader, request) do
     %{
@@ -20,7 +21,7 @@ defmodule Davit.Engine.Bulk.Reads do
     }
   end
 
-  @doc "The request was answered by an error. Returns who waited."
+  @doc "Handles a request that was answered with an error. Returns its reader."
   @spec failed(t, pos_integer) :: {reader | nil, t}
   def failed(reads, request) do
     {state, requests} = Map.pop(reads.requests, request)
@@ -28,7 +29,7 @@ defmodule Davit.Engine.Bulk.Reads do
     {reader, %{reads | requests: requests, readers: Map.delete(reads.readers, reader)}}
   end
 
-  @doc "The request was answered by a transfer. Returns who waited, and the bytes, where they came before the answer."
+  @doc "Handles a request that was answered with a transfer. Returns its reader and the bytes, if they arrived before the answer."
   @spec answered(t, pos_integer, pos_integer) :: {{reader, binary} | nil, t}
   def answered(reads, request, n) do
     case {Map.get(reads.requests, request), Map.get(reads.transfers, n)} do
@@ -50,7 +51,7 @@ defmodule Davit.Engine.Bulk.Reads do
     end
   end
 
-  @doc "The bytes of a transfer are here. Returns who waited for them."
+  @doc "Handles the bytes of a transfer. Returns the reader that waits for them."
   @spec arrived(t, pos_integer, binary) :: {reader | nil, t}
   def arrived(reads, n, bytes) do
     case Map.get(reads.transfers, n) do
@@ -61,12 +62,12 @@ defmodule Davit.Engine.Bulk.Reads do
       nil ->
         if n in reads.unwanted,
           do: {nil, settle(reads, n)},
-          # Its answer is on the way.
+          # Its answer has not arrived yet.
           else: {nil, reads |> put_transfer(n, {:here, bytes}) |> settle(n)}
     end
   end
 
-  @doc "A reader does not wait any longer. Returns the request that is to be cancelled."
+  @doc "Handles a reader that gave up. Returns the request that has to be cancelled."
   @spec give_up(t, reader) :: {pos_integer | nil, t}
   def give_up(reads, reader) do
     case Map.pop(reads.readers, reader) do
@@ -86,7 +87,7 @@ defmodule Davit.Engine.Bulk.Reads do
     end
   end
 
-  @doc "All who wait."
+  @doc "Returns all readers that wait."
   @spec readers(t) :: [reader]
   def readers(reads), do: Map.keys(reads.readers)
 
@@ -97,7 +98,7 @@ defmodule Davit.Engine.Bulk.Reads do
 
   defp unwanted(reads, n), do: %{reads | unwanted: [n | reads.unwanted]}
 
-  # Transfers come in the order of their numbers: one that was lost with its connection will not come any more.
+  # Transfers arrive in the order of their numbers: lower ones were lost with a connection, and do not arrive any more.
   defp settle(%{unwanted: []} = reads, _n), do: reads
   defp settle(reads, n), do: %{reads | unwanted: Enum.filter(reads.unwanted, &(&1 > n))}
 

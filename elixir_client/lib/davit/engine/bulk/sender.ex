@@ -1,7 +1,7 @@
 defmodule Davit.Engine.Bulk.Sender do
   @moduledoc false
-  # Sends large tensors, for callers that may die meanwhile: a transfer that was begun has to be finished, or those of
-  # others could not be told apart from its rest.
+  # Sends large tensors, in a process of its own, as callers may die meanwhile: a transfer that has begun has to be finished,
+  # or the engine would take the next one for the rest of it.
 
   use GenServer
 
@@ -35,20 +35,20 @@ defmodule Davit.Engine.Bulk.Sender do
   def handle_cast(%__MODULE__{} = put, {parent, socket} = state) do
     send(parent, {:sent, self(), send_all(put, socket)})
 
-    # The collector counts who holds the tensor, and the bytes may be many: neither is to stay as garbage.
+    # Neither the bytes, which may be many, nor the tensor's token, which the collector counts, may stay as garbage.
     {:noreply, state, :hibernate}
   end
 
   @impl true
   def handle_info(_, state), do: {:noreply, state}
 
-  # The request goes ahead of its bytes: the engine would wait for it, and so would what follows.
+  # The request is sent before its bytes: otherwise the engine would wait for it, and so would later transfers.
   defp send_all(%{session: session} = put, socket) do
     if Session.routed?(session, put.request) do
       with :ok <- Session.send_frame(session, put.frame),
            do: Connection.write(socket, put.transfer, put.data)
     else
-      # Its caller died before it was begun.
+      # The caller died before the transfer began.
       :ok
     end
   end
