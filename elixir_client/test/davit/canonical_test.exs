@@ -78,6 +78,19 @@ defmodule Davit.Graph.CanonicalTest do
   defp float(<<0xFFF0000000000000::64>>), do: :neg_infinity
   defp float(_), do: :nan
 
+  @frozen Path.expand("../../../test/vectors/v1", __DIR__)
+
+  for line <- @frozen |> Path.join("SHA256SUMS") |> File.stream!(),
+      [sum, file] = String.split(line) do
+    test "version 1 of the encoding: #{file} is read, and written as it was" do
+      bytes = File.read!(Path.join(@frozen, unquote(file)))
+      assert Davit.Graph.hash(bytes) == unquote(sum)
+      graph = Davit.Graph.from_binary(bytes)
+      assert Davit.Graph.to_binary(graph) == bytes
+      assert Davit.Graph.from_binary(Davit.Graph.to_binary(graph)) == graph
+    end
+  end
+
   test "refuses bytes that are no graph, or not canonical" do
     encode = &Davit.Msgpack.encode(&1)
     empty = %{davit: 1, functions: []}
