@@ -62,5 +62,10 @@ it("runs the README's example, and brings the command", async () => {
 });
 
 it("holds no build outputs of this checkout but dist", () => {
-  expect(readdirSync(installed("elixir_client")).sort()).toEqual(["README.md", "lib", "mix.exs"]);
+  expect(readdirSync(installed("elixir_client")).sort()).toEqual([
+    "LICENSE",
+    "README.md",
+    "lib",
+    "mix.exs",
+  ]);
 });

@@ -34,8 +34,12 @@ defmodule Davit do
   alias Davit.{Engine, EngineError, Graph, Program, Run, Tensor}
   alias Davit.Engine.Request
 
-  @typedoc "The inputs of a run: in the order of the parameters, or by their names. Each is a tensor, number, nested list or binary."
-  @type inputs :: Run.Arguments.t()
+  @typedoc "An input of a run: a tensor, a number or nested list, or a binary of the values."
+  @type input :: Tensor.t() | Tensor.nested() | binary
+
+  @typedoc "The inputs of a run: in the order of the parameters, or by their names."
+  @type inputs ::
+          [input] | [{atom | String.t(), input}] | %{optional(atom | String.t()) => input}
 
   @doc "Starts an engine, see `Davit.Engine`. Without it the default engine starts when it is first needed."
   @spec start_link(keyword) :: Supervisor.on_start()

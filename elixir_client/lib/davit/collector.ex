@@ -1,25 +1,24 @@
 defmodule Davit.Collector do
-  @moduledoc """
-  Frees engine tensors, and unloads programs, when no Elixir term refers to them any more.
-
-  Each tensor carries a token, a reference-counted binary that the collector holds too. `Process.info(pid, :binary)`
-  returns the reference counts of the binaries that a process holds: a count of 1 means that only the collector holds the
-  token. As in other generational collectors, a *nursery* takes new tokens in batches, and finds their addresses by their
-  sizes; tokens that outlive their first batch are *tenured*, and checked again when half as many have been added.
-
-  A process refers to a dropped tensor until the VM collects the garbage of the process, and the VM does not know how much
-  engine memory depends on that. So allocation has a budget in bytes: as much as was alive after the last collection
-  (at least 16 MiB), but no more than half of what the engine can still allocate. The process that exceeds it waits while a
-  *reclaimer* collects the garbage of the processes that created tensors lately, and then, if that is not enough, of all
-  processes that hold some. `reclaim/1` does the same after a failed allocation.
-
-  The counts are right because the collector's processes never send a tensor and run no user code. A copy of a tensor on
-  another node, or in the result of `:erlang.term_to_binary/1`, is not counted: its tensor may be freed, and using it is
-  an error then. Tensors record their node, and using one on another node is an error as well.
-
-  If the VM does not count references as expected, which a self-test finds out at the start, tensors are freed by
-  `Davit.Tensor.free/1` and when the process that created them exits.
-  """
+  @moduledoc false
+  # Frees engine tensors, and unloads programs, when no Elixir term refers to them any more.
+  #
+  # Each tensor carries a token, a reference-counted binary that the collector holds too. `Process.info(pid, :binary)`
+  # returns the reference counts of the binaries that a process holds: a count of 1 means that only the collector holds the
+  # token. As in other generational collectors, a *nursery* takes new tokens in batches, and finds their addresses by their
+  # sizes; tokens that outlive their first batch are *tenured*, and checked again when half as many have been added.
+  #
+  # A process refers to a dropped tensor until the VM collects the garbage of the process, and the VM does not know how much
+  # engine memory depends on that. So allocation has a budget in bytes: as much as was alive after the last collection
+  # (at least 16 MiB), but no more than half of what the engine can still allocate. The process that exceeds it waits while a
+  # *reclaimer* collects the garbage of the processes that created tensors lately, and then, if that is not enough, of all
+  # processes that hold some. `reclaim/1` does the same after a failed allocation.
+  #
+  # The counts are right because the collector's processes never send a tensor and run no user code. A copy of a tensor on
+  # another node, or in the result of `:erlang.term_to_binary/1`, is not counted: its tensor may be freed, and using it is
+  # an error then. Tensors record their node, and using one on another node is an error as well.
+  #
+  # If the VM does not count references as expected, which a self-test finds out at the start, tensors are freed by
+  # `Davit.Tensor.free/1` and when the process that created them exits.
 
   use Supervisor
 

@@ -1,12 +1,7 @@
 defmodule Davit.Frame do
-  @moduledoc """
-  The payload of one protocol frame: a request number, a msgpack header and raw attachments, each at the
-  next multiple of 8 bytes (`docs/protocol.md`, *Frames*).
-
-      iex> frame = Davit.Frame.encode(7, Davit.Msgpack.encode(["get", 3]), [<<1, 2>>])
-      iex> Davit.Frame.decode(IO.iodata_to_binary(frame))
-      {:ok, 7, ["get", 3], {<<1, 2>>}}
-  """
+  @moduledoc false
+  # The payload of one protocol frame: a request number, a msgpack header and raw attachments, each at the
+  # next multiple of 8 bytes (`docs/protocol.md`, *Frames*).
 
   alias Davit.Msgpack
 
@@ -14,7 +9,13 @@ defmodule Davit.Frame do
 
   @copied 1024
 
-  @doc "Builds a payload. `header` is msgpack; the attachments are not copied."
+  @doc """
+  Builds a payload. `header` is msgpack; the attachments are not copied.
+
+      iex> frame = Davit.Frame.encode(7, Davit.Msgpack.encode(["get", 3]), [<<1, 2>>])
+      iex> Davit.Frame.decode(IO.iodata_to_binary(frame))
+      {:ok, 7, ["get", 3], {<<1, 2>>}}
+  """
   @spec encode(non_neg_integer, binary, [binary]) :: iodata
   def encode(request, header, attachments \\ [])
 

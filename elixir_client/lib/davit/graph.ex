@@ -26,6 +26,7 @@ defmodule Davit.Graph do
     Control,
     CustomCall,
     Infer,
+    OpDocs,
     OpTable,
     Parameters,
     Scope,
@@ -48,9 +49,15 @@ defmodule Davit.Graph do
   @type t :: %__MODULE__{
           functions: [map],
           constants: %{String.t() => {Type.t(), binary}},
-          handlers: [CustomCall.handler()]
+          handlers: [handler]
         }
-  @type operand :: Value.t() | Elements.nested()
+
+  @typedoc "Where the values of a hook or callback go: to those who ask for a name, or to a function."
+  @type target :: String.t() | (Davit.Hooks.Event.t() -> term)
+
+  @typedoc "A function that was given for a node, by the node's id."
+  @type handler :: {:hook | :callback, Davit.Hooks.Id.t(), (Davit.Hooks.Event.t() -> term)}
+  @type operand :: Value.t() | Tensor.t() | Tensor.nested()
   @type container :: Value.t() | tuple | [Value.t()]
   @type parameter :: Type.form() | {atom | String.t(), Type.form()}
 
@@ -205,12 +212,12 @@ defmodule Davit.Graph do
   end
 
   @doc """
-  A constant: a number or nested list with a dtype, raw bytes with a type, or a `Davit.Tensor` at home.
+  A constant: a number or nested list with a dtype, or raw bytes with a type.
 
   Up to #{@inline_constant} bytes it is part of the graph. A larger one is named by its hash, and
   sent beside the graph when that is loaded.
   """
-  @spec constant(Elements.nested() | binary, Type.dtype_form() | Type.form()) :: Value.t()
+  @spec constant(Tensor.nested() | binary, Type.dtype_form() | Type.form()) :: Value.t()
   def constant(bytes, {_, _} = type) when is_binary(bytes),
     do: constant(Tensor.from_binary_at_home(bytes, type))
 
@@ -219,6 +226,7 @@ defmodule Davit.Graph do
     constant(%Tensor{type: type, data: Elements.encode(list, type)})
   end
 
+  @doc "As `constant/2`, with the type and values of a tensor whose values are in this VM."
   @spec constant(Tensor.t()) :: Value.t()
   def constant(%Tensor{data: nil} = tensor) do
     raise ArgumentError,
@@ -281,7 +289,7 @@ defmodule Davit.Graph do
   Options: `:label`; `:to`, a value of the graph that says at run time which process gets
   `{:davit_hook, name, event}`, see `Davit.Hooks.to/1`.
   """
-  @spec hook(container, CustomCall.target(), keyword) :: container
+  @spec hook(container, target, keyword) :: container
   def hook(container, target, options \\ []), do: CustomCall.hook(container, target, options)
 
   @doc """
@@ -299,7 +307,7 @@ defmodule Davit.Graph do
   The target is a name, whose handler the option `:callbacks` of `Davit.run/3` gives; or a function of a
   `Davit.Hooks.Event`, as in `hook/3`.
   """
-  @spec callback(container, CustomCall.target(), Type.form() | [Type.form()], keyword) ::
+  @spec callback(container, target, Type.form() | [Type.form()], keyword) ::
           Value.t() | [Value.t()]
   def callback(container, target, types, options \\ []),
     do: CustomCall.callback(container, target, types, options)
@@ -403,21 +411,14 @@ defmodule Davit.Graph do
   for {name, row} <- Enum.sort(OpTable.ops()), not row.structural do
     function = name |> String.replace(".", "_") |> String.to_atom()
 
-    attributes =
-      row.attributes
-      |> Enum.sort()
-      |> Enum.map(fn {key, a} -> if a.optional, do: "#{key}?", else: key end)
-
-    described =
-      if attributes == [], do: "no attributes", else: "attributes: " <> Enum.join(attributes, ", ")
-
     given =
       for operand <- row.operands,
           do: operand |> String.trim_trailing("?") |> String.trim_leading(".")
 
     returned = if row.outputs == 1, do: quote(do: Value.t()), else: quote(do: [Value.t()])
 
-    @doc "The op `#{name}`, with #{described}."
+    @doc op: name
+    @doc OpDocs.fetch!(name)
     if row.max == nil do
       @spec unquote(function)([operand], keyword) :: unquote(returned)
       def unquote(function)(operands, options \\ []) when is_list(operands),

@@ -1,29 +1,19 @@
 defmodule Davit.Msgpack do
-  @moduledoc """
-  msgpack, as the Davit protocol uses it.
-
-  | Elixir | msgpack |
-  |---|---|
-  | `nil`, `true`, `false` | nil, true, false |
-  | integer | the shortest int or uint |
-  | float, `:nan`, `:infinity`, `:neg_infinity` | float 64 |
-  | binary, any other atom | str |
-  | `{:bin, iodata}` | bin |
-  | list | array |
-  | map | map, its keys as str in the order of their UTF-8 bytes |
-
-  Decoding gives the same terms back; a str stays a binary and a bin stays `{:bin, binary}`, both without
-  a copy. Extension types are refused.
-
-      iex> Davit.Msgpack.encode(%{"b" => [1, -1], "a" => {:bin, <<0>>}})
-      <<0x82, 0xA1, ?a, 0xC4, 1, 0, 0xA1, ?b, 0x92, 1, 0xFF>>
-
-      iex> Davit.Msgpack.decode(<<0x92, 0xC0, 0xA2, "ok">>)
-      {:ok, [nil, "ok"]}
-
-      iex> Davit.Msgpack.decode(<<0x92, 0xC0>>)
-      {:error, {:truncated, 2}}
-  """
+  @moduledoc false
+  # msgpack, as the Davit protocol uses it.
+  #
+  # | Elixir | msgpack |
+  # |---|---|
+  # | `nil`, `true`, `false` | nil, true, false |
+  # | integer | the shortest int or uint |
+  # | float, `:nan`, `:infinity`, `:neg_infinity` | float 64 |
+  # | binary, any other atom | str |
+  # | `{:bin, iodata}` | bin |
+  # | list | array |
+  # | map | map, its keys as str in the order of their UTF-8 bytes |
+  #
+  # Decoding gives the same terms back; a str stays a binary and a bin stays `{:bin, binary}`, both without
+  # a copy. Extension types are refused.
 
   @max_depth 128
 
@@ -45,7 +35,18 @@ defmodule Davit.Msgpack do
           | {:unsupported, byte}
           | {:not_a_string_key, term}
 
-  @doc "Encodes a term. Raises `ArgumentError` for one that msgpack cannot hold."
+  @doc """
+  Encodes a term. Raises `ArgumentError` for one that msgpack cannot hold.
+
+      iex> Davit.Msgpack.encode(%{"b" => [1, -1], "a" => {:bin, <<0>>}})
+      <<0x82, 0xA1, ?a, 0xC4, 1, 0, 0xA1, ?b, 0x92, 1, 0xFF>>
+
+      iex> Davit.Msgpack.decode(<<0x92, 0xC0, 0xA2, "ok">>)
+      {:ok, [nil, "ok"]}
+
+      iex> Davit.Msgpack.decode(<<0x92, 0xC0>>)
+      {:error, {:truncated, 2}}
+  """
   @spec encode(value) :: binary
   def encode(value), do: :erlang.iolist_to_binary([put(value)])
 

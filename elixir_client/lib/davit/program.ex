@@ -50,7 +50,7 @@ defmodule Davit.Program do
           input_names: [String.t()] | nil,
           bindings: bindings,
           sites: [Site.t()],
-          handlers: [Graph.CustomCall.handler()],
+          handlers: [Graph.handler()],
           by_number: %{non_neg_integer => Site.t()}
         }
 

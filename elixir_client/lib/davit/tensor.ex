@@ -25,6 +25,12 @@ defmodule Davit.Tensor do
   @enforce_keys [:type]
   defstruct [:type, :data, :ref]
 
+  @typedoc "An element as Elixir has it; a complex one is `{real, imaginary}`."
+  @type number_like :: number | boolean | :nan | :infinity | :neg_infinity | {number, number}
+
+  @typedoc "Elements in lists as deep as the shape is long; an element alone is a scalar."
+  @type nested :: number_like | [nested]
+
   @typedoc "`data` holds the values of a tensor at home; `ref` says where in an engine it is. One may have both."
   @type t :: %__MODULE__{type: Type.t(), data: binary | nil, ref: Ref.t() | nil}
 
@@ -73,7 +79,7 @@ defmodule Davit.Tensor do
       iex> Davit.Tensor.from_list([1, :infinity], :f16) |> Davit.Tensor.to_list()
       [1.0, :infinity]
   """
-  @spec from_list(Elements.nested(), Type.dtype_form(), keyword) :: t
+  @spec from_list(nested, Type.dtype_form(), keyword) :: t
   def from_list(list, dtype, options \\ []) do
     shape = Elements.shape(list)
     type = Type.new!(dtype, shape)
@@ -81,7 +87,7 @@ defmodule Davit.Tensor do
   end
 
   @doc "A tensor of one number."
-  @spec scalar(Elements.number_like(), Type.dtype_form()) :: t
+  @spec scalar(number_like, Type.dtype_form()) :: t
   def scalar(number, dtype), do: from_list(number, dtype)
 
   @doc """
@@ -126,7 +132,7 @@ defmodule Davit.Tensor do
   end
 
   @doc "The tensor's values as a nested list; a number for a scalar."
-  @spec to_list(t, keyword) :: Elements.nested()
+  @spec to_list(t, keyword) :: nested
   def to_list(%Tensor{type: type} = tensor, options \\ []) do
     tensor |> to_binary(options) |> Elements.decode(type)
   end

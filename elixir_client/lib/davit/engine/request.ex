@@ -1,7 +1,6 @@
 defmodule Davit.Engine.Request do
-  @moduledoc """
-  One request with one answer. The calling process sends it and waits for it.
-  """
+  @moduledoc false
+  # One request with one answer. The calling process sends it and waits for it.
 
   alias Davit.{EngineError, Frame, Msgpack}
   alias Davit.Engine.{Exchange, Session}

@@ -1,11 +1,10 @@
 defmodule Davit.Engine.Session do
-  @moduledoc """
-  What a calling process needs to speak to a running engine, without asking another process.
-
-  The engine's owner puts it in the engine's table when the engine is up and takes it away when it is not.
-  Frames go from the calling process straight into the port; answers come back through the owner, by
-  way of `routes`: rows of `{request, alias, pid, kind}`.
-  """
+  @moduledoc false
+  # What a calling process needs to speak to a running engine, without asking another process.
+  #
+  # The engine's owner puts it in the engine's table when the engine is up and takes it away when it is not.
+  # Frames go from the calling process straight into the port; answers come back through the owner, by
+  # way of `routes`: rows of `{request, alias, pid, kind}`.
 
   alias Davit.{EngineError, Frame, Msgpack}
 

@@ -9,8 +9,8 @@ defmodule Davit.Graph.CustomCall do
 
   @key __MODULE__
 
-  @type handler :: {:hook | :callback, Id.t(), (Davit.Hooks.Event.t() -> term)}
-  @type target :: String.t() | (Davit.Hooks.Event.t() -> term)
+  @type handler :: Davit.Graph.handler()
+  @type target :: Davit.Graph.target()
 
   @doc "Runs `fun`, which builds a graph; gives its result and the functions that its nodes were given."
   @spec collect((() -> result)) :: {result, [handler]} when result: term

@@ -126,7 +126,7 @@ defmodule Davit.Hooks.Event do
   defp next([first | rest], _), do: {first, rest}
 
   @doc "The values of a hook that has one operand, as a nested list; a number for a scalar. See `value/1`."
-  @spec to_list(t) :: Tensor.Elements.nested()
+  @spec to_list(t) :: Tensor.nested()
   def to_list(%__MODULE__{site: site} = event) do
     case value(event) do
       %Tensor{} = tensor ->

@@ -8,10 +8,7 @@ defmodule Davit.Run.Arguments do
   # What a complex number may begin with, beside a number: such a pair is a value, not a name and a value.
   @numbers [:nan, :infinity, :neg_infinity]
 
-  @type t ::
-          [Inputs.input()]
-          | [{atom | String.t(), Inputs.input()}]
-          | %{optional(atom | String.t()) => Inputs.input()}
+  @type t :: Davit.inputs()
 
   defguardp is_name(name) when (is_atom(name) and name not in @numbers) or is_binary(name)
 

@@ -9,7 +9,7 @@ defmodule Davit.Run.Inputs do
   # So many bytes travel with a run, which is less than a frame may be.
   @room 16 * 1024 * 1024
 
-  @type input :: Tensor.t() | binary | Elements.nested()
+  @type input :: Davit.input()
 
   @doc """
   The operands of a run, the attachments they refer to, and the tensors that have to be alive until they

@@ -6,8 +6,8 @@ defmodule Davit.Tensor.Elements do
 
   alias Davit.Type
 
-  @type number_like :: number | boolean | :nan | :infinity | :neg_infinity | {number, number}
-  @type nested :: number_like | [nested]
+  @type number_like :: Davit.Tensor.number_like()
+  @type nested :: Davit.Tensor.nested()
 
   @doc "The shape of a nested list. Raises `ArgumentError` where its parts differ in shape."
   @spec shape(nested) :: tuple

@@ -1,7 +1,6 @@
 defmodule Davit.Tensor.Ref do
-  @moduledoc """
-  Where in an engine a tensor is. Its token is what `Davit.Collector` watches; it must not be taken out.
-  """
+  @moduledoc false
+  # Where in an engine a tensor is. Its token is what `Davit.Collector` watches; it must not be taken out.
 
   @derive {Inspect, except: [:token]}
   @enforce_keys [:id, :token, :engine, :instance, :node]
