@@ -41,7 +41,7 @@ describe("debugging a NaN", () => {
     // The comparison: the same place, and the point that is not like the others.
     expect(diff.first).toMatchObject({
       kind: "value",
-      firing: { title: "log_softmax", path: [lost] },
+      where: { title: "log_softmax", path: [lost] },
       around: { b: expect.arrayContaining(["-Infinity"]) },
     });
     expect(diff.first).toHaveProperty("index", [17, expect.any(Number)]);
@@ -69,6 +69,6 @@ describe("debugging a NaN", () => {
     // What Elixir recorded is compared by Node alike.
     const files = ["good.rec", "bad.rec"].map((name) => join(folder, name)) as [string, string];
     const found = await diffRecordings(...files, { rtol: 1e-3, atol: 1e-5 });
-    expect(found.first?.firing).toMatchObject({ title: "log_softmax", path: [Number(step)] });
+    expect(found.first?.where).toMatchObject({ title: "log_softmax", path: [Number(step)] });
   });
 });

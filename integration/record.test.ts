@@ -8,9 +8,9 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import {
   Engine,
+  type Event,
   encodeGraph,
   exportGraph,
-  type Firing,
   hook,
   type Jitted,
   mx,
@@ -125,8 +125,8 @@ describe("probes of all-MiniLM-L6-v2", () => {
     const given = tensors("Probes need no change of the source.");
     const bare = (await (await encoder(...given)).toArray()) as number[][];
     const { compiled } = engine.info().counters;
-    const seen: Firing[] = [];
-    const probe = encoder.probe("encoder.3.*", (firing) => seen.push(firing), { view: "summary" });
+    const seen: Event[] = [];
+    const probe = encoder.probe("encoder.3.*", (event) => seen.push(event), { view: "summary" });
     const watched = (await (await encoder(...given)).toArray()) as number[][];
     probe.close();
     const labels = seen.map(({ label }) => label);
@@ -199,7 +199,7 @@ describe("probes of all-MiniLM-L6-v2", () => {
     expect(code).toBe(1);
     const found = JSON.parse(stdout);
     // The first part of the layer, in program order, and the row of the first token that differs.
-    expect(found.first.firing.title).toMatch(/^encoder\.3\.attention\./);
+    expect(found.first.where.title).toMatch(/^encoder\.3\.attention\./);
     expect(found.titles.map(({ title }: { title: string }) => title)).toContain("encoder.3");
     expect(found.a.alone).toEqual([]);
     expect(found.a.events).toBe(found.b.events);

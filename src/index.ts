@@ -6,11 +6,10 @@ export { Engine, type Run, type RunOptions } from "./engine/engine.js";
 export { DavitError } from "./engine/error.js";
 export { type ExportedGraph, type ExportOptions, exportGraph } from "./engine/export.js";
 export type { Argument, JitOptions, Jitted, Result } from "./engine/jit.js";
-export type { Firing } from "./engine/listen.js";
 export type { EngineOptions } from "./engine/options.js";
 export type { Program } from "./engine/program.js";
 export type { ProgramCounts } from "./engine/program-cache.js";
-export type { CallHandler, CallResult, CallResults } from "./engine/slots.js";
+export type { Callback, CallbackResult, CallbackResults } from "./engine/slots.js";
 export { Tensor } from "./engine/tensor.js";
 export {
   type FileArray,
@@ -27,10 +26,10 @@ export {
 export { decodeGraph, encodeGraph, graphHash } from "./graph/encoding/canonical.js";
 export { GraphError } from "./graph/error.js";
 export type { Graph, GraphFunction, GraphNode } from "./graph/graph.js";
-export type { Summary } from "./hooks/event.js";
+export type { Event, EventHandler, Summary } from "./hooks/event.js";
 export type { Match } from "./hooks/match.js";
-export type { Delivery, Policy, View } from "./hooks/policy.js";
-export type { Watch } from "./hooks/router.js";
+export type { Policy, SubscriptionOptions, View } from "./hooks/policy.js";
+export type { Subscription } from "./hooks/subscription.js";
 export * from "./record/index.js";
 export type { Dtype, TensorType } from "./tensor/dtype.js";
 export type { NestedArray, TensorLike, TypedArray } from "./tensor/values.js";

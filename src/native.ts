@@ -16,8 +16,8 @@ export type QueueId = number;
 export type RunId = number;
 /** A native subscription to nodes of programs, by number; never reused. */
 export type SubscriptionId = number;
-/** A budget of hook bytes in flight that subscriptions share, by number. */
-export type ChannelId = number;
+/** A credit budget, by number: the bytes of events that may be in flight to the subscriptions that share it. */
+export type CreditBudgetId = number;
 
 /** A node as the addon takes it: validated, with the types of its outputs. */
 export interface NativeNode {
@@ -42,9 +42,9 @@ export type NativeView =
   | { readonly kind: "slice"; readonly start: readonly number[]; readonly size: readonly number[] }
   | { readonly kind: "summary"; readonly bins: number };
 
-/** Which firings a subscriber gets. `interval` is n for `sample`, milliseconds for `rate`. */
+/** Which events a subscriber gets. `interval` is n for `sample`, milliseconds for `rate`. */
 export interface NativeSubscription {
-  readonly channel: ChannelId;
+  readonly budget: CreditBudgetId;
   readonly policy: "every" | "latest" | "sample" | "rate";
   readonly interval: number;
   readonly view: NativeView;
@@ -100,8 +100,8 @@ export interface NativeEngine {
   fileValue(path: string, offset: number, type: TensorType): ValueId;
 
   /**
-   * Queues a run; its outputs are pending tensors that later runs may take at once. `watches` holds
-   * subscriptions of this run alone, as a flat list: site, subscription, site, subscription, … An input may be the
+   * Queues a run; its outputs are pending tensors that later runs may take at once. `subscriptions` holds
+   * those of this run alone, as a flat list: site, subscription, site, subscription, … An input may be the
    * bytes of a tensor of the parameter's type, which are copied.
    */
   run(
@@ -109,7 +109,7 @@ export interface NativeEngine {
     program: ProgramId,
     queue: QueueId,
     inputs: readonly (ValueId | Uint8Array)[],
-    watches?: readonly number[],
+    subscriptions?: readonly number[],
   ): ValueId[];
   /**
    * The results of a small program without control flow, if it can be run at once, on this thread: nobody watches it,
@@ -128,24 +128,24 @@ export interface NativeEngine {
   poll(): void;
   /** Ends a run at its next checkpoint; it fails with `code`. Unknown and finished runs are ignored. */
   cancel(run: RunId, code: string, message: string): void;
-  /** Answers a `call` event with tensors, or with the bytes of tensors of the types that it declares. */
-  reply(run: RunId, call: number, values: readonly (ValueId | Uint8Array)[]): void;
-  /** Answers a `call` event with an error. */
-  replyError(run: RunId, call: number, code: string, message: string): void;
+  /** Answers a callback with tensors, or with the bytes of tensors of the types that it declares. */
+  reply(run: RunId, callback: number, values: readonly (ValueId | Uint8Array)[]): void;
+  /** Answers a callback with an error. */
+  replyError(run: RunId, callback: number, code: string, message: string): void;
 
-  /** Events of its subscriptions may hold so many bytes of it together; each counts its bytes, but at least `leastBytes`. */
-  createChannel(budgetBytes: number, leastBytes: number): ChannelId;
-  closeChannel(channel: ChannelId): void;
+  /** Makes a budget of so many bytes for events in flight. An event costs its bytes, but at least `leastBytes`. */
+  createCreditBudget(bytes: number, leastBytes: number): CreditBudgetId;
+  closeCreditBudget(budget: CreditBudgetId): void;
   /** Gives back bytes of events that were consumed. */
-  credit(channel: ChannelId, bytes: number): void;
+  credit(budget: CreditBudgetId, bytes: number): void;
   createSubscription(subscription: NativeSubscription): SubscriptionId;
   /** Takes effect at once: nothing is emitted for it after this returns. */
   closeSubscription(subscription: SubscriptionId): void;
   /**
-   * The sites of a program that a subscription watches from now on, all at once: none takes it out. Takes effect
-   * at the next segment.
+   * Sets the sites of a program that a subscription is for, all at once; an empty list takes the program out. Takes
+   * effect at the next segment.
    */
-  watch(program: ProgramId, subscription: SubscriptionId, sites: readonly number[]): void;
+  subscribe(program: ProgramId, subscription: SubscriptionId, sites: readonly number[]): void;
 
   memory(): NativeMemory;
   counters(): Readonly<Record<string, number>>;

@@ -1,7 +1,7 @@
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { siteTest } from "../src/hooks/match.js";
-import { call, DavitError, Engine, hook, mx, type Traced } from "../src/index.js";
+import { callback, DavitError, Engine, hook, mx, type Traced } from "../src/index.js";
 import { isBytes, isError, isPlainObject, typedArrayName } from "../src/realm.js";
 import { describeThrown } from "../src/show.js";
 
@@ -101,7 +101,7 @@ describe("the engine takes", () => {
     const attributes = foreign("({ axis: 0 })") as { axis: number };
     const total = engine.jit((x: Traced) => mx.cumsum(x, attributes));
     expect(await (await total([1, 2])).toArray()).toEqual([1, 3]);
-    const g = engine.jit((x: Traced) => call(() => foreign("Float32Array.of(5)"), x, [x.type]));
+    const g = engine.jit((x: Traced) => callback(x, () => foreign("Float32Array.of(5)"), [x.type]));
     expect(await (await g([1]))[0]?.toArray()).toEqual([5]);
   });
 

@@ -1,4 +1,4 @@
-import { Engine, type Firing, type Summary, type TensorType, type View } from "davit-engine";
+import { Engine, type Event, type Summary, type TensorType, type View } from "davit-engine";
 import { openEmbedder } from "./embedder.js";
 import { count, type DemoResult } from "./result.js";
 
@@ -15,13 +15,13 @@ export async function demoInNode({ model, sentences, say }: Options): Promise<De
   const { count: rows, length, ids, mask } = tokenizer.batch(sentences);
   const seen = { values: [] as string[], summaries: [] as string[] };
   const embed = engine.jit(encoder);
-  const watch = (who: keyof typeof seen, view: View, text: (firing: Firing) => string) => {
+  const watch = (who: keyof typeof seen, view: View, text: (event: Event) => string) => {
     for (const layer of layers) {
       embed.on(
         layer,
-        (firing) => {
+        (event) => {
           seen[who].push(layer);
-          say(`  ${who.padEnd(9)}  ${layer}  ${text(firing)}`);
+          say(`  ${who.padEnd(9)}  ${layer}  ${text(event)}`);
         },
         { view },
       );
@@ -54,14 +54,14 @@ function timed<T>(action: () => T): [milliseconds: number, result: T] {
   return [performance.now() - started, result];
 }
 
-function valuesText({ value, types }: Firing): string {
+function valuesText({ value, types }: Event): string {
   const { dtype, shape } = types[0] as TensorType;
   const values = value as Float32Array;
   const first = [...values.subarray(0, 4)].map(fixed).join(" ");
   return `${dtype}[${shape.join(", ")}]  ${Math.round(values.byteLength / 1024)} KiB  ${first} ...`;
 }
 
-function summaryText({ value }: Firing): string {
+function summaryText({ value }: Event): string {
   const { min, max, mean, std } = value as Summary;
   return `min ${fixed(min)}  max ${fixed(max)}  mean ${fixed(mean)}  std ${fixed(std)}`;
 }

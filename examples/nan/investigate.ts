@@ -14,7 +14,7 @@ const RATE = 0.3;
 /** Two ways to compute one thing differ in the last bits; that is not what is looked for. */
 const TOLERANCE = { rtol: 1e-3, atol: 1e-5 };
 
-/** A firing with something in it that is no number. */
+/** An event with something in it that is no number. */
 export interface Finding {
   readonly label: string;
   readonly step: number;

@@ -1,4 +1,4 @@
-import { hook, label, mx, repeat, type Traced, valueAndGrad } from "davit-engine";
+import { forLoop, hook, label, mx, type Traced, valueAndGrad } from "davit-engine";
 
 const CLASSES = 3;
 const HIDDEN = 8;
@@ -72,7 +72,7 @@ export function training(steps: number, rate: number, logSoftmax: LogSoftmax) {
   };
   const step = valueAndGrad(loss);
   return (weights: Weights, x: Traced, y: Traced): Weights =>
-    repeat(steps, weights, (now) => {
+    forLoop(steps, weights, (now) => {
       const [value, gradient] = step(now, x, y);
       hook(value, "loss");
       const next = (name: keyof Weights) =>

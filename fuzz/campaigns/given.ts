@@ -1,6 +1,6 @@
 import { Engine } from "../../src/engine/engine.js";
 import type { Graph } from "../../src/graph/graph.js";
-import type { Delivery } from "../../src/hooks/policy.js";
+import type { SubscriptionOptions } from "../../src/hooks/policy.js";
 import type { Campaign } from "../campaign.js";
 import { runGraph } from "../graphs/run-graph.js";
 import { SettledMemory } from "../settled-memory.js";
@@ -9,7 +9,7 @@ import { SettledMemory } from "../settled-memory.js";
 export interface GivenGraph {
   readonly graph: Graph;
   readonly inputs: readonly Uint8Array[];
-  readonly watches?: readonly Delivery[];
+  readonly subscriptions?: readonly SubscriptionOptions[];
 }
 
 /** Graphs that are given and not drawn: those that were found once. */
@@ -18,7 +18,8 @@ export function givenCampaign(): Campaign<GivenGraph> {
   const memory = new SettledMemory(engine);
   return {
     draw: () => undefined,
-    run: ({ graph, inputs, watches = [] }, keep) => runGraph(engine, graph, inputs, watches, keep),
+    run: ({ graph, inputs, subscriptions = [] }, keep) =>
+      runGraph(engine, graph, inputs, subscriptions, keep),
     settle: () => memory.leak(),
     close: () => engine.close(),
   };

@@ -13,7 +13,8 @@ export function graphCampaign(): Campaign<Recipe> {
   const memory = new SettledMemory(engine);
   return {
     draw: (seed, onStep) => drawRecipe(new Random(seed), onStep),
-    run: (recipe, keep) => runGraph(engine, buildGraph(recipe), recipe.fills, recipe.watches, keep),
+    run: (recipe, keep) =>
+      runGraph(engine, buildGraph(recipe), recipe.fills, recipe.subscriptions, keep),
     settle: () => memory.leak(),
     close: () => engine.close(),
   };

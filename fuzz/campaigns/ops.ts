@@ -28,7 +28,7 @@ export function opCampaign(): Campaign<Recipe> {
       const random = new Random(seed);
       const body = drawSingle(new Types(random, onStep), random.pick(OP_NAMES));
       if (body === undefined) return undefined;
-      return { body, wraps: [], fills: [{ style: "tame", seed }], watches: [] };
+      return { body, wraps: [], fills: [{ style: "tame", seed }], subscriptions: [] };
     },
     run: async (recipe) => {
       const ours = await runGraph(engine, buildGraph(recipe), recipe.fills, [], true);

@@ -1,5 +1,5 @@
 import { namedId } from "../../src/hooks/ids.js";
-import type { Delivery, Policy, View } from "../../src/hooks/policy.js";
+import type { Policy, SubscriptionOptions, View } from "../../src/hooks/policy.js";
 import type { Random } from "../random.js";
 import type { DrawnNode, Known } from "./draw-node.js";
 
@@ -23,8 +23,8 @@ export function drawCustomCall(random: Random, known: readonly Known[]): DrawnNo
   };
 }
 
-/** Draws how somebody watches. */
-export function drawDelivery(random: Random): Delivery {
+/** Draws the options of a subscription. */
+export function drawOptions(random: Random): SubscriptionOptions {
   const count = random.below(4);
   const sizes = () => random.times(count, () => random.pick([0, 1, 2, 5, 2 ** 31 - 1]));
   const policies: Policy[] = ["every", "every", "latest", { sample: 2 }, { rate: 1000 }];

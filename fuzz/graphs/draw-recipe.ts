@@ -1,6 +1,6 @@
 import { isDifferentiable } from "../../src/graph/checking/control-flow.js";
 import type { Random } from "../random.js";
-import { drawDelivery } from "./custom-calls.js";
+import { drawOptions } from "./custom-calls.js";
 import { drawBody } from "./draw-body.js";
 import { STYLES } from "./fill.js";
 import type { Body, Recipe, Wrap } from "./recipe.js";
@@ -19,7 +19,7 @@ export function drawRecipe(random: Random, onStep?: (step: unknown) => void): Re
     body: differentiated?.body ?? body,
     wraps,
     fills: random.times(8, () => ({ style: random.pick(STYLES.slice(2)), seed: random.seed() })),
-    watches: customCalls ? random.times(random.below(3), () => drawDelivery(random)) : [],
+    subscriptions: customCalls ? random.times(random.below(3), () => drawOptions(random)) : [],
   };
 }
 

@@ -15,7 +15,9 @@ export function printRecipe(recipe: Recipe): string {
     "      ],",
     "    },",
     `    inputs: ${literal(inputs.map(({ bytes }) => bytes))},`,
-    ...(recipe.watches.length === 0 ? [] : [`    watches: ${literal(recipe.watches)},`]),
+    ...(recipe.subscriptions.length === 0
+      ? []
+      : [`    subscriptions: ${literal(recipe.subscriptions)},`]),
   ];
   return lines.join("\n");
 }

@@ -1,5 +1,5 @@
 import type { Attributes } from "../../src/graph/graph.js";
-import type { Delivery } from "../../src/hooks/policy.js";
+import type { SubscriptionOptions } from "../../src/hooks/policy.js";
 import type { TensorType } from "../../src/tensor/dtype.js";
 import type { Fill } from "./fill.js";
 
@@ -43,6 +43,6 @@ export interface Recipe {
   readonly wraps: readonly Wrap[];
   /** How the program's arguments are filled, by position; the last stands for all that follow. */
   readonly fills: readonly Fill[];
-  /** Who watches hooks and labelled nodes, and how. */
-  readonly watches: readonly Delivery[];
+  /** Subscriptions to all hooks and labelled nodes. */
+  readonly subscriptions: readonly SubscriptionOptions[];
 }

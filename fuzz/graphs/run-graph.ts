@@ -2,9 +2,10 @@ import { createHash, type Hash } from "node:crypto";
 import type { Engine } from "../../src/engine/engine.js";
 import type { Program } from "../../src/engine/program.js";
 import type { Graph } from "../../src/graph/graph.js";
-import type { CallRecord, HookEvent } from "../../src/hooks/event.js";
-import type { Delivery } from "../../src/hooks/policy.js";
-import type { RunWatch } from "../../src/hooks/router.js";
+import type { CallbackRequest, RawEvent } from "../../src/hooks/event.js";
+import type { SubscriptionOptions } from "../../src/hooks/policy.js";
+import type { Site } from "../../src/hooks/site.js";
+import type { RunSubscriptions, Subscription } from "../../src/hooks/subscription.js";
 import type { TensorType } from "../../src/tensor/dtype.js";
 import { errorOutcome, type Outcome, type Value } from "../outcome.js";
 import { type Fill, filled } from "./fill.js";
@@ -17,7 +18,7 @@ export async function runGraph(
   engine: Engine,
   graph: Graph,
   arguments_: readonly Fill[] | readonly Uint8Array[],
-  watches: readonly Delivery[],
+  subscriptions: readonly SubscriptionOptions[],
   keep = false,
 ): Promise<Outcome> {
   let program: Program;
@@ -31,7 +32,7 @@ export async function runGraph(
       engine,
       program,
       programInputs(program.inputs, arguments_),
-      watches,
+      subscriptions,
       keep,
     );
   } catch (error) {
@@ -57,20 +58,20 @@ export async function runProgram(
   engine: Engine,
   program: Program,
   arguments_: readonly Value[],
-  watches: readonly Delivery[],
+  subscriptions: readonly SubscriptionOptions[],
   keep: boolean,
 ): Promise<Outcome> {
   const hash = createHash("sha1");
   const inputs = arguments_.map(({ bytes, type }) => engine.fromBytes(bytes, type));
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), PATIENCE);
-  const watch = watchRun(engine, program, watches, hash);
+  const hooks = subscribeRun(engine, program, subscriptions, hash);
   try {
     const run = engine.run(program, inputs, {
       signal: abort.signal,
-      ...(watch === undefined ? {} : { watches: watch.watches }),
+      ...(hooks === undefined ? {} : { subscriptions: hooks.subscriptions }),
     });
-    engine.hooks.answerCalls(run.id, { onCall: (call) => echo(engine, call) });
+    engine.hooks.callbacks.receive(run.id, { onCallback: (request) => echo(engine, request) });
     try {
       await run.done;
       const values: Value[] = [];
@@ -85,45 +86,45 @@ export async function runProgram(
     }
   } finally {
     clearTimeout(timer);
-    watch?.close();
+    hooks?.close();
     for (const input of inputs) input.dispose();
   }
 }
 
 /** Events of those that get every one are part of the digest. */
-function watchRun(
+function subscribeRun(
   engine: Engine,
   program: Program,
-  watches: readonly Delivery[],
+  subscriptions: readonly SubscriptionOptions[],
   hash: Hash,
-): RunWatch | undefined {
-  if (watches.length === 0) return undefined;
-  return engine.hooks.subscribeRun(
+): (Subscription & RunSubscriptions) | undefined {
+  if (subscriptions.length === 0) return undefined;
+  return engine.hooks.onRun(
     program,
-    watches.map((delivery, index) => ({
-      ...delivery,
+    subscriptions.map((options, index) => ({
+      ...options,
       match: ["all", { probe: "*" }],
-      handler: (event: HookEvent) => {
-        if (delivery.policy === "every") hash.update(told(index, event));
+      handler: (event: RawEvent, site: Site) => {
+        if (options.policy === "every") hash.update(told(index, event, site));
       },
     })),
   );
 }
 
-function told(index: number, { site, path, seq, values }: HookEvent): string {
+function told(index: number, { path, seq, values }: RawEvent, site: Site): string {
   const texts = values.map((value) =>
     value instanceof Uint8Array ? Buffer.from(value).toString("base64") : JSON.stringify(value),
   );
-  return `${index} ${site.site} ${path} ${seq} ${texts}\n`;
+  return `${index} ${site.number} ${path} ${seq} ${texts}\n`;
 }
 
-/** Answers a call with what it was given, where that is what it wants. */
-function echo(engine: Engine, { run, call, values }: CallRecord): void {
+/** Answers a callback with its operands, where those have the types that it declares. */
+function echo(engine: Engine, { run, callback, values }: CallbackRequest): void {
   try {
-    engine.reply(run, call, values);
+    engine.reply(run, callback, values);
   } catch (error) {
     const { code, message } = error as Error & { code: string };
-    engine.native.replyError(run, call, code, message);
+    engine.native.replyError(run, callback, code, message);
   }
   for (const value of values) if (typeof value === "number") engine.native.free(value);
 }

@@ -6,8 +6,8 @@ import type { Body, BodyNode, Recipe, Ref } from "./recipe.js";
 export function* smallerRecipes(recipe: Recipe): Generator<Recipe> {
   for (const wraps of withoutOne(recipe.wraps)) yield { ...recipe, wraps };
   for (const body of smallerBodies(recipe.body)) yield { ...recipe, body };
-  if (recipe.watches.length > 0) yield { ...recipe, watches: [] };
-  for (const watches of withoutOne(recipe.watches)) yield { ...recipe, watches };
+  if (recipe.subscriptions.length > 0) yield { ...recipe, subscriptions: [] };
+  for (const subscriptions of withoutOne(recipe.subscriptions)) yield { ...recipe, subscriptions };
   yield* simplerFills(recipe);
 }
 

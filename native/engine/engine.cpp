@@ -137,31 +137,31 @@ void Engine::close_queue(int64_t queue) { queues_.erase(queue); }
 
 const std::shared_ptr<Queue>& Engine::queue(int64_t id) const { return find(queues_, id, "queue"); }
 
-int64_t Engine::create_channel(int64_t budget, int64_t least) {
+int64_t Engine::create_credit_budget(int64_t budget, int64_t least) {
   int64_t id = next_id_++;
-  channels_.emplace(id, std::make_shared<Channel>(budget, least));
+  budgets_.emplace(id, std::make_shared<CreditBudget>(budget, least));
   return id;
 }
 
-void Engine::close_channel(int64_t channel) {
-  auto it = channels_.find(channel);
-  if (it == channels_.end()) return;
+void Engine::close_credit_budget(int64_t budget) {
+  auto it = budgets_.find(budget);
+  if (it == budgets_.end()) return;
   it->second->close();
-  channels_.erase(it);
+  budgets_.erase(it);
 }
 
-void Engine::credit(int64_t channel, int64_t bytes) {
-  auto it = channels_.find(channel);
-  if (it == channels_.end()) return;  // credit may come after the channel was closed
+void Engine::credit(int64_t budget, int64_t bytes) {
+  auto it = budgets_.find(budget);
+  if (it == budgets_.end()) return;  // credit may come after the budget was closed
   it->second->release(bytes);
   if (!it->second->idle()) return;
   for (const auto& [_, subscription] : subscriptions_) {
-    if (subscription->channel() == it->second) subscription->flush(outbox_, -1);
+    if (subscription->budget() == it->second) subscription->flush(outbox_, -1);
   }
 }
 
-int64_t Engine::create_subscription(int64_t channel, Policy policy, double interval, View view) {
-  const auto& shared = find(channels_, channel, "channel");
+int64_t Engine::create_subscription(int64_t budget, Policy policy, double interval, View view) {
+  const auto& shared = find(budgets_, budget, "budget");
   int64_t id = next_id_++;
   subscriptions_.emplace(
       id, std::make_shared<Subscription>(id, shared, policy, interval, std::move(view)));
@@ -179,8 +179,9 @@ SubscriptionPtr Engine::subscription(int64_t id) const {
   return find(subscriptions_, id, "subscription");
 }
 
-void Engine::watch(int64_t program_id, int64_t subscription_id, const std::vector<int64_t>& sites) {
-  program(program_id)->watch(subscription(subscription_id), sites);
+void Engine::subscribe(int64_t program_id, int64_t subscription_id,
+                       const std::vector<int64_t>& sites) {
+  program(program_id)->subscribe(subscription(subscription_id), sites);
 }
 
 }  // namespace davit

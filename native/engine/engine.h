@@ -56,26 +56,27 @@ class Engine {
   void settle(Value& value, mx::array array);
   void settle(Value& value, FailurePtr failure);
 
-  // Queues a run and names its outputs. `watches` holds subscriptions of this run alone, by site.
+  // Queues a run and names its outputs. `subscriptions` holds those of this run alone, by site.
   std::vector<int64_t> run(int64_t id, int64_t program, int64_t queue, std::vector<ValuePtr> inputs,
-                           const std::vector<std::pair<int, int64_t>>& watches);
+                           const std::vector<std::pair<int, int64_t>>& subscriptions);
   // The results of a run that is best done at once, on the host's thread, and of which nobody but
   // the caller is told; nothing where it has to be queued. Throws RunError where it fails.
   std::optional<Arrays> run_here(int64_t program, int64_t queue, std::vector<ValuePtr> inputs);
   void cancel(int64_t run, std::string code, std::string message);
-  // Answers of calls; where the run or the call is gone, nothing happens. A reply may advance the
-  // run at once, as run() may.
-  void reply(int64_t run, int64_t call, const std::vector<ValuePtr>& values);
-  // The types that the call declares, unless it is gone.
-  std::optional<std::vector<TensorType>> reply_types(int64_t run, int64_t call);
-  void reply_error(int64_t run, int64_t call, std::string code, std::string message);
+  // Answers callbacks; where the run or the callback is gone, nothing happens. A reply may advance
+  // the run at once, as run() may.
+  void reply(int64_t run, int64_t callback, const std::vector<ValuePtr>& values);
+  // The types that the callback declares, unless it is gone.
+  std::optional<std::vector<TensorType>> reply_types(int64_t run, int64_t callback);
+  void reply_error(int64_t run, int64_t callback, std::string code, std::string message);
 
-  int64_t create_channel(int64_t budget, int64_t least);
-  void close_channel(int64_t channel);
-  void credit(int64_t channel, int64_t bytes);
-  int64_t create_subscription(int64_t channel, Policy policy, double interval, View view);
+  int64_t create_credit_budget(int64_t budget, int64_t least);
+  void close_credit_budget(int64_t budget);
+  void credit(int64_t budget, int64_t bytes);
+  int64_t create_subscription(int64_t budget, Policy policy, double interval, View view);
   void close_subscription(int64_t subscription);
-  void watch(int64_t program, int64_t subscription, const std::vector<int64_t>& sites);
+  // Sets the sites of a program that a subscription is for.
+  void subscribe(int64_t program, int64_t subscription, const std::vector<int64_t>& sites);
 
   // For the host, when it was woken: does what is to be done on its thread, then gives what is to
   // be told.
@@ -86,7 +87,7 @@ class Engine {
 
   // The lanes': a run is over. `results` are its outputs where `failure` is null.
   void finished(const RunPtr& run, const Arrays& results, FailurePtr failure);
-  int64_t next_call() { return next_call_.fetch_add(1); }
+  int64_t next_callback() { return next_callback_.fetch_add(1); }
 
  private:
   const std::shared_ptr<Queue>& queue(int64_t id) const;
@@ -113,10 +114,10 @@ class Engine {
   int64_t next_id_ = 1;
   std::unordered_map<int64_t, ProgramPtr> programs_;
   std::unordered_map<int64_t, std::shared_ptr<Queue>> queues_;
-  std::unordered_map<int64_t, std::shared_ptr<Channel>> channels_;
+  std::unordered_map<int64_t, std::shared_ptr<CreditBudget>> budgets_;
   std::unordered_map<int64_t, SubscriptionPtr> subscriptions_;
   size_t next_lane_ = 0;
-  std::atomic<int64_t> next_call_{1};
+  std::atomic<int64_t> next_callback_{1};
 };
 
 }  // namespace davit

@@ -65,16 +65,16 @@ void Outbox::finished(int64_t run, const Failure* failure) {
   });
 }
 
-void Outbox::event(const EventHead& head, const LoopPath& path, std::vector<EventValue> values) {
+void Outbox::event(Event event) {
   add([&](Batch& batch) {
     auto& words = batch.words;
-    for (int64_t word : {int64_t{1}, head.subscription, head.run, head.program,
-                         static_cast<int64_t>(head.site), head.seq, head.dropped, head.cost}) {
+    for (int64_t word : {int64_t{1}, event.subscription, event.run, event.program,
+                         static_cast<int64_t>(event.site), event.seq, event.dropped, event.cost}) {
       words.push_back(static_cast<double>(word));
     }
-    put_path(words, path);
-    words.push_back(static_cast<double>(values.size()));
-    for (auto& value : values) {
+    put_path(words, event.path);
+    words.push_back(static_cast<double>(event.values.size()));
+    for (auto& value : event.values) {
       if (value.summary) {
         put_summary(words, *value.summary);
       } else {
@@ -84,11 +84,11 @@ void Outbox::event(const EventHead& head, const LoopPath& path, std::vector<Even
   });
 }
 
-void Outbox::call(int64_t run, int64_t program, int site, int64_t seq, int64_t call,
-                  const LoopPath& path, std::vector<CallValue> values) {
+void Outbox::callback(int64_t run, int64_t program, int site, int64_t seq, int64_t callback,
+                      const LoopPath& path, std::vector<CallbackValue> values) {
   add([&](Batch& batch) {
     auto& words = batch.words;
-    for (int64_t word : {int64_t{2}, run, program, static_cast<int64_t>(site), seq, call}) {
+    for (int64_t word : {int64_t{2}, run, program, static_cast<int64_t>(site), seq, callback}) {
       words.push_back(static_cast<double>(word));
     }
     put_path(words, path);

@@ -1,4 +1,4 @@
-// What the engine tells its host: finished runs, hook events and calls, in order.
+// What the engine tells its host: finished runs, events and callbacks, in order.
 #pragma once
 
 #include <atomic>
@@ -16,13 +16,13 @@
 
 namespace davit {
 
-// Iterations of the loops around a firing, outermost first.
+// Iterations of the loops around a node, outermost first.
 using LoopPath = std::vector<int64_t>;
 
 // A batch of records. `words` is a flat list; src/engine/batch.ts reads the same layout:
 //   finished  0 run failed code_text message_text site
 //   event     1 subscription run program site seq dropped cost path_length path… value_count value…
-//   call      2 run program site seq call path_length path… value_count value…
+//   callback  2 run program site seq callback path_length path… value_count value…
 // A value is `0 offset length` in `bytes`, `1 index` in `blobs`,
 // `2 count min max mean std nan inf bins histogram…`, or `3 id` of a tensor.
 struct Batch {
@@ -40,11 +40,11 @@ struct EventValue {
   std::optional<Summary> summary;
 };
 
-// One value of a call: its bytes, or the id of a tensor.
-using CallValue = std::variant<std::vector<uint8_t>, int64_t>;
+// One value of a callback: its bytes, or the id of a tensor.
+using CallbackValue = std::variant<std::vector<uint8_t>, int64_t>;
 
-// An event's head; see docs/hooks.md.
-struct EventHead {
+// One firing of a node for one subscription; see docs/hooks.md.
+struct Event {
   int64_t subscription;
   int64_t run;
   int64_t program;
@@ -52,6 +52,8 @@ struct EventHead {
   int64_t seq;
   int64_t dropped;
   int64_t cost;
+  LoopPath path;
+  std::vector<EventValue> values;
 };
 
 // Collects records from all threads. The host is woken when it has come to rest and there is
@@ -62,9 +64,9 @@ class Outbox {
 
   // `failure` is null where the run succeeded.
   void finished(int64_t run, const Failure* failure);
-  void event(const EventHead& head, const LoopPath& path, std::vector<EventValue> values);
-  void call(int64_t run, int64_t program, int site, int64_t seq, int64_t call, const LoopPath& path,
-            std::vector<CallValue> values);
+  void event(Event event);
+  void callback(int64_t run, int64_t program, int site, int64_t seq, int64_t callback,
+                const LoopPath& path, std::vector<CallbackValue> values);
 
   // The oldest records, a limited number of them.
   Batch take();

@@ -40,12 +40,12 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value cancel(const Napi::CallbackInfo& info);
   Napi::Value reply(const Napi::CallbackInfo& info);
   Napi::Value reply_error(const Napi::CallbackInfo& info);
-  Napi::Value create_channel(const Napi::CallbackInfo& info);
-  Napi::Value close_channel(const Napi::CallbackInfo& info);
+  Napi::Value create_credit_budget(const Napi::CallbackInfo& info);
+  Napi::Value close_credit_budget(const Napi::CallbackInfo& info);
   Napi::Value credit(const Napi::CallbackInfo& info);
   Napi::Value create_subscription(const Napi::CallbackInfo& info);
   Napi::Value close_subscription(const Napi::CallbackInfo& info);
-  Napi::Value watch(const Napi::CallbackInfo& info);
+  Napi::Value subscribe(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value counters(const Napi::CallbackInfo& info);
   // Whether the process stays alive for what the engine may still tell.

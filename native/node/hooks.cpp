@@ -1,4 +1,4 @@
-// Channels and subscriptions.
+// Credit budgets and subscriptions.
 #include "node/convert.h"
 #include "node/engine.h"
 
@@ -34,13 +34,13 @@ View to_view(const Napi::Object& object) {
 
 }  // namespace
 
-Napi::Value EngineObject::create_channel(const Napi::CallbackInfo& info) {
-  int64_t channel = engine_->create_channel(id_of(info[0]), id_of(info[1]));
-  return Napi::Number::New(info.Env(), static_cast<double>(channel));
+Napi::Value EngineObject::create_credit_budget(const Napi::CallbackInfo& info) {
+  int64_t budget = engine_->create_credit_budget(id_of(info[0]), id_of(info[1]));
+  return Napi::Number::New(info.Env(), static_cast<double>(budget));
 }
 
-Napi::Value EngineObject::close_channel(const Napi::CallbackInfo& info) {
-  engine_->close_channel(id_of(info[0]));
+Napi::Value EngineObject::close_credit_budget(const Napi::CallbackInfo& info) {
+  engine_->close_credit_budget(id_of(info[0]));
   return info.Env().Undefined();
 }
 
@@ -53,7 +53,7 @@ Napi::Value EngineObject::create_subscription(const Napi::CallbackInfo& info) {
   auto env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
     auto object = info[0].As<Napi::Object>();
-    auto id = engine_->create_subscription(id_of(object.Get("channel")),
+    auto id = engine_->create_subscription(id_of(object.Get("budget")),
                                            to_policy(text_of(object.Get("policy"))),
                                            object.Get("interval").ToNumber().DoubleValue(),
                                            to_view(object.Get("view").As<Napi::Object>()));
@@ -66,9 +66,9 @@ Napi::Value EngineObject::close_subscription(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-Napi::Value EngineObject::watch(const Napi::CallbackInfo& info) {
+Napi::Value EngineObject::subscribe(const Napi::CallbackInfo& info) {
   auto env = info.Env();
-  guarded(env, [&] { engine_->watch(id_of(info[0]), id_of(info[1]), to_integers(info[2])); });
+  guarded(env, [&] { engine_->subscribe(id_of(info[0]), id_of(info[1]), to_integers(info[2])); });
   return env.Undefined();
 }
 

@@ -99,16 +99,16 @@ std::vector<ValuePtr> EngineObject::to_inputs(int64_t program, const Napi::Value
 Napi::Value EngineObject::run(const Napi::CallbackInfo& info) {
   auto env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
-    std::vector<std::pair<int, int64_t>> watches;
+    std::vector<std::pair<int, int64_t>> subscriptions;
     if (info.Length() > 4 && info[4].IsArray()) {
       auto flat = to_integers(info[4]);
       for (size_t i = 0; i + 1 < flat.size(); i += 2) {
-        watches.emplace_back(static_cast<int>(flat[i]), flat[i + 1]);
+        subscriptions.emplace_back(static_cast<int>(flat[i]), flat[i + 1]);
       }
     }
     auto program = id_of(info[1]);
-    auto outputs =
-        engine_->run(id_of(info[0]), program, id_of(info[2]), to_inputs(program, info[3]), watches);
+    auto outputs = engine_->run(id_of(info[0]), program, id_of(info[2]),
+                                to_inputs(program, info[3]), subscriptions);
     return from_ids(env, outputs);
   });
 }
@@ -134,9 +134,9 @@ Napi::Value EngineObject::reply(const Napi::CallbackInfo& info) {
   auto env = info.Env();
   guarded(env, [&] {
     auto run = id_of(info[0]);
-    auto call = id_of(info[1]);
-    auto types = engine_->reply_types(run, call);
-    if (types) engine_->reply(run, call, to_values(info[2], *types));
+    auto callback = id_of(info[1]);
+    auto types = engine_->reply_types(run, callback);
+    if (types) engine_->reply(run, callback, to_values(info[2], *types));
   });
   return env.Undefined();
 }

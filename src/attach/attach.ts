@@ -2,8 +2,8 @@ import { resolve } from "node:path";
 import { Client, type RemoteSubscription } from "../client/client.js";
 import type { RemoteMatch } from "../client/wire.js";
 import { DavitError } from "../engine/error.js";
-import { type Firing, toFiring } from "../engine/listen.js";
-import type { Delivery } from "../hooks/policy.js";
+import { type EventHandler, toEvent } from "../hooks/event.js";
+import type { SubscriptionOptions } from "../hooks/policy.js";
 import { findEngine } from "./engines.js";
 
 /** A recording that an engine in another process writes. */
@@ -37,28 +37,30 @@ export class AttachedEngine {
   /** Calls a handler with every value of the hooks of this name, in all programs of the engine. */
   on(
     name: string,
-    handler: (firing: Firing) => unknown,
-    delivery: Delivery = {},
+    handler: EventHandler,
+    options: SubscriptionOptions = {},
   ): Promise<RemoteSubscription> {
-    return this.subscribe({ name }, handler, delivery);
+    return this.subscribe({ name }, handler, options);
   }
 
   /** Calls a handler with every value of the labelled nodes that a glob matches, hooks or not. */
   probe(
     glob: string,
-    handler: (firing: Firing) => unknown,
-    delivery: Delivery = {},
+    handler: EventHandler,
+    options: SubscriptionOptions = {},
   ): Promise<RemoteSubscription> {
-    return this.subscribe({ probe: glob }, handler, delivery);
+    return this.subscribe({ probe: glob }, handler, options);
   }
 
   /** Calls a handler with every value of the sites that a match is for. */
   subscribe(
     match: RemoteMatch,
-    handler: (firing: Firing) => unknown,
-    delivery: Delivery = {},
+    handler: EventHandler,
+    options: SubscriptionOptions = {},
   ): Promise<RemoteSubscription> {
-    return this.#client.subscribe(match, delivery, (event) => handler(toFiring(event)));
+    return this.#client.subscribe({ ...options, match }, (event, site) =>
+      handler(toEvent(event, site)),
+    );
   }
 
   /** Lets the engine write what matches, and the replies of all callbacks, to a file; see docs/record.md. */

@@ -135,7 +135,7 @@ export function isBranching({ op }: GraphNode): boolean {
 export function notDifferentiable(
   body: TypedBody,
   node: GraphNode,
-  expected = node.op === "while" ? "a loop with a count (repeat)" : "stop_gradient around it",
+  expected = node.op === "while" ? "a loop with a count (for)" : "stop_gradient around it",
 ): GraphError {
   const { op, label, inputs } = node;
   return new GraphError("not_differentiable", `${op} has no derivative here`, {

@@ -8,7 +8,7 @@ export const diff: Command = {
   summary: "compare two recordings: the first place where they differ, and by how much",
   help: `Usage: davit diff A B [OPTIONS]
 
-Compares two recordings of davit run --record or of record(): run by run, firings of the same label
+Compares two recordings of davit run --record or of record(): run by run, events of the same label
 or name in the same iteration of the same loop. Names the first place, in program order, where they
 differ, then all labels that do.
 

@@ -1,12 +1,13 @@
 import { once } from "node:events";
-import type { HookEvent, Summary } from "../hooks/event.js";
+import type { RawEvent, Summary } from "../hooks/event.js";
+import type { Site } from "../hooks/site.js";
 import { isBytes } from "../realm.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
 import { formatTensor } from "../tensor/format.js";
 
-/** Prints one firing: a line for every operand, with its summary or, below it, its values. */
-export function hookLines(event: HookEvent): string {
-  const { site, seq, path, dropped } = event;
+/** Returns one event as text: a line for every operand, with its summary or, below it, its values. */
+export function hookLines(event: RawEvent, site: Site): string {
+  const { seq, path, dropped } = event;
   const name = site.label ?? site.name ?? `${site.function}#${site.node}`;
   const loop = path.length === 0 ? "" : ` [${path.join(", ")}]`;
   const lost = dropped === 0 ? "" : ` (${dropped} left out)`;
@@ -22,8 +23,10 @@ export function hookLines(event: HookEvent): string {
 }
 
 /** Prints an event. While a slow reader of our output catches up, the event stays in flight, and the run waits. */
-export function printEvent(event: HookEvent): unknown {
-  return process.stdout.write(`${hookLines(event)}\n`) ? undefined : once(process.stdout, "drain");
+export function printEvent(event: RawEvent, site: Site): unknown {
+  return process.stdout.write(`${hookLines(event, site)}\n`)
+    ? undefined
+    : once(process.stdout, "drain");
 }
 
 function summaryText(summary: Summary): string {

@@ -98,11 +98,11 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
     if (replayed !== undefined) opened.push(await replay(engine, replayed));
     // Prints go to the console, as in engine.jit.
     const prints = bindSlots(engine, program, []);
-    const watch = engine.hooks.subscribeRun(program, recorded === undefined ? wishes(args) : []);
+    const hooks = engine.hooks.onRun(program, recorded === undefined ? hookSpecs(args) : []);
     const inputs = sources.map((source) => tensorOf(engine, source));
     const { id, outputs, done } = engine.run(program, inputs, {
       signal: cancelled.signal,
-      watches: [...prints.watches, ...watch.watches],
+      subscriptions: [...prints.subscriptions, ...hooks.subscriptions],
     });
     prints.started(id);
     await done;
@@ -172,8 +172,8 @@ function valuesOf(tensors: ReadonlyMap<string, Tensor>) {
   return new Map([...tensors].map(([name, tensor]) => [name, tensor.value]));
 }
 
-/** What the command line wants to see of the run. */
-function wishes(args: Arguments) {
+/** The subscriptions that the command line asks for. */
+function hookSpecs(args: Arguments) {
   const view = args.flags.has("values") ? "full" : "summary";
   return hookMatches(args).map((match) => ({ match, view, handler: printEvent }) as const);
 }

@@ -62,7 +62,7 @@ async function watchCommand(args: Arguments): Promise<ExitCode> {
 async function print(client: Client, args: Arguments): Promise<() => Promise<void>> {
   const view = args.flags.has("values") ? "full" : "summary";
   const policy = args.flags.has("latest") ? "latest" : "every";
-  for (const match of matches(args)) await client.subscribe(match, { policy, view }, printEvent);
+  for (const match of matches(args)) await client.subscribe({ match, policy, view }, printEvent);
   console.error("watching; Ctrl+C ends it");
   return async () => {};
 }

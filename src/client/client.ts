@@ -1,11 +1,10 @@
 import { connect, type Socket } from "node:net";
 import { openPort, type Port } from "erlang-port";
 import { DavitError } from "../engine/error.js";
-import type { Delivery } from "../hooks/policy.js";
-import type { HookHandler } from "../hooks/router.js";
+import type { RawEventHandler } from "../hooks/handler-subscriber.js";
 import { EventReader } from "./events.js";
 import { decodeMessage, type EngineMessage, encodeMessage } from "./message.js";
-import { type RemoteMatch, wireMatch, wirePolicy, wireView } from "./wire.js";
+import { type RemoteMatch, type RemoteSpec, wireMatch, wirePolicy, wireView } from "./wire.js";
 
 /** The result of a request. */
 export interface Answer {
@@ -14,7 +13,7 @@ export interface Answer {
   readonly attachments: readonly Uint8Array[];
 }
 
-/** Something that a client subscribed to. */
+/** The handle of a subscription to an engine in another process. */
 export interface RemoteSubscription {
   /** Ends it: the handler is not called again. */
   close(): void;
@@ -89,22 +88,20 @@ export class Client {
    * is pending, the event counts as in flight; with the policy `every` a run waits for a slow handler.
    */
   async subscribe(
-    match: RemoteMatch,
-    delivery: Delivery,
-    handler: HookHandler,
+    { match, policy, view }: RemoteSpec,
+    handler: RawEventHandler,
   ): Promise<RemoteSubscription> {
     const request = this.#next++;
     const reader = new EventReader();
     this.#subscriptions.set(request, (message) => {
       if (message.type === "sites") return reader.declare(message);
-      for (const { event, cost } of reader.read(message)) {
+      for (const { event, site, cost } of reader.read(message)) {
         // An error of the handler is an uncaught exception of its own, and costs no other event.
-        void Promise.resolve(event)
-          .then(handler)
+        void Promise.resolve()
+          .then(() => handler(event, site))
           .finally(() => this.tell(["consumed", cost], request));
       }
     });
-    const { policy, view } = delivery;
     const message = ["subscribe", wireMatch(match), wirePolicy(policy), wireView(view)];
     try {
       await this.#send(request, message);

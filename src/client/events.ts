@@ -1,4 +1,4 @@
-import type { HookEvent, HookValue, Summary } from "../hooks/event.js";
+import type { HookValue, RawEvent, Summary } from "../hooks/event.js";
 import type { Site } from "../hooks/site.js";
 import type { WireSites, WireType } from "../protocol/wire.js";
 import type { Dtype, TensorType } from "../tensor/dtype.js";
@@ -7,9 +7,10 @@ import type { EngineMessage } from "./message.js";
 /** What an event costs beside its values, in bytes of hook credit. */
 const EVENT_COST = 64;
 
-/** An event and what it holds of the subscription's credit until it is consumed. */
+/** An event, its site, and the bytes that it holds of the subscription's credit until it is consumed. */
 export interface ReceivedEvent {
-  readonly event: HookEvent;
+  readonly event: RawEvent;
+  readonly site: Site;
   readonly cost: number;
 }
 
@@ -33,8 +34,8 @@ export class EventReader {
       const values = (raw as unknown[]).map((value) => readValue(value, attachments));
       const cost = values.reduce((sum, value) => sum + value.bytes, EVENT_COST);
       const { site, program } = declared;
-      const event = { site, program, run, seq, path, dropped } as Omit<HookEvent, "values">;
-      yield { event: { ...event, values: values.map(({ value }) => value) }, cost };
+      const event = { program, run, seq, path, dropped, values: values.map(({ value }) => value) };
+      yield { event, site, cost };
     }
   }
 }
@@ -49,8 +50,10 @@ export function readSites({ functions, types, sites }: WireSites): ReadSite[] {
       const [dtype, shape] = types[index] as WireType;
       return { dtype: dtype as Dtype, shape };
     });
-  return sites.map((site) => ({
+  return sites.map(({ site: number, kind, ...site }) => ({
     ...(site as unknown as ReadSite),
+    number: number as number,
+    kind: (kind === "call" ? "callback" : kind) as Site["kind"],
     function: functions[site.function as number] as string,
     types: typesOf(site.types as number[]),
     ...(site.operands === undefined ? {} : { operands: typesOf(site.operands as number[]) }),

@@ -1,12 +1,17 @@
-import { DEFAULT_BINS, type Policy, type View } from "../hooks/policy.js";
+import { DEFAULT_BINS, type Policy, type SubscriptionOptions, type View } from "../hooks/policy.js";
 
-/** Which sites of an engine in another process are meant; see `Match`. */
+/** A {@link Match} that can be sent to an engine in another process. */
 export type RemoteMatch =
   | "all"
   | { readonly id: Uint8Array }
   | { readonly name: string }
   | { readonly label: string }
   | { readonly probe: string };
+
+/** What a subscriber wants of an engine in another process. */
+export interface RemoteSpec extends SubscriptionOptions {
+  readonly match: RemoteMatch;
+}
 
 /** A match as it travels. */
 export function wireMatch(match: RemoteMatch): readonly unknown[] {

@@ -1,4 +1,4 @@
-import type { CallRecord, CallValue, EventRecord, HookValue } from "../hooks/event.js";
+import type { CallbackRequest, CallbackValue, HookValue, NativeEvent } from "../hooks/event.js";
 import type { NativeBatch, RunId } from "../native.js";
 
 /** A run that is over; `code` is absent where it succeeded. */
@@ -13,8 +13,8 @@ export interface FinishedRecord {
 /** Takes what a batch holds, in order. */
 export interface BatchSink {
   onFinished(record: FinishedRecord): void;
-  onEvent(record: EventRecord): void;
-  onCall(record: CallRecord): void;
+  onEvent(record: NativeEvent): void;
+  onCallback(request: CallbackRequest): void;
   onBatchEnd(): void;
 }
 
@@ -30,7 +30,7 @@ export function readBatch(batch: NativeBatch, sink: BatchSink): void {
     const kind = reader.next();
     if (kind === FINISHED) sink.onFinished(reader.finished());
     else if (kind === EVENT) sink.onEvent(reader.event());
-    else sink.onCall(reader.call());
+    else sink.onCallback(reader.callback());
   }
   sink.onBatchEnd();
 }
@@ -66,7 +66,7 @@ class BatchReader {
     return { run, site, code: texts[code] as string, message: texts[message] as string };
   }
 
-  event(): EventRecord {
+  event(): NativeEvent {
     const subscription = this.next();
     const run = this.next();
     const program = this.next();
@@ -80,16 +80,16 @@ class BatchReader {
     return { subscription, run, program, site, seq, path, dropped, cost, values };
   }
 
-  call(): CallRecord {
+  callback(): CallbackRequest {
     const run = this.next();
     const program = this.next();
     const site = this.next();
     const seq = this.next();
-    const call = this.next();
+    const callback = this.next();
     const path = this.path();
-    const values: CallValue[] = new Array(this.next());
-    for (let i = 0; i < values.length; i++) values[i] = this.callValue();
-    return { run, program, site, seq, call, path, values };
+    const values: CallbackValue[] = new Array(this.next());
+    for (let i = 0; i < values.length; i++) values[i] = this.callbackValue();
+    return { run, program, site, seq, callback, path, values };
   }
 
   path(): readonly number[] {
@@ -103,7 +103,7 @@ class BatchReader {
     return items;
   }
 
-  callValue(): CallValue {
+  callbackValue(): CallbackValue {
     const form = this.next();
     return form === 3 ? this.next() : this.byteValue(form);
   }

@@ -21,15 +21,15 @@ import { type EngineOptions, type ResolvedOptions, resolveOptions } from "./opti
 import { Polling } from "./polling.js";
 import { type Bindings, loadSteps, type Program } from "./program.js";
 import { LoadedPrograms } from "./programs.js";
-import type { CallHandler } from "./slots.js";
+import type { Callback } from "./slots.js";
 import { Tensor } from "./tensor.js";
 
 /** How a run is started. */
 export interface RunOptions {
   /** Runs of one queue happen in order. Default: the engine's own queue. */
   readonly queue?: QueueId;
-  /** Subscriptions of this run alone, from {@link HookRouter.watchRun}. */
-  readonly watches?: readonly number[];
+  /** Those of this run alone, from {@link HookRouter.subscribeRun}. */
+  readonly subscriptions?: readonly number[];
   /** Called once when the run is over, with what made it fail; all its events came before. */
   readonly onDone?: (error?: DavitError) => void;
 }
@@ -85,7 +85,7 @@ export class Engine {
           onMore: () => this.#polling.later(),
         }),
     );
-    this.hooks = new HookRouter(this.native, options.hookBytes);
+    this.hooks = new HookRouter(this.native, options.hookCredit);
     this.#programs = new LoadedPrograms(this.native, this.hooks);
     this.#queue = this.native.createQueue();
   }
@@ -98,8 +98,9 @@ export class Engine {
   readonly #sink = {
     onFinished: (record: FinishedRecord) => this.#finish(record),
     onEvent: (record: Parameters<HookRouter["onEvent"]>[0]) => this.hooks.onEvent(record),
-    onCall: (record: Parameters<HookRouter["onCall"]>[0]) => this.hooks.onCall(record),
-    onBatchEnd: () => this.hooks.onBatchEnd(),
+    onCallback: (request: Parameters<HookRouter["onCallback"]>[0]) =>
+      this.hooks.onCallback(request),
+    onBatchEnd: () => this.hooks.flush(),
   };
 
   /**
@@ -158,7 +159,9 @@ export class Engine {
     this.#checkOpen();
     const id = nextRun++;
     const queue = options.queue ?? this.#defaultQueue();
-    const outputs = guarded(() => this.native.run(id, program.id, queue, inputs, options.watches));
+    const outputs = guarded(() =>
+      this.native.run(id, program.id, queue, inputs, options.subscriptions),
+    );
     this.#runs.set(id, { program, onDone: options.onDone });
     this.#programs.begin(program.id);
     this.#polling.soon();
@@ -196,7 +199,7 @@ export class Engine {
   run(
     program: Program,
     inputs: readonly Tensor[],
-    options: { queue?: QueueId; signal?: AbortSignal; watches?: readonly number[] } = {},
+    options: { queue?: QueueId; signal?: AbortSignal; subscriptions?: readonly number[] } = {},
   ): { readonly id: RunId; readonly outputs: Tensor[]; readonly done: Promise<void> } {
     const { signal, ...rest } = options;
     signal?.throwIfAborted();
@@ -233,14 +236,14 @@ export class Engine {
     return jit(this, fn, options);
   }
 
-  /** Handles the calls of this name in all programs that this process runs. */
-  handle(name: string, handler: CallHandler): void {
-    this.#handlers.set(name, handler);
+  /** Answers the callbacks of this name in all programs that this process runs. */
+  handle(name: string, callback: Callback): void {
+    this.#callbacks.set(name, callback);
   }
 
-  /** For runs of this process: the handler of a named call. */
-  handlerFor(site: Site): CallHandler | undefined {
-    return site.name === undefined ? undefined : this.#handlers.get(site.name);
+  /** For runs of this process: the function that answers a site's callbacks, where it was given by name. */
+  callbackFor(site: Site): Callback | undefined {
+    return site.name === undefined ? undefined : this.#callbacks.get(site.name);
   }
 
   /** Runs a handler: the runs that it starts do not queue behind the run that waits for it. */
@@ -307,15 +310,15 @@ export class Engine {
   }
 
   readonly #idle: (() => void)[] = [];
-  readonly #handlers = new Map<string, CallHandler>();
+  readonly #callbacks = new Map<string, Callback>();
 
   #defaultQueue(): QueueId {
     return Nesting.queue(this.native) ?? this.#queue;
   }
 
-  /** Answers a `call` of a run with tensors; nothing happens where the run is over. */
-  reply(run: RunId, call: number, values: readonly (ValueId | Uint8Array)[]): void {
-    guarded(() => this.native.reply(run, call, values));
+  /** Answers a callback of a run with tensors; nothing happens where the run is over. */
+  reply(run: RunId, callback: number, values: readonly (ValueId | Uint8Array)[]): void {
+    guarded(() => this.native.reply(run, callback, values));
     this.#polling.later();
   }
 

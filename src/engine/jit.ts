@@ -1,6 +1,8 @@
+import { type EventHandler, toEvent } from "../hooks/event.js";
+import { checkHandler } from "../hooks/handler-subscriber.js";
 import type { Match } from "../hooks/match.js";
-import type { Delivery } from "../hooks/policy.js";
-import { checkHandler, type Watch } from "../hooks/router.js";
+import type { SubscriptionOptions } from "../hooks/policy.js";
+import type { Subscription } from "../hooks/subscription.js";
 import { isPlainObject } from "../realm.js";
 import { show } from "../show.js";
 import { isTypedArray, type TypedArray } from "../tensor/typed-array.js";
@@ -11,7 +13,6 @@ import { ofType, type TensorTypeLeaf, type TraceResult, trace } from "../trace/t
 import { type Flat, flatten, type Tree } from "../trace/tree.js";
 import type { Engine } from "./engine.js";
 import { DavitError, guarded } from "./error.js";
-import { type Firing, toFiring } from "./listen.js";
 import type { Program } from "./program.js";
 import { ProgramCache, type ProgramCounts } from "./program-cache.js";
 import { type Binding, bindSlots } from "./slots.js";
@@ -46,12 +47,12 @@ export interface Jitted<R> extends Disposable {
   /** As calling it, with a signal that cancels the run. */
   with(options: { signal?: AbortSignal }, ...args: Argument[]): Promise<Result<R>>;
   /** Calls a handler with every value of the hook of this name, in this function's runs and all others of the engine. */
-  on(name: string, handler: (firing: Firing) => unknown, options?: Delivery): Watch;
+  on(name: string, handler: EventHandler, options?: SubscriptionOptions): Subscription;
   /**
    * As {@link Jitted.on}, with every value of the labelled nodes that a glob matches (`encoder.3.*`), hooks or not:
    * labels come from `label`. The function need not be traced again, nor its source touched.
    */
-  probe(glob: string, handler: (firing: Firing) => unknown, options?: Delivery): Watch;
+  probe(glob: string, handler: EventHandler, options?: SubscriptionOptions): Subscription;
   /** The program for arguments like these, traced if need be. It may be used as long as it is referred to. */
   program(...args: Argument[]): Program;
   /** What tracing gave for arguments like these: the graph and the tensors it captured. */
@@ -122,7 +123,10 @@ export function jit<R extends OperandTree>(
     try {
       const { entry, inputs } = entryFor(args, made);
       bound = bindSlots(engine, entry.program, entry.traced.slots);
-      const run = engine.run(entry.program, inputs, { ...options, watches: bound.watches });
+      const run = engine.run(entry.program, inputs, {
+        ...options,
+        subscriptions: bound.subscriptions,
+      });
       bound.started(run.id);
       for (const tensor of made.splice(0)) tensor.dispose();
       await bound.settled(run.done);
@@ -133,18 +137,18 @@ export function jit<R extends OperandTree>(
     }
   };
 
-  const watch = (match: Match, handler: (firing: Firing) => unknown, options: Delivery = {}) =>
+  const subscribe = (match: Match, handler: EventHandler, options: SubscriptionOptions = {}) =>
     guarded(() => {
       checkHandler(handler);
-      return engine.hooks.subscribe(match, options, (event) => handler(toFiring(event)));
+      return engine.hooks.on({ ...options, match }, (event, site) => handler(toEvent(event, site)));
     });
 
   const members = {
     with: (options: { signal?: AbortSignal }, ...args: Argument[]) => call(options, args),
-    on: (name: string, handler: (firing: Firing) => unknown, options?: Delivery) =>
-      watch({ name }, handler, options),
-    probe: (probe: string, handler: (firing: Firing) => unknown, options?: Delivery) =>
-      watch({ probe }, handler, options),
+    on: (name: string, handler: EventHandler, options?: SubscriptionOptions) =>
+      subscribe({ name }, handler, options),
+    probe: (probe: string, handler: EventHandler, options?: SubscriptionOptions) =>
+      subscribe({ probe }, handler, options),
     program: (...args: Argument[]) => {
       const entry = example(args);
       entry.lent = true;
@@ -162,7 +166,7 @@ export function jit<R extends OperandTree>(
 /** Refuses a run in a function that is being traced, at once: its promise would be of no use there. */
 function refuseInTrace(name: string): void {
   if (TraceContext.current === undefined) return;
-  const expected = `the function itself, not what engine.jit made of it; or \`call\`, to run it while the program runs`;
+  const expected = `the function itself, not what engine.jit made of it; or \`callback\`, to run it while the program runs`;
   const what = name === "" ? "a jitted function" : `the jitted function "${name}"`;
   throw new DavitError(
     "jit_in_trace",

@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from "node:os";
 import { DEFAULT_LIMITS, type GraphLimits } from "../graph/limits.js";
-import { DEFAULT_HOOK_BYTES } from "../hooks/router.js";
+import { DEFAULT_HOOK_CREDIT } from "../hooks/router.js";
 import { native } from "../native.js";
 import { show } from "../show.js";
 import { DavitError } from "./error.js";
@@ -16,7 +16,7 @@ export interface EngineOptions {
   /** Where programs run. Default: the GPU where MLX has one, else the CPU. */
   readonly device?: "cpu" | "gpu";
   /** Bytes of hook events in flight to one subscription. Default 8 MiB. */
-  readonly hookBytes?: number;
+  readonly hookCredit?: number;
   /** Milliseconds of work that loading a graph may take. Default 60,000. */
   readonly loadTimeout?: number;
   /** How large a graph may be. */
@@ -33,7 +33,7 @@ const NAMES = new Set([
   "memoryLimit",
   "cacheLimit",
   "device",
-  "hookBytes",
+  "hookCredit",
   "loadTimeout",
   "graphLimits",
 ]);
@@ -59,7 +59,7 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
       0,
     ),
     device,
-    hookBytes: count("hookBytes", options.hookBytes ?? DEFAULT_HOOK_BYTES, 1),
+    hookCredit: count("hookCredit", options.hookCredit ?? DEFAULT_HOOK_CREDIT, 1),
     loadTimeout: count("loadTimeout", options.loadTimeout ?? 60_000, 1),
     graphLimits: { ...DEFAULT_LIMITS, ...options.graphLimits },
   };

@@ -43,7 +43,7 @@ interface PlacedNode {
 export class Program {
   readonly inputs: readonly TensorType[];
   readonly outputs: readonly TensorType[];
-  /** What can be watched: hooks, prints, calls, and nodes with a label. */
+  /** What can be watched: hooks, prints, callbacks, and nodes with a label. */
   readonly sites: readonly Site[];
   readonly #nodes: readonly PlacedNode[];
   #hash: string | undefined;
@@ -59,7 +59,7 @@ export class Program {
     this.inputs = graph.functions[0]?.parameters ?? [];
     this.outputs = entry.results;
     this.#nodes = placeNodes(graph, typed);
-    this.sites = this.#nodes.flatMap((placed, site) => siteOf(placed, site) ?? []);
+    this.sites = this.#nodes.flatMap((placed, number) => siteOf(placed, number) ?? []);
   }
 
   /** The SHA-256 of the graph's canonical bytes, in hex: the program's name. */
@@ -129,14 +129,14 @@ function placeNodes(graph: Graph, typed: readonly TypedFunction[]): PlacedNode[]
   return placed;
 }
 
-function siteOf(placed: PlacedNode, site: number): Site | undefined {
+function siteOf(placed: PlacedNode, number: number): Site | undefined {
   const { node, index } = placed;
   const { attributes, label } = node;
   const custom = customCallKind(node);
   if (custom === undefined && (label === undefined || node.outputs === 0)) return undefined;
-  const kind = custom === "callback" ? "call" : (custom ?? "node");
+  const kind = custom ?? "node";
   return {
-    site,
+    number,
     node: index,
     function: placed.function,
     kind,
@@ -147,7 +147,7 @@ function siteOf(placed: PlacedNode, site: number): Site | undefined {
       : {}),
     ...(label === undefined ? {} : { label }),
     ...(attributes.destination === true ? { destination: true } : {}),
-    ...(kind === "call" ? { operands: placed.inputs } : {}),
+    ...(kind === "callback" ? { operands: placed.inputs } : {}),
     ...(kind === "print" ? { print: printOptions(attributes) } : {}),
   };
 }
@@ -177,7 +177,7 @@ function* lower(
         ...bind(node, bindings, engine),
         inputs: node.inputs,
         outputs,
-        // A call's replies can be recorded, whether it has a label or not.
+        // A callback's replies can be recorded, whether it has a label or not.
         watchable: node.label !== undefined || customCallKind(node) === "callback",
       });
       yield;

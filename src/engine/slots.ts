@@ -1,5 +1,5 @@
-import type { CallRecord, HookEvent } from "../hooks/event.js";
-import type { CallReceiver, RunWatch } from "../hooks/router.js";
+import type { CallbackReceiver } from "../hooks/callback-router.js";
+import { type CallbackRequest, type EventHandler, type RawEvent, toEvent } from "../hooks/event.js";
 import type { Site } from "../hooks/site.js";
 import type { RunId } from "../native.js";
 import { describeThrown } from "../show.js";
@@ -10,25 +10,24 @@ import { type TensorLike, toBytes } from "../tensor/values.js";
 import type { Slot } from "../trace/builder.js";
 import type { Engine } from "./engine.js";
 import { DavitError } from "./error.js";
-import { type Firing, toFiring } from "./listen.js";
 import type { Program } from "./program.js";
 import { Tensor } from "./tensor.js";
 
 /**
- * A function that a `call` of a program hands values to; what it returns flows on: a list of results, or the only one
- * bare. What it returns for a call without results is ignored.
+ * A function that a `callback` of a program hands values to; what it returns flows on: a list of results, or the only one
+ * bare. What it returns for a callback without results is ignored.
  */
-export type CallHandler = (...values: Tensor[]) => CallResults | Promise<CallResults>;
+export type Callback = (...values: Tensor[]) => CallbackResults | Promise<CallbackResults>;
 
-/** What a handler returns. */
-export type CallResults = CallResult | readonly CallResult[] | undefined;
+/** What a callback returns. */
+export type CallbackResults = CallbackResult | readonly CallbackResult[] | undefined;
 
 /** A tensor, or what one of the declared type can be made of. */
-export type CallResult = Tensor | TensorLike;
+export type CallbackResult = Tensor | TensorLike;
 
 /** What a run of this process is bound to: its own functions and the console. */
 export interface Binding {
-  readonly watches: readonly number[];
+  readonly subscriptions: readonly number[];
   started(run: RunId): void;
   /**
    * Resolves when the run is over and the hook handlers are done.
@@ -50,34 +49,34 @@ export function bindSlots(engine: Engine, program: Program, slots: readonly Slot
       engine.native.cancel(run, "handler_failed", describeThrown(error).message);
   };
   const underWay = new Set<Promise<void>>();
-  const guarded = (handler: (firing: Firing) => unknown) => (event: HookEvent) => {
-    const work = (async () => handler(toFiring(event)))().then(() => {}, fail);
+  const guarded = (handler: EventHandler) => (event: RawEvent, site: Site) => {
+    const work = (async () => handler(toEvent(event, site)))().then(() => {}, fail);
     underWay.add(work);
     void work.then(() => underWay.delete(work));
     return work;
   };
   const requests = slots.map(({ id, handler }) => ({
     match: { id } as const,
-    handler: guarded(handler as (firing: Firing) => unknown),
+    handler: guarded(handler as EventHandler),
   }));
-  const watch: RunWatch = engine.hooks.subscribeRun(program, [
+  const hooks = engine.hooks.onRun(program, [
     ...requests,
     { match: "prints", handler: printEvent },
   ]);
-  const handlers = new Map(slots.map(({ id, handler }) => [hex(id), handler as CallHandler]));
-  const receiver: CallReceiver = {
-    onCall: (record, site) => {
-      const handler = handlers.get(hex(site.id as Uint8Array)) ?? engine.handlerFor(site);
-      void answer(engine, record, site, handler, (error) => {
+  const callbacks = new Map(slots.map(({ id, handler }) => [hex(id), handler as Callback]));
+  const receiver: CallbackReceiver = {
+    onCallback: (request, site) => {
+      const callback = callbacks.get(hex(site.id as Uint8Array)) ?? engine.callbackFor(site);
+      void answer(engine, request, site, callback, (error) => {
         thrown ??= { error };
       });
     },
   };
   return {
-    watches: watch.watches,
+    subscriptions: hooks.subscriptions,
     started: (id) => {
       run = id;
-      engine.hooks.answerCalls(id, receiver);
+      engine.hooks.callbacks.receive(id, receiver);
     },
     settled: async (done) => {
       let failure: { error: unknown } | undefined;
@@ -88,47 +87,47 @@ export function bindSlots(engine: Engine, program: Program, slots: readonly Slot
       failure = thrown ?? failure;
       if (failure !== undefined) throw failure.error;
     },
-    close: () => watch.close(),
+    close: () => hooks.close(),
   };
 }
 
-/** Runs a handler on a call's values and sends what it returns, or its error, to the run. */
+/** Calls a callback with the values of a request, and sends what it returns, or its error, to the run. */
 async function answer(
   engine: Engine,
-  record: CallRecord,
+  request: CallbackRequest,
   site: Site,
-  handler: CallHandler | undefined,
+  callback: Callback | undefined,
   onError: (error: unknown) => void,
 ): Promise<void> {
-  const { run, call } = record;
+  const { run } = request;
   const made: Tensor[] = [];
   try {
-    const values = toValues(engine, record, site, made);
-    if (handler === undefined) {
+    const values = toValues(engine, request, site, made);
+    if (callback === undefined) {
       throw new DavitError("no_handler", `nobody handles the call "${nameOf(site)}"`, {
         label: site.label,
-        site: site.site,
+        site: site.number,
       });
     }
-    const returned = await engine.nested(() => handler(...values));
+    const returned = await engine.nested(() => callback(...values));
     const results = toResults(engine, site, resultList(returned, site.types), made);
     for (const result of results) await result.ready;
     engine.reply(
       run,
-      call,
+      request.callback,
       results.map((result) => result.valueIn(engine.native)),
     );
   } catch (error) {
     onError(error);
     const { code = "handler_failed", message } = describeThrown(error);
-    engine.native.replyError(run, call, code, message);
+    engine.native.replyError(run, request.callback, code, message);
   } finally {
     for (const tensor of made) tensor.dispose();
   }
 }
 
-/** A call's values as tensors, which are noted. */
-function toValues(engine: Engine, record: CallRecord, site: Site, made: Tensor[]): Tensor[] {
+/** Returns a request's values as tensors, and notes those in `made`. */
+function toValues(engine: Engine, request: CallbackRequest, site: Site, made: Tensor[]): Tensor[] {
   const { native } = engine;
   const tensor = (id: number, index: number) => {
     const one = new Tensor(native, id, site.operands?.[index] as TensorType);
@@ -136,7 +135,7 @@ function toValues(engine: Engine, record: CallRecord, site: Site, made: Tensor[]
     return one;
   };
   // The engine's own first: where there is no memory for the others, these are freed all the same.
-  const values = record.values.map((value, index) =>
+  const values = request.values.map((value, index) =>
     typeof value === "number" ? tensor(value, index) : value,
   );
   return values.map((value, index) =>
@@ -147,14 +146,14 @@ function toValues(engine: Engine, record: CallRecord, site: Site, made: Tensor[]
 }
 
 /**
- * What a handler returned as a list: of a call without results nothing, whatever it is; of one with one result that
+ * What a handler returned as a list: of a callback without results nothing, whatever it is; of one with one result that
  * result, in a list or bare.
  */
-function resultList(returned: unknown, types: readonly TensorType[]): readonly CallResult[] {
+function resultList(returned: unknown, types: readonly TensorType[]): readonly CallbackResult[] {
   const [only, ...more] = types;
   if (only === undefined) return [];
   const bare = more.length === 0 && !isList(returned, only);
-  return (bare ? [returned] : returned) as readonly CallResult[];
+  return (bare ? [returned] : returned) as readonly CallbackResult[];
 }
 
 /** Tells a list of results from one result as nested arrays. */
@@ -169,7 +168,7 @@ function isList(returned: unknown, { dtype, shape }: TensorType): boolean {
 function toResults(
   engine: Engine,
   site: Site,
-  returned: readonly CallResult[],
+  returned: readonly CallbackResult[],
   made: Tensor[],
 ): Tensor[] {
   const count = Array.isArray(returned) ? returned.length : 0;
@@ -177,7 +176,7 @@ function toResults(
     throw new DavitError(
       "reply_mismatch",
       `the handler of "${nameOf(site)}" returned ${count} values; the call declares ${site.types.length}`,
-      { label: site.label, site: site.site },
+      { label: site.label, site: site.number },
     );
   }
   return returned.map((result, index) => {
@@ -197,7 +196,7 @@ function toTensor(engine: Engine, site: Site, value: TensorLike, type: TensorTyp
     const message = `the handler of "${nameOf(site)}" returned a value that does not fit: ${(error as Error).message}`;
     throw new DavitError("reply_mismatch", `${message}; the call declares ${formatType(type)}`, {
       label: site.label,
-      site: site.site,
+      site: site.number,
       cause: error,
     });
   }
@@ -205,10 +204,10 @@ function toTensor(engine: Engine, site: Site, value: TensorLike, type: TensorTyp
 }
 
 function nameOf(site: Site): string {
-  return site.name ?? site.label ?? `site ${site.site}`;
+  return site.name ?? site.label ?? `site ${site.number}`;
 }
 
-function printEvent({ site, path, values }: HookEvent): void {
+function printEvent({ path, values }: RawEvent, site: Site): void {
   const { precision, limit } = site.print ?? {};
   const options = {
     ...(precision === undefined ? {} : { precision }),

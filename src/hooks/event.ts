@@ -1,4 +1,7 @@
 import type { NativeEngine, ProgramId, RunId, SubscriptionId, ValueId } from "../native.js";
+import { isBytes } from "../realm.js";
+import type { TensorType } from "../tensor/dtype.js";
+import { type TypedArray, typedArrayOf } from "../tensor/typed-array.js";
 import type { Site } from "./site.js";
 
 /**
@@ -16,52 +19,95 @@ export interface Summary {
   readonly histogram: readonly number[];
 }
 
-/** A value as a subscriber gets it: raw bytes, row by row, or a summary. */
+/** A value of an event before it is typed: raw bytes, row by row, or a summary. */
 export type HookValue = Uint8Array | Summary;
 
-/** One firing of a hook, as it comes out of the native engine. */
-export interface EventRecord {
-  readonly subscription: SubscriptionId;
+/** An event as the engine's own parts take it: with raw values. Its site comes beside it. */
+export interface RawEvent {
   readonly run: RunId;
   readonly program: ProgramId;
-  readonly site: number;
-  /** Firings in this run before this one. */
+  /** Events of this run before this one. */
   readonly seq: number;
-  /** Iterations of the loops around it, outermost first. */
+  /** Iterations of the loops around the node, outermost first. */
   readonly path: readonly number[];
-  /** Firings that the policy left out since the subscription's previous event. */
+  /** Events that the policy left out since the subscription's previous event. */
   readonly dropped: number;
-  /** Bytes that it holds of its channel's budget until they are given back. */
-  readonly cost: number;
   readonly values: readonly HookValue[];
 }
 
-/** A `call` node that waits for its reply. Its tensors belong to whoever handles it, who frees them. */
-export interface CallRecord {
+/** An event as it comes out of the native engine. */
+export interface NativeEvent extends RawEvent {
+  readonly subscription: SubscriptionId;
+  /** The number of its site. */
+  readonly site: number;
+  /** Bytes that it holds of its credit budget until they are given back. */
+  readonly cost: number;
+}
+
+/** One firing of a hook, or of a watched node, as a handler of this process gets it. */
+export interface Event {
+  readonly name: string | undefined;
+  readonly label: string | undefined;
+  /** The node's number in program order: tells two hooks of one name apart. */
+  readonly site: number;
   readonly run: RunId;
   readonly program: ProgramId;
+  /** Events of this run before this one. */
+  readonly seq: number;
+  /** Iterations of the loops around the node, outermost first. */
+  readonly path: readonly number[];
+  /** Events that the policy left out since the previous one. */
+  readonly dropped: number;
+  /** The first value; most hooks have one. */
+  readonly value: TypedArray | Summary;
+  readonly values: readonly (TypedArray | Summary)[];
+  /** The values' types; a `slice` view has fewer elements than they say. */
+  readonly types: readonly TensorType[];
+}
+
+/** A function of this process that gets the events of a subscription. While a promise that it returns is pending, its events count as in flight. */
+export type EventHandler = (event: Event) => unknown;
+
+/** Returns the event with its values as typed arrays, in the form of {@link Tensor.view}. */
+export function toEvent(
+  { run, program, seq, path, dropped, values: raw }: RawEvent,
+  site: Site,
+): Event {
+  const values = raw.map((value, index) =>
+    isBytes(value) ? typedArrayOf((site.types[index] as TensorType).dtype, value) : value,
+  );
+  return {
+    name: site.name,
+    label: site.label,
+    site: site.number,
+    run,
+    program,
+    seq,
+    path,
+    dropped,
+    value: values[0] as TypedArray | Summary,
+    values,
+    types: site.types,
+  };
+}
+
+/** A `custom_call.callback` node that waits for its reply. Its tensors belong to the receiver, who frees them. */
+export interface CallbackRequest {
+  readonly run: RunId;
+  readonly program: ProgramId;
+  /** The number of its site. */
   readonly site: number;
   readonly seq: number;
-  readonly call: number;
+  /** The number by which it is answered. */
+  readonly callback: number;
   readonly path: readonly number[];
-  readonly values: readonly CallValue[];
+  readonly values: readonly CallbackValue[];
 }
 
 /** The bytes of a small value, or a tensor. */
-export type CallValue = Uint8Array | ValueId;
+export type CallbackValue = Uint8Array | ValueId;
 
-/** Gives up a call's tensors. */
-export function freeValues({ values }: CallRecord, native: Pick<NativeEngine, "free">): void {
+/** Frees the tensors of a callback's request. */
+export function freeValues({ values }: CallbackRequest, native: Pick<NativeEngine, "free">): void {
   for (const value of values) if (typeof value === "number") native.free(value);
-}
-
-/** A firing as a handler in this process gets it. */
-export interface HookEvent {
-  readonly site: Site;
-  readonly run: RunId;
-  readonly program: ProgramId;
-  readonly seq: number;
-  readonly path: readonly number[];
-  readonly dropped: number;
-  readonly values: readonly HookValue[];
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 
 /**
- * Ids of hooks, prints and calls: 16 bytes that are the same after a restart and in any process, so that
+ * Ids of hooks, prints and callbacks: 16 bytes that are the same after a restart and in any process, so that
  * a program that carries them can be kept on disk. A function has no such identity of its own: it gets a slot
  * of its program and is bound again at every run.
  */
@@ -18,7 +18,7 @@ export function externalId(qualifiedName: string): Uint8Array {
   return md5(`mfa:${qualifiedName}`);
 }
 
-/** The id of a program's slot. Slots are counted from 0, in the order in which functions are given to hooks and calls. */
+/** The id of a program's slot. Slots are counted from 0, in the order in which functions are given to hooks and callbacks. */
 export function slotId(slot: number): Uint8Array {
   return md5(`slot:${slot}`);
 }

@@ -8,14 +8,14 @@ import type { Site } from "./site.js";
  * Which sites a subscription is for. `label` is a glob (`*` any characters, `?` one, `\` takes the next as it
  * is) held against the label of a hook or print, or its name where it has no label; `probe` is one
  * against the label of any node. A list is for whatever one of its matches is for. `"prints"` is for whoever shows a
- * run's prints, `"destinations"` for whoever passes on hooks that say who gets them, `"calls"` for whoever keeps the
- * replies of its calls.
+ * run's prints, `"destinations"` for whoever passes on hooks that say who gets them, `"callbacks"` for whoever keeps the
+ * replies of its callbacks.
  */
 export type Match =
   | "all"
   | "prints"
   | "destinations"
-  | "calls"
+  | "callbacks"
   | { readonly id: Uint8Array }
   | { readonly name: string }
   | { readonly label: string }
@@ -39,7 +39,7 @@ export function siteTest(match: Match): SiteTest {
   if (match === "all") return isHook;
   if (match === "prints") return (site) => site.kind === "print";
   if (match === "destinations") return (site) => site.destination === true;
-  if (match === "calls") return (site) => site.kind === "call";
+  if (match === "callbacks") return (site) => site.kind === "callback";
   if (Array.isArray(match)) {
     const tests = match.map(siteTest);
     return (site) => tests.some((test) => test(site));
@@ -97,7 +97,7 @@ export function checkNames(match: Match, sites: readonly Site[]): void {
 }
 
 function isHook(site: Site): boolean {
-  return site.kind !== "call" && site.kind !== "node";
+  return site.kind !== "callback" && site.kind !== "node";
 }
 
 function glob(pattern: unknown, match: Match): (text: string) => boolean {

@@ -3,7 +3,7 @@ import { show } from "../show.js";
 import { HookError } from "./error.js";
 
 /**
- * Which firings a subscriber gets: `every` one (the run waits for a slow reader), the `latest` when the reader is
+ * Which events a subscriber gets: `every` one (the run waits for a slow reader), the `latest` when the reader is
  * ready, every n-th, or at most so many a second.
  */
 export type Policy = "every" | "latest" | { readonly sample: number } | { readonly rate: number };
@@ -18,8 +18,8 @@ export type View =
   | { readonly slice: { readonly start: readonly number[]; readonly size: readonly number[] } }
   | { readonly summary: { readonly bins: number } };
 
-/** How a subscriber wants its values. */
-export interface Delivery {
+/** Which events a subscriber gets, and what of their values. */
+export interface SubscriptionOptions {
   /** Default `every`. */
   readonly policy?: Policy | undefined;
   /** Default `full`. */
@@ -34,11 +34,11 @@ const MAX_RANK = 32;
 const MAX_HZ = 1e6;
 
 /**
- * The delivery as the native engine takes it.
+ * Returns the options in the form of the native engine.
  * @throws HookError `bad_policy` or `bad_view`
  */
-export function nativeDelivery(delivery: Delivery): Omit<NativeSubscription, "channel"> {
-  return { ...nativePolicy(delivery.policy ?? "every"), view: nativeView(delivery.view ?? "full") };
+export function nativeOptions(options: SubscriptionOptions): Omit<NativeSubscription, "budget"> {
+  return { ...nativePolicy(options.policy ?? "every"), view: nativeView(options.view ?? "full") };
 }
 
 function nativePolicy(policy: Policy): Pick<NativeSubscription, "policy" | "interval"> {

@@ -1,54 +1,28 @@
-import type { ChannelId, NativeEngine, ProgramId, RunId, SubscriptionId } from "../native.js";
-import { show } from "../show.js";
+import type { CreditBudgetId, NativeEngine, ProgramId, RunId, SubscriptionId } from "../native.js";
 import type { Steps } from "../steps.js";
-import { HookError } from "./error.js";
-import { type CallRecord, type EventRecord, freeValues, type HookEvent } from "./event.js";
-import { checkNames, type Match, type SiteTest, siteTest } from "./match.js";
-import { isThenable, Nesting } from "./nesting.js";
-import { type Delivery, nativeDelivery } from "./policy.js";
-import type { Site, WatchedProgram } from "./site.js";
+import { CallbackRouter } from "./callback-router.js";
+import type { CallbackRequest, NativeEvent } from "./event.js";
+import { HandlerSubscriber, type RawEventHandler } from "./handler-subscriber.js";
+import { checkNames, type SiteTest, siteTest } from "./match.js";
+import { nativeOptions } from "./policy.js";
+import type { ProgramSites, Site } from "./site.js";
+import type {
+  CreditedSubscription,
+  RunSubscriptions,
+  Subscriber,
+  Subscription,
+  SubscriptionSpec,
+} from "./subscription.js";
 
-/** Takes a subscription's events as they come out of the engine, and sees to it that their cost is given back. */
-export interface Watcher {
-  /** `index` counts the requests of {@link HookRouter.watchRun}; it is 0 for a standing subscription. */
-  onEvent(event: EventRecord, site: Site, index: number): void;
-}
-
-/** Takes the `call` nodes of one run. */
-export interface CallReceiver {
-  onCall(call: CallRecord, site: Site): void;
-}
-
-/** Something that gathers what a batch brings and sends it on at the batch's end. */
+/** Something that gathers what a batch brings, and sends it on when it is flushed. */
 export interface Gatherer {
-  endOfBatch(): void;
+  flush(): void;
 }
 
-/** A handler in this process. While a promise that it returns is pending, its events count as in flight. */
-export type HookHandler = (event: HookEvent) => unknown;
+/** The default of `hookCredit`. */
+export const DEFAULT_HOOK_CREDIT = 8 * 1024 * 1024;
 
-/** Something that was subscribed and can be ended. */
-export interface Watch {
-  /** Gives back the cost of events that were consumed. */
-  credit(bytes: number): void;
-  /** Ends it at once: nothing more is delivered. */
-  close(): void;
-}
-
-/** The subscriptions of one run. */
-export interface RunWatch extends Watch {
-  /** For `NativeEngine.run`: site, subscription, site, subscription, … */
-  readonly watches: readonly number[];
-}
-
-/** One wish of a run: which sites, and how. */
-export interface WatchRequest extends Delivery {
-  readonly match: Match;
-}
-
-/** The default of `hookBytes`. */
-export const DEFAULT_HOOK_BYTES = 8 * 1024 * 1024;
-
+/** A subscription to sites of all programs. */
 interface Standing {
   readonly id: SubscriptionId;
   readonly test: SiteTest;
@@ -60,8 +34,9 @@ interface KnownProgram {
   readonly watchedBy: Set<SubscriptionId>;
 }
 
-interface Target {
-  readonly watcher: Watcher;
+/** Where the events of a native subscription go. */
+interface Route {
+  readonly subscriber: Subscriber;
   readonly index: number;
 }
 
@@ -70,110 +45,96 @@ interface Target {
  * anything is copied; here it is decided which sites a subscription is for, and who gets its events.
  */
 export class HookRouter {
+  readonly callbacks: CallbackRouter;
   readonly #native: NativeEngine;
-  readonly #hookBytes: number;
+  readonly #credit: number;
   readonly #programs = new Map<ProgramId, KnownProgram>();
   readonly #standing = new Map<SubscriptionId, Standing>();
-  readonly #targets = new Map<SubscriptionId, Target>();
-  readonly #callers = new Map<RunId, CallReceiver>();
-  #answering: CallReceiver | undefined;
+  readonly #routes = new Map<SubscriptionId, Route>();
   #gatherers: Gatherer[] = [];
 
-  /** `hookBytes` is how much may be in flight to one subscription. */
-  constructor(native: NativeEngine, hookBytes = DEFAULT_HOOK_BYTES) {
+  /** `credit` is how many bytes may be in flight to one subscription. */
+  constructor(native: NativeEngine, credit = DEFAULT_HOOK_CREDIT) {
+    this.callbacks = new CallbackRouter(native);
     this.#native = native;
-    this.#hookBytes = hookBytes;
+    this.#credit = credit;
   }
 
   /** Calls a handler with every event of matching sites, in all programs, those loaded later too. */
-  subscribe(match: Match, delivery: Delivery, handler: HookHandler): Watch {
-    const watcher = new HandlerWatcher([handler], this.#native);
-    return watcher.watching(this.watch(match, delivery, watcher));
+  on(spec: SubscriptionSpec, handler: RawEventHandler): Subscription {
+    const subscriber = new HandlerSubscriber([handler], this.#native);
+    return subscriber.own(this.subscribe(spec, subscriber));
   }
 
-  /** As {@link subscribe}, for one run: pairs of a wish and its handler. Close it when the run has ended. */
-  subscribeRun(
-    program: WatchedProgram,
-    requests: readonly (WatchRequest & { readonly handler: HookHandler })[],
-  ): RunWatch {
-    const watcher = new HandlerWatcher(
-      requests.map((request) => request.handler),
-      this.#native,
-    );
-    return watcher.watching(this.watchRun(program, requests, watcher));
+  /** As {@link on}, for one run: specs with their handlers. To be closed when the run has ended. */
+  onRun(
+    program: ProgramSites,
+    specs: readonly (SubscriptionSpec & { readonly handler: RawEventHandler })[],
+  ): Subscription & RunSubscriptions {
+    const handlers = specs.map(({ handler }) => handler);
+    const subscriber = new HandlerSubscriber(handlers, this.#native);
+    const made = this.subscribeRun(program, specs, subscriber);
+    return { ...subscriber.own(made), subscriptions: made.subscriptions };
   }
 
-  /** Subscribes a watcher to matching sites of all programs. An event counts `leastBytes` at least. */
-  watch(
-    match: Match,
-    delivery: Delivery,
-    watcher: Watcher,
-    hookBytes = this.#hookBytes,
+  /** Subscribes to matching sites of all programs. An event costs `leastBytes` of the credit at least. */
+  subscribe(
+    spec: SubscriptionSpec,
+    subscriber: Subscriber,
+    credit = this.#credit,
     leastBytes = 0,
-  ): Watch {
-    const test = siteTest(match);
-    const options = nativeDelivery(delivery);
-    const channel = this.#native.createChannel(hookBytes, leastBytes);
-    const id = this.#native.createSubscription({ ...options, channel });
-    this.#targets.set(id, { watcher, index: 0 });
+  ): CreditedSubscription {
+    const test = siteTest(spec.match);
+    const options = nativeOptions(spec);
+    const budget = this.#native.createCreditBudget(credit, leastBytes);
+    const id = this.#native.createSubscription({ ...options, budget });
+    this.#routes.set(id, { subscriber, index: 0 });
     const standing = { id, test };
     this.#standing.set(id, standing);
     for (const [program, known] of this.#programs) this.#attach(program, known, standing);
     return {
       credit: (bytes) => {
-        if (this.#targets.has(id)) this.#native.credit(channel, bytes);
+        if (this.#routes.has(id)) this.#native.credit(budget, bytes);
       },
-      close: () => this.#detach(id, channel),
+      close: () => this.#detach(id, budget),
     };
   }
 
-  /** Subscribes a watcher to sites of one run; its requests share one budget. */
-  watchRun(
-    program: WatchedProgram,
-    requests: readonly WatchRequest[],
-    watcher: Watcher,
-    hookBytes = this.#hookBytes,
-  ): RunWatch {
+  /** Subscribes to sites of one run; the specs share one credit budget. */
+  subscribeRun(
+    program: ProgramSites,
+    specs: readonly SubscriptionSpec[],
+    subscriber: Subscriber,
+    credit = this.#credit,
+  ): CreditedSubscription & RunSubscriptions {
     // All are checked before anything is made.
-    const checked = requests.map((request) => {
-      const sites = program.sites.filter(siteTest(request.match));
-      if (sites.length === 0 || Array.isArray(request.match)) {
-        checkNames(request.match, program.sites);
-      }
-      return { sites, options: nativeDelivery(request) };
+    const checked = specs.map((spec) => {
+      const sites = program.sites.filter(siteTest(spec.match));
+      if (sites.length === 0 || Array.isArray(spec.match)) checkNames(spec.match, program.sites);
+      return { sites, options: nativeOptions(spec) };
     });
-    let channel: ChannelId | undefined;
+    let budget: CreditBudgetId | undefined;
     const ids: SubscriptionId[] = [];
-    const watches: number[] = [];
+    const subscriptions: number[] = [];
     checked.forEach(({ sites, options }, index) => {
       if (sites.length === 0) return;
-      channel ??= this.#native.createChannel(hookBytes, 0);
-      const id = this.#native.createSubscription({ ...options, channel });
+      budget ??= this.#native.createCreditBudget(credit, 0);
+      const id = this.#native.createSubscription({ ...options, budget });
       ids.push(id);
-      this.#targets.set(id, { watcher, index });
-      for (const site of sites) watches.push(site.site, id);
+      this.#routes.set(id, { subscriber, index });
+      for (const site of sites) subscriptions.push(site.number, id);
     });
     return {
-      watches,
+      subscriptions,
       credit: (bytes) => {
-        if (channel !== undefined) this.#native.credit(channel, bytes);
+        if (budget !== undefined) this.#native.credit(budget, bytes);
       },
       close: () => {
         for (const id of ids.splice(0)) this.#close(id);
-        if (channel !== undefined) this.#native.closeChannel(channel);
-        channel = undefined;
+        if (budget !== undefined) this.#native.closeCreditBudget(budget);
+        budget = undefined;
       },
     };
-  }
-
-  /** Hands the `call` nodes of a run to a receiver, until {@link endRun}. */
-  answerCalls(run: RunId, receiver: CallReceiver): void {
-    this.#callers.set(run, receiver);
-  }
-
-  /** Hands the `call` nodes of all runs to a receiver instead of their own; undefined ends that. */
-  answerAllCalls(receiver: CallReceiver | undefined): void {
-    this.#answering = receiver;
   }
 
   /** Programs that are loaded. */
@@ -181,20 +142,20 @@ export class HookRouter {
     return this.#programs.size;
   }
 
-  /** What can be watched in a program; nothing where it was unloaded. */
+  /** Returns the sites of a program; none where it was unloaded. */
   sites(program: ProgramId): Iterable<Site> {
     return this.#programs.get(program)?.sites.values() ?? [];
   }
 
-  /** For whoever started a run: it has ended. */
+  /** For the engine: a run has ended. */
   endRun(run: RunId): void {
-    this.#callers.delete(run);
+    this.callbacks.endRun(run);
   }
 
   /** For the engine: a program was loaded. A step for each standing subscription. */
-  *addProgram(program: WatchedProgram): Steps<void> {
+  *addProgram(program: ProgramSites): Steps<void> {
     const known: KnownProgram = {
-      sites: new Map(program.sites.map((site) => [site.site, site])),
+      sites: new Map(program.sites.map((site) => [site.number, site])),
       watchedBy: new Set(),
     };
     this.#programs.set(program.id, known);
@@ -212,115 +173,55 @@ export class HookRouter {
   }
 
   /** For the engine: a hook fired. */
-  onEvent(event: EventRecord): void {
-    const target = this.#targets.get(event.subscription);
+  onEvent(event: NativeEvent): void {
+    const route = this.#routes.get(event.subscription);
     // Events that were on their way when their subscription was closed.
-    if (target === undefined) return;
-    const site = this.#programs.get(event.program)?.sites.get(event.site);
-    if (site !== undefined) target.watcher.onEvent(event, site, target.index);
+    if (route === undefined) return;
+    const site = this.#site(event);
+    if (site !== undefined) route.subscriber.onEvent(event, site, route.index);
   }
 
-  /** For the engine: a `call` node waits. */
-  onCall(call: CallRecord): void {
-    const site = this.#programs.get(call.program)?.sites.get(call.site);
-    const receiver = this.#answering ?? this.#callers.get(call.run);
-    if (site !== undefined && receiver !== undefined) {
-      receiver.onCall(call, site);
-      return;
-    }
-    freeValues(call, this.#native);
-    const name = site?.label ?? site?.name ?? `site ${call.site}`;
-    this.#native.replyError(
-      call.run,
-      call.call,
-      "no_handler",
-      `the call "${name}" has no handler in this run`,
-    );
+  /** For the engine: a callback node waits. */
+  onCallback(request: CallbackRequest): void {
+    this.callbacks.onCallback(request, this.#site(request));
   }
 
-  /** For the engine: the batch is over. */
-  onBatchEnd(): void {
-    if (this.#gatherers.length === 0) return;
-    const gatherers = this.#gatherers;
-    this.#gatherers = [];
-    for (const gatherer of gatherers) gatherer.endOfBatch();
-  }
-
-  /** Calls back once, at the end of the batch under way. */
-  atBatchEnd(gatherer: Gatherer): void {
+  /** Has a gatherer flushed at the end of the batch under way, or before. */
+  gather(gatherer: Gatherer): void {
     this.#gatherers.push(gatherer);
   }
 
+  /** Flushes what was gathered. The engine does so at the end of a batch. */
+  flush(): void {
+    if (this.#gatherers.length === 0) return;
+    const gatherers = this.#gatherers;
+    this.#gatherers = [];
+    for (const gatherer of gatherers) gatherer.flush();
+  }
+
+  #site({ program, site }: { readonly program: ProgramId; readonly site: number }) {
+    return this.#programs.get(program)?.sites.get(site);
+  }
+
   #attach(program: ProgramId, known: KnownProgram, { id, test }: Standing): void {
-    const sites = [...known.sites.values()].filter(test).map(({ site }) => site);
+    const sites = [...known.sites.values()].filter(test).map(({ number }) => number);
     if (sites.length === 0) return;
     known.watchedBy.add(id);
     // All at once: a run under way sees all of them or none.
-    this.#native.watch(program, id, sites);
+    this.#native.subscribe(program, id, sites);
   }
 
-  #detach(id: SubscriptionId, channel: ChannelId): void {
+  #detach(id: SubscriptionId, budget: CreditBudgetId): void {
     if (!this.#standing.delete(id)) return;
     for (const [program, { watchedBy }] of this.#programs) {
-      if (watchedBy.delete(id)) this.#native.watch(program, id, []);
+      if (watchedBy.delete(id)) this.#native.subscribe(program, id, []);
     }
     this.#close(id);
-    this.#native.closeChannel(channel);
+    this.#native.closeCreditBudget(budget);
   }
 
   #close(id: SubscriptionId): void {
-    this.#targets.delete(id);
+    this.#routes.delete(id);
     this.#native.closeSubscription(id);
-  }
-}
-
-/** @throws HookError `bad_handler` where it cannot be called */
-export function checkHandler(handler: unknown): void {
-  if (typeof handler === "function") return;
-  throw new HookError("bad_handler", `the handler is ${show(handler)}`, "a function");
-}
-
-/** Calls handlers, and gives an event's cost back when its handler is done with it. */
-class HandlerWatcher implements Watcher {
-  #watch: Watch | undefined;
-  readonly #handlers: readonly HookHandler[];
-  // The run may wait for the credit of an event until its handler has computed.
-  readonly #nesting: Nesting;
-
-  constructor(handlers: readonly HookHandler[], native: NativeEngine) {
-    for (const handler of handlers) checkHandler(handler);
-    this.#handlers = handlers;
-    this.#nesting = new Nesting(native);
-  }
-
-  /** The watch that this is the watcher of, as others close it. */
-  watching<W extends Watch>(watch: W): W {
-    this.#watch = watch;
-    return {
-      ...watch,
-      close: () => {
-        watch.close();
-        this.#nesting.close();
-      },
-    };
-  }
-
-  onEvent(event: EventRecord, site: Site, index: number): void {
-    const { run, program, seq, path, dropped, values, cost } = event;
-    const handler = this.#handlers[index] as HookHandler;
-    const done = () => this.#watch?.credit(cost);
-    try {
-      const result = this.#nesting.run(() =>
-        handler({ site, run, program, seq, path, dropped, values }),
-      );
-      if (isThenable(result)) void Promise.resolve(result).finally(done);
-      else done();
-    } catch (error) {
-      done();
-      // As in any callback it is an uncaught exception; thrown from here it would cost the rest of the batch.
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
   }
 }

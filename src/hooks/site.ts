@@ -1,15 +1,15 @@
 import type { ProgramId } from "../native.js";
 import type { TensorType } from "../tensor/dtype.js";
 
-/** A node of a program that can be watched: a hook, a hook of gradients, a print, a call, or any node with a label. */
+/** A node of a program that can be watched: a hook, a hook of gradients, a print, a callback, or any node with a label. */
 export interface Site {
   /** The node's number in program order, counted over all functions. */
-  readonly site: number;
+  readonly number: number;
   /** Its index in its function. */
   readonly node: number;
   /** The function's name. */
   readonly function: string;
-  readonly kind: "hook" | "hook_gradient" | "print" | "call" | "node";
+  readonly kind: "hook" | "hook_gradient" | "print" | "callback" | "node";
   /** 16 bytes; only a plain node has none. */
   readonly id?: Uint8Array;
   readonly name?: string;
@@ -18,14 +18,14 @@ export interface Site {
   readonly destination?: true;
   /** How a print is rendered, where it says so. */
   readonly print?: { readonly precision?: number; readonly limit?: number };
-  /** The types of its values; of a call, of what it is answered with. */
+  /** The types of its values; of a callback, of what it is answered with. */
   readonly types: readonly TensorType[];
-  /** The types of a call's operands. */
+  /** The types of a callback's operands. */
   readonly operands?: readonly TensorType[];
 }
 
-/** What the router needs to know of a loaded program. */
-export interface WatchedProgram {
+/** A loaded program and its sites. */
+export interface ProgramSites {
   readonly id: ProgramId;
   readonly sites: readonly Site[];
 }

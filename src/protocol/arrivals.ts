@@ -2,13 +2,13 @@ import type { NativeEngine } from "../native.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
 import { ProtocolError } from "./error.js";
 import type { Sender } from "./sender.js";
-import { type SessionTensors, Tensor } from "./tensors.js";
+import { SessionTensor, type SessionTensors } from "./tensors.js";
 import type { Transfers } from "./transfers.js";
 
 /** A `put` whose bytes have not all come. */
 interface Arrival {
   readonly request: number;
-  readonly tensor: Tensor;
+  readonly tensor: SessionTensor;
   readonly transfer: number;
   /** The tensor's memory, which the bytes are read into. */
   readonly buffer: ArrayBuffer;
@@ -37,7 +37,7 @@ export class SessionArrivals {
     }
     this.transfers.checkNew(transfer);
     const { value, bytes: buffer } = this.native.allocate(type);
-    const tensor = new Tensor(value, type, true);
+    const tensor = new SessionTensor(value, type, true);
     const arrival = { request, tensor, transfer, buffer };
     this.#arrivals.set(request, arrival);
     tensor.giveUp = () => this.#giveUp(arrival, freedTooSoon(type));

@@ -1,6 +1,6 @@
-import type { EventRecord, HookValue, Summary } from "../hooks/event.js";
-import type { Watch, Watcher } from "../hooks/router.js";
+import type { HookValue, NativeEvent, Summary } from "../hooks/event.js";
 import type { Site } from "../hooks/site.js";
+import type { CreditedSubscription, Subscriber } from "../hooks/subscription.js";
 import type { ProgramId, RunId } from "../native.js";
 import { isBytes } from "../realm.js";
 import { Packer } from "./packer.js";
@@ -23,7 +23,7 @@ export interface StreamHost {
   programNumber(program: ProgramId): number | undefined;
   /** The request number of a run, 0 where it is another session's. */
   runNumber(run: RunId): number;
-  /** The stream holds events that must be sent before the batch ends. */
+  /** The stream holds events that are to be sent before the batch ends. */
   gather(stream: EventStream): void;
 }
 
@@ -35,8 +35,8 @@ const MOST_FREE = 8;
  * The events of one subscription, or of one run, on their way to the client, in batches. A subscription's stream
  * declares sites before their first event; a run's uses the numbers that its client knows from `load`.
  */
-export class EventStream implements Watcher {
-  watch: Watch | undefined;
+export class EventStream implements Subscriber {
+  subscription: CreditedSubscription | undefined;
   #packer: Packer | undefined;
   #count = 0;
   #attachments: Uint8Array[] = [];
@@ -50,15 +50,15 @@ export class EventStream implements Watcher {
     /** The request number of the subscription or run. */
     readonly request: number,
     private readonly host: StreamHost,
-    /** For a run's stream: the event's `subscription` for each of the run's requests. */
+    /** For a run's stream: the event's `subscription` for each of the run's specs. */
     private readonly numbers?: readonly number[],
   ) {
     this.#batchBytes = Math.min(BATCH_BYTES, host.maxFrameBytes / 4);
   }
 
-  onEvent(event: EventRecord, site: Site, index: number): void {
+  onEvent(event: NativeEvent, site: Site, index: number): void {
     const { numbers } = this;
-    const at = numbers === undefined ? this.#declare(event.program, site) : site.site;
+    const at = numbers === undefined ? this.#declare(event.program, site) : site.number;
     if (this.#packer === undefined) this.host.gather(this);
     this.#packer ??= takePacker();
     const packer = this.#packer;

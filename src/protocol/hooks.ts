@@ -1,5 +1,6 @@
-import type { Gatherer, HookRouter, RunWatch, WatchRequest } from "../hooks/router.js";
-import type { WatchedProgram } from "../hooks/site.js";
+import type { HookRouter } from "../hooks/router.js";
+import type { ProgramSites } from "../hooks/site.js";
+import type { SubscriptionSpec } from "../hooks/subscription.js";
 import type { ProgramId, RunId } from "../native.js";
 import { ProtocolError } from "./error.js";
 import { EventStream, type StreamHost } from "./event-stream.js";
@@ -9,10 +10,10 @@ import type { Sender } from "./sender.js";
 /** What a run's caller gets without asking for it, each under a number of its own in the run's stream. */
 const OWN = {
   /** Prints, which the caller shows. */
-  prints: { number: -1, request: { match: "prints", policy: "every", view: "full" } },
+  prints: { number: -1, spec: { match: "prints", policy: "every", view: "full" } },
   /** Hooks whose last value says who gets them. */
-  destinations: { number: -2, request: { match: "destinations", policy: "every", view: "full" } },
-} as const satisfies Record<string, { number: number; request: WatchRequest }>;
+  destinations: { number: -2, spec: { match: "destinations", policy: "every", view: "full" } },
+} as const satisfies Record<string, { number: number; spec: SubscriptionSpec }>;
 
 /** One of the kinds that a run's caller gets without asking for it. */
 export type OwnHooks = keyof typeof OWN;
@@ -28,14 +29,14 @@ export interface HooksHost {
   runNumber(run: RunId): number;
 }
 
-/** What a run with hooks or prints holds. */
+/** The stream of a run with hooks or prints, and its subscriptions. */
 export interface RunHooks {
   readonly stream: EventStream;
-  readonly watch: RunWatch;
+  readonly subscriptions: readonly number[];
 }
 
 /** The subscriptions of one session: standing ones, and those of its runs. */
-export class SessionHooks implements StreamHost, Gatherer {
+export class SessionHooks implements StreamHost {
   /** Hook bytes in flight to one subscription or run. */
   credit: number;
   readonly sender: Sender;
@@ -43,8 +44,6 @@ export class SessionHooks implements StreamHost, Gatherer {
   readonly #host: HooksHost;
   readonly #standing = new Map<number, EventStream>();
   readonly #ofRuns = new Map<number, EventStream>();
-  /** Those that hold events. */
-  #gathered: EventStream[] = [];
 
   constructor(host: HooksHost, credit: number) {
     this.#host = host;
@@ -64,51 +63,52 @@ export class SessionHooks implements StreamHost, Gatherer {
     }
     const stream = new EventStream(request, this);
     const least = events === undefined ? 0 : Math.ceil(this.credit / events);
-    stream.watch = this.#host.router.watch(match, { policy, view }, stream, this.credit, least);
+    const spec = { match, policy, view };
+    stream.subscription = this.#host.router.subscribe(spec, stream, this.credit, least);
     this.#standing.set(request, stream);
     this.sender.ok(request, null);
   }
 
   /** Ends a standing subscription; what was gathered for it is still sent. */
   unsubscribe(request: number): void {
-    this.#standing.get(request)?.watch?.close();
+    this.#standing.get(request)?.subscription?.close();
     this.#standing.delete(request);
   }
 
   /** Takes back credit; that of streams which have ended is not missed. */
   consumed(request: number, bytes: number): void {
     const stream = this.#standing.get(request) ?? this.#ofRuns.get(request);
-    stream?.watch?.credit(bytes);
+    stream?.subscription?.credit(bytes);
   }
 
   /** Subscribes a run's caller to what it asked for, and to what it gets without that. */
-  watchRun(
+  subscribeRun(
     request: number,
-    program: WatchedProgram,
-    requests: readonly WatchRequest[],
+    program: ProgramSites,
+    specs: readonly SubscriptionSpec[],
     own: readonly OwnHooks[],
   ): RunHooks {
     const most = this.#host.limits.subscriptions;
-    if (requests.length > most) {
-      const text = `run has ${requests.length} hooks; expected at most ${most}`;
+    if (specs.length > most) {
+      const text = `run has ${specs.length} hooks; expected at most ${most}`;
       throw new ProtocolError("too_many_subscriptions", text, `at most ${most}`);
     }
-    const numbers = requests.map((_, index) => index);
-    const all = [...requests];
+    const numbers = specs.map((_, index) => index);
+    const all = [...specs];
     for (const kind of own) {
       numbers.push(OWN[kind].number);
-      all.push(OWN[kind].request);
+      all.push(OWN[kind].spec);
     }
     const stream = new EventStream(request, this, numbers);
-    const watch = this.#host.router.watchRun(program, all, stream, this.credit);
-    stream.watch = watch;
+    const made = this.#host.router.subscribeRun(program, all, stream, this.credit);
+    stream.subscription = made;
     this.#ofRuns.set(request, stream);
-    return { stream, watch };
+    return { stream, subscriptions: made.subscriptions };
   }
 
   /** A run is over; its events have come. */
-  endRun({ stream, watch }: RunHooks): void {
-    watch.close();
+  endRun({ stream }: RunHooks): void {
+    stream.subscription?.close();
     this.#ofRuns.delete(stream.request);
   }
 
@@ -121,26 +121,13 @@ export class SessionHooks implements StreamHost, Gatherer {
   }
 
   gather(stream: EventStream): void {
-    if (this.#gathered.length === 0) this.#host.router.atBatchEnd(this);
-    this.#gathered.push(stream);
-  }
-
-  endOfBatch(): void {
-    this.flush();
-  }
-
-  /** Sends all events gathered so far; called before a run is answered. */
-  flush(): void {
-    if (this.#gathered.length === 0) return;
-    for (const stream of this.#gathered) stream.flush();
-    this.#gathered = [];
+    this.#host.router.gather(stream);
   }
 
   /** The session ends. */
   close(): void {
     for (const request of [...this.#standing.keys()]) this.unsubscribe(request);
-    for (const stream of this.#ofRuns.values()) stream.watch?.close();
+    for (const stream of this.#ofRuns.values()) stream.subscription?.close();
     this.#ofRuns.clear();
-    this.#gathered = [];
   }
 }

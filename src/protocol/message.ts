@@ -1,6 +1,6 @@
 import type { Match } from "../hooks/match.js";
 import type { Policy, View } from "../hooks/policy.js";
-import type { WatchRequest } from "../hooks/router.js";
+import type { SubscriptionSpec } from "../hooks/subscription.js";
 import type { TensorType } from "../tensor/dtype.js";
 
 /** A tensor that came with a message. */
@@ -53,7 +53,7 @@ export type RunMessage = {
   fetch: number;
   /** Milliseconds. */
   timeout: number | undefined;
-  hooks: readonly WatchRequest[];
+  hooks: readonly SubscriptionSpec[];
   print: boolean;
   parent: number | undefined;
   /** Its calls are answered by this replay. */

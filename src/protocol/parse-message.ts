@@ -1,4 +1,4 @@
-import type { WatchRequest } from "../hooks/router.js";
+import type { SubscriptionSpec } from "../hooks/subscription.js";
 import {
   attachment,
   badMessage,
@@ -151,7 +151,7 @@ function openFile([path, tensors]: readonly unknown[]): OpenFile {
 }
 
 const RUN_OPTIONS = ["fetch", "timeout", "hooks", "print", "parent", "replay"];
-const NO_HOOKS: readonly WatchRequest[] = [];
+const NO_HOOKS: readonly SubscriptionSpec[] = [];
 /** The longest delay that Node's timers take. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
 

@@ -7,7 +7,7 @@ import { ProtocolError } from "./error.js";
 import { encodeHeader } from "./header.js";
 import type { Load } from "./message.js";
 import type { Sender } from "./sender.js";
-import type { SessionTensors, Tensor } from "./tensors.js";
+import type { SessionTensor, SessionTensors } from "./tensors.js";
 import { wireSites, wireType } from "./wire.js";
 
 /** A program that a client named. */
@@ -16,7 +16,7 @@ export class LoadedProgram {
   readonly outputTypes: readonly unknown[];
   readonly hasPrints: boolean;
   readonly hasDestinations: boolean;
-  readonly hasCalls: boolean;
+  readonly hasCallbacks: boolean;
   readonly outputBytes: number;
   /** Runs under way. */
   runs = 0;
@@ -26,13 +26,13 @@ export class LoadedProgram {
   constructor(
     program: Program,
     /** Tensors that are constants of it and were pending when it was loaded, pinned. */
-    readonly pending: readonly Tensor[],
+    readonly pending: readonly SessionTensor[],
   ) {
     this.program = program;
     this.outputTypes = program.outputs.map(wireType);
     this.hasPrints = program.sites.some((site) => site.kind === "print");
     this.hasDestinations = program.sites.some((site) => site.destination);
-    this.hasCalls = program.sites.some((site) => site.kind === "call");
+    this.hasCallbacks = program.sites.some((site) => site.kind === "callback");
     this.outputBytes = program.outputs.reduce((sum, type) => sum + byteLength(type), 0);
   }
 
@@ -54,7 +54,7 @@ interface OpenLoad {
   readonly id: number;
   readonly work: Work<Program>;
   /** Tensors that it is bound to and that have no bytes yet, pinned. */
-  readonly pending: readonly Tensor[];
+  readonly pending: readonly SessionTensor[];
   /** Called when it is over, where that is in a later turn. */
   readonly later: () => void;
   /** Its next turn. */
@@ -95,7 +95,7 @@ export class SessionPrograms {
       const { programs } = this.limits;
       throw new ProtocolError("too_many_programs", `the session has ${programs} programs`);
     }
-    const pending: Tensor[] = [];
+    const pending: SessionTensor[] = [];
     try {
       const bound = (tensors: ReadonlyMap<string, number>) =>
         new Map([...tensors].map(([name, tensor]) => [name, this.#pin(tensor, pending)]));
@@ -176,7 +176,7 @@ export class SessionPrograms {
   }
 
   /** The value of a tensor that a program is bound to; it is noted where it has no bytes yet. */
-  #pin(id: number, pending: Tensor[]): ValueId {
+  #pin(id: number, pending: SessionTensor[]): ValueId {
     const tensor = this.tensors.find(id);
     if (tensor.error !== undefined) throw tensor.error;
     if (tensor.pending) {

@@ -3,14 +3,14 @@ import { byteLength, type TensorType } from "../tensor/dtype.js";
 import { ProtocolError } from "./error.js";
 import type { Get } from "./message.js";
 import type { Sender } from "./sender.js";
-import type { SessionTensors, Tensor } from "./tensors.js";
+import type { SessionTensor, SessionTensors } from "./tensors.js";
 import type { Transfers } from "./transfers.js";
 import { wireType } from "./wire.js";
 
 /** A `get` that has not been answered, or whose bytes have not been sent. */
 interface Read {
   readonly request: number;
-  readonly tensor: Tensor;
+  readonly tensor: SessionTensor;
   readonly bulk: boolean;
   /** What is called when the tensor is settled. */
   readonly whenReady: () => void;

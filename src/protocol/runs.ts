@@ -1,11 +1,11 @@
 import type { Engine, Run } from "../engine/engine.js";
 import type { Program } from "../engine/program.js";
-import type { CallRecord } from "../hooks/event.js";
-import type { CallReceiver } from "../hooks/router.js";
+import type { CallbackReceiver } from "../hooks/callback-router.js";
+import type { CallbackRequest } from "../hooks/event.js";
 import type { Site } from "../hooks/site.js";
 import type { RunId, ValueId } from "../native.js";
 import { byteLength, formatType, sameType, type TensorType } from "../tensor/dtype.js";
-import { type Caller, SessionCalls } from "./calls.js";
+import { type Caller, SessionCallbacks } from "./callbacks.js";
 import { ProtocolError } from "./error.js";
 import type { OwnHooks, RunHooks, SessionHooks } from "./hooks.js";
 import type { RunMessage } from "./message.js";
@@ -13,7 +13,7 @@ import type { LoadedProgram, SessionPrograms } from "./programs.js";
 import { type SessionQueue, SessionQueues } from "./queues.js";
 import type { SessionReplays } from "./replays.js";
 import type { Sender } from "./sender.js";
-import { type SessionTensors, Tensor } from "./tensors.js";
+import { SessionTensor, type SessionTensors } from "./tensors.js";
 
 /** A run that has not been answered. */
 class OpenRun implements Caller {
@@ -23,12 +23,12 @@ class OpenRun implements Caller {
   /** For what the run's handlers run: it must not wait behind the run. */
   children: SessionQueue | undefined;
   queue: SessionQueue | undefined;
-  /** What its calls are answered with, where it is not the client. */
-  replies: CallReceiver | undefined;
+  /** Who answers its callbacks, where it is not the client. */
+  replies: CallbackReceiver | undefined;
   /** Its tensor operands that were pending, pinned: their failure is its own. */
-  operands: Tensor[] = [];
-  outputs: Tensor[] = [];
-  readonly calls = new Map<number, Site>();
+  operands: SessionTensor[] = [];
+  outputs: SessionTensor[] = [];
+  readonly callbacks = new Map<number, Site>();
 
   constructor(
     readonly request: number,
@@ -66,7 +66,7 @@ function checkInput({ inputs, graph }: Program, index: number, type: TensorType)
 
 /** The runs and queues of one session. */
 export class SessionRuns {
-  readonly calls: SessionCalls;
+  readonly callbacks: SessionCallbacks;
   readonly #host: RunsHost;
   readonly #open = new Map<number, OpenRun>();
   readonly #byRun = new Map<RunId, OpenRun>();
@@ -74,7 +74,7 @@ export class SessionRuns {
 
   constructor(host: RunsHost) {
     this.#host = host;
-    this.calls = new SessionCalls(host);
+    this.callbacks = new SessionCallbacks(host);
     this.#queues = new SessionQueues(host.engine, host.limits);
   }
 
@@ -133,11 +133,11 @@ export class SessionRuns {
       if (message.print && loaded.hasPrints) own.push("prints");
       if (loaded.hasDestinations) own.push("destinations");
       if (own.length > 0 || message.hooks.length > 0) {
-        open.hooks = hooks.watchRun(request, program, message.hooks, own);
+        open.hooks = hooks.subscribeRun(request, program, message.hooks, own);
       }
       open.run = engine.start(program, inputs, {
         queue: open.queue.id,
-        ...(open.hooks === undefined ? {} : { watches: open.hooks.watch.watches }),
+        ...(open.hooks === undefined ? {} : { subscriptions: open.hooks.subscriptions }),
         onDone: (error) => this.#done(open, error),
       });
     } catch (error) {
@@ -202,14 +202,14 @@ export class SessionRuns {
     if (open.queue !== undefined) open.queue.runs++;
     this.#open.set(open.request, open);
     this.#byRun.set(run.id, open);
-    if (open.loaded.hasCalls) {
+    if (open.loaded.hasCallbacks) {
       const client = {
-        onCall: (call: CallRecord, site: Site) => this.calls.send(open, call, site),
+        onCallback: (asked: CallbackRequest, site: Site) => this.callbacks.send(open, asked, site),
       };
-      engine.hooks.answerCalls(run.id, open.replies ?? client);
+      engine.hooks.callbacks.receive(run.id, open.replies ?? client);
     }
     open.outputs = run.outputs.map((value, index) => {
-      const tensor = new Tensor(value, program.outputs[index], true);
+      const tensor = new SessionTensor(value, program.outputs[index], true);
       const id = message.outputs[index] as number | null;
       // It is needed for the answer, even where its name is gone by then.
       tensor.pins = 1;
@@ -242,11 +242,11 @@ export class SessionRuns {
   }
 
   #done(open: OpenRun, failure: Error | undefined): void {
-    const { sender, tensors, hooks } = this.#host;
+    const { engine, sender, tensors } = this.#host;
     // What a failed operand passes on is the operand's own error, with its own op and label.
     const error =
       failure && (open.operands.find((operand) => operand.error !== undefined)?.error ?? failure);
-    hooks.flush();
+    engine.hooks.flush();
     this.#forget(open);
     for (const output of open.outputs) tensors.settle(output, error);
     if (error !== undefined) {

@@ -14,7 +14,7 @@ import { SessionRecordings } from "./recordings.js";
 import { SessionReplays } from "./replays.js";
 import { SessionRuns } from "./runs.js";
 import { type Connection, Sender } from "./sender.js";
-import { SessionTensors, Tensor } from "./tensors.js";
+import { SessionTensor, SessionTensors } from "./tensors.js";
 import { Transfers } from "./transfers.js";
 
 /** The version of the protocol that this is. */
@@ -98,7 +98,7 @@ export class Session {
       const frame = decodeFrame(payload);
       const header = decodeHeader(frame.header);
       try {
-        this.#checkCredit();
+        this.#checkBacklog();
         const message = parseMessage(header, frame.attachments);
         if (this.#held.mustWait(message)) this.#hold(payload);
         else this.#take(frame.request, message);
@@ -200,10 +200,10 @@ export class Session {
         this.#hooks.consumed(request, message.bytes);
         break;
       case "reply":
-        this.#runs.calls.reply(this.#runs.find(message.run), message);
+        this.#runs.callbacks.reply(this.#runs.find(message.run), message);
         break;
       case "reply_error":
-        this.#runs.calls.replyError(this.#runs.find(message.run), message);
+        this.#runs.callbacks.replyError(this.#runs.find(message.run), message);
         break;
       case "info":
         this.#info(request);
@@ -247,7 +247,7 @@ export class Session {
       if ("transfer" in source) {
         this.#arrivals.receive(request, id, type, source.transfer);
       } else {
-        this.#tensors.define(id, new Tensor(native.put(type, source.bytes), type, false));
+        this.#tensors.define(id, new SessionTensor(native.put(type, source.bytes), type, false));
         this.#sender.ok(request, null);
       }
     });
@@ -281,7 +281,7 @@ export class Session {
   }
 
   /** A client that does not read its answers may not ask for more. */
-  #checkCredit(): void {
+  #checkBacklog(): void {
     const { requests, unreadBytes } = this.#host.limits;
     if (this.#open() > requests) {
       throw new ProtocolError(

@@ -9,7 +9,7 @@ import type { Sender } from "./sender.js";
 import { wireType } from "./wire.js";
 
 /** A tensor that a client named: what its id was bound to at arrival. */
-export class Tensor {
+export class SessionTensor {
   /** Why it has no value. */
   error: unknown;
   /** What waits until it is ready or failed. */
@@ -30,7 +30,7 @@ export class Tensor {
 
 /** The tensors of one session, by the ids that its client chose. */
 export class SessionTensors {
-  readonly #tensors = new Map<number, Tensor>();
+  readonly #tensors = new Map<number, SessionTensor>();
 
   constructor(
     private readonly native: NativeEngine,
@@ -67,7 +67,7 @@ export class SessionTensors {
         }
         this.checkNew(id);
         const value = this.native.fileValue(file.path, range.offset, range.type);
-        this.define(id, new Tensor(value, range.type, false));
+        this.define(id, new SessionTensor(value, range.type, false));
         types[name] = wireType(range.type);
       }
       this.sender.ok(request, types);
@@ -93,7 +93,7 @@ export class SessionTensors {
   }
 
   /** @throws ProtocolError `tensor_unknown` */
-  find(id: number): Tensor {
+  find(id: number): SessionTensor {
     const tensor = this.#tensors.get(id);
     if (tensor !== undefined) return tensor;
     throw new ProtocolError(
@@ -125,26 +125,26 @@ export class SessionTensors {
     throw new ProtocolError("tensor_exists", "one id is given to two tensors", "new ids");
   }
 
-  define(id: number, tensor: Tensor): void {
+  define(id: number, tensor: SessionTensor): void {
     this.#tensors.set(id, tensor);
   }
 
   /** Names what could not be made, unless the name is taken. */
   defineFailed(id: number, error: unknown): void {
     if (this.#tensors.has(id)) return;
-    const tensor = new Tensor(0, undefined, false);
+    const tensor = new SessionTensor(0, undefined, false);
     tensor.error = error;
     this.#tensors.set(id, tensor);
   }
 
   /** Calls back when a pending tensor is ready or failed. */
-  whenSettled(tensor: Tensor, callback: () => void): void {
+  whenSettled(tensor: SessionTensor, callback: () => void): void {
     tensor.waiting ??= new Set();
     tensor.waiting.add(callback);
   }
 
   /** A pending tensor is ready, or failed. */
-  settle(tensor: Tensor, error?: unknown): void {
+  settle(tensor: SessionTensor, error?: unknown): void {
     tensor.pending = false;
     tensor.error = error;
     const { waiting } = tensor;
@@ -154,19 +154,19 @@ export class SessionTensors {
   }
 
   /** Somebody needs the value no longer. */
-  unpin(tensor: Tensor): void {
+  unpin(tensor: SessionTensor): void {
     tensor.pins--;
     this.#letGo(tensor);
   }
 
   /** The name is gone, and with it the value once nobody needs it. */
-  #drop(tensor: Tensor): void {
+  #drop(tensor: SessionTensor): void {
     if (tensor.freed || tensor.value === 0) return;
     tensor.freed = true;
     this.#letGo(tensor);
   }
 
-  #letGo(tensor: Tensor): void {
+  #letGo(tensor: SessionTensor): void {
     if (!tensor.freed || tensor.pins > 0) return;
     tensor.giveUp?.();
     this.native.free(tensor.value);

@@ -27,8 +27,10 @@ export function wireSites(sites: readonly Site[]): WireSites {
   const typeIndex = (type: TensorType) =>
     types.index(`${type.dtype}[${type.shape}]`, () => wireType(type));
   return {
-    sites: sites.map((site) => ({
+    sites: sites.map(({ number, ...site }) => ({
       ...site,
+      site: number,
+      kind: site.kind === "callback" ? "call" : site.kind,
       function: functions.index(site.function, () => site.function),
       types: site.types.map(typeIndex),
       operands: site.operands?.map(typeIndex),

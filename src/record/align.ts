@@ -1,7 +1,7 @@
 import { titleOf } from "./format.js";
 import type { RecordedEvent } from "./reader.js";
 
-/** Which firing it is, by what is the same in another recording of the same or a like program. */
+/** Identifies an event by what is the same in another recording of the same or a like program. */
 export interface Where {
   /** The run's number among those of the recording, from 0. */
   readonly run: number;
@@ -11,17 +11,17 @@ export interface Where {
   readonly ordinal: number;
   /** Iterations of the loops around it, outermost first. */
   readonly path: readonly number[];
-  /** Firings of this node in this run and iteration before it: a function may be called more than once. */
+  /** Events of this node in this run and iteration before it: a function may be called more than once. */
   readonly repeat: number;
 }
 
-/** An event and which firing it is. */
+/** An event and what identifies it. */
 export interface Placed {
-  readonly firing: Where;
+  readonly where: Where;
   readonly event: RecordedEvent;
 }
 
-/** What two recordings have of a firing: both, or only one of them. */
+/** An event as two recordings have it: both, or only one of them. */
 export type Pair =
   | { readonly a: Placed; readonly b: Placed }
   | { readonly a: Placed; readonly b?: undefined }
@@ -38,7 +38,7 @@ export function runsOf(events: readonly RecordedEvent[]): RecordedEvent[][] {
   return [...runs].sort(([a], [b]) => a - b).map(([, list]) => list);
 }
 
-/** Pairs the firings of two runs, in the order in which they fired. */
+/** Pairs the events of two runs, in the order in which they fired. */
 export function* align(
   run: number,
   a: readonly RecordedEvent[],
@@ -46,7 +46,7 @@ export function* align(
 ): Generator<Pair> {
   const [ours, theirs] = [place(run, a), place(run, b)];
   const waiting = theirs.entries();
-  /** Those of b alone that come before its next firing that a has too. */
+  /** Those of b alone that come before its next event that a has too. */
   const alone = function* (): Generator<Pair> {
     for (const [key, placed] of waiting) {
       if (ours.has(key)) return;
@@ -64,7 +64,7 @@ export function* align(
   }
 }
 
-/** Finds out which firing each event is; a key for each, in the order in which they fired. */
+/** Identifies events: a key for each, in the order in which they fired. */
 function place(run: number, events: readonly RecordedEvent[]): Map<string, Placed> {
   const placed = new Map<string, Placed>();
   const repeats = new Map<string, number>();
@@ -74,8 +74,8 @@ function place(run: number, events: readonly RecordedEvent[]): Map<string, Place
     const key = JSON.stringify([title, ordinal, event.path]);
     const repeat = repeats.get(key) ?? 0;
     repeats.set(key, repeat + 1);
-    const firing = { run, title, ordinal, path: event.path, repeat };
-    placed.set(`${key} ${repeat}`, { firing, event });
+    const where = { run, title, ordinal, path: event.path, repeat };
+    placed.set(`${key} ${repeat}`, { where, event });
   }
   return placed;
 }

@@ -5,8 +5,8 @@ import { align, type Pair, type Placed, runsOf, type Where } from "./align.js";
 import { type Comparison, checkTolerance, compareValues, type Tolerance } from "./compare.js";
 import { RecordingFile } from "./reader.js";
 
-/** The first firing, in program order, that two recordings have with different values. */
-export type FirstDifference = { readonly firing: Where } & (
+/** The first where, in program order, that two recordings have with different values. */
+export type FirstDifference = { readonly where: Where } & (
   | {
       readonly kind: "value";
       /** The number of the value among those of the node. */
@@ -20,7 +20,7 @@ export type FirstDifference = { readonly firing: Where } & (
   | { readonly kind: "type"; readonly a: readonly TensorType[]; readonly b: readonly TensorType[] }
 );
 
-/** How the values of one title differ, over all its firings that both recordings have. */
+/** How the values of one title differ, over all its events that both recordings have. */
 export interface TitleDiff extends Omit<Comparison, "first"> {
   readonly title: string;
   readonly events: number;
@@ -28,7 +28,7 @@ export interface TitleDiff extends Omit<Comparison, "first"> {
   readonly differing: number;
 }
 
-/** Firings that only one recording has. */
+/** Events that only one recording has. */
 export interface Alone {
   readonly title: string;
   readonly events: number;
@@ -42,7 +42,7 @@ export interface Side {
   readonly complete: boolean;
   readonly runs: number;
   readonly events: number;
-  /** The first firing with a NaN or an infinity. */
+  /** The first event with a NaN or an infinity. */
   readonly notFinite?: Where;
   /** What the other one lacks, by title. */
   readonly alone: readonly Alone[];
@@ -50,7 +50,7 @@ export interface Side {
 
 /** What {@link diffRecordings} finds. */
 export interface RecordingDiff {
-  /** Whether they have the same firings with the same values. */
+  /** Whether they have the same events with the same values. */
   readonly same: boolean;
   readonly first?: FirstDifference;
   readonly a: Side;
@@ -60,7 +60,7 @@ export interface RecordingDiff {
 }
 
 /**
- * Compares two recordings: the first run of one with the first run of the other, and so on; in a run, firings
+ * Compares two recordings: the first run of one with the first run of the other, and so on; in a run, events
  * of the same label or name and loop path.
  * @throws FileError where one of them cannot be read; DavitError `bad_tolerance`
  */
@@ -100,7 +100,7 @@ type Row = { -readonly [K in keyof TitleDiff]: TitleDiff[K] } & {
   inf: [number, number];
 };
 
-/** Gathers differences, firing by firing. */
+/** Gathers differences, event by event. */
 class Diff {
   #first: FirstDifference | undefined;
   readonly #rows = new Map<string, Row>();
@@ -119,7 +119,7 @@ class Diff {
     }
     const [ours, theirs] = this.files;
     this.#compare(
-      a.firing,
+      a.where,
       ours.peek(a.event) ?? (await ours.values(a.event)),
       theirs.peek(b.event) ?? (await theirs.values(b.event)),
     );
@@ -148,22 +148,22 @@ class Diff {
     };
   }
 
-  async #only({ firing, event }: Placed, index: 0 | 1): Promise<void> {
+  async #only({ where, event }: Placed, index: 0 | 1): Promise<void> {
     const alone = this.#alone[index];
-    const known = alone.get(firing.title);
-    alone.set(firing.title, {
-      title: firing.title,
+    const known = alone.get(where.title);
+    alone.set(where.title, {
+      title: where.title,
       events: (known?.events ?? 0) + 1,
-      first: known?.first ?? firing,
+      first: known?.first ?? where,
     });
     if (this.#notFinite[index] !== undefined) return;
     const values = await this.files[index].values(event);
     const counts = values.map(({ bytes, type }) => compareValues(bytes, bytes, type.dtype));
-    if (counts.some(({ nan, inf }) => nan[0] + inf[0] > 0)) this.#notFinite[index] = firing;
+    if (counts.some(({ nan, inf }) => nan[0] + inf[0] > 0)) this.#notFinite[index] = where;
   }
 
-  #compare(firing: Where, a: readonly FileArray[], b: readonly FileArray[]): void {
-    const row = this.#row(firing.title);
+  #compare(where: Where, a: readonly FileArray[], b: readonly FileArray[]): void {
+    const row = this.#row(where.title);
     row.events++;
     const types = [a, b].map((values) => values.map(({ type }) => type));
     const [ours, theirs] = types as [TensorType[], TensorType[]];
@@ -172,7 +172,7 @@ class Diff {
       ours.every((type, index) => sameType(type, theirs[index] as TensorType));
     if (!alike) {
       row.differing++;
-      this.#first ??= { kind: "type", firing, a: ours, b: theirs };
+      this.#first ??= { kind: "type", where, a: ours, b: theirs };
       return;
     }
     let differs = false;
@@ -181,11 +181,11 @@ class Diff {
       const found = compareValues(value.bytes, other.bytes, value.type.dtype, this.tolerance);
       add(row, found);
       for (const side of [0, 1] as const) {
-        if (found.nan[side] + found.inf[side] > 0) this.#notFinite[side] ??= firing;
+        if (found.nan[side] + found.inf[side] > 0) this.#notFinite[side] ??= where;
       }
       if (found.out === 0) return;
       differs = true;
-      this.#first ??= valueDifference(firing, index, value, other, found.first);
+      this.#first ??= valueDifference(where, index, value, other, found.first);
     });
     if (differs) row.differing++;
   }
@@ -216,7 +216,7 @@ function add(row: Row, found: Comparison): void {
 const AROUND = 2;
 
 function valueDifference(
-  firing: Where,
+  where: Where,
   value: number,
   a: FileArray,
   b: FileArray,
@@ -237,7 +237,7 @@ function valueDifference(
     rest = Math.floor(rest / size);
   }
   const around = { at: element - from, a: texts(a), b: texts(b) };
-  return { kind: "value", firing, value, type, index, around };
+  return { kind: "value", where, value, type, index, around };
 }
 
 function text(element: ReturnType<ReturnType<typeof elementReader>>): string {

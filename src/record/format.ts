@@ -63,11 +63,11 @@ export function titleOf(place: Pick<Place, "kind" | "label" | "name">): string {
 export function ordinals(sites: Iterable<Site>): Map<number, number> {
   const counts = new Map<string, number>();
   const found = new Map<number, number>();
-  for (const site of [...sites].sort((a, b) => a.site - b.site)) {
+  for (const site of [...sites].sort((a, b) => a.number - b.number)) {
     const title = titleOf(site);
     const count = counts.get(title) ?? 0;
     counts.set(title, count + 1);
-    found.set(site.site, count);
+    found.set(site.number, count);
   }
   return found;
 }

@@ -3,7 +3,7 @@ import { show } from "../show.js";
 import { isDtype, type TensorType } from "../tensor/dtype.js";
 import { damaged, type Place, type RecordHeader, VERSION } from "./format.js";
 
-const KINDS: readonly unknown[] = ["hook", "hook_gradient", "print", "call", "node"];
+const KINDS: readonly unknown[] = ["hook", "hook_gradient", "print", "callback", "node"];
 const EVENT = '["event", place, run, program, seq, path]';
 
 /**

@@ -18,7 +18,7 @@ export class SiteOrdinals {
     if (known !== undefined) return known;
     const sites = [...this.#hooks.sites(program)];
     const found = ordinals(sites);
-    for (const each of sites) this.#known.set(each, found.get(each.site) ?? 0);
-    return found.get(site.site) ?? 0;
+    for (const each of sites) this.#known.set(each, found.get(each.number) ?? 0);
+    return found.get(site.number) ?? 0;
   }
 }

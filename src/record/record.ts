@@ -1,9 +1,10 @@
 import type { Engine } from "../engine/engine.js";
 import { guarded } from "../engine/error.js";
-import type { HookEvent } from "../hooks/event.js";
+import type { RawEvent } from "../hooks/event.js";
 import { type Match, siteTest } from "../hooks/match.js";
-import type { Gatherer, Watch } from "../hooks/router.js";
+import type { Gatherer } from "../hooks/router.js";
 import type { Site } from "../hooks/site.js";
+import type { Subscription } from "../hooks/subscription.js";
 import type { ProgramId } from "../native.js";
 import { type Place, VERSION } from "./format.js";
 import { SiteOrdinals } from "./ordinals.js";
@@ -13,7 +14,7 @@ import { RecordWriter } from "./writer.js";
 export interface RecordOptions {
   /** The file; it is written anew. */
   readonly path: string;
-  /** Which hooks and probes. Default `"all"`: every hook and print. Replies of calls are always recorded. */
+  /** Which hooks and probes. Default `"all"`: every hook and print. Replies of callbacks are always recorded. */
   readonly match?: Match;
 }
 
@@ -31,7 +32,7 @@ export interface Recording extends Disposable {
 
 /**
  * Keeps every value of hooks and probes, of all programs and runs of an engine, in a file, together with the replies of
- * `call` nodes. Runs go no faster than the disk; nothing is left out. Whatever was written can be read, also
+ * callbacks. Runs go no faster than the disk; nothing is left out. Whatever was written can be read, also
  * when this process dies.
  *
  * @example
@@ -51,7 +52,7 @@ class EngineRecording implements Recording, Gatherer {
   readonly path: string;
   readonly #engine: Engine;
   readonly #writer: RecordWriter;
-  readonly #watch: Watch;
+  readonly #subscription: Subscription;
   /** The numbers of places that were written; forgotten with their program. */
   readonly #places = new WeakMap<Site, number>();
   readonly #ordinals: SiteOrdinals;
@@ -63,18 +64,20 @@ class EngineRecording implements Recording, Gatherer {
     this.path = path;
     this.#engine = engine;
     this.#ordinals = new SiteOrdinals(engine.hooks);
-    const wanted: Match = [match, "calls"];
+    const wanted: Match = [match, "callbacks"];
     // A wrong match is told before the file is emptied.
     guarded(() => siteTest(wanted));
     this.#writer = new RecordWriter(path);
     this.#writer.write(["recording", VERSION]);
-    this.#watch = engine.hooks.subscribe(wanted, {}, (event) => this.#write(event));
+    this.#subscription = engine.hooks.on({ match: wanted }, (event, site) =>
+      this.#write(event, site),
+    );
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#watch.close();
+    this.#subscription.close();
     this.#writer.write(["end", this.events]);
     this.#writer.close();
   }
@@ -83,20 +86,20 @@ class EngineRecording implements Recording, Gatherer {
     this.close();
   }
 
-  /** For the router: what a batch brought is kept. */
-  endOfBatch(): void {
+  /** For the router: writes what a batch brought to the file. */
+  flush(): void {
     this.#gathered = false;
     this.#writer.flush();
   }
 
-  #write({ site, run, program, seq, path, values }: HookEvent): void {
+  #write({ run, program, seq, path, values }: RawEvent, site: Site): void {
     const place = this.#place(program, site);
     this.events++;
     const header = ["event", place, run, program, seq, path] as const;
     this.#writer.write(header, values as readonly Uint8Array[]);
     if (this.#gathered) return;
     this.#gathered = true;
-    this.#engine.hooks.atBatchEnd(this);
+    this.#engine.hooks.gather(this);
   }
 
   /** The number of a site's place, which is written before its first event. */
@@ -113,7 +116,7 @@ class EngineRecording implements Recording, Gatherer {
 function toPlace(site: Site, ordinal: number): Place {
   const { function: name, node, kind, types } = site;
   return {
-    site: site.site,
+    site: site.number,
     function: name,
     node,
     kind,

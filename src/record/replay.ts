@@ -1,7 +1,7 @@
 import type { Engine } from "../engine/engine.js";
 import { DavitError, toDavitError } from "../engine/error.js";
-import { type CallRecord, freeValues } from "../hooks/event.js";
-import type { CallReceiver } from "../hooks/router.js";
+import type { CallbackReceiver } from "../hooks/callback-router.js";
+import { type CallbackRequest, freeValues } from "../hooks/event.js";
 import type { Site } from "../hooks/site.js";
 import type { ProgramId, RunId } from "../native.js";
 import { formatType, sameType, type TensorType } from "../tensor/dtype.js";
@@ -10,29 +10,29 @@ import { titleOf } from "./format.js";
 import { SiteOrdinals } from "./ordinals.js";
 import { type RecordedEvent, RecordingFile } from "./reader.js";
 
-/** Recorded replies that take the place of handlers. */
+/** Recorded replies that take the place of callbacks. */
 export interface Replay {
-  /** Calls answered so far. */
+  /** Callbacks answered so far. */
   readonly answered: number;
-  /** Gives the calls back to their handlers. */
+  /** Ends it: callbacks are called again. */
   close(): Promise<void>;
 }
 
 /**
- * Answers every `call` node of an engine's runs with what was recorded, instead of asking a handler: the first run
- * that calls gets the replies of the first recorded run that called, and so on; in a run a reply is found by label
- * or name and loop path. A call that was not recorded fails its run with `replay_missing`.
+ * Answers every callback of an engine's runs with what was recorded, instead of calling it: the first run with
+ * callbacks gets the replies of the first recorded run that had any, and so on; in a run a reply is found by label
+ * or name and loop path. A callback that was not recorded fails its run with `replay_missing`.
  * @throws FileError where the recording cannot be read
  */
 export async function replay(engine: Engine, path: string): Promise<Replay> {
   const replies = await openReplies(engine, path);
-  engine.hooks.answerAllCalls(replies);
+  engine.hooks.callbacks.receiveAll(replies);
   return {
     get answered() {
       return replies.answered;
     },
     close: () => {
-      engine.hooks.answerAllCalls(undefined);
+      engine.hooks.callbacks.receiveAll(undefined);
       return replies.close();
     },
   };
@@ -43,15 +43,15 @@ export async function openReplies(engine: Engine, path: string): Promise<Replies
   return new Replies(engine, await RecordingFile.open(path));
 }
 
-/** Answers calls with what was recorded. */
-export class Replies implements CallReceiver {
-  /** Calls answered so far. */
+/** Answers callbacks with what was recorded. */
+export class Replies implements CallbackReceiver {
+  /** Callbacks answered so far. */
   answered = 0;
   readonly #engine: Engine;
   readonly #file: RecordingFile;
   /** The replies of each recorded run, by their key. */
   readonly #recorded: Map<string, RecordedEvent[]>[];
-  /** The live runs that called, in the order in which they began to. */
+  /** The live runs with callbacks, in the order of their first one. */
   readonly #runs = new Map<RunId, number>();
   readonly #ordinals: SiteOrdinals;
   #reading: Promise<unknown> = Promise.resolve();
@@ -61,8 +61,8 @@ export class Replies implements CallReceiver {
     this.#engine = engine;
     this.#ordinals = new SiteOrdinals(engine.hooks);
     this.#file = file;
-    const calls = file.events.filter(({ place }) => place.kind === "call");
-    this.#recorded = runsOf(calls).map((events) => {
+    const callbacks = file.events.filter(({ place }) => place.kind === "callback");
+    this.#recorded = runsOf(callbacks).map((events) => {
       const replies = new Map<string, RecordedEvent[]>();
       for (const event of events) {
         const { place } = event;
@@ -73,29 +73,29 @@ export class Replies implements CallReceiver {
     });
   }
 
-  onCall(call: CallRecord, site: Site): void {
-    freeValues(call, this.#engine.native);
+  onCallback(request: CallbackRequest, site: Site): void {
+    freeValues(request, this.#engine.native);
     // One after the other: the file has one window.
-    this.#reading = this.#reading.then(() => this.#answer(call, site));
+    this.#reading = this.#reading.then(() => this.#answer(request, site));
   }
 
-  /** Closes the file; calls that come later fail. */
+  /** Closes the file; callbacks that come later fail. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#reading;
     await this.#file.close();
   }
 
-  async #answer({ run, call, program, path }: CallRecord, site: Site): Promise<void> {
+  async #answer({ run, callback, program, path }: CallbackRequest, site: Site): Promise<void> {
     const { native } = this.#engine;
     try {
       const values = site.types.length === 0 ? [] : await this.#values(run, program, path, site);
       const bytes = values.map((value) => value.bytes);
-      this.#engine.reply(run, call, bytes);
+      this.#engine.reply(run, callback, bytes);
       this.answered++;
     } catch (error) {
       const { code = "internal", message } = toDavitError(error) as DavitError;
-      native.replyError(run, call, code, message);
+      native.replyError(run, callback, code, message);
     }
   }
 

@@ -36,7 +36,7 @@ function sides({ a, b }: RecordingDiff): string {
 }
 
 function first(found: FirstDifference, diff: RecordingDiff): string {
-  const place = where(found.firing, diff);
+  const place = where(found.where, diff);
   switch (found.kind) {
     case "type":
       return `${place} has other types\n  A  ${found.a.map(formatType).join(", ")}\n  B  ${found.b.map(formatType).join(", ")}`;
@@ -58,7 +58,7 @@ function first(found: FirstDifference, diff: RecordingDiff): string {
   }
 }
 
-/** A firing, as a person would name it: `loss.log [12]`. */
+/** Returns the name of an event for people: `loss.log [12]`. */
 function where({ title, ordinal, path, repeat, run }: Where, { a, b }: RecordingDiff): string {
   const runs = Math.max(a.runs, b.runs);
   return [

@@ -189,16 +189,16 @@ export function whileLoop<State extends OperandTree>(
  * Repeats `body` a number of times: a number that is known now, or an integer scalar. The body takes the iteration
  * (an int32 scalar from 0) and the carried values, and gives the next ones, of the same types.
  */
-export function repeat<State extends OperandTree>(
+export function forLoop<State extends OperandTree>(
   count: number | Traced,
   initial: State,
   body: (state: TracedTree<State>, iteration: Traced) => OperandTree,
 ): TracedTree<State> {
-  const trace = currentTrace("repeat");
+  const trace = currentTrace("forLoop");
   const { builder } = trace;
   const { tree, carries, types } = carriesOf(builder, initial);
   const index: TensorType = { dtype: "int32", shape: [] };
-  const next = subFunction(trace, `${builder.name}.repeat_body`, [index, ...types], (parameters) =>
+  const next = subFunction(trace, `${builder.name}.for_body`, [index, ...types], (parameters) =>
     body(
       tree.rebuild(parameters.slice(1)) as unknown as TracedTree<State>,
       parameters[0] as Traced,

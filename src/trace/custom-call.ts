@@ -1,7 +1,7 @@
-import type { Firing } from "../engine/listen.js";
-import type { CallHandler } from "../engine/slots.js";
+import type { Callback } from "../engine/slots.js";
 import { GraphError } from "../graph/error.js";
 import type { Attributes } from "../graph/graph.js";
+import type { EventHandler } from "../hooks/event.js";
 import { namedId, slotId } from "../hooks/ids.js";
 import type { TensorType } from "../tensor/dtype.js";
 import { currentTrace, type Slot, type TraceContext } from "./builder.js";
@@ -11,18 +11,15 @@ import { synchronous } from "./promise.js";
 import type { Traced } from "./traced.js";
 import { flatten, type Tree } from "./tree.js";
 
-/** A function of this process that gets a hook's values. */
-export type FiringHandler = (firing: Firing) => unknown;
-
-/** A custom call's id and name: a name is the same everywhere, a function gets a slot of this program. */
-function receiver(
+/** Returns a custom call's id and name: a name is the same everywhere, a function gets a slot of this program. */
+function identify(
   trace: TraceContext,
-  to: string | Slot["handler"],
+  target: string | Slot["handler"],
 ): { id: Uint8Array; name?: string } {
-  if (typeof to === "string") return { id: namedId(to), name: to };
+  if (typeof target === "string") return { id: namedId(target), name: target };
   const id = slotId(trace.slots.length);
-  trace.slots.push({ id, handler: to });
-  return to.name === "" ? { id } : { id, name: to.name };
+  trace.slots.push({ id, handler: target });
+  return target.name === "" ? { id } : { id, name: target.name };
 }
 
 function passThrough<Values extends OperandTree>(
@@ -45,9 +42,9 @@ function passThrough<Values extends OperandTree>(
  */
 export function hook<Values extends OperandTree>(
   values: Values,
-  to: string | FiringHandler,
+  target: string | EventHandler,
 ): TracedTree<Values> {
-  return passThrough("hook", values, { ...receiver(currentTrace("hook"), to) });
+  return passThrough("hook", values, { ...identify(currentTrace("hook"), target) });
 }
 
 /**
@@ -56,46 +53,51 @@ export function hook<Values extends OperandTree>(
  */
 export function hookGradient<Values extends OperandTree>(
   values: Values,
-  to: string | FiringHandler,
+  target: string | EventHandler,
 ): TracedTree<Values> {
-  return passThrough("hook_gradient", values, { ...receiver(currentTrace("hookGradient"), to) });
+  return passThrough("hook_gradient", values, {
+    ...identify(currentTrace("hookGradient"), target),
+  });
 }
 
 /** How a value is printed. */
 export interface PrintOptions {
-  /** What stands before it. */
-  readonly name?: string;
   /** Significant digits. Default 6. */
   readonly precision?: number;
   /** Elements shown before it is shortened. Default 1,000. */
   readonly limit?: number;
 }
 
-/** Prints a value every time the program computes it, to the console; returns it. */
+/** Prints a value to the console every time the program computes it, with a label before it. Returns the value. */
 export function print<Values extends OperandTree>(
   values: Values,
-  options: PrintOptions | string = {},
+  label?: string,
+  { precision, limit }: PrintOptions = {},
 ): TracedTree<Values> {
-  const given: PrintOptions = typeof options === "string" ? { name: options } : options;
-  const known = Object.fromEntries(Object.entries(given).filter(([, v]) => v !== undefined));
-  return passThrough("print", values, { id: namedId(given.name ?? "print"), ...known });
+  return passThrough("print", values, {
+    id: namedId(label ?? "print"),
+    ...(label === undefined ? {} : { name: label }),
+    ...(precision === undefined ? {} : { precision }),
+    ...(limit === undefined ? {} : { limit }),
+  });
 }
 
 /**
- * Hands values to a handler and goes on with the tensors that it returns, of the given types. The handler is
- * a function of this process, called at every run, or a name that whoever starts the run binds.
+ * Calls a function of this process with the values, and returns the tensors of the given types that it returns. The
+ * target is the function, or a name that is bound where the run is started ({@link Engine.handle}).
  */
-export function call(
-  to: string | CallHandler,
+export function callback(
   values: OperandTree,
-  results: readonly TensorType[],
+  target: string | Callback,
+  types: readonly TensorType[],
 ): Traced[] {
-  const trace = currentTrace("call");
+  const trace = currentTrace("callback");
   const { builder } = trace;
   const inputs = flatten<OperandLeaf>(values).leaves.map((leaf) =>
     toTraced(builder, leaf, "", undefined),
   );
-  return builder.add("custom_call.callback", inputs, { ...receiver(trace, to), results }, results);
+  const attributes = { ...identify(trace, target), results: types };
+  return builder.add("custom_call.callback", inputs, attributes, types);
 }
 
 /**

@@ -10,15 +10,14 @@ export {
 export type { Captured, Slot } from "./builder.js";
 export {
   cond,
+  forLoop,
   type OperandTree,
-  repeat,
   switchCase,
   type TracedTree,
   whileLoop,
 } from "./control.js";
 export {
-  call,
-  type FiringHandler,
+  callback,
   hook,
   hookGradient,
   label,

@@ -16,6 +16,6 @@ export function synchronous<Result>(name: string, result: Result): Result {
   if (!isPromise(result)) return result;
   throw new GraphError("function_async", `the function "${name}" returned a promise`, {
     expected:
-      "a function that is not async: tracing cannot wait, so await tensors before it, and let `call` wait while the program runs",
+      "a function that is not async: tracing cannot wait, so await tensors before it, and let `callback` wait while the program runs",
   });
 }

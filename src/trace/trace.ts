@@ -13,7 +13,7 @@ export interface TraceResult {
   readonly graph: Graph;
   /** Tensors that the function used, by the names of the graph's externals that stand for them. */
   readonly captures: ReadonlyMap<string, Captured>;
-  /** Functions that hooks and calls of the graph are bound to. */
+  /** Functions that hooks and callbacks of the graph are bound to. */
   readonly slots: readonly Slot[];
   /** How the graph's parameters make up each argument. */
   readonly args: readonly Flat<TensorTypeLeaf>[];

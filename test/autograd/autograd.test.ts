@@ -107,10 +107,10 @@ describe("derivatives of random programs are what difference quotients say", () 
 
 it("hooks fire once, with the same values and paths as without derivatives", async () => {
   const seen: unknown[] = [];
-  const watch = engine.hooks.subscribe({ name: "hook" }, {}, ({ values, path }) => {
+  const watch = engine.hooks.on({ match: { name: "hook" } }, ({ values, path }) => {
     seen.push([Buffer.from(values[0] as Uint8Array).toString("hex"), path]);
   });
-  const firings = async (graph: Graph, inputs: number[][]) => {
+  const events = async (graph: Graph, inputs: number[][]) => {
     seen.length = 0;
     await run(graph, inputs);
     return [...seen];
@@ -119,13 +119,13 @@ it("hooks fire once, with the same values and paths as without derivatives", asy
     fc.asyncProperty(programs, vectors(2), vectors(8), async (program, x, rest) => {
       const table = new FunctionTable();
       const plain = writeProgram(table, program);
-      const expected = await firings(table.graph(plain), x);
+      const expected = await events(table.graph(plain), x);
       const once = gradientOf(table, plain);
-      expect(await firings(table.graph(once), [...x, ...rest.slice(0, 2)])).toEqual(expected);
+      expect(await events(table.graph(once), [...x, ...rest.slice(0, 2)])).toEqual(expected);
       const twice = gradientOf(table, once);
-      expect(await firings(table.graph(twice), [...x, ...rest.slice(0, 4)])).toEqual(expected);
+      expect(await events(table.graph(twice), [...x, ...rest.slice(0, 4)])).toEqual(expected);
       const forward = tangentOf(table, plain);
-      expect(await firings(table.graph(forward), [...x, ...rest.slice(0, 2)])).toEqual(expected);
+      expect(await events(table.graph(forward), [...x, ...rest.slice(0, 2)])).toEqual(expected);
     }),
     { numRuns: 60 },
   );

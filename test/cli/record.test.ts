@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { main } from "../../src/cli/main.js";
 import { writeTensors } from "../../src/files/index.js";
 import {
-  call,
+  callback,
   Engine,
   encodeGraph,
   hook,
@@ -36,7 +36,7 @@ beforeAll(async () => {
       ),
     ),
   );
-  const asking = (x: Traced) => mx.add(call("ask", x, [scalar])[0] as Traced, 1);
+  const asking = (x: Traced) => mx.add(callback(x, "ask", [scalar])[0] as Traced, 1);
   await writeFile(at("call.davit"), graph(asking));
   for (const [name, value] of [
     ["one.npy", 1],
@@ -84,7 +84,7 @@ describe("davit run --record and davit diff", () => {
     expect(await diff(at("good.rec"), at("bad.rec"), "--json")).toBe(1);
     expect(JSON.parse(printed.out)).toMatchObject({
       same: false,
-      first: { kind: "value", firing: { title: "net.in" }, around: { a: ["1"], b: ["0"] } },
+      first: { kind: "value", where: { title: "net.in" }, around: { a: ["1"], b: ["0"] } },
       titles: [
         { title: "net.in", out: 1, maxAbs: 1, maxRel: 1 },
         { title: "net", out: 1, inf: [0, 1] },

@@ -65,7 +65,7 @@ describe("an engine that is closed", () => {
     const engine = Engine.create({ lanes: 1 });
     const f = engine.jit((x: Traced) => mx.add(x, 1));
     const closed = new Promise<void>((resolve, reject) => {
-      const watch = engine.hooks.subscribe({ probe: "*" }, {}, () => {
+      const watch = engine.hooks.on({ match: { probe: "*" } }, () => {
         watch.close();
         engine.close().then(resolve, reject);
       });

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
-  call,
+  callback,
   DavitError,
   Engine,
+  forLoop,
   mx,
   type Program,
-  repeat,
   type Tensor,
   type Traced,
   whileLoop,
@@ -121,7 +121,7 @@ describe("Engine", () => {
   it("lets the event loop turn while small runs and calls follow each other", async () => {
     const f = engine.jit((x: Traced) => mx.add(x, 1));
     const g = engine.jit((x: Traced) =>
-      repeat(10_000, x, (y) => call("turn", y, [vector])[0] as Traced),
+      forLoop(10_000, x, (y) => callback(y, "turn", [vector])[0] as Traced),
     );
     engine.handle("turn", (y) => y);
     let turned = false;
@@ -198,7 +198,7 @@ describe("Engine", () => {
     // A tensor of its number is here, too.
     const theirs = Array.from({ length: 50 }, () => other.tensor([7])).at(-1) as Tensor;
     const f = engine.jit((x: Traced) => mx.add(x, 1));
-    const asking = engine.jit((x: Traced) => call(() => theirs, x, [x.type])[0] as Traced);
+    const asking = engine.jit((x: Traced) => callback(x, () => theirs, [x.type])[0] as Traced);
     const holding = engine.jit((x: Traced) => mx.add(x, theirs));
     for (const run of [() => f(theirs), () => asking([1]), () => holding([1])]) {
       await expect(run()).rejects.toMatchObject({ code: "remote_tensor" });

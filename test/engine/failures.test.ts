@@ -2,10 +2,10 @@ import { afterAll, describe, expect, it } from "vitest";
 import {
   cond,
   Engine,
+  forLoop,
   hook,
   label,
   mx,
-  repeat,
   switchCase,
   type Traced,
   vjp,
@@ -79,19 +79,19 @@ const places: [string, (x: Traced, fail: (x: Traced) => Traced) => Traced][] = [
   [
     "in a loop that counts",
     (x, fail) =>
-      repeat(300, x, (y, i) =>
+      forLoop(300, x, (y, i) =>
         mx.add(y, fail(mx.subtract(mx.multiply(x, 80), mx.astype(i, { dtype: "float32" })))),
       ),
   ],
   [
     "in a loop in a loop",
     (x, fail) =>
-      repeat(10, x, (y, i) =>
+      forLoop(10, x, (y, i) =>
         cond(
           mx.less(i, 5),
           () => y,
           () =>
-            repeat(10, y, (z, j) =>
+            forLoop(10, y, (z, j) =>
               mx.add(z, fail(mx.subtract(mx.multiply(x, 2), mx.astype(j, { dtype: "float32" })))),
             ),
         ),
@@ -127,7 +127,7 @@ it("no hook is told what comes behind a failure", async () => {
       told.push(`${name} ${path} ${(value as Float32Array)[0]}`);
     });
   const f = engine.jit((x: Traced) =>
-    repeat(100, x, (_, i) => {
+    forLoop(100, x, (_, i) => {
       const left = tell("left", mx.subtract(x, mx.astype(i, { dtype: "float32" })));
       return tell("sum", mx.add(tell("inverse", inverse(left)), 1));
     }),

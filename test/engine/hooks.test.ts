@@ -1,39 +1,39 @@
 import { afterAll, describe, expect, it } from "vitest";
 import {
-  call,
+  callback,
   cond,
   Engine,
-  type Firing,
+  type Event,
+  forLoop,
   hook,
   mx,
   print,
-  repeat,
   type Summary,
   type Traced,
   whileLoop,
 } from "../../src/index.js";
 import { STRANGE } from "../support/thrown.js";
 
-const engine = Engine.create({ lanes: 2, hookBytes: 4096 });
+const engine = Engine.create({ lanes: 2, hookCredit: 4096 });
 afterAll(() => engine.close());
 
-const first = (firing: Firing) => (firing.value as Float32Array)[0] as number;
+const first = (event: Event) => (event.value as Float32Array)[0] as number;
 
 describe("hooks in loops and branches", () => {
   it("fire once an iteration, in order, with their path, before the result", async () => {
     const f = engine.jit((x: Traced) =>
-      repeat(3, x, (outer) =>
-        repeat(4, outer, (inner, i) =>
+      forLoop(3, x, (outer) =>
+        forLoop(4, outer, (inner, i) =>
           hook(mx.add(inner, mx.astype(i, { dtype: "float32" })), "inner"),
         ),
       ),
     );
-    const seen: Firing[] = [];
-    const watch = f.on("inner", (firing) => seen.push(firing));
+    const seen: Event[] = [];
+    const watch = f.on("inner", (event) => seen.push(event));
     const result = await f([0]);
     expect(await result.toArray()).toEqual([18]);
-    expect(seen.map((firing) => firing.seq)).toEqual(Array.from({ length: 12 }, (_, i) => i));
-    expect(seen.map((firing) => firing.path)).toEqual(
+    expect(seen.map((event) => event.seq)).toEqual(Array.from({ length: 12 }, (_, i) => i));
+    expect(seen.map((event) => event.path)).toEqual(
       Array.from({ length: 12 }, (_, i) => [Math.floor(i / 4), i % 4]),
     );
     watch.close();
@@ -50,14 +50,14 @@ describe("hooks in loops and branches", () => {
       ),
     );
     const seen: number[] = [];
-    const watch = f.on("step", (firing) => seen.push(first(firing)));
+    const watch = f.on("step", (event) => seen.push(first(event)));
     await f([0]);
     expect(seen).toEqual(Array.from({ length: 3000 }, (_, i) => i + 1));
     watch.close();
   });
 
   it("wait for a handler that takes its time, with bounded memory in flight", async () => {
-    const f = engine.jit((x: Traced) => repeat(500, x, (value) => hook(mx.add(value, 1), "slow")));
+    const f = engine.jit((x: Traced) => forLoop(500, x, (value) => hook(mx.add(value, 1), "slow")));
     let open = 0;
     let most = 0;
     const watch = f.on("slow", async () => {
@@ -93,45 +93,46 @@ describe("hooks in loops and branches", () => {
       hook([mx.add(x, 20), mx.sum(x)], "twin");
       return x;
     });
-    const seen: Firing[] = [];
-    const watch = f.on("twin", (firing) => seen.push(firing));
+    const seen: Event[] = [];
+    const watch = f.on("twin", (event) => seen.push(event));
     await f([1, 2]);
-    expect(
-      seen.map((firing) => firing.values.map((value) => [...(value as Float32Array)])),
-    ).toEqual([[[11, 12]], [[21, 22], [3]]]);
-    expect(new Set(seen.map((firing) => firing.site)).size).toBe(2);
+    expect(seen.map((event) => event.values.map((value) => [...(value as Float32Array)]))).toEqual([
+      [[11, 12]],
+      [[21, 22], [3]],
+    ]);
+    expect(new Set(seen.map((event) => event.site)).size).toBe(2);
     watch.close();
   });
 });
 
 describe("policies and views", () => {
   const counting = () =>
-    engine.jit((x: Traced) => repeat(1000, x, (value) => hook(mx.add(value, 1), "count")));
+    engine.jit((x: Traced) => forLoop(1000, x, (value) => hook(mx.add(value, 1), "count")));
 
   it("sample: every n-th, the rest counted", async () => {
     const f = counting();
-    const seen: Firing[] = [];
-    const watch = f.on("count", (firing) => seen.push(firing), { policy: { sample: 100 } });
+    const seen: Event[] = [];
+    const watch = f.on("count", (event) => seen.push(event), { policy: { sample: 100 } });
     await f([0]);
     expect(seen.map(first)).toEqual(Array.from({ length: 10 }, (_, i) => i * 100 + 1));
-    expect(seen.slice(1).every((firing) => firing.dropped === 99)).toBe(true);
+    expect(seen.slice(1).every((event) => event.dropped === 99)).toBe(true);
     watch.close();
   });
 
   it("latest: the newest when the reader is ready, the last one always", async () => {
     const f = counting();
-    const seen: Firing[] = [];
+    const seen: Event[] = [];
     const watch = f.on(
       "count",
-      async (firing) => {
-        seen.push(firing);
+      async (event) => {
+        seen.push(event);
         await new Promise((resolve) => setImmediate(resolve));
       },
       { policy: "latest" },
     );
     await f([0]);
-    expect(first(seen.at(-1) as Firing)).toBe(1000);
-    const told = seen.length + seen.reduce((sum, firing) => sum + firing.dropped, 0);
+    expect(first(seen.at(-1) as Event)).toBe(1000);
+    const told = seen.length + seen.reduce((sum, event) => sum + event.dropped, 0);
     expect(told).toBe(1000);
     watch.close();
   });
@@ -141,10 +142,10 @@ describe("policies and views", () => {
     const summaries: Summary[] = [];
     const slices: number[][] = [];
     const watches = [
-      f.on("viewed", (firing) => summaries.push(firing.value as Summary), {
+      f.on("viewed", (event) => summaries.push(event.value as Summary), {
         view: { summary: { bins: 2 } },
       }),
-      f.on("viewed", (firing) => slices.push([...(firing.value as Float32Array)]), {
+      f.on("viewed", (event) => slices.push([...(event.value as Float32Array)]), {
         view: { slice: { start: [1], size: [2] } },
       }),
     ];
@@ -177,8 +178,8 @@ describe("attaching and detaching while a program runs", () => {
     const ended = expect(run).rejects.toMatchObject({ code: "cancelled" });
     const seen: number[] = [];
     await new Promise<void>((resolve) => {
-      const watch = f.on("live", (firing) => {
-        seen.push(first(firing));
+      const watch = f.on("live", (event) => {
+        seen.push(first(event));
         if (seen.length === 50) {
           watch.close();
           resolve();
@@ -198,7 +199,11 @@ describe("calls", () => {
   it("work in loops, with handlers that run programs on the same engine", async () => {
     const double = engine.jit((x: Traced) => mx.multiply(x, 2));
     const f = engine.jit((x: Traced) =>
-      repeat(5, x, (value) => call(async (v) => double(v as never), value, scalar)[0] as Traced),
+      forLoop(
+        5,
+        x,
+        (value) => callback(value, async (v) => double(v as never), scalar)[0] as Traced,
+      ),
     );
     expect(await (await f(1)).toArray()).toBe(32);
   });
@@ -207,11 +212,11 @@ describe("calls", () => {
     const broken = new RangeError("not today");
     const f = engine.jit(
       (x: Traced) =>
-        call(
+        callback(
+          x,
           () => {
             throw broken;
           },
-          x,
           scalar,
         )[0] as Traced,
     );
@@ -219,7 +224,9 @@ describe("calls", () => {
   });
 
   it("name both types where the reply does not fit", async () => {
-    const f = engine.jit((x: Traced) => call(() => engine.tensor([1, 2]), x, scalar)[0] as Traced);
+    const f = engine.jit(
+      (x: Traced) => callback(x, () => engine.tensor([1, 2]), scalar)[0] as Traced,
+    );
     await expect(f(1)).rejects.toThrow(/float32\[2\].*float32\[\]/s);
   });
 
@@ -227,12 +234,12 @@ describe("calls", () => {
     for (const returned of [undefined, null, 7, "text", [1, 2], { a: 1 }, engine.tensor(1)]) {
       const seen: unknown[] = [];
       const f = engine.jit((x: Traced) => {
-        const results = call(
+        const results = callback(
+          x,
           async (value) => {
             seen.push(await value.toArray());
             return returned as never;
           },
-          x,
           [],
         );
         expect(results).toEqual([]);
@@ -268,7 +275,8 @@ describe("calls", () => {
     ["a list of one row", [[1, 2, 3, 4]], [4]],
   ] as const)("with one result take %s", async (_, returned, shape) => {
     const f = engine.jit(
-      (x: Traced) => call(() => returned as never, x, [{ dtype: "float32", shape }])[0] as Traced,
+      (x: Traced) =>
+        callback(x, () => returned as never, [{ dtype: "float32", shape }])[0] as Traced,
     );
     const result = await f(1);
     expect(result.shape).toEqual(shape);
@@ -277,13 +285,15 @@ describe("calls", () => {
 
   it("with one scalar result take it bare or in a list", async () => {
     for (const returned of [3, [3], Float32Array.of(3), [Float32Array.of(3)]]) {
-      const f = engine.jit((x: Traced) => call(() => returned as never, x, scalar)[0] as Traced);
+      const f = engine.jit(
+        (x: Traced) => callback(x, () => returned as never, scalar)[0] as Traced,
+      );
       expect(await (await f(1)).toArray()).toBe(3);
     }
   });
 
   it("say so where nobody handles them", async () => {
-    const f = engine.jit((x: Traced) => call("nobody", x, scalar)[0] as Traced);
+    const f = engine.jit((x: Traced) => callback(x, "nobody", scalar)[0] as Traced);
     await expect(f(1)).rejects.toThrow(/nobody handles the call "nobody"/);
     engine.handle("nobody", (value) => value);
     expect(await (await f(1)).toArray()).toBe(1);
@@ -303,7 +313,7 @@ describe("a handler that throws what is no error", () => {
       throw thrown;
     };
     const f = engine.jit(
-      (x: Traced) => call(fail, x, [{ dtype: "float32", shape: [] }])[0] as Traced,
+      (x: Traced) => callback(x, fail, [{ dtype: "float32", shape: [] }])[0] as Traced,
     );
     expect(Object.is(((await outcome(f(0))) as { error: unknown }).error, thrown)).toBe(true);
     // Nothing waits in the queue for a reply that never comes.
@@ -325,7 +335,7 @@ describe("print", () => {
     const { log } = console;
     console.log = (line: string) => lines.push(line);
     try {
-      await engine.jit((x: Traced) => print(x, { name: "x", limit: 3 }))(new Float32Array(20));
+      await engine.jit((x: Traced) => print(x, "x", { limit: 3 }))(new Float32Array(20));
     } finally {
       console.log = log;
     }
@@ -338,6 +348,6 @@ describe("print", () => {
     const expected = "the handler is 5; expected a function";
     expect(() => f.on("x", 5 as never)).toThrow(expected);
     expect(() => f.probe("x", 5 as never)).toThrow(expected);
-    expect(() => engine.hooks.subscribe("all", {}, 5 as never)).toThrow(expected);
+    expect(() => engine.hooks.on({ match: "all" }, 5 as never)).toThrow(expected);
   });
 });

@@ -2,11 +2,11 @@ import { afterAll, describe, expect, it } from "vitest";
 import {
   DavitError,
   Engine,
-  type Firing,
+  type Event,
+  forLoop,
   hook,
   label,
   mx,
-  repeat,
   type Traced,
   whileLoop,
 } from "../../src/index.js";
@@ -25,7 +25,7 @@ describe("jit", () => {
       const h = hook(mx.multiply(x, 2), "doubled");
       return { y: mx.sum(h), h };
     });
-    const seen: Firing[] = [];
+    const seen: Event[] = [];
     f.on("doubled", (event) => seen.push(event));
     const { y } = await f([1, 2, 3]);
     expect(seen).toHaveLength(1);
@@ -35,7 +35,7 @@ describe("jit", () => {
 
   it("loops, with captured values", async () => {
     const f = engine.jit((x: Traced, step: Traced) =>
-      repeat(10, x, (state, i) =>
+      forLoop(10, x, (state, i) =>
         mx.add(state, mx.multiply(step, mx.astype(i, { dtype: "float32" }))),
       ),
     );
@@ -65,10 +65,10 @@ describe("jit", () => {
   });
 
   it("hands values to functions and goes on with what they return", async () => {
-    const { call } = await import("../../src/index.js");
+    const { callback } = await import("../../src/index.js");
     const inner = engine.jit((x: Traced) => mx.add(x, 100));
     const f = engine.jit((x: Traced) => {
-      const [y] = call(async (v) => inner(v as never), x, [{ dtype: "float32", shape: [2] }]);
+      const [y] = callback(x, async (v) => inner(v as never), [{ dtype: "float32", shape: [2] }]);
       return mx.multiply(y as Traced, 2);
     });
     expect(await (await f([1, 2])).toArray()).toEqual([202, 204]);
@@ -155,7 +155,7 @@ describe("jit", () => {
   });
 
   it("concurrent runs do not mix", async () => {
-    const f = engine.jit((x: Traced) => repeat(20, x, (s) => hook(mx.add(s, 1), "step")));
+    const f = engine.jit((x: Traced) => forLoop(20, x, (s) => hook(mx.add(s, 1), "step")));
     const seen = new Map<number, number[]>();
     const watch = f.on("step", ({ run, value }) => {
       seen.set(run, [...(seen.get(run) ?? []), (value as Float32Array)[0] as number]);

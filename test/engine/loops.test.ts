@@ -1,11 +1,11 @@
 import { afterAll, describe, expect, it } from "vitest";
 import {
-  call,
+  callback,
   cond,
   Engine,
+  forLoop,
   hook,
   mx,
-  repeat,
   switchCase,
   type Tensor,
   type Traced,
@@ -85,7 +85,7 @@ describe("loops and branches", () => {
     const f = engine.jit((index: Traced, x: Traced) =>
       switchCase(index, [
         () => mx.linalg.inv(x),
-        () => call("nobody there", x, [x.type])[0] as Traced,
+        () => callback(x, "nobody there", [x.type])[0] as Traced,
         () =>
           cond(
             mx.equal(index, 2),
@@ -110,7 +110,7 @@ describe("loops and branches", () => {
 
   it("fire the hooks of a function's every call, at one site", async () => {
     const f = engine.jit((x: Traced) =>
-      repeat(2, x, (s) => {
+      forLoop(2, x, (s) => {
         const y = hook(mx.add(s, 1), "twin");
         return hook(mx.multiply(y, 2), "twin");
       }),
@@ -136,7 +136,7 @@ describe("loops and branches", () => {
     const other = Engine.create({ lanes: 1 });
     const bytes = 1_000_000;
     const peak = async (count: number) => {
-      const f = other.jit((x: Traced) => repeat(count, x, (s) => mx.multiply(s, 1)));
+      const f = other.jit((x: Traced) => forLoop(count, x, (s) => mx.multiply(s, 1)));
       const x = other.fromBytes(new Uint8Array(bytes), { dtype: "float32", shape: [bytes / 4] });
       await f(x);
       return other.info().memory.peak;
@@ -156,7 +156,7 @@ describe("loops and branches", () => {
   };
   it.each<[string, (x: Traced) => Traced]>([
     ["in a long segment", (x) => products(x, x, 2000)],
-    ["in an iteration", (x) => repeat(1000, x, (y) => products(x, y, 200))],
+    ["in an iteration", (x) => forLoop(1000, x, (y) => products(x, y, 200))],
     [
       "between iterations",
       (x) =>
@@ -188,7 +188,7 @@ describe("a call that is not answered", () => {
     ["a signal", () => AbortSignal.timeout(50)],
     ["a signal that is there already", () => AbortSignal.abort()],
   ])("ends with its run by %s, and others go on", async (_, signal) => {
-    const f = engine.jit((x: Traced) => call(() => new Promise<never>(() => {}), x, scalar));
+    const f = engine.jit((x: Traced) => callback(x, () => new Promise<never>(() => {}), scalar));
     const other = engine.jit((x: Traced) => mx.add(x, 1));
     const waiting = f.with({ signal: signal() }, 1);
     await expect(waiting).rejects.toThrow(/abort|timeout/i);
@@ -201,7 +201,7 @@ describe("a call that is not answered", () => {
     ["an object", {}],
     ["a function", () => 1],
   ])("because its handler returned %s fails its run", async (_, value) => {
-    const f = engine.jit((x: Traced) => call((() => value) as never, x, scalar));
+    const f = engine.jit((x: Traced) => callback(x, (() => value) as never, scalar));
     await expect(f(1)).rejects.toThrow(/is not a number|values; the call declares 1/);
   });
 });
@@ -214,7 +214,7 @@ describe("subscriptions", () => {
     const heard: string[] = [];
     const matches = [{ id }, { name: "loss" }, { label: "lo*" }, [{ name: "x" }, { id }]] as const;
     const watches = [...matches, ...matches].map((match, n) =>
-      engine.hooks.subscribe(match as never, {}, ({ seq }) => heard.push(`${n}.${seq}`)),
+      engine.hooks.on({ match: match as never }, ({ seq }) => heard.push(`${n}.${seq}`)),
     );
     await f(1);
     expect(heard).toEqual(watches.map((_, n) => `${n}.0`));

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { call, Engine, mx, type Tensor, type Traced } from "../../src/index.js";
+import { callback, Engine, mx, type Tensor, type Traced } from "../../src/index.js";
 import { native } from "../../src/native.js";
 import { built } from "../support/built.js";
 
@@ -91,7 +91,7 @@ describe("a call whose values find no memory", () => {
   it("fails its run, and frees the values that were there", async () => {
     const one = Engine.create({ lanes: 1 });
     const f = one.jit((x: Traced) =>
-      call(() => 1, [x, mx.sum(x)], [{ dtype: "float32", shape: [] }]),
+      callback([x, mx.sum(x)], () => 1, [{ dtype: "float32", shape: [] }]),
     );
     const x = one.tensor(new Float32Array(10_000));
     // Only small values are put.

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { call, Engine, type Firing, hook, mx, type Traced } from "../../src/index.js";
+import { callback, Engine, type Event, hook, mx, type Traced } from "../../src/index.js";
 import { native } from "../../src/native.js";
 
 const MEGABYTES = 2 ** 20;
@@ -51,11 +51,11 @@ describe("the programs of a function", () => {
     const make = () => {
       const weights = engine.tensor(new Float32Array(4 * MEGABYTES));
       const f = engine.jit((x: Traced) => {
-        const [one] = call(async () => 1, mx.max(weights), [{ dtype: "float32", shape: [] }]);
+        const [one] = callback(mx.max(weights), async () => 1, [{ dtype: "float32", shape: [] }]);
         return hook(mx.add(x, one as Traced), "late");
       });
-      const fired: Firing[] = [];
-      f.on("late", (firing) => void fired.push(firing));
+      const fired: Event[] = [];
+      f.on("late", (event) => void fired.push(event));
       const under = f([1, 2]);
       f.dispose();
       weights.dispose();

@@ -5,13 +5,13 @@ import { built } from "../support/built.js";
 
 // What other platforms do: streams with threads of their own, mx::eval, checkpoints, batches of lazy iterations.
 const SCRIPT = `
-  import { Engine, hook, mx, repeat, whileLoop } from "davit";
-  const engine = Engine.create({ lanes: 2, hookBytes: 4096 });
+  import { Engine, hook, mx, forLoop, whileLoop } from "davit";
+  const engine = Engine.create({ lanes: 2, hookCredit: 4096 });
   const seen = { dynamic: [], counted: [] };
   const dynamic = engine.jit((x) =>
     whileLoop(x, (v) => mx.less(mx.max(v), 500), (v) => hook(mx.add(v, 1), "dynamic")));
   const counted = engine.jit((x) =>
-    repeat(500, x, (v) => hook(mx.add(v, 1), "counted")));
+    forLoop(500, x, (v) => hook(mx.add(v, 1), "counted")));
   for (const [name, f] of [["dynamic", dynamic], ["counted", counted]])
     f.on(name, ({ value, path }) => seen[name].push([value[0], ...path]));
   const results = [await dynamic([0]), await counted([0])];

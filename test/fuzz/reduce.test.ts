@@ -37,7 +37,7 @@ const RECIPE: Recipe = {
     { kind: "call", times: 1 },
   ],
   fills: [{ style: "hostile", seed: 1 }],
-  watches: [{ policy: "every" }],
+  subscriptions: [{ policy: "every" }],
 };
 
 describe("a case that fails is made smaller", () => {
@@ -56,7 +56,7 @@ describe("a case that fails is made smaller", () => {
       },
       wraps: [],
       fills: [{ style: "zeros", seed: 1 }],
-      watches: [],
+      subscriptions: [],
     });
   });
 

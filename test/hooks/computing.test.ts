@@ -1,17 +1,17 @@
 import { afterAll, describe, expect, it } from "vitest";
-import { call, Engine, hook, mx, repeat, type Tensor, type Traced } from "../../src/index.js";
+import { callback, Engine, forLoop, hook, mx, type Tensor, type Traced } from "../../src/index.js";
 
 // A few events fit the credit, so that runs wait for their handlers.
-const engine = Engine.create({ lanes: 2, hookBytes: 1024 });
+const engine = Engine.create({ lanes: 2, hookCredit: 1024 });
 afterAll(() => engine.close());
 
 const COUNT = 300;
 const scalar = [{ dtype: "float32", shape: [] }] as const;
 const small = engine.jit((x: Traced) => mx.add(x, 1));
 // On a lane, where the small one need not be.
-const looped = engine.jit((x: Traced) => repeat(3, x, (s) => mx.add(s, 1)));
+const looped = engine.jit((x: Traced) => forLoop(3, x, (s) => mx.add(s, 1)));
 const flooding = () =>
-  engine.jit((x: Traced) => repeat(COUNT, x, (s) => hook(mx.add(s, 1), "flood")));
+  engine.jit((x: Traced) => forLoop(COUNT, x, (s) => hook(mx.add(s, 1), "flood")));
 const number = async (tensor: Promise<Tensor>) => (await (await tensor).toArray()) as number;
 
 describe("handlers that run programs while the run waits for them", () => {
@@ -34,7 +34,7 @@ describe("handlers that run programs while the run waits for them", () => {
   it("of the run itself, and of the runs that those handlers start", async () => {
     let inner = 0;
     const deep = engine.jit((x: Traced) =>
-      repeat(30, x, (s) =>
+      forLoop(30, x, (s) =>
         hook(mx.add(s, 1), async ({ value }) => {
           await looped((value as Float32Array)[0] as number);
           inner++;
@@ -42,7 +42,7 @@ describe("handlers that run programs while the run waits for them", () => {
       ),
     );
     const f = engine.jit((x: Traced) =>
-      repeat(30, x, (s) => hook(mx.add(s, 1), async () => void (await deep(0)))),
+      forLoop(30, x, (s) => hook(mx.add(s, 1), async () => void (await deep(0)))),
     );
     expect(await number(f(0))).toBe(30);
     expect(inner).toBe(900);
@@ -71,12 +71,12 @@ describe("handlers that run programs while the run waits for them", () => {
     };
     const f = engine.jit(
       (x: Traced) =>
-        call(
+        callback(
+          x,
           () => {
             behind = later(4);
             return 1;
           },
-          x,
           scalar,
         )[0] as Traced,
     );

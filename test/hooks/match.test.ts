@@ -6,7 +6,7 @@ import { compileGlob, type Match, siteTest } from "../../src/hooks/match.js";
 import type { Site } from "../../src/hooks/site.js";
 
 const site = (rest: Partial<Site>): Site => ({
-  site: 0,
+  number: 0,
   node: 0,
   function: "main",
   kind: "hook",
@@ -18,7 +18,7 @@ const sites = {
   named: site({ name: "loss", id: namedId("loss") }),
   labelled: site({ name: "out", id: namedId("out"), label: "encoder.3.attention" }),
   print: site({ kind: "print", id: namedId("p"), label: "encoder.3.print" }),
-  call: site({ kind: "call", id: namedId("c"), label: "encoder.3.call" }),
+  call: site({ kind: "callback", id: namedId("c"), label: "encoder.3.call" }),
   node: site({ kind: "node", label: "encoder.3.norm" }),
 };
 

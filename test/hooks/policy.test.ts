@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { type Delivery, nativeDelivery } from "../../src/hooks/policy.js";
+import { nativeOptions, type SubscriptionOptions } from "../../src/hooks/policy.js";
 
 describe("a delivery", () => {
   it("is every value in full by default", () => {
-    expect(nativeDelivery({})).toEqual({ policy: "every", interval: 0, view: { kind: "full" } });
+    expect(nativeOptions({})).toEqual({ policy: "every", interval: 0, view: { kind: "full" } });
   });
 
-  it.each<[Delivery, unknown]>([
+  it.each<[SubscriptionOptions, unknown]>([
     [{ policy: "latest" }, { policy: "latest", interval: 0 }],
     [{ policy: { sample: 7 } }, { policy: "sample", interval: 7 }],
     [{ policy: { rate: 20 } }, { policy: "rate", interval: 50 }],
@@ -17,7 +17,7 @@ describe("a delivery", () => {
       { view: { kind: "slice", start: [0, 1], size: [2, 3] } },
     ],
   ])("%j is told to the native engine", (delivery, expected) => {
-    expect(nativeDelivery(delivery)).toMatchObject(expected as object);
+    expect(nativeOptions(delivery)).toMatchObject(expected as object);
   });
 
   it.each([
@@ -43,7 +43,7 @@ describe("a delivery", () => {
       { view: { slice: { start: new Array(40).fill(0), size: new Array(40).fill(1) } } },
     ],
   ])("is refused with %s: %j", (code, delivery) => {
-    expect(() => nativeDelivery(delivery as unknown as Delivery)).toThrow(
+    expect(() => nativeOptions(delivery as unknown as SubscriptionOptions)).toThrow(
       expect.objectContaining({ code }),
     );
   });

@@ -1,15 +1,15 @@
 import { afterAll, describe, expect, it } from "vitest";
 import {
-  call,
+  callback,
   Engine,
-  type Firing,
+  type Event,
+  forLoop,
   label,
   mx,
-  repeat,
+  type Subscription,
   type Summary,
   type Tensor,
   type Traced,
-  type Watch,
 } from "../../src/index.js";
 
 const engine = Engine.create({ lanes: 1 });
@@ -29,11 +29,11 @@ describe("probes", () => {
   it("watch labelled nodes of a function that is loaded already", async () => {
     const f = network();
     const bare = await (await f([1, -2])).toArray();
-    const seen: Firing[] = [];
-    const watch = f.probe("encoder.*", (firing) => seen.push(firing));
+    const seen: Event[] = [];
+    const watch = f.probe("encoder.*", (event) => seen.push(event));
     const watched = await f([1, -2]);
     expect(await watched.toArray()).toEqual(bare);
-    expect(seen.map((firing) => firing.label)).toEqual([
+    expect(seen.map((event) => event.label)).toEqual([
       ...["encoder.0.dense.add", "encoder.0.dense", "encoder.0"],
       ...["encoder.1.dense.add", "encoder.1.dense", "encoder.1"],
     ]);
@@ -47,15 +47,15 @@ describe("probes", () => {
 
   it("watch functions that are traced later, by glob, with a policy and a view", async () => {
     const f = network();
-    const summaries: Firing[] = [];
-    const watch = f.probe("encoder.?.dense", (firing) => summaries.push(firing), {
+    const summaries: Event[] = [];
+    const watch = f.probe("encoder.?.dense", (event) => summaries.push(event), {
       view: "summary",
       policy: { sample: 2 },
     });
     await f([3, 5]);
     await f([3, 5]);
     watch.close();
-    expect(summaries.map((firing) => [firing.label, firing.dropped])).toEqual([
+    expect(summaries.map((event) => [event.label, event.dropped])).toEqual([
       ["encoder.0.dense", 0],
       ["encoder.0.dense", 1],
     ]);
@@ -102,7 +102,7 @@ describe("probes", () => {
   it("attach to a loop under way, and leave it", async () => {
     const paths: (readonly number[])[] = [];
     let iteration = 0;
-    let watch: Watch | undefined;
+    let watch: Subscription | undefined;
     const turn = (x: Tensor) => {
       if (iteration === 2) watch = f.probe("step", ({ path }) => paths.push(path));
       if (iteration === 5) watch?.close();
@@ -110,8 +110,8 @@ describe("probes", () => {
       return x;
     };
     const f = engine.jit((x: Traced) =>
-      repeat(8, x, (x) => {
-        const [y] = call(turn, x, [{ dtype: "float32", shape: [] }]);
+      forLoop(8, x, (x) => {
+        const [y] = callback(x, turn, [{ dtype: "float32", shape: [] }]);
         return label("step", () => mx.add(y as Traced, 1));
       }),
     );

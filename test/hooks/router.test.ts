@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { EventRecord } from "../../src/hooks/event.js";
+import type { NativeEvent } from "../../src/hooks/event.js";
 import type { Match } from "../../src/hooks/match.js";
 import { HookRouter } from "../../src/hooks/router.js";
 import type { Site } from "../../src/hooks/site.js";
@@ -11,20 +11,20 @@ class Recorder {
   #next = 1;
   readonly watched = new Map<string, readonly number[]>();
   readonly subscriptions = new Map<number, NativeSubscription>();
-  readonly channels = new Map<number, number>();
-  readonly credited: [channel: number, bytes: number][] = [];
+  readonly budgets = new Map<number, number>();
+  readonly credited: [budget: number, bytes: number][] = [];
   readonly freed: number[] = [];
   readonly refused: unknown[][] = [];
 
-  createChannel(bytes: number, _least: number) {
-    this.channels.set(this.#next, bytes);
+  createCreditBudget(bytes: number, _least: number) {
+    this.budgets.set(this.#next, bytes);
     return this.#next++;
   }
-  closeChannel(channel: number) {
-    this.channels.delete(channel);
+  closeCreditBudget(budget: number) {
+    this.budgets.delete(budget);
   }
-  credit(channel: number, bytes: number) {
-    this.credited.push([channel, bytes]);
+  credit(budget: number, bytes: number) {
+    this.credited.push([budget, bytes]);
   }
   createSubscription(subscription: NativeSubscription) {
     this.subscriptions.set(this.#next, subscription);
@@ -33,7 +33,7 @@ class Recorder {
   closeSubscription(subscription: number) {
     this.subscriptions.delete(subscription);
   }
-  watch(program: number, subscription: number, sites: readonly number[]) {
+  subscribe(program: number, subscription: number, sites: readonly number[]) {
     this.watched.set(`${program}/${subscription}`, sites);
   }
   free(value: number) {
@@ -44,9 +44,9 @@ class Recorder {
   }
 }
 
-const hook = (site: number, name: string, label?: string): Site => ({
-  site,
-  node: site,
+const hook = (number: number, name: string, label?: string): Site => ({
+  number,
+  node: number,
   function: "main",
   kind: "hook",
   name,
@@ -63,7 +63,7 @@ beforeEach(() => {
   router = new HookRouter(native as unknown as NativeEngine, 1000);
 });
 
-function event(subscription: number, rest: Partial<EventRecord> = {}): EventRecord {
+function event(subscription: number, rest: Partial<NativeEvent> = {}): NativeEvent {
   return {
     ...{ subscription, run: 1, program: 7, site: 1, seq: 0, path: [], dropped: 0, cost: 100 },
     values: [],
@@ -75,11 +75,11 @@ const onlySubscription = () => [...native.subscriptions.keys()][0] as number;
 
 describe("the router", () => {
   it("tells the native engine which nodes are watched, whichever comes first", () => {
-    router.subscribe({ label: "layer.*" }, {}, () => {});
+    router.on({ match: { label: "layer.*" } }, () => {});
     finish(router.addProgram(program));
     const [first] = native.subscriptions.keys();
     expect(native.watched).toEqual(new Map([[`7/${first}`, [1, 2]]]));
-    router.subscribe({ name: "b" }, {}, () => {});
+    router.on({ match: { name: "b" } }, () => {});
     const [, second] = native.subscriptions.keys();
     expect(native.watched.get(`7/${first}`)).toEqual([1, 2]);
     expect(native.watched.get(`7/${second}`)).toEqual([2]);
@@ -88,47 +88,44 @@ describe("the router", () => {
   it("takes a subscription back from every node, and what still comes for it is not delivered", () => {
     finish(router.addProgram(program));
     const seen: number[] = [];
-    const watch = router.subscribe("all", {}, ({ seq }) => seen.push(seq));
+    const watch = router.on({ match: "all" }, ({ seq }) => seen.push(seq));
     const id = onlySubscription();
     router.onEvent(event(id, { seq: 0 }));
     watch.close();
     router.onEvent(event(id, { seq: 1 }));
     expect(seen).toEqual([0]);
     expect(native.watched.get(`7/${id}`)).toEqual([]);
-    expect(native.subscriptions.size + native.channels.size).toBe(0);
+    expect(native.subscriptions.size + native.budgets.size).toBe(0);
     watch.close();
   });
 
-  it("hands a handler the site and what the engine says of the firing", () => {
+  it("hands a handler the site and the event", () => {
     finish(router.addProgram(program));
     const seen: unknown[] = [];
-    router.subscribe({ name: "b" }, {}, (one) => seen.push(one));
+    router.on({ match: { name: "b" } }, (one, site) => seen.push([one, site]));
     const values = [Uint8Array.of(1)];
-    router.onEvent(
-      event(onlySubscription(), { site: 2, seq: 5, path: [3, 17], dropped: 4, values }),
-    );
-    expect(seen).toEqual([
-      { site: program.sites[1], run: 1, program: 7, seq: 5, path: [3, 17], dropped: 4, values },
-    ]);
+    const fired = event(onlySubscription(), { site: 2, seq: 5, path: [3, 17], dropped: 4, values });
+    router.onEvent(fired);
+    expect(seen).toEqual([[fired, program.sites[1]]]);
   });
 
   it("gives credit back when the handler's promise resolves, not before, and also when it rejects", async () => {
     finish(router.addProgram(program));
     const releases: (() => void)[] = [];
-    router.subscribe("all", {}, () => new Promise<void>((resolve) => releases.push(resolve)));
+    router.on({ match: "all" }, () => new Promise<void>((resolve) => releases.push(resolve)));
     const id = onlySubscription();
-    const { channel } = native.subscriptions.get(id) as NativeSubscription;
+    const { budget } = native.subscriptions.get(id) as NativeSubscription;
     router.onEvent(event(id, { cost: 64 }));
     router.onEvent(event(id, { cost: 65 }));
     expect(native.credited).toEqual([]);
     releases[1]?.();
     await new Promise(setImmediate);
-    expect(native.credited).toEqual([[channel, 65]]);
+    expect(native.credited).toEqual([[budget, 65]]);
     releases[0]?.();
     await new Promise(setImmediate);
     expect(native.credited).toEqual([
-      [channel, 65],
-      [channel, 64],
+      [budget, 65],
+      [budget, 64],
     ]);
   });
 
@@ -139,7 +136,7 @@ describe("the router", () => {
     process.removeAllListeners("uncaughtException");
     process.once("uncaughtException", (error) => uncaught.push(error));
     let count = 0;
-    router.subscribe("all", {}, () => {
+    router.on({ match: "all" }, () => {
       count++;
       if (count === 1) throw new Error("from a handler");
     });
@@ -156,15 +153,15 @@ describe("the router", () => {
   it("gives a run its own subscriptions, on one budget, only for what matches", () => {
     finish(router.addProgram(program));
     const seen: [string, number][] = [];
-    const watch = router.subscribeRun(program, [
+    const watch = router.onRun(program, [
       { match: { label: "nobody" }, handler: () => seen.push(["nobody", 0]) },
       { match: { name: "b" }, policy: "latest", handler: ({ seq }) => seen.push(["b", seq]) },
       { match: "all", handler: ({ seq }) => seen.push(["all", seq]) },
     ]);
     const [first, second] = [...native.subscriptions.keys()];
-    expect(native.channels.size).toBe(1);
+    expect(native.budgets.size).toBe(1);
     expect(native.watched.size).toBe(0);
-    expect(watch.watches).toEqual([2, first, 1, second, 2, second]);
+    expect(watch.subscriptions).toEqual([2, first, 1, second, 2, second]);
     router.onEvent(event(first as number, { site: 2, seq: 1 }));
     router.onEvent(event(second as number, { site: 1, seq: 2 }));
     expect(seen).toEqual([
@@ -172,12 +169,12 @@ describe("the router", () => {
       ["all", 2],
     ]);
     watch.close();
-    expect(native.subscriptions.size + native.channels.size).toBe(0);
+    expect(native.subscriptions.size + native.budgets.size).toBe(0);
   });
 
   it("refuses names that a run's program does not have, and lists those that it has", () => {
     const subscribe = (match: Match, to = program) =>
-      router.subscribeRun(to, [
+      router.onRun(to, [
         { match: "all", handler: () => {} },
         { match, handler: () => {} },
       ]);
@@ -190,7 +187,7 @@ describe("the router", () => {
     );
     expect(() => subscribe([{ name: "a" }, { name: "c" }])).toThrow(expect.objectContaining(error));
     expect(() => subscribe({ name: "c" }, { id: 9, sites: [] })).toThrow("no hooks with names");
-    expect(native.subscriptions.size + native.channels.size).toBe(0);
+    expect(native.subscriptions.size + native.budgets.size).toBe(0);
     const many = Array.from({ length: 30 }, (_, n) => hook(n, `h${n}`));
     expect(() => subscribe({ name: "h29x" }, { id: 9, sites: many })).toThrow(
       /"h0", .*"h19" and 10 more; did you mean "h29"\?$/,
@@ -200,38 +197,46 @@ describe("the router", () => {
     }
   });
 
-  it("makes nothing when one of a run's wishes is wrong", () => {
+  it("makes nothing when one of a run's specs is wrong", () => {
     expect(() =>
-      router.subscribeRun(program, [
+      router.onRun(program, [
         { match: "all", handler: () => {} },
         { match: "all", policy: { rate: 0 }, handler: () => {} },
       ]),
     ).toThrow(expect.objectContaining({ code: "bad_policy" }));
-    expect(native.subscriptions.size + native.channels.size).toBe(0);
+    expect(native.subscriptions.size + native.budgets.size).toBe(0);
   });
 
-  it("answers a call that nobody takes with an error, and frees its values", () => {
+  it("answers a callback that nobody takes with an error, and frees its values", () => {
     finish(router.addProgram(program));
-    const call = { run: 3, program: 7, site: 1, seq: 0, call: 9, path: [], values: [11, 12] };
-    router.onCall(call);
+    const request = {
+      run: 3,
+      program: 7,
+      site: 1,
+      seq: 0,
+      callback: 9,
+      path: [],
+      values: [11, 12],
+    };
+    router.onCallback(request);
     expect(native.freed).toEqual([11, 12]);
     expect(native.refused).toEqual([
       [3, 9, "no_handler", 'the call "layer.0" has no handler in this run'],
     ]);
     const taken: unknown[] = [];
-    router.answerCalls(3, { onCall: (one, site) => taken.push([one, site]) });
-    router.onCall(call);
-    expect(taken).toEqual([[call, program.sites[0]]]);
+    router.callbacks.receive(3, { onCallback: (one, site) => taken.push([one, site]) });
+    router.onCallback(request);
+    expect(taken).toEqual([[request, program.sites[0]]]);
     router.endRun(3);
-    router.onCall(call);
+    router.onCallback(request);
     expect(native.refused).toHaveLength(2);
   });
 
-  it("calls gatherers once, at the end of the batch", () => {
+  it("flushes what gathered events once", () => {
     const ends: string[] = [];
-    router.atBatchEnd({ endOfBatch: () => ends.push("a") });
-    router.onBatchEnd();
-    router.onBatchEnd();
+    router.gather({ flush: () => ends.push("a") });
+    router.flush();
+    router.flush();
     expect(ends).toEqual(["a"]);
   });
 });

@@ -161,11 +161,11 @@ describe("native engine", () => {
     ]);
     const straight = engine.loadProgram([{ parameters: [vector], nodes: [hook(0)], results: [1] }]);
     // An event costs 80 bytes.
-    const channel = engine.createChannel(100, 0);
+    const budget = engine.createCreditBudget(100, 0);
     const every = () =>
-      engine.createSubscription({ channel, policy: "every", interval: 0, view: { kind: "full" } });
-    engine.watch(loop, every(), [3]);
-    engine.watch(straight, every(), [0]);
+      engine.createSubscription({ budget, policy: "every", interval: 0, view: { kind: "full" } });
+    engine.subscribe(loop, every(), [3]);
+    engine.subscribe(straight, every(), [0]);
     const x = engine.put(vector, new Uint8Array(16));
     const queue = engine.createQueue();
     engine.run(1, loop, queue, [x]);

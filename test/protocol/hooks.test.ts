@@ -47,7 +47,7 @@ function eventsOf(request: number, from = client): Record<string, unknown>[] {
   const sites = new Map<number, ReturnType<typeof readSites>[number]>();
   for (const { type, args } of from.received) {
     if (type === "ok")
-      for (const site of args[0]?.sites ? readSites(args[0]) : []) sites.set(site.site, site);
+      for (const site of args[0]?.sites ? readSites(args[0]) : []) sites.set(site.number, site);
   }
   const events: Record<string, unknown>[] = [];
   for (const message of from.received) {
@@ -85,7 +85,7 @@ describe("a standing subscription", () => {
       [6, 7, 8, 9],
     ]);
     expect(events[0]?.site).toEqual({
-      ...{ index: 0, program: 1, site: 2, node: 2, function: "main", kind: "hook" },
+      ...{ index: 0, program: 1, number: 2, node: 2, function: "main", kind: "hook" },
       ...{ id: namedId("sum"), name: "sum", label: "layer.0.sum", types: [F32x4_TYPE] },
     });
     expect(client.received.filter(({ type }) => type === "sites")).toHaveLength(1);
@@ -376,7 +376,7 @@ describe("a call", () => {
   const callOf = (request: number) =>
     client.find((one) => one.request === request && one.type === "call");
 
-  let loaded: readonly { readonly site: number }[];
+  let loaded: readonly { readonly number: number }[];
   beforeEach(async () => {
     loaded = readSites(await client.load(1, asking));
   });
@@ -386,7 +386,7 @@ describe("a call", () => {
     const { args, attachments } = await callOf(request);
     const [call, site, seq, path] = args;
     expect({ site, path }).toEqual({ site: 2, path: [] });
-    expect(loaded.find((one) => one.site === site)).toMatchObject({
+    expect(loaded.find((one) => one.number === site)).toMatchObject({
       operands: [F32x4_TYPE],
       types: [{ dtype: "float32", shape: [2] }],
     });

@@ -45,7 +45,7 @@ describe("record", () => {
     await client.ask(["stop_recording", 2]);
     await run(1, 1, 1, 1);
     const found = await diffRecordings(at("a.rec"), at("b.rec"));
-    expect(found.first).toMatchObject({ firing: { run: 1 }, index: [3] });
+    expect(found.first).toMatchObject({ where: { run: 1 }, index: [3] });
     expect(found.b).toMatchObject({ complete: true, runs: 2, events: 2 });
   });
 

@@ -59,7 +59,7 @@ describe("davit diff", () => {
     );
     expect(found.first).toEqual({
       kind: "value",
-      firing: { run: 0, title: "m", ordinal: 0, path: [1], repeat: 0 },
+      where: { run: 0, title: "m", ordinal: 0, path: [1], repeat: 0 },
       value: 0,
       type: { dtype: "float32", shape: [2, 3] },
       index: [1, 1],
@@ -149,12 +149,12 @@ describe("davit diff", () => {
       /Only in A:\n {2}extra: 1, the first at extra\n {2}x: 1, the first at x \[2\]/,
     );
     const other = await diff([one, two], [one, extra, { ...two, value: [9] }]);
-    expect(other.first).toMatchObject({ kind: "value", firing: { title: "x", path: [1] } });
+    expect(other.first).toMatchObject({ kind: "value", where: { title: "x", path: [1] } });
     expect(other.b.alone).toMatchObject([{ title: "extra" }]);
     expect(other.titles[0]).toMatchObject({ title: "x", differing: 1 });
   });
 
-  it("pairs firings by label and path, not by their order or their site", async () => {
+  it("pairs events by label and path, not by their order or their site", async () => {
     const [a, b] = [
       { title: "left", value: [1] },
       { title: "right", value: [2] },
@@ -169,15 +169,15 @@ describe("davit diff", () => {
     const node = (value: number, more = {}): Written => ({ title: "n", value: [value], ...more });
     const twice = [node(1), node(2)];
     expect((await diff(twice, twice)).same).toBe(true);
-    expect((await diff(twice, [node(1), node(3)])).first).toMatchObject({ firing: { repeat: 1 } });
+    expect((await diff(twice, [node(1), node(3)])).first).toMatchObject({ where: { repeat: 1 } });
     const ordinals = [node(1), node(2, { ordinal: 1 })];
     const found = await diff(ordinals, [node(1), node(3, { ordinal: 1 })]);
-    expect(found.first).toMatchObject({ firing: { ordinal: 1, repeat: 0 } });
+    expect(found.first).toMatchObject({ where: { ordinal: 1, repeat: 0 } });
     // Run numbers are those of the process; what counts is their order.
     const runs = [node(1, { run: 5 }), node(2, { run: 9 }), node(1.5, { run: 5, path: [1] })];
     const others = [node(1, { run: 1 }), node(1.5, { run: 1, path: [1] }), node(4, { run: 2 })];
     const between = await diff(runs, others);
-    expect(between.first).toMatchObject({ firing: { run: 1 }, around: { a: ["2"], b: ["4"] } });
+    expect(between.first).toMatchObject({ where: { run: 1 }, around: { a: ["2"], b: ["4"] } });
     expect(formatDiff(between)).toContain("n, run 2 of 2");
   });
 

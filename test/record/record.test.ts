@@ -2,17 +2,17 @@ import { execFileSync } from "node:child_process";
 import { stat, writeFile } from "node:fs/promises";
 import { afterAll, describe, expect, it } from "vitest";
 import {
-  call,
+  callback,
   cond,
   diffRecordings,
   Engine,
   FileError,
+  forLoop,
   hook,
   label,
   mx,
   RecordingFile,
   record,
-  repeat,
   replay,
   type Traced,
 } from "../../src/index.js";
@@ -41,10 +41,10 @@ async function read(path: string) {
 const scalar = { dtype: "float32", shape: [] } as const;
 /** `x = ask(2x) + 1`, three times. */
 const asking = (ask: (x: unknown) => Promise<number>) => (x: Traced) =>
-  repeat(3, x, (x) => {
-    const [answer] = call(
-      ask as never,
+  forLoop(3, x, (x) => {
+    const [answer] = callback(
       label("double", () => mx.multiply(x, 2)),
+      ask as never,
       [scalar],
     );
     return mx.add(answer as Traced, 1);
@@ -53,7 +53,7 @@ const asking = (ask: (x: unknown) => Promise<number>) => (x: Traced) =>
 describe("record", () => {
   it("keeps what hooks and probes see, with the loop path", async () => {
     const f = engine.jit((x: Traced) =>
-      repeat(2, x, (x) =>
+      forLoop(2, x, (x) =>
         hook(
           label("step", () => mx.multiply(x, 3)),
           "tripled",
@@ -121,8 +121,8 @@ describe("record", () => {
   });
 
   it("keeps values that exceed the budget of hooks, while the run waits", async () => {
-    const small = Engine.create({ lanes: 1, hookBytes: 64 * 1024 });
-    const f = small.jit((x: Traced) => repeat(50, x, (x) => hook(mx.add(x, 1), "h")));
+    const small = Engine.create({ lanes: 1, hookCredit: 64 * 1024 });
+    const f = small.jit((x: Traced) => forLoop(50, x, (x) => hook(mx.add(x, 1), "h")));
     const recording = record(small, { path: at("large.rec") });
     await f(new Float32Array(10_000));
     recording.close();
@@ -192,7 +192,7 @@ describe("replay", () => {
   it("gives nodes of one name their own replies, each time they are called", async () => {
     let asked = 0;
     const f = engine.jit((x: Traced) => {
-      const ask = (value: Traced) => call("ask", value, [scalar])[0] as Traced;
+      const ask = (value: Traced) => callback(value, "ask", [scalar])[0] as Traced;
       const once = ask(x);
       return [once, ask(once)];
     });
@@ -208,7 +208,7 @@ describe("replay", () => {
 
   it("names replies of other types", async () => {
     const ask = (dtype: "float32" | "int32") =>
-      engine.jit((x: Traced) => call("typed", x, [{ dtype, shape: [] }])[0] as Traced);
+      engine.jit((x: Traced) => callback(x, "typed", [{ dtype, shape: [] }])[0] as Traced);
     engine.handle("typed", () => 1);
     const recording = record(engine, { path: at("typed.rec") });
     await ask("float32")(0);

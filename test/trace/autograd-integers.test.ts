@@ -2,11 +2,11 @@ import { afterAll, describe, expect, it } from "vitest";
 import {
   cond,
   Engine,
+  forLoop,
   grad,
   jvp,
   label,
   mx,
-  repeat,
   switchCase,
   type Traced,
   whileLoop,
@@ -90,12 +90,12 @@ const LOSSES: Record<string, readonly [Loss, number[]]> = {
     [0, 2, 0],
   ],
   "in a loop": [
-    (x) => repeat(2, mx.multiply(mx.sum(x), 0), (s) => mx.add(s, mx.square(first(x)))),
+    (x) => forLoop(2, mx.multiply(mx.sum(x), 0), (s) => mx.add(s, mx.square(first(x)))),
     [12, 0, 0],
   ],
   "an index that a loop carries": [
     (x) =>
-      repeat(2, { at: mx.argmax(x), sum: mx.multiply(mx.sum(x), 0) }, ({ at, sum }) => ({
+      forLoop(2, { at: mx.argmax(x), sum: mx.multiply(mx.sum(x), 0) }, ({ at, sum }) => ({
         at: mx.astype(mx.remainder(mx.add(at, 1), 3), { dtype: "uint32" }),
         sum: mx.add(sum, mx.square(mx.take(x, at))),
       })).sum,
@@ -114,7 +114,7 @@ const LOSSES: Record<string, readonly [Loss, number[]]> = {
   ],
   "the best of a tree of branches and loops": [
     (x) =>
-      repeat(2, first(x), (s) =>
+      forLoop(2, first(x), (s) =>
         cond(
           mx.greater(s, 5),
           () => mx.multiply(s, mx.take(x, mx.argmin(x))),

@@ -1,17 +1,17 @@
 import { afterAll, describe, expect, it } from "vitest";
 import {
-  call,
+  callback,
   cond,
   DavitError,
   Engine,
-  type Firing,
+  type Event,
+  forLoop,
   grad,
   hook,
   hookGradient,
   jvp,
   label,
   mx,
-  repeat,
   type Traced,
   valueAndGrad,
   vjp,
@@ -92,15 +92,15 @@ describe("grad", () => {
       grad(
         (y: Traced, v: Traced) =>
           mx.sum(
-            repeat(3, y, (state) =>
+            forLoop(3, y, (state) =>
               hookGradient(mx.multiply(hook(state, "forward"), v), "backward"),
             ),
           ),
         { argnums: [0, 1] },
       )(x, w),
     );
-    const forward: Firing[] = [];
-    const backward: Firing[] = [];
+    const forward: Event[] = [];
+    const backward: Event[] = [];
     f.on("forward", (event) => forward.push(event));
     f.on("backward", (event) => backward.push(event));
     const [dx, dw] = await f([1, 2], [2, 3]);
@@ -121,7 +121,7 @@ describe("grad", () => {
 
   it("through loops in loops, twice", async () => {
     // ((x^2)^2)^2 = x^8
-    const power = (x: Traced) => repeat(1, x, (s) => repeat(3, s, (t) => mx.multiply(t, t)));
+    const power = (x: Traced) => forLoop(1, x, (s) => forLoop(3, s, (t) => mx.multiply(t, t)));
     const f = engine.jit((x: Traced) => [grad(power)(x), grad(grad(power))(x)]);
     const values = await Promise.all((await f(1.5)).map((t) => t.toArray()));
     expect(values[0]).toBeCloseTo(8 * 1.5 ** 7, 3);
@@ -133,14 +133,14 @@ describe("grad, further", () => {
   it("of what captures tensors inside loops", async () => {
     const weight = engine.tensor([2, 3]);
     const f = engine.jit((x: Traced) =>
-      grad((y: Traced) => mx.sum(repeat(2, y, (s) => mx.multiply(s, weight))))(x),
+      grad((y: Traced) => mx.sum(forLoop(2, y, (s) => mx.multiply(s, weight))))(x),
     );
     expect(await (await f([1, 1])).toArray()).toEqual([4, 9]);
   });
 
   it("inside a loop: gradient descent", async () => {
     const f = engine.jit((start: Traced, data: Traced) =>
-      repeat(200, { w: start, loss: 0 }, ({ w }) => {
+      forLoop(200, { w: start, loss: 0 }, ({ w }) => {
         const [loss, gradient] = valueAndGrad((v: Traced) =>
           mx.mean(mx.square(mx.subtract(v, data))),
         )(w);
@@ -163,7 +163,7 @@ describe("grad, further", () => {
     const tokens = [2, 0, 1, 2];
     const f = engine.jit((w: Traced, e: Traced, ids: Traced) =>
       valueAndGrad((p: { w: Traced; e: Traced }, t: Traced) => {
-        const { h } = repeat(
+        const { h } = forLoop(
           4,
           { h: mx.zeros({ shape: [2], dtype: "float32" }), n: 0n },
           (s, i) => ({
@@ -218,7 +218,7 @@ describe("grad, further", () => {
 
   it("of a straight function that hooks values and gradients", async () => {
     const seen: [string, number[]][] = [];
-    const keep = (name: string) => (event: Firing) =>
+    const keep = (name: string) => (event: Event) =>
       void seen.push([name, [...(event.value as Float32Array)]]);
     const f = engine.jit((x: Traced) =>
       grad((y: Traced) => {
@@ -234,7 +234,7 @@ describe("grad, further", () => {
   });
 
   it("a hook on gradients is silent where nothing is differentiated", async () => {
-    const f = engine.jit((x: Traced) => repeat(2, x, (s) => hookGradient(mx.add(s, 1), "quiet")));
+    const f = engine.jit((x: Traced) => forLoop(2, x, (s) => hookGradient(mx.add(s, 1), "quiet")));
     let fired = 0;
     f.on("quiet", () => fired++);
     expect(await (await f(1)).toArray()).toBe(3);
@@ -244,7 +244,7 @@ describe("grad, further", () => {
   it("a probe sees a value once", async () => {
     const f = engine.jit((x: Traced) =>
       grad((y: Traced) =>
-        mx.sum(repeat(2, y, (s) => label("step", () => mx.multiply(mx.sin(s), s)))),
+        mx.sum(forLoop(2, y, (s) => label("step", () => mx.multiply(mx.sin(s), s)))),
       )(x),
     );
     const sines: number[] = [];
@@ -306,7 +306,7 @@ describe("vjp and jvp", () => {
     const f = engine.jit((x: Traced, n: Traced) =>
       jvp(
         (y: Traced) =>
-          repeat(n, y, (s) =>
+          forLoop(n, y, (s) =>
             cond(
               mx.greater(s, 100),
               () => s,
@@ -333,7 +333,7 @@ describe("vjp and jvp", () => {
   it("jvp of grad is a product with the Hessian", async () => {
     const f = engine.jit((x: Traced, v: Traced) =>
       jvp(
-        grad((y: Traced) => mx.sum(repeat(2, y, (s) => mx.square(s)))),
+        grad((y: Traced) => mx.sum(forLoop(2, y, (s) => mx.square(s)))),
         [x],
         [v],
       ),
@@ -386,13 +386,13 @@ describe("refuses", () => {
     ],
     [
       "a loop with a count that is not known, backwards",
-      (x, n) => grad((y: Traced) => repeat(n, y, (s) => mx.multiply(s, 2)))(x),
+      (x, n) => grad((y: Traced) => forLoop(n, y, (s) => mx.multiply(s, 2)))(x),
       "not_differentiable",
       /for has no derivative here; expected a count that is a number/,
     ],
     [
       "a call to a handler",
-      (x) => grad((y: Traced) => call("handler", y, [F32])[0] as Traced)(x),
+      (x) => grad((y: Traced) => callback(y, "handler", [F32])[0] as Traced)(x),
       "not_differentiable",
       /custom_call.callback has no derivative here; expected stop_gradient around it/,
     ],
@@ -400,8 +400,8 @@ describe("refuses", () => {
       "a call in a loop, which would be made twice",
       (x) =>
         grad((y: Traced) =>
-          repeat(2, y, (s) =>
-            mx.multiply(s, call("handler", mx.stop_gradient(s), [F32])[0] as Traced),
+          forLoop(2, y, (s) =>
+            mx.multiply(s, callback(mx.stop_gradient(s), "handler", [F32])[0] as Traced),
           ),
         )(x),
       "not_differentiable",

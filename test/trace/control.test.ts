@@ -3,12 +3,12 @@ import {
   cond,
   DavitError,
   Engine,
+  forLoop,
   GraphError,
   hook,
   label,
   mx,
   ofType,
-  repeat,
   switchCase,
   type Tensor,
   type Traced,
@@ -79,9 +79,9 @@ describe("loops", () => {
 
   it("repeat takes a number or a scalar", async () => {
     const f = engine.jit((count: Traced, x: Traced) => [
-      repeat(3, x, (s) => mx.add(s, 1)),
-      repeat(count, x, (s) => mx.add(s, 1)),
-      repeat(0, x, (s) => mx.add(s, 1)),
+      forLoop(3, x, (s) => mx.add(s, 1)),
+      forLoop(count, x, (s) => mx.add(s, 1)),
+      forLoop(0, x, (s) => mx.add(s, 1)),
     ]);
     const run = async (count: number) =>
       Promise.all((await f(engine.tensor(count, "int64"), 0)).map(values));
@@ -93,7 +93,7 @@ describe("loops", () => {
     const weight = engine.tensor([1, 10]);
     const f = engine.jit((x: Traced, limit: Traced) => {
       const doubled = mx.multiply(x, 2);
-      return repeat(2, x, (outer, i) =>
+      return forLoop(2, x, (outer, i) =>
         whileLoop(
           outer,
           (inner) => mx.less(mx.max(inner), limit),
@@ -127,7 +127,7 @@ describe("loops", () => {
     const weight = engine.tensor([1, 2]);
     const { graph, captures } = trace(
       (x: Traced) =>
-        repeat(2, x, (s) =>
+        forLoop(2, x, (s) =>
           cond(
             mx.greater(mx.sum(s), 0),
             () => mx.add(s, weight),
@@ -160,7 +160,7 @@ describe("loops", () => {
 
   it("labels go on inside", () => {
     const { graph } = trace(
-      (x: Traced) => label("layer", () => repeat(2, x, (s) => label("step", () => mx.exp(s)))),
+      (x: Traced) => label("layer", () => forLoop(2, x, (s) => label("step", () => mx.exp(s)))),
       [ofType(type("float32[]"))],
     );
     expect(graph.functions[0]?.nodes[0]?.label).toBe("layer");
@@ -222,13 +222,13 @@ describe("refuses", () => {
     ],
     [
       "a carry that changes its type",
-      (x) => repeat(2, x, (s) => mx.astype(s, { dtype: "float16" })),
+      (x) => forLoop(2, x, (s) => mx.astype(s, { dtype: "float16" })),
       "types_differ",
       /the body gives \(float16\[2\]\); expected \(float32\[2\]\)/,
     ],
     [
       "a body that forgets a carry",
-      (x) => repeat(2, { x, y: x }, ({ x }) => ({ x })),
+      (x) => forLoop(2, { x, y: x }, ({ x }) => ({ x })),
       "types_differ",
       /the body gives \(float32\[2\]\); expected \(float32\[2\], float32\[2\]\)/,
     ],
@@ -245,7 +245,7 @@ describe("refuses", () => {
     ],
     [
       "a count that is no integer",
-      (x) => repeat(1.5, x, (s) => s),
+      (x) => forLoop(1.5, x, (s) => s),
       "attribute_invalid",
       /the count is 1.5; expected an integer/,
     ],
@@ -268,7 +268,7 @@ describe("refuses", () => {
     ],
     [
       "a wrong op in a body",
-      (x) => label("outer", () => repeat(2, x, (s) => mx.matmul(s, [[1, 2, 3]]))),
+      (x) => label("outer", () => forLoop(2, x, (s) => mx.matmul(s, [[1, 2, 3]]))),
       "op_refused",
       /op matmul\(float32\[2\], float32\[1, 3\]\), label "outer.matmul"/,
     ],
@@ -279,7 +279,7 @@ describe("refuses", () => {
   });
 
   it("as a DavitError from jit", async () => {
-    const f = engine.jit((x: Traced) => repeat(2, x, () => hook(1, "one")));
+    const f = engine.jit((x: Traced) => forLoop(2, x, () => hook(1, "one")));
     await expect(f([1, 2])).rejects.toThrow(DavitError);
   });
 });

@@ -1,15 +1,15 @@
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import {
-  call,
+  callback,
   cond,
   DavitError,
   Engine,
-  type Firing,
+  type Event,
+  forLoop,
   hook,
   label,
   mx,
   print,
-  repeat,
   switchCase,
   type Tensor,
   type Traced,
@@ -20,15 +20,15 @@ const engine = Engine.create({ lanes: 2 });
 afterAll(() => engine.close());
 
 const F32 = { dtype: "float32", shape: [] } as const;
-const list = (value: Firing["value"]) => [...(value as Float32Array)];
-/** Name, path and first value of firings. */
-const brief = (firings: readonly Firing[]) =>
-  firings.map(({ name, path, value }) => [name, [...path], list(value)]);
+const list = (value: Event["value"]) => [...(value as Float32Array)];
+/** Name, path and first value of events. */
+const brief = (events: readonly Event[]) =>
+  events.map(({ name, path, value }) => [name, [...path], list(value)]);
 
 describe("hooks", () => {
   it("in loops in loops tell their iterations", async () => {
     const f = engine.jit((x: Traced) =>
-      repeat(2, x, (outer, i) => {
+      forLoop(2, x, (outer, i) => {
         const inner = whileLoop(
           { s: outer, n: 0n },
           ({ n }) => mx.less(n, 2n),
@@ -38,7 +38,7 @@ describe("hooks", () => {
         return inner.s;
       }),
     );
-    const seen: Firing[] = [];
+    const seen: Event[] = [];
     f.on("inner", (event) => seen.push(event));
     f.on("outer", (event) => seen.push(event));
     expect(await (await f(0)).toArray()).toBe(4);
@@ -61,7 +61,7 @@ describe("hooks", () => {
         (s) => mx.multiply(s, 3),
       ),
     );
-    const seen: Firing[] = [];
+    const seen: Event[] = [];
     f.on("tested", (event) => seen.push(event));
     expect(await (await f(1)).toArray()).toBe(27);
     expect(seen.map(({ value }) => list(value))).toEqual([[1], [3], [9], [27]]);
@@ -74,7 +74,7 @@ describe("hooks", () => {
         [0, 1, 2].map((k) => () => hook(mx.add(x, k), `case ${k}`)),
       ),
     );
-    const seen: Firing[] = [];
+    const seen: Event[] = [];
     for (const k of [0, 1, 2]) f.on(`case ${k}`, (event) => seen.push(event));
     for (const k of [2, 0]) await f(engine.tensor(k, "int32"), 5);
     expect(brief(seen)).toEqual([
@@ -88,7 +88,7 @@ describe("hooks", () => {
       const { a, b } = hook({ b: [mx.add(x, 1), 7], a: x }, "both");
       return [a, ...b];
     });
-    const seen: Firing[] = [];
+    const seen: Event[] = [];
     f.on("both", (event) => seen.push(event));
     const results = await f([1, 2]);
     expect(await Promise.all(results.map((result) => result.toArray()))).toEqual([
@@ -105,7 +105,7 @@ describe("hooks", () => {
       const y = label("first", () => hook(x, "same"));
       return label("second", () => hook(mx.add(y, 1), "same"));
     });
-    const seen: Firing[] = [];
+    const seen: Event[] = [];
     f.on("same", (event) => seen.push(event));
     await f(1);
     expect(brief(seen)).toEqual([
@@ -128,7 +128,7 @@ describe("hooks", () => {
         () => x,
       );
     });
-    const seen: Firing[] = [];
+    const seen: Event[] = [];
     f.on("dead", (event) => seen.push(event));
     f.on("dead in a branch", (event) => seen.push(event));
     expect(await (await f(0)).toArray()).toBe(0);
@@ -141,10 +141,10 @@ describe("hooks", () => {
   it("may be functions, each bound to its place", async () => {
     const seen: [string, number[]][] = [];
     const f = engine.jit((x: Traced) =>
-      repeat(2, x, (s) => {
-        hook(s, (event: Firing) => seen.push(["before", list(event.value)]));
+      forLoop(2, x, (s) => {
+        hook(s, (event: Event) => seen.push(["before", list(event.value)]));
         const next = mx.add(s, 1);
-        hook(next, (event: Firing) => seen.push(["after", list(event.value)]));
+        hook(next, (event: Event) => seen.push(["after", list(event.value)]));
         return next;
       }),
     );
@@ -188,11 +188,11 @@ describe("print", () => {
   it("shows values in loops and in the branch that is taken", async () => {
     const log = vi.spyOn(console, "log").mockImplementation(() => {});
     const f = engine.jit((x: Traced) =>
-      repeat(2, x, (s) =>
+      forLoop(2, x, (s) =>
         cond(
           mx.greater(s, 1),
           () => print(mx.multiply(s, 10), "large"),
-          () => print(mx.add(s, 1 / 3), { name: "small", precision: 3 }),
+          () => print(mx.add(s, 1 / 3), "small", { precision: 3 }),
         ),
       ),
     );
@@ -208,17 +208,17 @@ describe("call", () => {
   it("goes on with what the handler gives, in loops and branches", async () => {
     const seen: unknown[] = [];
     const f = engine.jit((x: Traced) =>
-      repeat(3, x, (s, i) =>
+      forLoop(3, x, (s, i) =>
         cond(
           mx.equal(i, 1),
           () => s,
           () => {
-            const [next] = call(
+            const [next] = callback(
+              s,
               async (value: Tensor) => {
                 seen.push(await value.toArray());
                 return ((await value.toArray()) as number) * 10;
               },
-              s,
               [F32],
             );
             return next as Traced;
@@ -232,9 +232,9 @@ describe("call", () => {
 
   it("takes trees and gives several tensors", async () => {
     const f = engine.jit((x: Traced) =>
-      call(
-        async (a: Tensor, b: Tensor) => [await b.toArray(), await a.toArray()] as never,
+      callback(
         { a: x, b: [mx.add(x, 1)] },
+        async (a: Tensor, b: Tensor) => [await b.toArray(), await a.toArray()] as never,
         [F32, F32],
       ),
     );
@@ -244,23 +244,19 @@ describe("call", () => {
 
   it("by name is answered by the engine's handler", async () => {
     engine.handle("negate", async (value) => -((await value.toArray()) as number));
-    const f = engine.jit((x: Traced) => call("negate", x, [F32]));
+    const f = engine.jit((x: Traced) => callback(x, "negate", [F32]));
     expect(await (await f(4))[0]?.toArray()).toBe(-4);
-    const g = engine.jit((x: Traced) => label("part", () => call("nobody", x, [F32])));
+    const g = engine.jit((x: Traced) => label("part", () => callback(x, "nobody", [F32])));
     await expect(g(1)).rejects.toThrow(/nobody handles the call "nobody"/);
   });
 
   it("fails with what the handler throws", async () => {
     const wrong = new TypeError("no");
     const f = engine.jit((x: Traced) =>
-      repeat(2, x, (s) => {
-        const [next] = call(
-          () => {
-            throw wrong;
-          },
-          s,
-          [F32],
-        );
+      forLoop(2, x, (s) => {
+        const [next] = callback(s, () => {
+          throw wrong;
+        }, [F32]);
         return next as Traced;
       }),
     );
@@ -269,7 +265,7 @@ describe("call", () => {
 
   it("names both where the reply is not what was declared", async () => {
     const reply = (value: unknown) =>
-      engine.jit((x: Traced) => call((() => value) as never, x, [{ ...F32, shape: [2] }]))(1);
+      engine.jit((x: Traced) => callback(x, (() => value) as never, [{ ...F32, shape: [2] }]))(1);
     await expect(reply([1, 2, 3])).rejects.toThrow(/float32\[3\].*declares float32\[2\]/s);
     await expect(reply([])).rejects.toThrow(DavitError);
   });
@@ -283,11 +279,11 @@ describe("label", () => {
 
   it("reaches probes", async () => {
     const f = engine.jit((x: Traced) =>
-      label("net", () => repeat(2, x, (s) => label("layer", () => mx.multiply(mx.add(s, 1), 2)))),
+      label("net", () => forLoop(2, x, (s) => label("layer", () => mx.multiply(mx.add(s, 1), 2)))),
     );
     const seen: [string | undefined, number[]][] = [];
     f.program(0);
-    const watch = engine.hooks.subscribe({ probe: "net.layer.*" }, {}, ({ site, values }) => {
+    const watch = engine.hooks.on({ match: { probe: "net.layer.*" } }, ({ values }, site) => {
       seen.push([site.label, [...new Float32Array((values[0] as Uint8Array).slice().buffer)]]);
     });
     await f(0);

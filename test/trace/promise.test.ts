@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
-  call,
+  callback,
   cond,
   Engine,
+  forLoop,
   grad,
   label,
   mx,
-  repeat,
   switchCase,
   type Traced,
   whileLoop,
@@ -48,7 +48,7 @@ describe("an async function is refused", () => {
         ),
     ],
     ["switchCase", (x: Traced) => switchCase(0, [() => failing(x) as never])],
-    ["repeat", (x: Traced) => repeat(2, x, later as never)],
+    ["repeat", (x: Traced) => forLoop(2, x, later as never)],
     ["whileLoop's body", (x: Traced) => whileLoop(x, (s) => mx.less(s, 3), failing as never)],
     ["whileLoop's predicate", (x: Traced) => whileLoop(x, failing as never, (s) => s)],
     ["grad", (x: Traced) => grad(later as never)(x as never)],
@@ -88,7 +88,7 @@ describe("a jitted function inside a traced one is refused", () => {
     ["with numbers", () => double(1)],
     ["with a signal", (x: Traced) => double.with({}, x as never)],
     ["for its result", (x: Traced) => mx.add(x, double(x as never) as never)],
-    ["in a loop", (x: Traced) => repeat(2, x, (s) => double(s as never) as never)],
+    ["in a loop", (x: Traced) => forLoop(2, x, (s) => double(s as never) as never)],
   ])("%s", async (_, fn) => {
     await expect(engine.jit(fn as never)(1)).rejects.toMatchObject({
       code: "jit_in_trace",
@@ -105,7 +105,9 @@ describe("a jitted function inside a traced one is refused", () => {
   });
 
   it("though a handler may call it", async () => {
-    const f = engine.jit((x: Traced) => call(async (v) => (await double(v)) as never, x, [x.type]));
+    const f = engine.jit((x: Traced) =>
+      callback(x, async (v) => (await double(v)) as never, [x.type]),
+    );
     expect(await (await f(3))[0]?.toArray()).toBe(6);
   });
 });

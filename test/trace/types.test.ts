@@ -1,11 +1,11 @@
 import { expectTypeOf, it } from "vitest";
 import {
   type Engine,
+  forLoop,
   grad,
   jvp,
   mx,
   type Operand,
-  repeat,
   type Tensor,
   type Traced,
   valueAndGrad,
@@ -56,7 +56,7 @@ it("loops keep the tree of their carries", () => {
       (state) => state,
     );
   expectTypeOf(loop).returns.toEqualTypeOf<{ pair: [Traced, Traced]; n: Traced }>();
-  const counted = (x: Traced) => repeat(3, [x, x], (state, i) => state.map((s) => mx.add(s, i)));
+  const counted = (x: Traced) => forLoop(3, [x, x], (state, i) => state.map((s) => mx.add(s, i)));
   expectTypeOf(counted).returns.toEqualTypeOf<Traced[]>();
 });
 

@@ -1,6 +1,6 @@
 /** Loops, and hooks in them. */
 import { setTimeout } from "node:timers/promises";
-import { hook, type Jitted, mx, repeat, type Traced, whileLoop } from "davit-engine";
+import { forLoop, hook, type Jitted, mx, type Traced, whileLoop } from "davit-engine";
 import { engine, float32, timedRuns } from "./engine.js";
 
 /** x + 1 while x is below a bound: only the value tells when to end. */
@@ -26,7 +26,7 @@ function countedLoop(iterations: number, hooked: boolean): Jitted<Traced> {
   let loop = counted.get(key);
   if (loop === undefined) {
     loop = engine.jit((x: Traced) =>
-      repeat(iterations, x, (value) => {
+      forLoop(iterations, x, (value) => {
         const next = mx.add(value, 1);
         return hooked ? hook(next, "in node") : next;
       }),

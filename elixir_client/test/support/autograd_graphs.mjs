@@ -10,14 +10,14 @@ import {
   hookGradient,
   jvp,
   mx,
-  repeat,
+  forLoop,
   valueAndGrad,
   vjp,
 } from "../../../dist/index.js";
 
 const engine = Engine.create({ lanes: 1 });
 const scaled = (w) => (x) =>
-  mx.sum(repeat(3, x, (s) => hookGradient(mx.multiply(hook(s, "forward"), w), "backward")));
+  mx.sum(forLoop(3, x, (s) => hookGradient(mx.multiply(hook(s, "forward"), w), "backward")));
 const functions = {
   loop: [(x) => grad(scaled([2, 3]))(x), [1, 2]],
   branch: [

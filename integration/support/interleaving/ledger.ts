@@ -6,7 +6,7 @@ export class Ledger {
   readonly values = new Set<number>();
   readonly programs = new Set<number>();
   readonly queues = new Set<number>();
-  readonly channels = new Set<number>();
+  readonly budgets = new Set<number>();
   readonly subscriptions = new Set<number>();
   readonly runs = new Set<number>();
   /** What should not have happened. */
@@ -16,18 +16,18 @@ export class Ledger {
 
   /** How many of each there are. */
   counts() {
-    const { values, programs, queues, channels, subscriptions, runs } = this;
+    const { values, programs, queues, budgets, subscriptions, runs } = this;
     return {
       values: values.size,
       programs: programs.size,
       queues: queues.size,
-      channels: channels.size,
+      budgets: budgets.size,
       subscriptions: subscriptions.size,
       runs: runs.size,
     };
   }
 
-  remove(what: "values" | "programs" | "queues" | "channels" | "subscriptions", id: number) {
+  remove(what: "values" | "programs" | "queues" | "budgets" | "subscriptions", id: number) {
     if (!this[what].delete(id)) this.faults.push(`${id} of ${what} was given up twice`);
   }
 }
@@ -63,7 +63,7 @@ function counting(Base: EngineClass, ledger: Ledger): EngineClass {
             onFinished: ({ run }) => {
               if (!ledger.runs.delete(run)) ledger.faults.push(`run ${run} ended twice`);
             },
-            onCall: ({ values }) => {
+            onCallback: ({ values }) => {
               for (const value of values) if (typeof value === "number") ledger.values.add(value);
             },
             onEvent: () => {},
@@ -112,12 +112,12 @@ function counting(Base: EngineClass, ledger: Ledger): EngineClass {
       ledger.remove("values", value);
       super.free(value);
     }
-    override createChannel(...args: Parameters<NativeEngine["createChannel"]>) {
-      return noted(ledger.channels, super.createChannel(...args));
+    override createCreditBudget(...args: Parameters<NativeEngine["createCreditBudget"]>) {
+      return noted(ledger.budgets, super.createCreditBudget(...args));
     }
-    override closeChannel(channel: number) {
-      ledger.remove("channels", channel);
-      super.closeChannel(channel);
+    override closeCreditBudget(budget: number) {
+      ledger.remove("budgets", budget);
+      super.closeCreditBudget(budget);
     }
     override createSubscription(...args: Parameters<NativeEngine["createSubscription"]>) {
       return noted(ledger.subscriptions, super.createSubscription(...args));

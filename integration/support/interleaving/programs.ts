@@ -7,7 +7,7 @@ import { callback, constant, customCall } from "../../../test/support/graphs.js"
 export type Vector = readonly number[];
 
 /** Something of a program that can be watched, or that asks, as it should happen. */
-export interface Firing {
+export interface ExpectedEvent {
   readonly kind: "hook" | "print" | "call" | "node";
   readonly name?: string;
   readonly label?: string;
@@ -15,8 +15,8 @@ export interface Firing {
   readonly values: readonly Vector[];
 }
 
-/** Told of every firing in order; what it gives flows on from a call. */
-export type Fire = (firing: Firing) => readonly Vector[];
+/** Told of every expected event in order; the values that it returns are the reply to a callback. */
+export type Fire = (event: ExpectedEvent) => readonly Vector[];
 
 /** A program, and what it should do. */
 export interface Kind {
@@ -338,8 +338,8 @@ export function isKnown(match: MatchName, kind: KindName): boolean {
   );
 }
 
-/** Whether a match is for a firing. */
-export function matches(match: MatchName, { kind, name, label }: Firing): boolean {
+/** Whether a match is for an event. */
+export function matches(match: MatchName, { kind, name, label }: ExpectedEvent): boolean {
   if (match === "probe") return label?.startsWith("node.") === true;
   if (kind !== "hook" && kind !== "print") return false;
   if (match === "name") return name === "it";

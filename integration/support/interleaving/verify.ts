@@ -1,6 +1,6 @@
 import type { Summary } from "../../../src/hooks/event.js";
 import {
-  type Firing,
+  type ExpectedEvent,
   KINDS,
   type KindName,
   type MatchName,
@@ -27,7 +27,7 @@ export interface ObservedCall {
 
 /** What a run should have done, as far as it can be told. */
 export interface Story {
-  readonly firings: readonly Firing[];
+  readonly events: readonly ExpectedEvent[];
   /** What it gave; undefined where it could not get to its end. */
   readonly result: Vector | undefined;
 }
@@ -39,20 +39,20 @@ export function tell(
   replies: ReadonlyMap<string, readonly Vector[]>,
   most: number,
 ): Story {
-  const firings: Firing[] = [];
+  const events: ExpectedEvent[] = [];
   const stop = new Error("stop");
   try {
-    const result = KINDS[kind].simulate(x, (firing) => {
-      if (firings.push(firing) > most) throw stop;
-      if (firing.kind !== "call") return [];
-      const reply = replies.get(firing.path.join());
+    const result = KINDS[kind].simulate(x, (event) => {
+      if (events.push(event) > most) throw stop;
+      if (event.kind !== "call") return [];
+      const reply = replies.get(event.path.join());
       if (reply === undefined) throw stop;
       return reply;
     });
-    return { firings, result };
+    return { events, result };
   } catch (error) {
     if (error !== stop) throw error;
-    return { firings, result: undefined };
+    return { events, result: undefined };
   }
 }
 
@@ -61,7 +61,7 @@ export interface Expectation {
   readonly match: MatchName | "prints";
   readonly policy: WatchPlan["policy"];
   readonly view: WatchPlan["view"];
-  /** Whether it is the run's own: nobody else's firings count. */
+  /** Whether it is the run's own: nobody else's events count. */
   readonly own: boolean;
   /** Whether it was there before the run began. */
   readonly before: boolean;
@@ -72,22 +72,25 @@ export interface Expectation {
 /** Holds the events of one run and one subscription against the story; gives what is wrong with them. */
 export function checkEvents(
   events: readonly Observed[],
-  { firings }: Story,
+  { events: all }: Story,
   expected: Expectation,
 ): string | undefined {
   const { match, policy, own, before, after } = expected;
-  const wanted = firings.filter((firing) =>
-    match === "prints" ? firing.kind === "print" : matches(match, firing),
+  const wanted = all.filter((event) =>
+    match === "prints" ? event.kind === "print" : matches(match, event),
   );
   let last = -1;
   let seq = -1;
   for (const event of events) {
     let index = last + 1;
-    while (index < wanted.length && !isFiring(event, wanted[index] as Firing, expected.view))
+    while (
+      index < wanted.length &&
+      !isExpected(event, wanted[index] as ExpectedEvent, expected.view)
+    )
       index++;
     if (index === wanted.length) {
       const next = wanted[last + 1];
-      return `${JSON.stringify(event)} came after firing ${last}; the next is ${JSON.stringify(next)}`;
+      return `${JSON.stringify(event)} came after event ${last}; the next is ${JSON.stringify(next)}`;
     }
     if (event.seq <= seq) return `seq ${event.seq} came after seq ${seq}`;
     const gap = index - last - 1;
@@ -97,7 +100,7 @@ export function checkEvents(
     if (policy === "every" && event.dropped > 0) return `"every" dropped ${event.dropped}`;
     if (own && event.dropped !== gap) return `${gap} were left out, ${event.dropped} are told`;
     if (own && Array.isArray(policy) && policy[0] === "sample" && index % policy[1] !== 0) {
-      return `sample ${policy[1]} gave firing ${index}`;
+      return `sample ${policy[1]} emitted event ${index}`;
     }
     last = index;
     seq = event.seq;
@@ -110,26 +113,26 @@ export function checkEvents(
 }
 
 /** Holds a run's calls against the story. */
-export function checkCalls(calls: readonly ObservedCall[], { firings }: Story): string | undefined {
-  const wanted = firings.filter(({ kind }) => kind === "call");
+export function checkCalls(calls: readonly ObservedCall[], { events }: Story): string | undefined {
+  const wanted = events.filter(({ kind }) => kind === "call");
   for (const [index, call] of calls.entries()) {
-    const firing = wanted[index];
+    const expected = wanted[index];
     const same =
-      firing !== undefined &&
-      firing.path.join() === call.path.join() &&
-      JSON.stringify(firing.values) === JSON.stringify(call.values);
-    if (!same) return `call ${JSON.stringify(call)} came; expected ${JSON.stringify(firing)}`;
+      expected !== undefined &&
+      expected.path.join() === call.path.join() &&
+      JSON.stringify(expected.values) === JSON.stringify(call.values);
+    if (!same) return `call ${JSON.stringify(call)} came; expected ${JSON.stringify(expected)}`;
   }
   return undefined;
 }
 
-function isFiring(event: Observed, firing: Firing, view: WatchPlan["view"]): boolean {
+function isExpected(event: Observed, wanted: ExpectedEvent, view: WatchPlan["view"]): boolean {
   return (
-    event.name === firing.name &&
-    event.label === firing.label &&
-    event.path.join() === firing.path.join() &&
-    event.values.length === firing.values.length &&
-    event.values.every((value, index) => isView(value, firing.values[index] as Vector, view))
+    event.name === wanted.name &&
+    event.label === wanted.label &&
+    event.path.join() === wanted.path.join() &&
+    event.values.length === wanted.values.length &&
+    event.values.every((value, index) => isView(value, wanted.values[index] as Vector, view))
   );
 }
 

@@ -29,8 +29,8 @@ void HookCursor::fire(int site, const std::vector<mx::array>& values) {
                            std::to_string(expected.site) + " was expected");
   }
   int64_t seq = launch.seq->fetch_add(1, std::memory_order_relaxed);
-  Firing firing{launch.run, launch.program, site, seq, launch.path, values};
-  for (const auto& subscription : expected.subscriptions) subscription->fire(firing, outbox_);
+  SiteValues fired{launch.run, launch.program, site, seq, launch.path, values};
+  for (const auto& subscription : expected.subscriptions) subscription->fire(fired, outbox_);
 
   if (++launch.next < launch.plan->sites.size()) return;
   launch.next = 0;
@@ -152,7 +152,7 @@ Hooked hook(const std::vector<mx::array>& values, const mx::array& token, int si
   return {std::move(outputs), std::move(next)};
 }
 
-std::vector<mx::array> watch_gradient(
+std::vector<mx::array> hook_gradient(
     const std::vector<mx::array>& values,
     std::function<std::vector<mx::array>(std::vector<mx::array>)> seen) {
   auto identity = [](const std::vector<mx::array>& inputs) { return inputs; };

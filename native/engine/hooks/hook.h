@@ -1,4 +1,4 @@
-// The hook primitive: passes values through and tells who watches them, in program order.
+// The hook primitive: passes values through and hands them to subscriptions, in program order.
 #pragma once
 
 #include <mlx/mlx.h>
@@ -8,12 +8,12 @@
 #include <mutex>
 #include <vector>
 
-#include "engine/hooks/watch.h"
+#include "engine/hooks/subscription.h"
 
 namespace davit {
 
-// The watched nodes of a segment in the order in which they fire, and who watches them.
-struct FiringPlan {
+// The watched nodes of a segment in the order in which they fire, and their subscriptions.
+struct EventPlan {
   struct Site {
     int site;
     std::vector<TensorType> types;
@@ -22,11 +22,11 @@ struct FiringPlan {
   std::vector<Site> sites;
 };
 
-// One launch of a segment (or of several iterations of it) whose firings are still to come.
+// One launch of a segment (or of several iterations of it) whose events are still to come.
 struct Launch {
   int64_t run;
   int64_t program;
-  std::shared_ptr<const FiringPlan> plan;
+  std::shared_ptr<const EventPlan> plan;
   LoopPath path;
   bool loops = false;  // the last item of `path` counts up from one pass of the plan to the next
   int64_t passes = 1;
@@ -34,14 +34,14 @@ struct Launch {
   size_t next = 0;  // index in plan->sites
 };
 
-// The firings that a lane expects, in order. The compiled primitive is shared by all calls of a
+// The events that a lane expects, in order. The compiled primitive is shared by all calls of a
 // segment, so what differs between calls is kept here. The lane adds; its stream thread takes.
 class HookCursor {
  public:
   explicit HookCursor(Outbox& outbox) : outbox_(outbox) {}
 
   void expect(Launch launch);
-  // One firing of a node; runs on the stream thread.
+  // Hands the values of a node to its subscriptions; runs on the stream thread.
   void fire(int site, const std::vector<mlx::core::array>& values);
   // After a failed evaluation: forgets what did not fire and gives its credit back.
   void abandon();
@@ -63,7 +63,7 @@ Hooked hook(const std::vector<mlx::core::array>& values, const mlx::core::array&
 
 // The values themselves; when they are differentiated, `seen` is given their cotangents, and what
 // it returns flows on. It is called while the derivative is built.
-std::vector<mlx::core::array> watch_gradient(
+std::vector<mlx::core::array> hook_gradient(
     const std::vector<mlx::core::array>& values,
     std::function<std::vector<mlx::core::array>(std::vector<mlx::core::array>)> seen);
 

@@ -66,7 +66,7 @@ void classify(Node& node) {
     node.kind = NodeKind::while_;
     sub_functions({"predicate", "body"});
   } else if (node.op == "for") {
-    node.kind = NodeKind::repeat;
+    node.kind = NodeKind::for_;
     sub_functions({"body"});
   } else {
     node.lowering = op_table().find(node.op);
@@ -116,7 +116,7 @@ void inline_calls(Function& caller, const std::vector<Function>& functions) {
   caller = std::move(flat);
 }
 
-void put_watches_behind(Function& function) {
+void put_hooks_behind(Function& function) {
   auto needs = [](const Node& node) {
     return node.watchable && !node.outputs.empty() &&
            (node.is_control() || node.kind == NodeKind::bound_constant);

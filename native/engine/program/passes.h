@@ -18,8 +18,8 @@ void append_nodes(Function& target, int& next_value, const Function& source,
 // so `functions` after this one are already free of calls. What is copied keeps its sites.
 void inline_calls(Function& caller, const std::vector<Function>& functions);
 
-// Control nodes, calls and bound constants are no part of a segment, so what watches them is put
-// behind them: an identity with their site. Watched by nobody it costs nothing.
-void put_watches_behind(Function& function);
+// Puts a hook with the same site behind every watchable node that is no part of a segment: control
+// nodes, callbacks and bound constants. A hook that nobody watches costs nothing.
+void put_hooks_behind(Function& function);
 
 }  // namespace davit

@@ -38,9 +38,9 @@ bool is_small_function(const Function& function) {
   return elements <= kSmallElements;
 }
 
-// A loop gives its thread back in every pass only if every pass makes a call.
+// A loop gives its thread back in every pass only if every pass makes a callback.
 bool yields(const Node& loop, const std::vector<Function>& functions) {
-  if (loop.kind != NodeKind::while_ && loop.kind != NodeKind::repeat) return true;
+  if (loop.kind != NodeKind::while_ && loop.kind != NodeKind::for_) return true;
   const auto& body = functions[static_cast<size_t>(loop.functions.back())].nodes;
   return std::any_of(body.begin(), body.end(),
                      [](const Node& node) { return node.kind == NodeKind::callback; });
@@ -67,7 +67,7 @@ Program::Program(int64_t id, std::vector<Function> functions)
     }
   }
   for (auto function = functions_.rbegin(); function != functions_.rend(); ++function) {
-    put_watches_behind(*function);
+    put_hooks_behind(*function);
     inline_calls(*function, functions_);
     for (Node& node : function->nodes) {
       if (node.kind == NodeKind::vjp || node.kind == NodeKind::jvp) check_straight(node);
@@ -135,20 +135,20 @@ void Program::took(std::chrono::nanoseconds time) {
   if (entry().straight()) brief_.store(time <= kBrief, std::memory_order_relaxed);
 }
 
-WatchTablePtr Program::watches() const {
+SubscriptionTablePtr Program::subscriptions() const {
   std::lock_guard lock(mutex_);
-  return watches_;
+  return subscriptions_;
 }
 
-void Program::watch(const SubscriptionPtr& subscription, const std::vector<int64_t>& sites) {
+void Program::subscribe(const SubscriptionPtr& subscription, const std::vector<int64_t>& sites) {
   std::lock_guard lock(mutex_);
-  auto changed = std::make_shared<WatchTable>(*watches_);
+  auto changed = std::make_shared<SubscriptionTable>(*subscriptions_);
   for (auto it = changed->sites.begin(); it != changed->sites.end();) {
     std::erase(it->second, subscription);
     it = it->second.empty() ? changed->sites.erase(it) : std::next(it);
   }
   for (int64_t site : sites) changed->sites[static_cast<int>(site)].push_back(subscription);
-  watches_ = std::move(changed);
+  subscriptions_ = std::move(changed);
 }
 
 }  // namespace davit

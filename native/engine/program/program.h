@@ -11,7 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include "engine/hooks/watch.h"
+#include "engine/hooks/subscription.h"
 #include "engine/value.h"
 #include "ops/registry.h"
 #include "ops/work.h"
@@ -24,9 +24,8 @@ enum class NodeKind {
   op,
   constant,
   bound_constant,
-  hook,           // custom_call.hook or .print: returns its operands, told to who watches
-  gradient_hook,  // custom_call.hook_gradient: returns its operands; who watches is told their
-                  // cotangents
+  hook,           // custom_call.hook or .print: returns its operands, and its values are told
+  gradient_hook,  // custom_call.hook_gradient: returns its operands, and their cotangents are told
   vjp,            // results and vector-Jacobian products of a straight sub-function
   jvp,            // results and Jacobian-vector products of a straight sub-function
   callback,       // custom_call.callback: waits for a reply
@@ -34,7 +33,7 @@ enum class NodeKind {
   cond,
   switch_,
   while_,
-  repeat
+  for_
 };
 
 struct Node {
@@ -122,9 +121,9 @@ class Program {
   // The counter of a `while`, where one was recognised.
   const Counter* counter_of(const Node& loop) const;
 
-  // Whether a run is likely to keep a thread for some microseconds only, or from one call to the
-  // next: it has few nodes, few elements and no loop without calls; or no control flow at all, and
-  // the last run was over as soon.
+  // Whether a run is likely to keep a thread for some microseconds only, or from one callback to
+  // the next: it has few nodes, few elements and no loop without callbacks; or no control flow at
+  // all, and the last run was over as soon.
   bool is_brief() const { return small_ || brief_.load(std::memory_order_relaxed); }
   // How long a run took, from its beginning to its end.
   void took(std::chrono::nanoseconds time);
@@ -136,9 +135,9 @@ class Program {
   bool unloaded() const { return unloaded_.load(); }
   void set_unloaded() { unloaded_.store(true); }
 
-  WatchTablePtr watches() const;
-  // The sites that a subscription watches from now on, all at once: none takes it out.
-  void watch(const SubscriptionPtr& subscription, const std::vector<int64_t>& sites);
+  SubscriptionTablePtr subscriptions() const;
+  // Sets the sites that a subscription is for, all at once; an empty list takes it out.
+  void subscribe(const SubscriptionPtr& subscription, const std::vector<int64_t>& sites);
 
  private:
   // Notes the sites of a function that is differentiated; throws OpError where it has control flow.
@@ -155,7 +154,7 @@ class Program {
   std::map<int, Function> iterations_;  // by the loop's site
   std::map<int, Counter> counters_;     // likewise
   mutable std::mutex mutex_;
-  WatchTablePtr watches_ = std::make_shared<const WatchTable>();
+  SubscriptionTablePtr subscriptions_ = std::make_shared<const SubscriptionTable>();
 };
 
 using ProgramPtr = std::shared_ptr<Program>;

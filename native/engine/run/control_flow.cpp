@@ -64,7 +64,7 @@ void Run::finish_node(Frame& frame, const Node& node, Arrays outputs) {
 bool Run::control(Frame& frame, const Node& node) {
   switch (node.kind) {
     case NodeKind::callback:
-      return call(frame, node);
+      return callback(frame, node);
     case NodeKind::cond:
     case NodeKind::switch_:
       branch(frame, node);
@@ -73,7 +73,7 @@ bool Run::control(Frame& frame, const Node& node) {
       if (frame.loop || begin_counted_while(frame, node)) return counted(frame, node);
       begin_while(frame, node);
       return true;
-    case NodeKind::repeat:
+    case NodeKind::for_:
       return counted(frame, node);
     default:
       throw RunError("internal", "node " + std::to_string(node.site) + " is no control node",
@@ -214,7 +214,8 @@ bool Run::pass_batch(Loop& loop, const Segment* segment) {
   const Function& body = *loop.body;
   Lane& lane = *lane_;
   static const Segment kNothing{};
-  const Watching& watched = watching(body, segment != nullptr ? *segment : kNothing);
+  const SegmentSubscriptions& watched =
+      subscriptions(body, segment != nullptr ? *segment : kNothing);
   int64_t passes = std::min(
       {loop.batch, loop.trips - loop.iteration, std::max<int64_t>(1, watched.largest_share())});
   // Before credit is taken: one that failed ends the run.

@@ -205,10 +205,10 @@ Lane::Variant& Lane::variant(const ProgramPtr& program, const Function& function
   return variants.back();
 }
 
-const std::vector<Lane::FiringSite>& Lane::firing_order(const ProgramPtr& program,
-                                                        const Function& function,
-                                                        const Segment& segment,
-                                                        const std::vector<int>& sites) {
+const std::vector<Lane::EventSite>& Lane::event_order(const ProgramPtr& program,
+                                                      const Function& function,
+                                                      const Segment& segment,
+                                                      const std::vector<int>& sites) {
   Variant& known = variant(program, function, segment, sites);
   if (!*known.trace) known.function(placeholders(function, segment, !sites.empty()));
   return (*known.trace)->order;

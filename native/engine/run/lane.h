@@ -58,13 +58,12 @@ class Lane {
   Arrays launch(const ProgramPtr& program, const Function& function, const Segment& segment,
                 const std::vector<int>& sites, Arrays inputs, const CancelFlag& cancel);
   // The hooks of a compiled segment in the order in which they fire.
-  struct FiringSite {
+  struct EventSite {
     int site;
     std::vector<TensorType> types;
   };
-  const std::vector<FiringSite>& firing_order(const ProgramPtr& program, const Function& function,
-                                              const Segment& segment,
-                                              const std::vector<int>& sites);
+  const std::vector<EventSite>& event_order(const ProgramPtr& program, const Function& function,
+                                            const Segment& segment, const std::vector<int>& sites);
   // The segment cut behind each of its watched nodes, for when one launch may emit too much.
   std::shared_ptr<const std::vector<Segment>> pieces(const ProgramPtr& program,
                                                      const Function& function,
@@ -85,7 +84,7 @@ class Lane {
  private:
   // What tracing a segment told.
   struct Trace {
-    std::vector<FiringSite> order;
+    std::vector<EventSite> order;
     PrimitiveSites sites;
   };
 

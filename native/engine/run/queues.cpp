@@ -60,7 +60,7 @@ void Engine::settle(Value& value, FailurePtr failure) {
 
 std::vector<int64_t> Engine::run(int64_t id, int64_t program_id, int64_t queue_id,
                                  std::vector<ValuePtr> inputs,
-                                 const std::vector<std::pair<int, int64_t>>& watches) {
+                                 const std::vector<std::pair<int, int64_t>>& subscriptions) {
   const auto& program = this->program(program_id);
   const auto& queue = this->queue(queue_id);
   const Function& entry = program->entry();
@@ -71,9 +71,9 @@ std::vector<int64_t> Engine::run(int64_t id, int64_t program_id, int64_t queue_i
     }
   }
   check_inputs(entry, inputs);
-  std::vector<RunWatch> own;
-  own.reserve(watches.size());
-  for (const auto& [site, subscription_id] : watches) {
+  std::vector<SiteSubscription> own;
+  own.reserve(subscriptions.size());
+  for (const auto& [site, subscription_id] : subscriptions) {
     own.emplace_back(site, subscription(subscription_id));
   }
   std::vector<ValuePtr> outputs;
@@ -117,7 +117,7 @@ std::optional<Arrays> Engine::run_here(int64_t program_id, int64_t queue_id,
     outputs.push_back(std::make_shared<Value>(entry.type_of_value(result)));
   }
   auto run = std::make_shared<Run>(*this, kUntold, program, queue, std::move(inputs), outputs,
-                                   std::vector<RunWatch>{});
+                                   std::vector<SiteSubscription>{});
   {
     std::lock_guard lock(mutex_);
     queue->runs.push_back(run);
@@ -236,17 +236,17 @@ RunPtr Engine::find_run(int64_t id) {
   return it == runs_.end() ? nullptr : it->second;
 }
 
-std::optional<std::vector<TensorType>> Engine::reply_types(int64_t id, int64_t call) {
+std::optional<std::vector<TensorType>> Engine::reply_types(int64_t id, int64_t callback) {
   RunPtr run = find_run(id);
   if (!run) return std::nullopt;
-  return run->reply_types(call);
+  return run->reply_types(callback);
 }
 
-void Engine::reply(int64_t id, int64_t call, const std::vector<ValuePtr>& values) {
+void Engine::reply(int64_t id, int64_t callback, const std::vector<ValuePtr>& values) {
   Arrays arrays;
   for (const auto& value : values) arrays.push_back(value->array());
   RunPtr run = find_run(id);
-  if (!run || !run->take_reply(call, std::move(arrays))) return;
+  if (!run || !run->take_reply(callback, std::move(arrays))) return;
   if (run->is_on(host_lane_.get())) {
     advance_here(*run);
   } else {
@@ -254,10 +254,10 @@ void Engine::reply(int64_t id, int64_t call, const std::vector<ValuePtr>& values
   }
 }
 
-void Engine::reply_error(int64_t id, int64_t call, std::string code, std::string message) {
+void Engine::reply_error(int64_t id, int64_t callback, std::string code, std::string message) {
   RunPtr run = find_run(id);
   auto failure = std::make_shared<Failure>(Failure{std::move(code), std::move(message)});
-  if (run && run->take_reply(call, std::move(failure))) run->resume();
+  if (run && run->take_reply(callback, std::move(failure))) run->resume();
 }
 
 }  // namespace davit

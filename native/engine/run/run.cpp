@@ -18,14 +18,15 @@ const mx::array& input_array(Value& input) {
 }  // namespace
 
 Run::Run(Engine& engine, int64_t id, ProgramPtr program, std::shared_ptr<Queue> queue,
-         std::vector<ValuePtr> inputs, std::vector<ValuePtr> outputs, std::vector<RunWatch> watches)
+         std::vector<ValuePtr> inputs, std::vector<ValuePtr> outputs,
+         std::vector<SiteSubscription> subscriptions)
     : engine_(engine),
       id_(id),
       program_(std::move(program)),
       queue_(std::move(queue)),
       inputs_(std::move(inputs)),
       outputs_(std::move(outputs)),
-      own_watches_(std::move(watches)),
+      own_subscriptions_(std::move(subscriptions)),
       lane_(queue_->lane) {}
 
 void Run::advance() {
@@ -79,7 +80,7 @@ void Run::end(FailurePtr failure) {
   for (const auto& subscription : latest_) subscription->flush(engine_.outbox(), id_);
   latest_.clear();
   engine_.finished(shared_from_this(), results, std::move(failure));
-  watching_.clear();
+  by_segment_.clear();
   // What this run compiled after its program was unloaded is nobody's.
   if (program_->unloaded()) lane_->forget(program_->id());
 }
@@ -119,7 +120,7 @@ LoopPath Run::path() const {
 
 bool Run::launch(Frame& frame, const Segment& segment) {
   if (!frame.pieces) {
-    const Watching& watched = watching(*frame.function, segment);
+    const SegmentSubscriptions& watched = subscriptions(*frame.function, segment);
     if (watched.sites.size() < 2 || watched.largest_share() > 0) {
       if (!launch_whole(frame, segment, watched)) return false;
       ++frame.step;
@@ -131,7 +132,7 @@ bool Run::launch(Frame& frame, const Segment& segment) {
   while (frame.piece < frame.pieces->size()) {
     const Segment& piece = (*frame.pieces)[frame.piece];
     cancel_.check();
-    if (!launch_whole(frame, piece, watching(*frame.function, piece))) return false;
+    if (!launch_whole(frame, piece, subscriptions(*frame.function, piece))) return false;
     ++frame.piece;
   }
   frame.pieces.reset();
@@ -140,7 +141,7 @@ bool Run::launch(Frame& frame, const Segment& segment) {
   return true;
 }
 
-bool Run::launch_whole(Frame& frame, const Segment& segment, const Watching& watched) {
+bool Run::launch_whole(Frame& frame, const Segment& segment, const SegmentSubscriptions& watched) {
   if (!reserve(watched, 1)) return false;
   const Function& function = *frame.function;
   Lane& lane = *lane_;

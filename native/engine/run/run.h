@@ -24,16 +24,17 @@ namespace davit {
 class Engine;
 struct Queue;
 
-// What a `call` is answered with.
-using CallReply = std::variant<Arrays, FailurePtr>;
+// The reply to a callback.
+using CallbackReply = std::variant<Arrays, FailurePtr>;
 
 // A subscription of one run alone.
-using RunWatch = std::pair<int, SubscriptionPtr>;
+using SiteSubscription = std::pair<int, SubscriptionPtr>;
 
 class Run : public std::enable_shared_from_this<Run> {
  public:
   Run(Engine& engine, int64_t id, ProgramPtr program, std::shared_ptr<Queue> queue,
-      std::vector<ValuePtr> inputs, std::vector<ValuePtr> outputs, std::vector<RunWatch> watches);
+      std::vector<ValuePtr> inputs, std::vector<ValuePtr> outputs,
+      std::vector<SiteSubscription> subscriptions);
 
   int64_t id() const { return id_; }
   const std::vector<ValuePtr>& inputs() const { return inputs_; }
@@ -53,11 +54,11 @@ class Run : public std::enable_shared_from_this<Run> {
   // From any thread: advances the run if it waits.
   void resume();
 
-  // From any thread: the answer of a `call`, for when the run is advanced next. False where it does
-  // not fit the call waited for.
-  bool take_reply(int64_t call, CallReply reply);
-  // From any thread: the types of the reply waited for, unless that is another call's.
-  std::optional<std::vector<TensorType>> reply_types(int64_t call);
+  // From any thread: takes the reply to a callback, for when the run is advanced next. Returns
+  // false where the run waits for no such reply.
+  bool take_reply(int64_t callback, CallbackReply reply);
+  // From any thread: the types of the reply waited for, unless that is another callback's.
+  std::optional<std::vector<TensorType>> reply_types(int64_t callback);
 
   // The scheduler's, under its lock.
   int waiting_on = 0;
@@ -92,21 +93,21 @@ class Run : public std::enable_shared_from_this<Run> {
     Continuation done;
   };
 
-  // Who watches a segment now.
-  struct Watching {
-    WatchTablePtr table;
+  // The subscriptions to a segment's nodes now.
+  struct SegmentSubscriptions {
+    SubscriptionTablePtr table;
     std::vector<int> sites;
-    std::shared_ptr<const FiringPlan> plan;
-    std::vector<std::pair<std::shared_ptr<Channel>, int64_t>> bytes;  // of policy `every`
+    std::shared_ptr<const EventPlan> plan;
+    std::vector<std::pair<std::shared_ptr<CreditBudget>, int64_t>> bytes;  // of policy `every`
     bool all_open() const;
     int64_t largest_share() const;  // of passes that fit the tightest budget; 0 if not even one
   };
 
   bool step(Frame& frame);
   bool launch(Frame& frame, const Segment& segment);
-  bool launch_whole(Frame& frame, const Segment& segment, const Watching& watching);
+  bool launch_whole(Frame& frame, const Segment& segment, const SegmentSubscriptions& watched);
   bool control(Frame& frame, const Node& node);
-  bool call(Frame& frame, const Node& node);
+  bool callback(Frame& frame, const Node& node);
   void branch(Frame& frame, const Node& node);
   void begin_while(Frame& frame, const Node& node);
   void iterate(const std::shared_ptr<Loop>& loop, Frame& parent);
@@ -122,10 +123,10 @@ class Run : public std::enable_shared_from_this<Run> {
   Arrays operands(const Frame& frame, const Node& node, size_t from, size_t to) const;
   void finish_node(Frame& frame, const Node& node, Arrays outputs);
 
-  WatchTablePtr table();
-  const Watching& watching(const Function& function, const Segment& segment);
-  bool reserve(const Watching& watching, int64_t passes);
-  void expect(const Watching& watching, bool loops, int64_t first, int64_t passes);
+  SubscriptionTablePtr table();
+  const SegmentSubscriptions& subscriptions(const Function& function, const Segment& segment);
+  bool reserve(const SegmentSubscriptions& watched, int64_t passes);
+  void expect(const SegmentSubscriptions& watched, bool loops, int64_t first, int64_t passes);
   LoopPath path() const;
   void end(FailurePtr failure);
 
@@ -135,7 +136,7 @@ class Run : public std::enable_shared_from_this<Run> {
   const std::shared_ptr<Queue> queue_;
   std::vector<ValuePtr> inputs_;
   std::vector<ValuePtr> outputs_;
-  const std::vector<RunWatch> own_watches_;
+  const std::vector<SiteSubscription> own_subscriptions_;
   CancelFlag cancel_;
   Lane* lane_;
 
@@ -146,15 +147,15 @@ class Run : public std::enable_shared_from_this<Run> {
   std::optional<Clock::time_point> begun_;
   bool ended_ = false;
   std::shared_ptr<std::atomic<int64_t>> seq_ = std::make_shared<std::atomic<int64_t>>(0);
-  WatchTablePtr base_table_;
-  WatchTablePtr merged_table_;
-  std::unordered_map<int64_t, Watching> watching_;  // by segment
-  std::set<SubscriptionPtr> latest_;                // those with policy `latest` that saw this run
+  SubscriptionTablePtr base_table_;
+  SubscriptionTablePtr merged_table_;
+  std::unordered_map<int64_t, SegmentSubscriptions> by_segment_;  // by segment
+  std::set<SubscriptionPtr> latest_;  // those with policy `latest` that saw this run
 
   std::mutex reply_mutex_;
-  int64_t awaited_call_ = 0;  // 0 while none is
+  int64_t awaited_callback_ = 0;  // 0 while none is
   const Node* awaited_node_ = nullptr;
-  std::optional<CallReply> reply_;
+  std::optional<CallbackReply> reply_;
 };
 
 using RunPtr = std::shared_ptr<Run>;

@@ -174,9 +174,9 @@ void Lane::build_nodes(Build& state, const Function& function, int first, int la
 }
 
 Arrays Lane::hooked(Build& state, int site, Arrays values, bool used) {
-  FiringSite firing{site, {}};
-  for (const auto& value : values) firing.types.push_back(type_of(value));
-  state.trace.order.push_back(std::move(firing));
+  EventSite event{site, {}};
+  for (const auto& value : values) event.types.push_back(type_of(value));
+  state.trace.order.push_back(std::move(event));
   auto hooked = hook(values, *state.token, site, cursor_, used);
   state.token = std::move(hooked.token);
   return std::move(hooked.values);
@@ -192,7 +192,7 @@ Arrays Lane::build_node(Build& state, const Node& node,
   Arrays given;
   for (const auto& operand : operands) given.push_back(*operand);
   if (derivative) return differentiate(state, node, given);
-  return watch_gradient(given, [this, &state, site = node.site](Arrays cotangents) {
+  return hook_gradient(given, [this, &state, site = node.site](Arrays cotangents) {
     return hooked(state, site, std::move(cotangents), true);
   });
 }

@@ -1,4 +1,4 @@
-#include "engine/hooks/watch.h"
+#include "engine/hooks/subscription.h"
 
 #include <algorithm>
 
@@ -9,62 +9,9 @@ namespace davit {
 namespace mx = mlx::core;
 
 namespace {
-// What an event costs beside its values.
+
+// The cost of an event beside its values.
 constexpr int64_t kEventBytes = 64;
-}  // namespace
-
-bool Channel::fits(int64_t bytes) const {
-  return closed_ || in_flight_ == 0 || in_flight_ + bytes <= budget_;
-}
-
-bool Channel::reserve(int64_t bytes, std::function<void()> resume) {
-  std::lock_guard lock(mutex_);
-  if (fits(bytes)) {
-    in_flight_ += bytes;
-    return true;
-  }
-  waiting_.push_back(std::move(resume));
-  return false;
-}
-
-bool Channel::try_reserve(int64_t bytes) {
-  std::lock_guard lock(mutex_);
-  if (!fits(bytes)) return false;
-  in_flight_ += bytes;
-  return true;
-}
-
-void Channel::force(int64_t bytes) {
-  std::lock_guard lock(mutex_);
-  in_flight_ += bytes;
-}
-
-void Channel::release(int64_t bytes) {
-  std::vector<std::function<void()>> woken;
-  {
-    std::lock_guard lock(mutex_);
-    in_flight_ = std::max<int64_t>(0, in_flight_ - bytes);
-    woken.swap(waiting_);
-  }
-  for (auto& resume : woken) resume();
-}
-
-void Channel::wake() { release(0); }
-
-void Channel::close() {
-  {
-    std::lock_guard lock(mutex_);
-    closed_ = true;
-  }
-  wake();
-}
-
-bool Channel::idle() const {
-  std::lock_guard lock(mutex_);
-  return in_flight_ == 0 || closed_;
-}
-
-namespace {
 
 // The part of a view's slice that lies inside a shape.
 void clip(const View& view, const mx::Shape& shape, std::vector<int>& start,
@@ -119,17 +66,17 @@ EventValue view_value(const View& view, const mx::array& array) {
 int64_t Subscription::cost(const std::vector<TensorType>& types) const {
   int64_t bytes = kEventBytes;
   for (const auto& type : types) bytes += view_bytes(view_, type);
-  return std::max(bytes, channel_->least());
+  return std::max(bytes, budget_->least());
 }
 
-Subscription::Event Subscription::make_event(const Firing& firing, int64_t cost) const {
-  Event event{{id_, firing.run, firing.program, firing.site, firing.seq, 0, cost}, firing.path, {}};
-  event.values.reserve(firing.values.size());
-  for (const auto& array : firing.values) event.values.push_back(view_value(view_, array));
+Event Subscription::make_event(const SiteValues& fired, int64_t cost) const {
+  Event event{id_, fired.run, fired.program, fired.site, fired.seq, 0, cost, fired.path, {}};
+  event.values.reserve(fired.values.size());
+  for (const auto& array : fired.values) event.values.push_back(view_value(view_, array));
   return event;
 }
 
-// Whether the policy takes this firing, credit aside.
+// Whether the policy takes these values, credit aside.
 bool Subscription::wants() {
   ++seen_;
   if (policy_ == Policy::sample) {
@@ -145,24 +92,24 @@ bool Subscription::wants() {
 }
 
 void Subscription::emit(Event event, Outbox& outbox) {
-  event.head.dropped = dropped_;
+  event.dropped = dropped_;
   dropped_ = 0;
-  outbox.event(event.head, event.path, std::move(event.values));
+  outbox.event(std::move(event));
 }
 
-void Subscription::fire(const Firing& firing, Outbox& outbox) {
+void Subscription::fire(const SiteValues& fired, Outbox& outbox) {
   std::vector<TensorType> types;
-  types.reserve(firing.values.size());
-  for (const auto& array : firing.values) types.push_back(type_of(array));
+  types.reserve(fired.values.size());
+  for (const auto& array : fired.values) types.push_back(type_of(array));
   int64_t bytes = cost(types);
 
   std::lock_guard lock(mutex_);
   if (!open()) {
-    if (policy_ == Policy::every) channel_->release(bytes);
+    if (policy_ == Policy::every) budget_->release(bytes);
     return;
   }
   if (policy_ == Policy::every) {
-    emit(make_event(firing, bytes), outbox);
+    emit(make_event(fired, bytes), outbox);
     return;
   }
   if (!wants()) {
@@ -170,28 +117,28 @@ void Subscription::fire(const Firing& firing, Outbox& outbox) {
     return;
   }
   if (policy_ == Policy::latest) {
-    if (latest_ || !channel_->idle()) {
+    if (latest_ || !budget_->idle()) {
       if (latest_) ++dropped_;
-      latest_ = make_event(firing, bytes);
+      latest_ = make_event(fired, bytes);
       return;
     }
-    channel_->force(bytes);
-  } else if (!channel_->try_reserve(bytes)) {
+    budget_->force(bytes);
+  } else if (!budget_->try_reserve(bytes)) {
     ++dropped_;
     return;
   }
-  emit(make_event(firing, bytes), outbox);
+  emit(make_event(fired, bytes), outbox);
 }
 
 void Subscription::skip(const std::vector<TensorType>& types) {
-  if (policy_ == Policy::every) channel_->release(cost(types));
+  if (policy_ == Policy::every) budget_->release(cost(types));
 }
 
 void Subscription::flush(Outbox& outbox, int64_t only_run) {
   std::lock_guard lock(mutex_);
   if (!latest_ || !open()) return;
-  if (only_run >= 0 && latest_->head.run != only_run) return;
-  channel_->force(latest_->head.cost);
+  if (only_run >= 0 && latest_->run != only_run) return;
+  budget_->force(latest_->cost);
   emit(std::move(*latest_), outbox);
   latest_.reset();
 }
@@ -203,7 +150,7 @@ void Subscription::close() {
     latest_.reset();
   }
   // A run may be waiting for credit to emit what nobody wants any more.
-  channel_->wake();
+  budget_->wake();
 }
 
 }  // namespace davit

@@ -1,4 +1,4 @@
-// Calls: a run hands values to its host and waits for the reply.
+// Callbacks: a run hands values to its host and waits for the reply.
 #include "engine/engine.h"
 #include "engine/run/run.h"
 
@@ -9,12 +9,12 @@ namespace {
 constexpr size_t kInlineBytes = 4 << 10;
 }  // namespace
 
-bool Run::call(Frame& frame, const Node& node) {
-  std::optional<CallReply> reply;
+bool Run::callback(Frame& frame, const Node& node) {
+  std::optional<CallbackReply> reply;
   {
     std::lock_guard lock(reply_mutex_);
-    if (awaited_call_ == 0) {
-      awaited_call_ = engine_.next_call();
+    if (awaited_callback_ == 0) {
+      awaited_callback_ = engine_.next_callback();
       awaited_node_ = &node;
       reply_.reset();
     } else if (!reply_) {
@@ -22,11 +22,11 @@ bool Run::call(Frame& frame, const Node& node) {
     } else {
       reply = std::move(reply_);
       reply_.reset();
-      awaited_call_ = 0;
+      awaited_callback_ = 0;
     }
   }
   if (!reply) {
-    std::vector<CallValue> values;
+    std::vector<CallbackValue> values;
     for (const auto& operand : operands(frame, node, 0, node.inputs.size())) {
       if (operand.nbytes() <= kInlineBytes) {
         std::vector<uint8_t> bytes(operand.nbytes());
@@ -38,8 +38,8 @@ bool Run::call(Frame& frame, const Node& node) {
       value->set(operand);
       values.emplace_back(engine_.values().add(std::move(value)));
     }
-    engine_.outbox().call(id_, program_->id(), node.site, seq_->fetch_add(1), awaited_call_, path(),
-                          std::move(values));
+    engine_.outbox().callback(id_, program_->id(), node.site, seq_->fetch_add(1), awaited_callback_,
+                              path(), std::move(values));
     return false;
   }
   if (auto* failure = std::get_if<FailurePtr>(&*reply)) {
@@ -66,15 +66,15 @@ bool Run::call(Frame& frame, const Node& node) {
   return true;
 }
 
-std::optional<std::vector<TensorType>> Run::reply_types(int64_t call) {
+std::optional<std::vector<TensorType>> Run::reply_types(int64_t callback) {
   std::lock_guard lock(reply_mutex_);
-  if (awaited_call_ == 0 || call != awaited_call_) return std::nullopt;
+  if (awaited_callback_ == 0 || callback != awaited_callback_) return std::nullopt;
   return awaited_node_->outputs;
 }
 
-bool Run::take_reply(int64_t call, CallReply reply) {
+bool Run::take_reply(int64_t callback, CallbackReply reply) {
   std::lock_guard lock(reply_mutex_);
-  if (awaited_call_ == 0 || call != awaited_call_ || reply_) return false;
+  if (awaited_callback_ == 0 || callback != awaited_callback_ || reply_) return false;
   reply_.emplace(std::move(reply));
   return true;
 }

@@ -1,40 +1,38 @@
 import type { Engine, Run } from "../engine/engine.js";
 import { formatTypes } from "../graph/error.js";
-import { type CallRecord, freeValues } from "../hooks/event.js";
+import { type CallbackRequest, freeValues } from "../hooks/event.js";
 import type { Site } from "../hooks/site.js";
 import type { ValueId } from "../native.js";
 import { byteLength, sameType, type TensorType } from "../tensor/dtype.js";
 import { ProtocolError } from "./error.js";
-import type { SessionHooks } from "./hooks.js";
 import type { Operand, Reply, ReplyError } from "./message.js";
 import type { Sender } from "./sender.js";
-import type { SessionTensors, Tensor } from "./tensors.js";
+import type { SessionTensor, SessionTensors } from "./tensors.js";
 import { wireError } from "./wire.js";
 
-/** A run, as its calls see it. */
+/** A run, as its callbacks see it. */
 export interface Caller {
   readonly request: number;
   readonly run: Run | undefined;
   /** Those that wait for a reply, by their number. */
-  readonly calls: Map<number, Site>;
+  readonly callbacks: Map<number, Site>;
 }
 
-/** What calls need of their session. */
-export interface CallsHost {
+/** The parts of a session that its callbacks need. */
+export interface CallbacksHost {
   readonly engine: Engine;
   readonly sender: Sender;
   readonly tensors: SessionTensors;
-  readonly hooks: SessionHooks;
   readonly limits: { readonly maxFrameBytes: number };
 }
 
-/** The `call` nodes of a session's runs: values go out, replies come back. */
-export class SessionCalls {
-  constructor(private readonly host: CallsHost) {}
+/** The callbacks of a session's runs: values go out, replies come back. */
+export class SessionCallbacks {
+  constructor(private readonly host: CallbacksHost) {}
 
-  /** Sends a call to the client. */
-  send(caller: Caller, call: CallRecord, site: Site): void {
-    const { engine, sender, hooks, limits } = this.host;
+  /** Sends a request to the client. */
+  send(caller: Caller, request: CallbackRequest, site: Site): void {
+    const { engine, sender, limits } = this.host;
     const { native } = engine;
     try {
       const bytes = site.operands?.reduce((sum, type) => sum + byteLength(type), 0) ?? 0;
@@ -44,22 +42,23 @@ export class SessionCalls {
           `a call's values of ${bytes} bytes do not fit a frame`,
         );
       }
-      const attachments = call.values.map((value) =>
+      const attachments = request.values.map((value) =>
         typeof value === "number" ? new Uint8Array(native.read(value)) : value,
       );
-      // Hooks that fired before the call come before it.
-      hooks.flush();
-      caller.calls.set(call.call, site);
-      const message = ["call", call.call, site.site, call.seq, call.path];
+      // Events of hooks that fired before come before it.
+      engine.hooks.flush();
+      const { callback, seq, path } = request;
+      caller.callbacks.set(callback, site);
+      const message = ["call", callback, site.number, seq, path];
       sender.send(caller.request, message, attachments);
     } catch (error) {
-      this.#refuse(caller.run as Run, call.call, error);
+      this.#refuse(caller.run as Run, request.callback, error);
     } finally {
-      freeValues(call, native);
+      freeValues(request, native);
     }
   }
 
-  /** Takes `reply`. What does not fit the call's declared results fails the run. */
+  /** Takes `reply`. Values that do not fit the declared results fail the run. */
   reply(caller: Caller | undefined, { run: request, call, values }: Reply): void {
     const { run, site } = take(caller, request, call);
     const { engine, tensors } = this.host;
@@ -118,9 +117,9 @@ export class SessionCalls {
     callback();
   }
 
-  #refuse(run: Run, call: number, error: unknown): void {
+  #refuse(run: Run, callback: number, error: unknown): void {
     const { code, message } = wireError(error) as { code: string; message: string };
-    this.host.engine.native.replyError(run.id, call, code, message);
+    this.host.engine.native.replyError(run.id, callback, code, message);
   }
 }
 
@@ -128,19 +127,19 @@ export class SessionCalls {
 interface Given {
   readonly value: ValueId | Uint8Array;
   readonly type: TensorType;
-  readonly tensor: Tensor | undefined;
+  readonly tensor: SessionTensor | undefined;
 }
 
-/** The call that a reply is for; it is taken once. */
+/** Returns the callback that a reply is for; it is taken once. */
 function take(caller: Caller | undefined, request: number, call: number): { run: Run; site: Site } {
-  const site = caller?.calls.get(call);
+  const site = caller?.callbacks.get(call);
   if (caller?.run === undefined || site === undefined) {
     throw new ProtocolError(
       "call_unknown",
       `no call ${call} of run ${request} waits for a reply; the run is over, or the call was answered`,
     );
   }
-  caller.calls.delete(call);
+  caller.callbacks.delete(call);
   return { run: caller.run, site };
 }
 
@@ -151,7 +150,7 @@ function checkTypes(site: Site, given: readonly Given[]): void {
   if (fits) return;
   const expected = formatTypes(site.types);
   const found = formatTypes(given.map(({ type }) => type));
-  const name = site.label ?? site.name ?? `site ${site.site}`;
+  const name = site.label ?? site.name ?? `site ${site.number}`;
   throw new ProtocolError(
     "reply_mismatch",
     `the call "${name}" was answered with ${found}; expected ${expected}`,
