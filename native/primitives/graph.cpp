@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "engine/failure.h"
+#include "primitives/doubles.h"
 #include "primitives/empty.h"
 #include "primitives/matrices.h"
 
@@ -38,7 +39,7 @@ void guard(const mx::array& array, PrimitiveSites& sites, Ids& seen) {
   for (const auto& operand : array.inputs()) operands.insert(operand.id());
   auto outputs = array.outputs();
   try {
-    if (!replace_empty(outputs) && !guard_matrices(outputs)) return;
+    if (!replace_empty(outputs) && !guard_matrices(outputs) && !replace_doubles(outputs)) return;
   } catch (const OpError& error) {
     throw RunError(error.code(), error.what(), site);
   }

@@ -67,6 +67,8 @@ defmodule Davit.NxSuites do
   # tensors that are there before any backend is chosen.
   defp on_davit({name, _, _} = numerical) when name in [:defn, :defnp], do: numerical
 
+  defp on_davit({:when, meta, [head, guard]}), do: {:when, meta, [on_davit(head), guard]}
+
   defp on_davit({op, meta, [a, b]}) when op in [:==, :!=],
     do: {op, meta, [call(:home, on_davit(a)), call(:home, on_davit(b))]}
 
@@ -91,7 +93,9 @@ defmodule Davit.NxSuites do
        do: Nx.backend_copy(tensor, to)
 
   defp walk(%Nx.Tensor{} = tensor, _to), do: tensor
-  defp walk(%_{} = struct, _to), do: struct
+
+  defp walk(%_{} = struct, to),
+    do: struct |> Map.from_struct() |> walk(to) |> then(&Map.merge(struct, &1))
 
   defp walk(map, to) when is_map(map),
     do: Map.new(map, fn {key, value} -> {key, walk(value, to)} end)

@@ -1,7 +1,7 @@
 import { DTYPES } from "../../../../src/tensor/dtype.js";
 import { filled, kindOf, scalar, specials, tensor } from "../../../support/data.js";
 import type { CaseTable, OpCases } from "../../../support/op-cases.js";
-import { binary, isInexact, together, unary } from "./common.js";
+import { binary, isInexact, likeFloat32, together, unary } from "./common.js";
 
 const closeness: OpCases = {
   calls: (dtype) => {
@@ -128,12 +128,12 @@ export const ELEMENTWISE_CASES: CaseTable = {
   bitwise_invert: unary(),
   ceil: unary(),
   conjugate: unary(),
-  cos: unary(),
+  cos: likeFloat32(unary()),
   cosh: unary("small"),
   degrees: unary(),
-  erf: unary(),
-  erfinv: unary("unit"),
-  exp: unary("small"),
+  erf: likeFloat32(unary()),
+  erfinv: likeFloat32(unary("unit")),
+  exp: likeFloat32(unary("small")),
   expm1: unary("small"),
   floor: unary(),
   imag: unary(),
@@ -153,9 +153,9 @@ export const ELEMENTWISE_CASES: CaseTable = {
   real: unary(),
   reciprocal: unary("nonzero"),
   rsqrt: unary("positive"),
-  sigmoid: unary(),
+  sigmoid: likeFloat32(unary()),
   sign: unary(),
-  sin: unary(),
+  sin: likeFloat32(unary()),
   sinh: unary("small"),
   sqrt: unary("positive"),
   square: unary("small"),

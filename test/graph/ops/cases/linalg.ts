@@ -2,6 +2,7 @@ import type { Attributes } from "../../../../src/graph/graph.js";
 import { DTYPES, type Dtype } from "../../../../src/tensor/dtype.js";
 import { decode, filled, kindOf, type TestTensor, tensor } from "../../../support/data.js";
 import type { CaseTable, OpCase, OpCases } from "../../../support/op-cases.js";
+import { likeFloat32 } from "./common.js";
 
 type Shape = readonly number[];
 
@@ -242,7 +243,7 @@ export const LINALG_CASES: CaseTable = {
   "linalg.eigvals": factors(any, SQUARES),
   "linalg.eigh": factors(positive, SQUARES, [{}, { UPLO: "U" }]),
   "linalg.eigvalsh": determined(positive, SQUARES, [{}, { UPLO: "U" }]),
-  "linalg.det": determinant,
+  "linalg.det": likeFloat32(determinant),
   "linalg.slogdet": determinant,
   "linalg.cross": cross,
 };
