@@ -7,7 +7,7 @@ defmodule Davit.Application do
   @impl true
   def start(_type, _args) do
     OsProcesses.create_table()
-    # Engines that are started on demand are children too.
+    # The default engine is added as a child when it is needed.
     children = [
       OsProcesses,
       {Registry, keys: :unique, name: Davit.Hooks.Registry},

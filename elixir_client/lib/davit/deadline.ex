@@ -1,15 +1,15 @@
 defmodule Davit.Deadline do
   @moduledoc false
-  # The end of a timeout that covers several waits.
+  # The moment at which a timeout that covers several waits ends.
 
   @type t :: integer | :infinity
 
-  @doc "The moment at which a timeout that begins now is over."
+  @doc "Returns the deadline of a timeout that begins now."
   @spec new(timeout) :: t
   def new(:infinity), do: :infinity
   def new(timeout), do: now() + timeout
 
-  @doc "How many milliseconds are left, at least 0."
+  @doc "Returns how many milliseconds are left, at least 0."
   @spec left(t) :: timeout
   def left(:infinity), do: :infinity
   def left(deadline), do: max(0, deadline - now())

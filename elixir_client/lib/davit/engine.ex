@@ -1,10 +1,10 @@
 defmodule Davit.Engine do
   @moduledoc """
-  An engine: the operating system process that runs programs, and the processes of this VM that speak to it.
+  An engine: the operating system process that runs programs, and the processes of this VM that communicate with it.
 
-  With no configuration at all, the first `Davit.load/2` or `Davit.Tensor.from_binary/3` starts the default
-  engine, named `Davit.Engine`, under the application's supervisor. Its options come from
-  `config :davit, :engine, [...]`. Any number of others may be started in a supervision tree:
+  Without any configuration, the first `Davit.load/2` or `Davit.Tensor.from_binary/3` starts the default engine, named
+  `Davit.Engine`, under the application's supervisor. Its options come from `config :davit, :engine, [...]`. Any number
+  of other engines can be started in a supervision tree:
 
       children = [{Davit.Engine, name: MyApp.Engine, command: ["davit", "port"]}]
 
@@ -17,20 +17,21 @@ defmodule Davit.Engine do
     * `:command`: see `Davit.Engine.Command`;
     * `:env`: a list of `{name, value}` for the engine's environment; `:cd`: its folder;
     * `:limits`: a map of limits that the session asks for, such as `%{hook_credit: 1_048_576}`;
-    * `:max_queue`: how many hook events may wait in a subscriber's mailbox before further ones are held
-      back, default 1,000;
-    * `:start_timeout`: how many milliseconds the command may take until it says that it is ready, default 30,000.
+    * `:max_queue`: how many hook events may be in a subscriber's mailbox before the engine holds further events back,
+      default 1,000;
+    * `:start_timeout`: how many milliseconds the command may take until it is ready, default 30,000.
 
-  When the engine exits, each call that waits gets one `Davit.EngineError`, the reason is logged, and it is started again: at once,
-  then after 100 ms, and up to every 30 s while it does not get as far as to answer anything, without end. It never
-  takes its supervisor down. While it starts, calls wait, no longer than their `:timeout`; between two failed starts
-  they raise `:engine_down` at once, and `await/2` waits.
+  When the engine exits, each call under way fails with a `Davit.EngineError`, the reason is logged, and the engine is
+  started again: at once, then after 100 ms, and later at most every 30 s as long as it does not answer anything. It is
+  tried without end, and its supervisor is not affected. While the engine starts, calls wait, no longer than their
+  `:timeout`. Between two failed starts they raise `:engine_down` at once; `await/2` waits.
 
-  A process that is stopped, or restarted, is told by the end of its port; after one second it is sent SIGTERM, and two seconds later
-  it is killed.
+  When an engine is stopped or restarted, its port is closed. If its process still runs one second later it gets SIGTERM,
+  and SIGKILL after two more seconds.
 
-  A program goes on in the next engine of its name, also in one that was stopped and started; a tensor that lived in an engine
-  does not, and says so. Subscriptions live as long as the engine is not stopped.
+  Programs can be used with the next engine of the same name, even if the engine was stopped and started. A tensor whose
+  values were in an engine that ended cannot be used, and using it raises an error that says so. Subscriptions last until
+  the engine is stopped.
   """
 
   use Supervisor
@@ -40,7 +41,7 @@ defmodule Davit.Engine do
 
   @default __MODULE__
   @deaths_kept 64
-  # Processes that are killed one after the other are started again as often. What fails by itself has its own back-off.
+  # Processes that are killed are restarted this often. Failures of the engine itself have their own back-off.
   @restarts [max_restarts: 100, max_seconds: 5]
 
   @doc "Starts an engine. See the module's documentation for the options."
@@ -92,14 +93,14 @@ defmodule Davit.Engine do
   def init({name, options}) do
     # What is registered elsewhere is found here too.
     if name != options[:name], do: Process.register(self(), name)
-    # The tables belong to this supervisor, so they live as long as the engine's processes together.
+    # This supervisor owns the tables, so they outlive each of the engine's processes.
     :ets.new(name, [:named_table, :public, read_concurrency: true])
 
     routes = :ets.new(:routes, [:public, read_concurrency: true, write_concurrency: true])
     session = Session.new(name, routes)
     :ets.insert(name, {:options, options})
 
-    # What one of these knows, the others need: they begin anew together, with an engine that has nothing of theirs.
+    # These processes depend on each other's state, so they are restarted together, with a new engine.
     core = [
       {Writer, name},
       {Davit.Collector, session},
@@ -111,7 +112,7 @@ defmodule Davit.Engine do
     core = [core, [strategy: :one_for_all, name: Part.name(name, :core)] ++ @restarts]
     feeds = [name: Part.name(name, :feeds), strategy: :one_for_one]
 
-    # Subscriptions live on.
+    # Subscriptions survive a restart of the core.
     children = [
       {Reporter, name},
       %{
@@ -129,8 +130,7 @@ defmodule Davit.Engine do
   @type name :: atom | {:global, term} | {:via, module, term}
 
   @doc false
-  # The session of a running engine, started if it is the default one. It waits for a start that is under way, for up to
-  # `timeout` milliseconds. Raises `Davit.EngineError`.
+  # Returns the session of a running engine. See `Davit.Engine.Lookup.session!/2`.
   @spec session!(name, timeout) :: Session.t()
   def session!(engine \\ @default, timeout \\ :infinity), do: Lookup.session!(engine, timeout)
 
@@ -144,7 +144,7 @@ defmodule Davit.Engine do
     with {:ok, _} <- Lookup.wait(engine, true, timeout), do: :ok
   end
 
-  @doc "`:up`, `:starting` or `{:down, exception}`; `:stopped` where no such engine was started."
+  @doc "Returns `:up`, `:starting` or `{:down, exception}`, or `:stopped` if no engine has this name."
   @spec status(name) :: :up | :starting | {:down, EngineError.t()} | :stopped
   def status(engine \\ @default) do
     case Lookup.status(engine) do
@@ -154,7 +154,7 @@ defmodule Davit.Engine do
     end
   end
 
-  @doc "What the engine says of itself: memory, counters, programs and tensors."
+  @doc "Returns information about the engine: memory, counters, programs and tensors."
   @spec info(name) :: map
   def info(engine \\ @default) do
     case Davit.Engine.Request.call(session!(engine), ["info"]) do
@@ -164,15 +164,15 @@ defmodule Davit.Engine do
   end
 
   @doc """
-  Makes the processes that made tensors lately collect their garbage, and frees what they had forgotten. It
-  happens by itself where an allocation fails.
+  Collects the garbage of the processes that hold tensors, and frees the tensors that were dropped. This happens
+  automatically when an allocation fails.
   """
   @spec reclaim(name) :: :ok
   def reclaim(engine \\ @default), do: Davit.Collector.reclaim(session!(engine))
 
   @doc """
-  Stops an engine that was started by name or on demand. Its calls end with an error, and subscriptions with it. One that is
-  not running is left at that. An engine of a supervisor that restarts it comes back; stop that child instead.
+  Stops an engine that was started by name or on demand. Calls under way fail, and subscriptions end. If the engine is not
+  running, nothing happens. An engine that is the child of another supervisor is restarted by it: stop that child instead.
   """
   @spec stop(name) :: :ok
   def stop(engine \\ @default) do
@@ -183,7 +183,7 @@ defmodule Davit.Engine do
 
     :ok
   catch
-    # It was not running, or somebody else stopped it.
+    # The engine was not running, or another process stopped it.
     :exit, _ -> :ok
   end
 
@@ -202,7 +202,7 @@ defmodule Davit.Engine do
   end
 
   @doc false
-  # How an engine ended: "exited with signal 9 at …".
+  # Returns how an engine ended: "exited with signal 9 at …".
   @spec death(atom, pos_integer) :: String.t()
   def death(name, instance) do
     case :ets.lookup(name, {:death, instance}) do

@@ -1,26 +1,26 @@
 defmodule Davit.EngineError do
   @moduledoc """
-  Something the engine, or the way to it, refused.
+  An error of the engine, or of the connection to it.
 
-  `code` is stable. Codes of the engine, such as `:out_of_memory`, are in docs/protocol.md; one that this client
-  does not know stays a string. These come from the client:
+  `code` is stable. The codes of the engine, such as `:out_of_memory`, are listed in docs/protocol.md; a code that this
+  client does not know is a string. These codes come from the client:
 
   | code | meaning |
   |---|---|
   | `:engine_not_found` | no engine command was found |
   | `:engine_down` | the engine is not running; it will be started again |
-  | `:engine_lost` | the engine died under a call, or with a tensor that lived in it |
-  | `:timeout` | no answer in time; the run was cancelled |
+  | `:engine_lost` | the engine ended during a call, or held a tensor's values when it ended |
+  | `:timeout` | there was no answer in time, and the request was cancelled |
   | `:tensor_freed` | the tensor was freed |
-  | `:transfer_broken` | the connection that a large value travelled over ended, but not the engine |
-  | `:bad_destination` | the bytes that say who gets a hook's values are no process, see `Davit.Hooks.to/1` |
+  | `:transfer_broken` | the connection for large values ended during a transfer; the engine runs on |
+  | `:bad_destination` | the destination of a hook is not the bytes of a process, see `Davit.Hooks.to/1` |
   | `:no_handler` | a call has no handler among those of its run |
-  | `:subscription_lost` | the client's process of a subscription ended, and the subscription with it |
-  | `:subscriber_down` | the process that was to get events is not alive |
+  | `:subscription_lost` | the process that forwards the events of a subscription was killed |
+  | `:subscriber_down` | the subscriber is not alive |
   | `:remote_tensor` | the tensor belongs to another node or another engine |
-  | `:protocol` | the engine said something that the protocol does not have |
+  | `:protocol` | the engine sent a message that the protocol does not allow |
 
-  `op`, `label`, `site`, `inputs` and `expected` say where in a graph it happened, where that is known.
+  `op`, `label`, `site`, `inputs` and `expected` name the place in a graph and what was expected there, if they are known.
   """
 
   @type t :: %__MODULE__{
@@ -33,7 +33,7 @@ defmodule Davit.EngineError do
           expected: term
         }
 
-  # Atoms are never made from bytes that came over the wire.
+  # Atoms are never created from bytes that came over the wire.
   @codes ~w(
     argument_invalid arity attribute_invalid attribute_missing attribute_unknown bad_frame bad_length
     bad_match bad_message bad_policy bad_view branches_missing bytes_mismatch call_unknown cancelled
@@ -71,14 +71,14 @@ defmodule Davit.EngineError do
   # As the engine writes it: it stands in the engine's message.
   defp type({dtype, shape}), do: "#{dtype}[#{shape |> Tuple.to_list() |> Enum.join(", ")}]"
 
-  # Most of the engine's messages say it in words of their own: inputs as the operands of the op.
+  # Most messages of the engine contain these parts: inputs as the operands of the op.
   defp said?(message, "inputs ", text), do: String.contains?(message, "(#{text})")
   defp said?(message, kind, text), do: String.contains?(message, kind <> text)
 
   defp describe(expected) when is_binary(expected), do: expected
   defp describe(expected), do: inspect(expected)
 
-  @doc "Builds the error that an `error` answer of the engine describes."
+  @doc "Returns the error that an `error` answer of the engine describes."
   @spec from_wire(map) :: t
   def from_wire(error) when is_map(error) do
     %__MODULE__{

@@ -23,7 +23,7 @@ defmodule Davit.Frame do
     [<<request::64, byte_size(header)::32, 0::32>>, header]
   end
 
-  # What is short is cheaper to copy than to send in parts.
+  # Copying a short attachment is cheaper than sending it as a part of its own.
   def encode(request, header, [bytes]) when byte_size(bytes) <= @copied do
     gap = gap(20 + byte_size(header))
 
@@ -50,9 +50,7 @@ defmodule Davit.Frame do
   defp gap(position), do: rem(8 - rem(position, 8), 8)
 
   @doc """
-  Takes a payload apart. Attachments are parts of `payload`, not copies.
-
-  The error is a sentence that says what is wrong with the frame.
+  Decodes a payload. Attachments are parts of `payload`, not copies. The error is a sentence that says what is wrong.
   """
   @spec decode(binary) :: {:ok, non_neg_integer, list, attachments} | {:error, String.t()}
   def decode(payload) do
@@ -60,7 +58,7 @@ defmodule Davit.Frame do
          do: header(request, header, attachments)
   end
 
-  @doc "As `decode/1`, with the header as its bytes."
+  @doc "As `decode/1`, without decoding the header."
   @spec split(binary) :: {:ok, non_neg_integer, binary, attachments} | {:error, String.t()}
   def split(<<request::64, size::32, 0::32, header::binary-size(size)>>) do
     {:ok, request, header, {}}

@@ -36,21 +36,15 @@ defmodule Davit.Msgpack do
           | {:not_a_string_key, term}
 
   @doc """
-  Encodes a term. Raises `ArgumentError` for one that msgpack cannot hold.
+  Encodes a term. Raises `ArgumentError` for a term that msgpack cannot represent.
 
       iex> Davit.Msgpack.encode(%{"b" => [1, -1], "a" => {:bin, <<0>>}})
       <<0x82, 0xA1, ?a, 0xC4, 1, 0, 0xA1, ?b, 0x92, 1, 0xFF>>
-
-      iex> Davit.Msgpack.decode(<<0x92, 0xC0, 0xA2, "ok">>)
-      {:ok, [nil, "ok"]}
-
-      iex> Davit.Msgpack.decode(<<0x92, 0xC0>>)
-      {:error, {:truncated, 2}}
   """
   @spec encode(value) :: binary
   def encode(value), do: :erlang.iolist_to_binary([put(value)])
 
-  # Small parts, put together once at the end: binaries that grow are five times slower for a short message.
+  # Returns small parts that are joined once at the end: appending to a binary is five times slower for a short message.
   defp put(n) when is_integer(n), do: integer(n)
   defp put(bytes) when is_binary(bytes), do: string(bytes)
   defp put([]), do: 0x90
@@ -67,7 +61,7 @@ defmodule Davit.Msgpack do
   defp put(atom) when is_atom(atom), do: string(Atom.to_string(atom))
 
   defp put(other) do
-    raise ArgumentError, "msgpack cannot hold #{inspect(other, limit: 5)}"
+    raise ArgumentError, "msgpack cannot represent #{inspect(other, limit: 5)}"
   end
 
   defp items([]), do: []
@@ -145,6 +139,12 @@ defmodule Davit.Msgpack do
   Decodes one term that takes up all of `bytes`.
 
   Options: `:max_depth` (default #{@max_depth}) of nested arrays and maps.
+
+      iex> Davit.Msgpack.decode(<<0x92, 0xC0, 0xA2, "ok">>)
+      {:ok, [nil, "ok"]}
+
+      iex> Davit.Msgpack.decode(<<0x92, 0xC0>>)
+      {:error, {:truncated, 2}}
   """
   @spec decode(binary, keyword) :: {:ok, value} | {:error, reason}
   def decode(bytes, options \\ []) when is_binary(bytes) do
@@ -162,7 +162,7 @@ defmodule Davit.Msgpack do
     end
   end
 
-  @doc "Decodes one term. Raises `ArgumentError` where `decode/2` gives an error."
+  @doc "Decodes one term. Raises `ArgumentError` if `decode/2` returns an error."
   @spec decode!(binary, keyword) :: value
   def decode!(bytes, options \\ []) do
     case decode(bytes, options) do
@@ -171,7 +171,7 @@ defmodule Davit.Msgpack do
     end
   end
 
-  @doc "Says in words why `decode/2` refused its input."
+  @doc "Describes why `decode/2` refused its input."
   @spec describe(reason) :: String.t()
   def describe({:truncated, size}), do: "it ends after #{size} bytes, in the middle of a value"
   def describe({:trailing_bytes, size}), do: "#{size} bytes follow the value"
@@ -217,12 +217,12 @@ defmodule Davit.Msgpack do
 
   defp value(_, _), do: throw({__MODULE__, :truncated})
 
-  # A non-finite float does not match `::float`, and comes here as its sign and mantissa.
+  # A non-finite float does not match `::float`, and is decoded from its sign and mantissa.
   defp float(0, 0), do: :infinity
   defp float(1, 0), do: :neg_infinity
   defp float(_sign, _mantissa), do: :nan
 
-  # A claimed length is never trusted: elements are taken one by one until the bytes end.
+  # A length in the input is never trusted: elements are decoded one by one until the bytes end.
   defp array(0, rest, _depth, acc), do: {:lists.reverse(acc), rest}
 
   defp array(n, rest, depth, acc) do

@@ -1,8 +1,8 @@
 defmodule Davit.Options do
   @moduledoc false
-  # Options of public functions, checked: what is misspelt or of another kind is named.
+  # Checks the options of public functions. An error names the option that is misspelt or has a wrong value.
 
-  @doc "Raises `ArgumentError` where `options` is no keyword list, or has other keys than these."
+  @doc "Raises `ArgumentError` if `options` is not a keyword list, or has other keys than these."
   @spec check!(keyword, [atom]) :: :ok
   def check!(options, keys) do
     Keyword.keyword?(options) ||
@@ -19,7 +19,7 @@ defmodule Davit.Options do
     end
   end
 
-  @doc "The value of an option, or the default. Raises `ArgumentError` where it is not as `valid?` wants it."
+  @doc "Returns the value of an option, or the default. Raises `ArgumentError` if `valid?` returns false for it."
   @spec get!(keyword, atom, term, String.t(), (term -> boolean)) :: term
   def get!(options, key, default, expected, valid?) do
     case Keyword.fetch(options, key) do

@@ -1,14 +1,14 @@
 defmodule Davit.Recording do
   @moduledoc """
-  Keeps the values of hooks and probes in a file, to be compared later: `davit diff good.rec bad.rec`.
+  Records the values of hooks and probes in a file, so that they can be compared later: `davit diff good.rec bad.rec`.
 
       {:ok, recording} = Davit.Recording.start("good.rec", {:probe, "layer.*"})
       Davit.run(program, inputs)
       {:ok, events} = Davit.Recording.stop(recording)
 
-  It is the engine that writes the file, so nothing travels to this VM; runs go no faster than its disk. All
-  runs of the engine are recorded, with the replies of their calls. Where the engine dies, what it had written
-  can be read. `docs/record.md` describes the file.
+  The engine writes the file, so no values are sent to this VM. Runs go no faster than its disk. All runs of the engine are
+  recorded, with the replies of their calls. If the engine dies, everything that it had written can be read.
+  `docs/record.md` describes the file.
   """
 
   alias Davit.EngineError
@@ -22,8 +22,8 @@ defmodule Davit.Recording do
   @opaque t :: %__MODULE__{path: Path.t(), session: Session.t(), id: pos_integer}
 
   @doc """
-  Begins a recording of what one of the matches is for; `Davit.Hooks.SubscriptionSpec` tells what can be matched. The
-  file is written anew. Option: `:engine`.
+  Starts a recording of all events that one of the matches selects. `Davit.Hooks.SubscriptionSpec` describes matches. An
+  existing file is overwritten. Option: `:engine`.
 
   Returns `{:error, exception}` if the engine is not running or the file cannot be written. Raises `ArgumentError` if a
   match is invalid.
@@ -45,8 +45,8 @@ defmodule Davit.Recording do
   defp matches(match), do: [match]
 
   @doc """
-  Ends a recording, whose file is whole after this; gives the number of its events. An error where the engine was
-  started again in between, or its disk was full.
+  Ends a recording and returns the number of its events. The file is complete when the function returns. Returns an error if
+  the engine was restarted in between, or if the disk was full.
   """
   @spec stop(t) :: {:ok, events :: non_neg_integer} | {:error, EngineError.t()}
   def stop(%__MODULE__{session: session, id: id}) do

@@ -6,10 +6,10 @@ defmodule Davit.Replay do
       Davit.run(program, inputs, replay: replay)
       {:ok, answered} = Davit.Replay.close(replay)
 
-  The first of these runs that calls gets the replies of the first recorded run that called, and so on. In a run a
-  reply is found by label or name and loop path; a call that was not recorded ends its run with `:replay_missing`,
-  one of other types with `:reply_mismatch`. The engine reads the file and answers by itself, so nothing of the calls
-  travels to this VM. See `docs/record.md`.
+  The first run with a call gets the replies of the first recorded run with a call, and so on. Within a run, a reply is
+  found by label or name, and by loop path. A call that was not recorded fails its run with `:replay_missing`, a reply of
+  another type with `:reply_mismatch`. The engine reads the file and answers, so no calls are sent to this VM. See
+  `docs/record.md`.
   """
 
   alias Davit.EngineError
@@ -21,7 +21,7 @@ defmodule Davit.Replay do
 
   @opaque t :: %__MODULE__{path: Path.t(), session: Session.t(), id: pos_integer}
 
-  @doc "Reads a recording. Option: `:engine`, whose runs it is for. Gives `{:error, exception}` where it cannot be read."
+  @doc "Opens a recording for runs of the engine that the option `:engine` names. Returns `{:error, exception}` if it cannot be read."
   @spec open(Path.t(), keyword) :: {:ok, t} | {:error, EngineError.t()}
   def open(path, options \\ []) do
     Davit.Options.check!(options, [:engine])
@@ -34,8 +34,8 @@ defmodule Davit.Replay do
   end
 
   @doc """
-  Ends a replay; gives the number of calls that it answered. Runs under way that call after this fail. An error where
-  the engine was started again in between.
+  Ends a replay and returns the number of calls that it answered. Runs under way fail at their next call. Returns an error if
+  the engine was restarted in between.
   """
   @spec close(t) :: {:ok, answered :: non_neg_integer} | {:error, EngineError.t()}
   def close(%__MODULE__{session: session, id: id}) do
@@ -44,7 +44,7 @@ defmodule Davit.Replay do
   end
 
   @doc false
-  # The replay's number, for a run of this session. Raises `Davit.EngineError` where it is another's.
+  # Returns the replay's number, for a run of this session. Raises `Davit.EngineError` if it was opened in another session.
   @spec id!(t, Session.t()) :: pos_integer
   def id!(%__MODULE__{session: %{name: name, instance: instance}, id: id}, session)
       when session.name == name and session.instance == instance,

@@ -1,6 +1,6 @@
 defmodule Davit.Run do
   @moduledoc false
-  # Runs of a program: what `Davit.run/3` was given, read and sent. `Davit.Run.Loop` waits for what comes back.
+  # Checks the arguments of `Davit.run/3` and sends runs. `Davit.Run.Loop` receives the answers.
 
   alias Davit.{Deadline, EngineError, Msgpack, Options, Program, Telemetry, Tensor, Type}
   alias Davit.Engine.{Exchange, Request, Session}
@@ -8,10 +8,10 @@ defmodule Davit.Run do
 
   @options [:hooks, :callbacks, :replay, :print, :timeout, :fetch, :keep, :queue]
   @fetch 4096
-  # An engine's answer holds at least this much.
+  # The bytes that fit into an engine's answer.
   @answer_bytes 16 * 1024 * 1024
 
-  @typedoc "What the runs of one call have in common."
+  @typedoc "The data that the runs of one call share."
   @type t :: %{
           session: Session.t(),
           program: Program.t(),
@@ -47,7 +47,7 @@ defmodule Davit.Run do
     do: in_order(program, Enum.map(inputs, &Arguments.in_order!(&1, program)), options)
 
   defp in_order(program, [inputs], []) do
-    # In a handler it has a parent.
+    # A run that is made in a handler has a parent, so it is not plain.
     case Process.get(parent_key(program.engine)) || Plain.run(program, inputs) do
       outputs when is_list(outputs) -> [outputs]
       _ -> run(program, [inputs], [])
@@ -72,7 +72,7 @@ defmodule Davit.Run do
     end
   end
 
-  # Nobody can have seen anything of its runs, so that making one again is no second time.
+  # A program without hooks and calls has no visible effects, so it may be run again after a failure.
   defp silent?(program), do: Enum.all?(program.sites, &(&1.kind == :node))
 
   @spec new(Program.t(), keyword) :: t
@@ -88,7 +88,7 @@ defmodule Davit.Run do
     queue = Options.get!(options, :queue, nil, "a positive integer", &(is_integer(&1) and &1 > 0))
     replay = Options.get!(options, :replay, nil, "a Davit.Replay", &is_struct(&1, Davit.Replay))
     handlers = Handlers.new(options, program.handlers)
-    # It covers an engine that is starting.
+    # The timeout includes the start of the engine.
     deadline = Deadline.new(timeout)
     session = Program.session!(program, timeout)
 
@@ -122,7 +122,8 @@ defmodule Davit.Run do
     do: Map.put(wire, :replay, Davit.Replay.id!(replay, session))
 
   @doc """
-  Where a process that is in a handler of a run of this engine keeps that run, as `{instance, request}`.
+  Returns the key in the process dictionary under which a process that executes a handler keeps the run, as `{instance,
+  request}`.
   """
   @spec parent_key(atom) :: term
   def parent_key(engine), do: {__MODULE__, engine}
@@ -143,17 +144,16 @@ defmodule Davit.Run do
     ids = Enum.map(outputs, &(&1.ref && &1.ref.id))
     header = Msgpack.encode(["run", run.queue, run.program.id, operands, ids, options(run)])
     sent = Exchange.request(exchange, :run, header, attachments)
-    # Until here, or they might be freed before the run names them.
+    # The tensors have to be alive until here, or they might be freed before the engine has the run.
     Tensor.touch(alive)
     with {:ok, request} <- sent, do: {:ok, request, outputs}
   end
 
-  # The engine holds the time as well: this process may be in a handler when it is over.
+  # The engine enforces the timeout too, as this process may be in a handler when the time is over.
   defp options(%{deadline: :infinity} = run), do: run.options
   defp options(run), do: Map.put(run.options, :timeout, max(1, left(run)))
 
-  # A small output comes with the answer, as long as there is room, and lives here alone; a larger one stays in
-  # the engine.
+  # The values of a small output are sent with the answer, as long as there is room. A larger output stays in the engine.
   defp output(type, room, run) do
     bytes = Type.byte_size(type)
 
@@ -164,14 +164,14 @@ defmodule Davit.Run do
     end
   end
 
-  @doc "The outputs of a run, with the values that came with its answer. Raises `Davit.EngineError`."
+  @doc "Returns the outputs of a run, with the values that came with its answer. Raises `Davit.EngineError`."
   @spec outputs([Tensor.t()], [nil | non_neg_integer], Frame.attachments()) :: [Tensor.t()]
   def outputs([], [], _), do: []
 
   def outputs([%{ref: ref} = tensor | tensors], [nil | values], attachments) when ref != nil,
     do: [tensor | outputs(tensors, values, attachments)]
 
-  # A small value is copied, so that it does not keep the whole frame.
+  # A small value is copied, so that it does not keep the whole frame in memory.
   def outputs([tensor | tensors], [index | values], attachments)
       when is_integer(index) and index < tuple_size(attachments) do
     bytes = elem(attachments, index)
@@ -182,7 +182,7 @@ defmodule Davit.Run do
   def outputs(_, values, _),
     do: raise(Request.protocol("`run` was answered with the values #{inspect(values, limit: 5)}"))
 
-  @doc "How many milliseconds are left to a run."
+  @doc "Returns how many milliseconds a run has left."
   @spec left(t) :: timeout
   def left(run), do: Deadline.left(run.deadline)
 end

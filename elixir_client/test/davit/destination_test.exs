@@ -51,7 +51,7 @@ defmodule Davit.Hooks.DestinationTest do
     assert node(pid) == :nonode@elsewhere
   end
 
-  describe "a process of the system" do
+  describe "a system process" do
     defp event(pid) do
       # As a program could compute them.
       bytes = :erlang.term_to_binary(pid)
@@ -68,7 +68,7 @@ defmodule Davit.Hooks.DestinationTest do
         pid = Process.whereis(name)
         error = assert_raise Davit.EngineError, fn -> Destination.deliver(event(pid)) end
         assert error.code == :bad_destination
-        assert error.message =~ "a process of the system: #{inspect(pid)} (#{inspect(name)})"
+        assert error.message =~ "a system process: #{inspect(pid)} (#{inspect(name)})"
         assert_raise ArgumentError, ~r/#{inspect(name)}/, fn -> Davit.Hooks.to(pid) end
       end
     end

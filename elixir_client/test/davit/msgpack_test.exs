@@ -72,7 +72,7 @@ defmodule Davit.MsgpackTest do
     assert_raise ArgumentError, ~r/ends after 1 bytes/, fn -> Msgpack.decode!(<<0x91>>) end
   end
 
-  test "refuses what msgpack cannot hold" do
+  test "refuses terms that msgpack cannot represent" do
     for term <- [self(), {1, 2}, 0x1_0000_0000_0000_0000, -0x8000_0000_0000_0001, %{1 => 2}, 1..2] do
       assert_raise ArgumentError, fn -> Msgpack.encode(term) end
     end

@@ -87,12 +87,12 @@ defmodule Davit.RealHooksTest do
       end
     end
 
-    test "that is no process fails the run with an error that says so" do
+    test "that is not a process fails the run with an error that says so" do
       program = sending(fn x, who -> G.hook(x, "astray", to: who) end)
 
       error = assert_raise EngineError, fn -> Davit.run(program, [1, <<7::512>>]) end
       assert error.code == :bad_destination
-      assert Exception.message(error) =~ ~r/destination of astray is no process.*Davit.Hooks.to/s
+      assert Exception.message(error) =~ ~r/destination of astray is not a process.*Davit.Hooks.to/s
       assert {:messages, []} = Process.info(self(), :messages)
       assert [_] = Davit.run(program, [1, Hooks.to(self())])
       assert_received {:davit_hook, "astray", _}
@@ -104,7 +104,7 @@ defmodule Davit.RealHooksTest do
     end
   end
 
-  test "a destination may hold anything: what is no process is refused, and nothing is made of it" do
+  test "a destination that is not a process is refused, whatever its bytes, and creates no atoms" do
     pad = fn bytes -> bytes <> :binary.copy(<<0>>, 256 - byte_size(bytes)) end
     pid = :erlang.term_to_binary(self())
     number = System.unique_integer([:positive])

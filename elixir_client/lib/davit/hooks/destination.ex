@@ -1,19 +1,20 @@
 defmodule Davit.Hooks.Destination do
   @moduledoc false
-  # Pids as values of a program. What comes back may be anything, as programs can compute it.
+  # Encodes pids as values of a program, and decodes them. The bytes to be decoded may be anything, as programs can compute
+  # them.
 
   alias Davit.{EngineError, Tensor}
   alias Davit.Hooks.{Event, Reach, Site}
 
-  # Zeros fill it up to a multiple of this, so that the processes of a node have one length.
+  # Values are padded with zeros to a multiple of this, so that the processes of a node have the same length.
   @multiple 64
 
-  @doc "The uint8 vector that stands for a process. Raises `ArgumentError` for one of the system, on this node."
+  @doc "Returns the uint8 vector that stands for a process. Raises `ArgumentError` for a system process of this node."
   @spec encode(pid) :: Tensor.t()
   def encode(pid) do
     if node(pid) == node() and Reach.of(pid) == :system do
       raise ArgumentError,
-            "expected a process of an application, got #{named(pid)}, which is one of the system"
+            "expected a process of an application, got #{named(pid)}, which is a system process"
     end
 
     bytes = :erlang.term_to_binary(pid)
@@ -23,8 +24,8 @@ defmodule Davit.Hooks.Destination do
   end
 
   @doc """
-  The pid of such bytes. Only the external format's form of a pid is looked at, and no atom is made: the
-  pid is one of a node that this VM has heard of.
+  Decodes a pid. Nothing but a pid in the external term format is decoded, and no atom is created, so the pid is of a node
+  whose name this VM knows.
   """
   @spec decode(binary) :: {:ok, pid} | :error
   def decode(<<131, 88, _::binary>> = bytes) do
@@ -46,14 +47,14 @@ defmodule Davit.Hooks.Destination do
       case Reach.of(pid) do
         :process -> send_event(pid, %{event | values: values})
         :none -> :ok
-        :system -> raise bad(event, "a process of the system", named(pid))
+        :system -> raise bad(event, "a system process", named(pid))
       end
     else
-      _ -> raise bad(event, "no process of a node known here", inspect(destination, limit: 8))
+      _ -> raise bad(event, "not a process of a known node", inspect(destination, limit: 8))
     end
   end
 
-  # Nobody may make this node connect to another.
+  # A destination must not make this node connect to another.
   defp send_event(pid, event) do
     _ = Process.send(pid, {:davit_hook, event.name, event}, [:noconnect])
     :ok

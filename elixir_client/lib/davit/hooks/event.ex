@@ -43,8 +43,8 @@ defmodule Davit.Hooks.Event do
   @summary ~w(count min max mean std nan inf histogram)a
 
   @doc false
-  # The events of one message, each with its subscription's number, and the credit that they hold: each `least` at least.
-  # `views` maps that number to the view's wire form where it is a slice.
+  # Decodes the events of one message. Returns each with its subscription's number, and the credit that they take together:
+  # at least `least` for each. `views` maps the numbers of subscriptions with a slice to the slice's wire form.
   @spec decode(list, Frame.attachments(), %{non_neg_integer => Site.t()}, map, non_neg_integer) ::
           {[{integer, t}], non_neg_integer}
   def decode(events, attachments, sites, views, least \\ 0) do
@@ -82,7 +82,7 @@ defmodule Davit.Hooks.Event do
     {[value | values], bytes}
   end
 
-  # A small value is copied, so that whoever keeps it does not keep the frame of its batch.
+  # A small value is copied, so that it does not keep the frame of its batch in memory.
   defp value({:bin, bytes}, type, _, view) when byte_size(bytes) <= @copied,
     do: {tensor(:binary.copy(bytes), type, view), byte_size(bytes)}
 
@@ -93,7 +93,7 @@ defmodule Davit.Hooks.Event do
     {tensor(bytes, type, view), byte_size(bytes)}
   end
 
-  # Longer than a frame may be: only its size came.
+  # The value is longer than a frame may be, so only its size was sent.
   defp value(["omitted", size], _type, _, _), do: {{:omitted, size}, size}
 
   defp value(%{} = summary, _type, _, _) do
@@ -104,7 +104,7 @@ defmodule Davit.Hooks.Event do
   defp tensor(bytes, nil, _view), do: %Tensor{type: {:uint8, {byte_size(bytes)}}, data: bytes}
   defp tensor(bytes, type, nil), do: %Tensor{type: type, data: bytes}
 
-  # A slice is cut to what the tensor has.
+  # A slice is clipped to the shape of the tensor.
   defp tensor(bytes, {dtype, shape}, ["slice", starts, sizes]) do
     %Tensor{
       type: {dtype, shape |> Tuple.to_list() |> cut(starts, sizes) |> List.to_tuple()},

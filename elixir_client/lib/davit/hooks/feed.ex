@@ -1,14 +1,14 @@
 defmodule Davit.Hooks.Feed do
   @moduledoc false
-  # One subscription: it takes the engine's batches of events, and sends each event to the subscriber. It
-  # ends with the subscriber, and subscribes again when the engine was started again.
+  # Forwards the events of one subscription to its subscriber. It ends with the subscriber, and subscribes again when the
+  # engine was restarted.
   #
-  # The engine sends on credit, in bytes and in events: half as many as the subscriber's mailbox may hold. Credit goes back
-  # when the mailbox is no longer than the other half; a look at it is due when events come, and while credit is held
-  # back, on a timer that slows down.
+  # The engine sends events against credit, which is counted in bytes and in events: half as many events as the subscriber's
+  # mailbox may hold. Credit is returned while the mailbox is not longer than the other half. Its length is checked when
+  # events arrive and, while credit is held back, by a timer whose interval grows.
   #
-  # The engine sends a run's events before its answer. They take one hop more, through here, so a run asks feeds to
-  # catch up before it gives its result.
+  # The engine sends a run's events before the run's answer. Events of a subscription pass through this process, so a run
+  # waits until feeds have caught up (`settle/1`) before it returns.
 
   use GenServer, restart: :temporary
 
@@ -18,15 +18,15 @@ defmodule Davit.Hooks.Feed do
   alias Davit.Engine.{Part, Session}
   alias Davit.Hooks.Subscription
 
-  # Frames that the owner has sent here, and those that were dealt with.
+  # Counters: the frames that the owner has sent to this process, and those that it has handled.
   @sent 1
   @passed_on 2
 
-  @first_look 2
-  @last_look 100
+  @first_interval 2
+  @last_interval 100
 
-  # `answer`: the engine's answer to the first `subscribe`; `answer_to`: the call that waits for it. `held`: the credit that is
-  # held back, `look` the milliseconds until the next look at the subscriber's mailbox.
+  # `answer`: the engine's answer to the first `subscribe`. `answer_to`: the call that waits for it. `held`: the credit that is
+  # held back. `interval`: the milliseconds until the mailbox is checked again.
   defstruct [
     :ref,
     :pid,
@@ -38,7 +38,7 @@ defmodule Davit.Hooks.Feed do
     :max_queue,
     :counters,
     held: 0,
-    look: @first_look
+    interval: @first_interval
   ]
 
   def start_link(arguments), do: GenServer.start_link(__MODULE__, arguments)
@@ -47,23 +47,22 @@ defmodule Davit.Hooks.Feed do
   @spec accepted(pid) :: :ok | {:error, EngineError.t()}
   def accepted(feed), do: GenServer.call(feed, :accepted, :infinity)
 
-  @doc "Ends it. The subscriber gets nothing after this."
+  @doc "Ends the subscription. The subscriber receives nothing after this."
   @spec stop(pid) :: :ok
   def stop(feed), do: GenServer.call(feed, :stop, :infinity)
 
   @doc """
-  Waits until subscribers have in their mailboxes what a run of the program made them be sent: all events that came
-  before the run's answer.
+  Waits until all events that arrived before the answer of a run of this program are in the mailboxes of subscribers.
   """
   @spec settle(Program.t()) :: :ok
   def settle(%Program{sites: []}), do: :ok
 
   def settle(%Program{engine: engine, sites: sites}) do
-    # Mostly there is none, and counting is the fastest way to know.
+    # Usually there is no subscription. Counting is the fastest way to find out.
     if Registry.count(Davit.Hooks.Registry) > 0 do
       match = {:_, :"$1", {engine, :"$2", :"$3"}}
       feeds = Registry.select(Davit.Hooks.Registry, [{match, [], [:"$$"]}])
-      # Nodes that are no hooks fire for probes alone.
+      # Nodes that are not hooks fire for probes only.
       hooks? = Enum.any?(sites, &(&1.kind not in [:node, :call]))
       for [feed, probe?, counters] <- feeds, probe? or hooks?, do: settled(feed, counters)
     end
@@ -76,13 +75,13 @@ defmodule Davit.Hooks.Feed do
       do: GenServer.call(feed, :settled, :infinity),
       else: :ok
   catch
-    # It ended with its subscriber.
+    # The feed ended with its subscriber.
     :exit, _ -> :ok
   end
 
   @impl true
   def init({engine, ref, pid, spec, max_queue}) do
-    # The engine's stop is told to the subscriber.
+    # When the engine is stopped, `terminate/2` notifies the subscriber.
     Process.flag(:trap_exit, true)
     Process.monitor(pid)
 
@@ -117,24 +116,27 @@ defmodule Davit.Hooks.Feed do
   def handle_call(:stop, _from, state), do: {:stop, :normal, :ok, unsubscribe(state)}
 
   @impl true
-  # The owner was started again.
+  # The owner was restarted.
   def handle_info(:davit_owner, state), do: {:noreply, register(state)}
 
-  # An owner that was started again may say so twice.
+  # An owner that was restarted may send this twice.
   def handle_info({:davit_up, %{instance: instance}}, %{subscription: subscription} = state)
       when subscription.exchange.session.instance == instance,
       do: {:noreply, state}
 
   def handle_info({:davit_up, session}, state) do
     state = disconnected(state)
-    # What was on its way before is lost.
+    # Frames of the session before are lost.
     :counters.put(state.counters, @passed_on, :counters.get(state.counters, @sent))
     kind = {:subscription, state.counters}
 
     case Subscription.open(session, state.spec, kind, in_flight(state)) do
-      {:ok, subscription} -> {:noreply, %{state | subscription: subscription, look: @first_look}}
-      # An engine that is gone by now will be up again, and says so.
-      {:error, _} -> {:noreply, state}
+      {:ok, subscription} ->
+        {:noreply, %{state | subscription: subscription, interval: @first_interval}}
+
+      # The engine is gone by now. Its owner sends this message again when it is up.
+      {:error, _} ->
+        {:noreply, state}
     end
   end
 
@@ -156,18 +158,18 @@ defmodule Davit.Hooks.Feed do
   def handle_info({:DOWN, ref, _, _, _}, %{subscription: %{ref: ref}} = state),
     do: {:noreply, disconnected(state)}
 
-  def handle_info(:look, state), do: {:noreply, look(state)}
+  def handle_info(:check_mailbox, state), do: {:noreply, check_mailbox(state)}
 
   def handle_info({:DOWN, _, :process, pid, _}, %{pid: pid} = state) do
     {:stop, :normal, unsubscribe(state)}
   end
 
-  # The registry of subscriptions failed, and would not find this one any more.
+  # The registry failed, so this subscription cannot be found any more.
   def handle_info({:EXIT, _, reason}, state), do: fail(lost(reason), state)
 
   def handle_info(_, state), do: {:noreply, state}
 
-  # Where the owner is being started again, it asks for this.
+  # An owner that is being restarted sends `:davit_owner` later.
   defp register(state) do
     owner = Part.whereis(state.engine, :owner)
     if owner, do: send(owner, {:feed, self(), {state.ref, state.pid}})
@@ -175,7 +177,7 @@ defmodule Davit.Hooks.Feed do
   end
 
   @impl true
-  # Where it is killed, the owner tells the subscriber.
+  # If this process is killed, the owner notifies the subscriber.
   def terminate(reason, %{answer: :ok} = state) when reason not in [:normal, :killed],
     do: ended({state.ref, state.pid}, reason(reason, state))
 
@@ -191,14 +193,14 @@ defmodule Davit.Hooks.Feed do
 
   defp reason(reason, _state), do: lost(reason)
 
-  @doc "The error of a subscription whose process ended for this reason."
+  @doc "Returns the error of a subscription whose process ended for this reason."
   @spec lost(term) :: EngineError.t()
   def lost(reason) do
     message = "the process of the subscription ended: #{Exception.format_exit(reason)}"
     %EngineError{code: :subscription_lost, message: message}
   end
 
-  @doc "Tells the subscriber that nothing more comes for the subscription."
+  @doc "Notifies the subscriber that the subscription has ended."
   @spec ended({reference, pid}, EngineError.t()) :: term
   def ended({ref, pid}, error), do: send(pid, {:davit_hook_down, ref, error})
 
@@ -206,17 +208,17 @@ defmodule Davit.Hooks.Feed do
     Enum.each(events, &send(state.pid, {:davit_hook, state.ref, &1}))
 
     if state.held > 0 do
-      # A look is due anyway.
+      # A check is due anyway.
       {:noreply, %{state | held: state.held + credit}}
     else
-      {:noreply, look(%{state | held: credit})}
+      {:noreply, check_mailbox(%{state | held: credit})}
     end
   end
 
   defp message(:sites, state), do: {:noreply, state}
   defp message(:accepted, state), do: accept(:ok, state)
 
-  # By an engine that was started again.
+  # A restarted engine refused the subscription.
   defp accept({:error, error}, %{answer: :ok} = state), do: fail(error, state)
 
   defp accept(answer, %{answer_to: nil} = state), do: {:noreply, %{state | answer: answer}}
@@ -235,21 +237,21 @@ defmodule Davit.Hooks.Feed do
 
   defp in_flight(%{max_queue: max_queue}), do: max(1, div(max_queue, 2))
 
-  defp look(%{subscription: nil} = state), do: %{state | held: 0}
-  defp look(%{held: 0} = state), do: state
+  defp check_mailbox(%{subscription: nil} = state), do: %{state | held: 0}
+  defp check_mailbox(%{held: 0} = state), do: state
 
-  defp look(state) do
+  defp check_mailbox(state) do
     if taken?(state) do
       Subscription.consumed(state.subscription, state.held)
-      %{state | held: 0, look: @first_look}
+      %{state | held: 0, interval: @first_interval}
     else
-      Process.send_after(self(), :look, state.look)
-      %{state | look: min(2 * state.look, @last_look)}
+      Process.send_after(self(), :check_mailbox, state.interval)
+      %{state | interval: min(2 * state.interval, @last_interval)}
     end
   end
 
-  # A subscriber that itself waits for the engine cannot read, and the engine may wait for it to: then
-  # memory gives, not the promise that nothing is lost.
+  # A subscriber that waits for an answer of the engine cannot read its mailbox, and the engine may wait for the credit. So
+  # such a subscriber gets more events than its mailbox should hold.
   defp taken?(%{pid: pid, subscription: %{exchange: %{session: session}}} = state)
        when node(pid) == node() do
     case Process.info(pid, :message_queue_len) do

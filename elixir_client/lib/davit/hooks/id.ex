@@ -1,6 +1,6 @@
 defmodule Davit.Hooks.Id do
   @moduledoc """
-  The 16 bytes that name a hook, a print or a call in a graph: the same after a restart and in any process.
+  The 16 bytes that identify a hook, a print or a call in a graph. They are the same after a restart and in any process.
 
       iex> Davit.Hooks.Id.named("loss") == :crypto.hash(:md5, "name:loss")
       true
@@ -11,13 +11,13 @@ defmodule Davit.Hooks.Id do
 
   @type t :: <<_::128>>
 
-  @doc "The id of a name."
+  @doc "Returns the id of a name."
   @spec named(String.t()) :: t
   def named(name) when is_binary(name), do: :crypto.hash(:md5, ["name:", name])
 
   @doc """
-  The id of an external function, such as `&Mod.fun/1`. Any other function has no identity that outlives it,
-  and gives `nil`: it is bound at each run, to a slot.
+  Returns the id of an external function, such as `&Mod.fun/1`. Any other function has no identity that outlives it, and
+  the result is `nil`: such a function is bound to a slot for each run.
   """
   @spec of(fun) :: t | nil
   def of(function) when is_function(function) do
@@ -29,8 +29,8 @@ defmodule Davit.Hooks.Id do
   end
 
   @doc """
-  The id of a program's slot, for a function that has none. Slots are counted from 0, in the order in which functions
-  are given to hooks and calls.
+  Returns the id of a program's slot, for a function that has no id. Slots are counted from 0, in the order in which
+  functions are given to hooks and calls.
   """
   @spec slot(non_neg_integer) :: t
   def slot(number) when is_integer(number) and number >= 0,

@@ -1,16 +1,16 @@
 defmodule Davit.Hooks.Reach do
   @moduledoc false
-  # Who may be sent a hook's values by a destination. A program can compute the bytes of a destination, and processes of the
-  # system have to get no messages but their own.
+  # Checks which processes may receive a hook's values by way of a destination. A program can compute the bytes of a
+  # destination, and system processes must not receive messages that they do not expect.
 
-  # Their processes keep a node alive.
+  # The applications whose processes count as system processes.
   @applications [:kernel, :stdlib, :sasl, :elixir, :logger, :davit]
-  # For an answer of another node, in milliseconds.
+  # The timeout for an answer of another node, in milliseconds.
   @patience 5_000
 
   @doc """
-  Tells what a pid stands for: a process that may be sent something, one of the system, or one that cannot be reached. The
-  process that was asked about last is remembered in the calling one.
+  Returns whether a pid is a process that may receive messages, a system process, or a process that cannot be reached. The
+  calling process caches the answer for the last pid.
   """
   @spec of(pid) :: :process | :system | :none
   def of(pid) do
@@ -20,7 +20,7 @@ defmodule Davit.Hooks.Reach do
 
       _ ->
         reach = look(pid)
-        # Where there is none, there may be one later.
+        # A process that cannot be reached now may be reached later.
         if reach != :none, do: Process.put(__MODULE__, {pid, reach})
         reach
     end
@@ -29,25 +29,25 @@ defmodule Davit.Hooks.Reach do
   defp look(pid) do
     cond do
       node(pid) == node() -> judge(pid, &apply/3)
-      # Nobody may make this node connect to another.
+      # The bytes of a pid must not make this node connect to another.
       node(pid) in Node.list(:connected) -> judge(pid, &remote(node(pid), &1, &2, &3))
       true -> :none
     end
   end
 
-  # The node of another process may run no Davit, but it has these functions.
+  # Another node may not run Davit, but it has these functions.
   defp judge(pid, call) do
     init = call.(:erlang, :whereis, [:init])
 
     cond do
       pid in [init, call.(:erlang, :whereis, [:application_controller])] -> :system
-      # As that of what runs before any application, such as the code's loader.
+      # Processes that start before any application, such as the code server, have this group leader.
       call.(:erlang, :process_info, [pid, :group_leader]) == {:group_leader, init} -> :system
       system_application?(call.(:application, :get_application, [pid])) -> :system
       true -> :process
     end
   catch
-    # The other node went away, or does not answer.
+    # The other node is gone, or does not answer.
     :error, {:erpc, _} -> :none
   end
 

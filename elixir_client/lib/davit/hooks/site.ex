@@ -1,12 +1,12 @@
 defmodule Davit.Hooks.Site do
   @moduledoc """
-  A node of a program that can be watched.
+  A node of a program whose values can be observed.
 
-  `kind` is `:hook`, `:hook_gradient`, `:print`, `:call`, or `:node` for any other node with a label. `index` is its
-  number in the program, counted over all nodes; in the events of a standing subscription it counts that one's sites.
-  `types` are those of its values, or of what a call is to be answered with; `operands` are those of a call's values.
-  `destination` tells that the last value says who gets the others; `print` has `:precision` and `:limit` where a
-  print says them.
+    * `kind`: `:hook`, `:hook_gradient`, `:print`, `:call`, or `:node` for any other node with a label;
+    * `number`: the node's number in the program; in the events of a subscription, the site's number in that subscription;
+    * `types`: the types of its values, for a call those of its results; `operands`: the types of a call's operands;
+    * `destination`: whether the last value is the process that receives the others, see `Davit.Hooks.to/1`;
+    * `print`: `:precision` and `:limit` of a print, if it has them.
   """
 
   alias Davit.Type
@@ -44,8 +44,8 @@ defmodule Davit.Hooks.Site do
   @kinds Map.new([:hook, :hook_gradient, :print, :call, :node], &{Atom.to_string(&1), &1})
 
   @doc false
-  # The sites of a table, which tells functions and types once; sites name them by their index. Strings are copied: they
-  # would keep the frame they came in.
+  # Decodes a table of sites. Functions and types are listed once in it, and sites refer to them by index. Strings are copied,
+  # as a part of a frame keeps the whole frame in memory.
   @spec list_from_wire(map) :: [t]
   def list_from_wire(table) do
     functions = for name <- table["functions"] || [], do: copy(name)

@@ -1,7 +1,8 @@
 defmodule Davit.Hooks.Source do
   @moduledoc false
-  # The subscription of one `Davit.Hooks.stream/2`. It takes the engine's messages in a process of its own, and hands a batch
-  # over when it is asked for one: the reader waits for a reply alone, however much else is in its mailbox. It ends with the reader.
+  # The subscription of one `Davit.Hooks.stream/2`, in a process of its own. It queues the engine's messages and returns one
+  # batch of events for each call of the reader, so nothing but replies gets into the reader's mailbox. It ends with the
+  # reader.
 
   use GenServer, restart: :temporary
 
@@ -12,7 +13,7 @@ defmodule Davit.Hooks.Source do
   # `asking`: the call of the reader that waits. `taken`: the credit of the events that the reader got last.
   defstruct [:subscription, :reader, :asking, :error, taken: 0, frames: :queue.new()]
 
-  @doc "Subscribes for the calling process. Raises `Davit.EngineError` where the engine refuses."
+  @doc "Subscribes for the calling process. Raises `Davit.EngineError` if the engine refuses."
   @spec open(Session.t(), list) :: pid
   def open(session, spec) do
     {:ok, source} = GenServer.start(__MODULE__, {session, spec, self()})
@@ -28,8 +29,8 @@ defmodule Davit.Hooks.Source do
   end
 
   @doc """
-  The next events; none when the engine has accepted the subscription, which comes first. What was handed over before counts as
-  taken. Raises `Davit.EngineError` where the engine is gone.
+  Returns the next events. The first call returns none, when the engine has accepted the subscription. The credit of the
+  events before is returned to the engine. Raises `Davit.EngineError` if the engine is gone.
   """
   @spec next(pid) :: [Event.t()]
   def next(source) do
@@ -41,7 +42,7 @@ defmodule Davit.Hooks.Source do
     :exit, {reason, _} -> raise Session.owner_down(reason)
   end
 
-  @doc "Ends it."
+  @doc "Ends the subscription."
   @spec close(pid) :: :ok
   def close(source) do
     GenServer.stop(source, :normal, :infinity)
@@ -61,7 +62,7 @@ defmodule Davit.Hooks.Source do
   end
 
   @impl true
-  # A reader that asks for more has taken what came before.
+  # A reader that asks for more events has taken the events before.
   def handle_call(:next, from, state) do
     if state.subscription, do: Subscription.consumed(state.subscription, state.taken)
     {:noreply, serve(%{state | asking: from, taken: 0})}
@@ -83,7 +84,7 @@ defmodule Davit.Hooks.Source do
   @impl true
   def terminate(_reason, state), do: state.subscription && Subscription.close(state.subscription)
 
-  # What came before an error is handed over first.
+  # Events that came before an error are returned first.
   defp fail(error, state), do: serve(%{state | error: state.error || error})
 
   defp serve(%{asking: nil} = state), do: state

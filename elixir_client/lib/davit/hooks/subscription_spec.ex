@@ -1,14 +1,25 @@
 defmodule Davit.Hooks.SubscriptionSpec do
   @moduledoc """
-  What a subscription is for, how often it fires, and how much of a value it gets.
+  The three parts of a subscription: which hooks it matches, how often they fire for it, and which part of a value is sent.
 
-  A *match*: a name; `{:name, name}`; `{:id, id}`; `{:label, glob}`; `:all`; `{:probe, glob}` for any labelled
-  node, hook or not; `&Mod.fun/1` for the hooks that were given that function.
+  A *match* is one of
 
-  A *policy*: `:every` (nothing is lost, the run waits for slow readers), `:latest`, `{:sample, n}`,
-  `{:rate, hz}`.
+    * a name, or `{:name, name}`: the hooks with this name;
+    * `{:id, id}`: the hooks with this id;
+    * `{:label, glob}`: the hooks whose label matches;
+    * `:all`: all hooks;
+    * `{:probe, glob}`: all nodes whose label matches, hooks or not;
+    * `&Mod.fun/1`: the hooks that were built with this function.
 
-  A *view*: `:full`, `{:slice, starts, sizes}`, `{:summary, bins}`, or `:summary` for one without a histogram.
+  A *policy* is one of
+
+    * `:every`: every event; the run waits for subscribers that read slowly;
+    * `:latest`: the latest event when the subscriber is ready for one;
+    * `{:sample, n}`: every `n`th event;
+    * `{:rate, hz}`: at most `hz` events per second.
+
+  A *view* is `:full`, `{:slice, starts, sizes}`, `{:summary, bins}` for statistics with a histogram, or `:summary` for
+  statistics without one.
   """
 
   alias Davit.Hooks.Id
@@ -26,7 +37,7 @@ defmodule Davit.Hooks.SubscriptionSpec do
           | :summary
           | {:summary, non_neg_integer}
 
-  @doc "The three as the protocol writes them. Options: `:policy`, `:view`. Raises `ArgumentError`."
+  @doc "Returns the parts as the protocol has them. Options: `:policy`, `:view`. Raises `ArgumentError`."
   @spec to_wire(match, keyword) :: list
   def to_wire(match, options) do
     [
@@ -78,7 +89,7 @@ defmodule Davit.Hooks.SubscriptionSpec do
   end
 
   @doc false
-  # The views that `Davit.Hooks.Event.decode/4` needs to know, by their number.
+  # Returns the views that `Davit.Hooks.Event.decode/5` needs: the slices, by the position of their specs.
   @spec slices([list]) :: map
   def slices(specs) do
     for {[_, _, ["slice" | _] = view], index} <- Enum.with_index(specs),

@@ -1,11 +1,11 @@
 defmodule Davit.Run.Handlers do
   @moduledoc false
-  # The functions that a caller gave for its run, and how they are called.
+  # The functions of one run: those that the caller gave, and those of the program.
 
   alias Davit.{EngineError, Options, Tensor, Type}
   alias Davit.Hooks.{Destination, Event, Site, SubscriptionSpec}
 
-  # As `inspect/2` has it.
+  # The default of `inspect/2`.
   @print_limit 50
 
   @enforce_keys [:specs, :functions, :slices, :callbacks]
@@ -49,7 +49,7 @@ defmodule Davit.Run.Handlers do
     end
   end
 
-  # The first that fits is called.
+  # The first function that matches is called.
   defp bound_callbacks(bound),
     do: for({:callback, id, function} <- bound, do: {{:id, id}, function})
 
@@ -89,13 +89,13 @@ defmodule Davit.Run.Handlers do
           "expected {match, function of an event} in :callbacks, got #{inspect(other)}"
   end
 
-  @doc "Calls the handler that has this number; -1 is a print, -2 a hook with a destination."
+  @doc "Handles an event for the handler with this number; -1 is a print, -2 a hook with a destination."
   @spec event(t, integer, Event.t()) :: any
   def event(_handlers, -1, event), do: print(event)
   def event(_handlers, -2, event), do: Destination.deliver(event)
   def event(handlers, index, event), do: elem(handlers.functions, index).(event)
 
-  # The caller's group leader: in a notebook, the cell that runs.
+  # Prints to the caller's group leader: in a notebook, the cell that runs.
   defp print(%Event{site: site, path: path, values: values}) do
     where = if path == [], do: "", else: " at #{inspect(path, charlists: :as_lists)}"
 
@@ -150,7 +150,7 @@ defmodule Davit.Run.Handlers do
   defp no_handler(site),
     do: "the call #{Site.title(site)} has no handler among this run's :callbacks"
 
-  # A call without results is made for its effect.
+  # A call without results is made for its side effect.
   defp values(_, []), do: []
   defp values(value, [_]) when not is_tuple(value), do: [value]
   defp values({re, im}, [{:complex64, _}]) when is_number(re) and is_number(im), do: [{re, im}]

@@ -1,19 +1,20 @@
 defmodule Davit.Run.Inputs do
   @moduledoc false
-  # What a person gives as a value, as the protocol's operands and attachments.
+  # Converts the inputs of a run, and the values of a reply, to the protocol's operands and attachments.
 
   alias Davit.{Tensor, Type}
   alias Davit.Engine.Session
   alias Davit.Tensor.{Elements, Ref}
 
-  # So many bytes travel with a run, which is less than a frame may be.
+  # The bytes of inputs that are sent with a run: less than a frame may be.
   @room 16 * 1024 * 1024
 
   @type input :: Davit.input()
 
   @doc """
-  The operands of a run, the attachments they refer to, and the tensors that have to be alive until they
-  are sent. `what` gives the words for the operand of a number. Raises `ArgumentError` or `Davit.EngineError`.
+  Returns the operands of a run, the attachments that they refer to, and the tensors that have to be alive until they are
+  sent. `what` returns the text that stands for an operand in an error, by its position. Raises `ArgumentError` or
+  `Davit.EngineError`.
   """
   @spec to_wire([input], [Type.t()], Session.t(), (non_neg_integer -> String.t())) ::
           {list, [binary], [Tensor.t()]}
@@ -40,7 +41,7 @@ defmodule Davit.Run.Inputs do
     walk(inputs, types, index + 1, sent, context)
   end
 
-  # A tensor whose values are at home outlives its engine.
+  # A tensor whose values are in this VM can be used after its engine has ended.
   defp operand(%Tensor{ref: %Ref{} = ref, data: data} = tensor, _, room, session, _) do
     if data == nil or Ref.in?(ref, session) do
       Tensor.fetch_ref!(tensor, session)
@@ -77,7 +78,7 @@ defmodule Davit.Run.Inputs do
       reraise ArgumentError, [message: message], __STACKTRACE__
   end
 
-  # What is too large to travel with the run goes ahead of it, and is forgotten after it.
+  # Bytes that are too large to be sent with the run become a tensor of their own, which is freed after the run.
   defp send_bytes(type, bytes, room, session) do
     if byte_size(bytes) <= min(room, Tensor.inline_limit()) do
       {:inline, type, bytes}

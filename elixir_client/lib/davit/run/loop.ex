@@ -1,25 +1,26 @@
 defmodule Davit.Run.Loop do
   @moduledoc false
-  # The runs of one call, while they are under way: the calling process sends them, executes their handlers while it
-  # waits, and takes their answers. However it ends, nothing of it is left in the mailbox, the engine's table or the engine.
+  # The runs of one call while they are under way. The calling process sends them, executes their handlers while it waits, and
+  # collects their results. When the call returns or raises, nothing of it is left in the mailbox, the table of routes or the
+  # engine.
 
   alias Davit.{EngineError, Frame, Msgpack, Run, Tensor}
   alias Davit.Engine.{Exchange, Request, Session}
   alias Davit.Hooks.{Event, Feed, Site}
   alias Davit.Run.{Handlers, Inputs}
 
-  # How many runs of a call are on their way at once, and how many of all calls together: an engine refuses more than 65,536
-  # requests. Each call has one at least.
+  # The most runs of one call, and the most requests of all callers, that are under way at once: an engine refuses more than
+  # 65,536 requests. Each call has at least one run under way.
   @window 64
   @most 32_768
-  # So many bytes of credit go back at once.
+  # Credit of this many bytes is returned at once.
   @prompt 256 * 1024
 
   @doc "Runs the program once for each list of inputs. Returns the outputs of each run, in order."
   @spec execute(Run.t(), [[Inputs.input()]]) :: [[Tensor.t()]]
   def execute(run, inputs) do
-    # `pending`: the runs under way, by the numbers of their requests. `done`: the outputs of those that are over, by their
-    # positions. `owed`: the credit that is to go back for events.
+    # `pending`: the position and outputs of each run under way, by its request. `done`: the outputs of completed runs, by
+    # position. `owed`: the credit that has to be returned for events.
     state = %{exchange: nil, pending: %{}, done: %{}, count: 0, inputs: inputs, owed: nil}
     start = &next(refill(%{state | exchange: &1}, run), run)
 
@@ -66,7 +67,7 @@ defmodule Davit.Run.Loop do
     {{index, outputs}, pending} = Map.pop!(state.pending, request)
     Exchange.finish(state.exchange, request)
     done = Map.put(state.done, index, Run.outputs(outputs, values, attachments))
-    # A run that is over needs no credit.
+    # A completed run needs no credit.
     owed = with {^request, _} <- state.owed, do: nil
     refill(%{state | pending: pending, done: done, owed: owed}, run)
   end
@@ -79,15 +80,15 @@ defmodule Davit.Run.Loop do
 
   defp take({:ok, request, message, attachments}, run, state) do
     bytes = handle(message, request, attachments, run)
-    # Handlers may have taken long, and more events may be here already.
+    # The handlers may have used up the time.
     if Run.left(run) == 0, do: raise(expired(run))
     owe(state, run, request, bytes)
   end
 
   defp take({:error, why}, _run, _state), do: raise(Request.protocol(why))
 
-  # Credit goes back when nothing else is to be done, or when it is much: mostly the run's answer comes first, and then
-  # it need not go back at all.
+  # Credit is returned when no message is in the mailbox, or when there is much of it. Often the run's answer comes first, and
+  # then it need not be returned at all.
   defp owe(state, _run, _request, 0), do: state
 
   defp owe(%{owed: nil} = state, run, request, bytes) do
@@ -105,7 +106,7 @@ defmodule Davit.Run.Loop do
     %{state | owed: nil}
   end
 
-  # Calls the handlers; gives the credit that the message holds.
+  # Calls the handlers. Returns the credit that the message takes.
   defp handle(["events", events], request, attachments, run) do
     sites = run.program.by_number
     {events, bytes} = Event.decode(events, attachments, sites, run.handlers.slices)
@@ -128,10 +129,10 @@ defmodule Davit.Run.Loop do
         run.handlers |> Handlers.call(event, results) |> Inputs.to_wire(results, run.session, what)
       end)
 
-    # A reply that comes too late would be to a run that is gone.
+    # After the timeout, the run is gone.
     if Run.left(run) > 0 do
       header = Msgpack.encode(["reply", request, call, operands])
-      # Should the engine be gone, a message about that is on its way.
+      # If the engine is gone, the error arrives as a message.
       _ = Session.send_frame(run.session, Frame.encode(0, header, attachments))
     end
 
@@ -142,7 +143,7 @@ defmodule Davit.Run.Loop do
   defp handle([type | _], _, _, _),
     do: raise(Request.protocol("a run got an unexpected message #{inspect(type)}"))
 
-  # Calls handlers. What they run themselves on this engine has this run as its parent, and does not queue behind it.
+  # Calls handlers. Runs that they make on the same engine have this run as their parent, so they do not queue behind it.
   defp as_parent(run, request, fun) do
     key = Run.parent_key(run.session.name)
     outer = Process.put(key, {run.session.instance, request})

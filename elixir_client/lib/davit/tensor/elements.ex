@@ -1,6 +1,6 @@
 defmodule Davit.Tensor.Elements do
   @moduledoc false
-  # Numbers of Elixir to the bytes of a tensor and back.
+  # Converts nested lists of numbers to the bytes of a tensor, and back.
 
   import Bitwise
 
@@ -9,7 +9,7 @@ defmodule Davit.Tensor.Elements do
   @type number_like :: Davit.Tensor.number_like()
   @type nested :: Davit.Tensor.nested()
 
-  @doc "The shape of a nested list. Raises `ArgumentError` where its parts differ in shape."
+  @doc "Returns the shape of a nested list. Raises `ArgumentError` if its parts differ in shape."
   @spec shape(nested) :: tuple
   def shape(list), do: list |> sizes() |> List.to_tuple()
 
@@ -28,7 +28,7 @@ defmodule Davit.Tensor.Elements do
 
   defp sizes(_number), do: []
 
-  @doc "The bytes of a nested list whose shape is the type's."
+  @doc "Returns the bytes of a nested list that has the shape of the type."
   @spec encode(nested, Type.t()) :: binary
   def encode(list, {dtype, _}) do
     [list] |> List.flatten() |> Enum.map(&element(dtype, &1)) |> IO.iodata_to_binary()
@@ -68,7 +68,7 @@ defmodule Davit.Tensor.Elements do
   defp float(x, bits) when is_number(x) do
     <<x::float-little-size(bits)>>
   rescue
-    # Beyond the largest finite number.
+    # The number is beyond the largest finite one.
     ArgumentError -> float(if(x > 0, do: :infinity, else: :neg_infinity), bits)
   end
 
@@ -87,7 +87,7 @@ defmodule Davit.Tensor.Elements do
     <<rounded >>> 16::little-16>>
   end
 
-  @doc "The nested list of a tensor's bytes; a number for a scalar."
+  @doc "Returns the nested list of a tensor's bytes, or a number for a scalar."
   @spec decode(binary, Type.t()) :: nested
   def decode(bytes, {dtype, shape}) do
     numbers = numbers(dtype, bytes)

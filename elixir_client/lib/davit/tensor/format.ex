@@ -1,6 +1,6 @@
 defmodule Davit.Tensor.Format do
   @moduledoc false
-  # How a tensor's values look: nested lists, shortened after so many elements.
+  # Formats the values of a tensor as nested lists, shortened after a number of elements.
 
   import Inspect.Algebra
 
@@ -8,8 +8,8 @@ defmodule Davit.Tensor.Format do
   alias Davit.Type
 
   @doc """
-  The values as a document. `limit` of the options counts elements of all dimensions; `custom_options[:precision]` is how
-  many significant digits of a float are shown.
+  Returns the values as an algebra document. `limit` of the options counts elements over all dimensions.
+  `custom_options[:precision]` is the number of significant digits of a float.
   """
   @spec values(binary, Type.t(), Inspect.Opts.t()) :: Inspect.Algebra.t()
   def values(bytes, {dtype, shape}, options) do
@@ -26,7 +26,7 @@ defmodule Davit.Tensor.Format do
     end
   end
 
-  # A row takes its elements from those that are left, and gives the others.
+  # Formats one block of the elements that are left, and returns the rest of them.
   defp block([text | texts], [], _options), do: {text, texts}
 
   defp block(texts, [size | sizes], options) do

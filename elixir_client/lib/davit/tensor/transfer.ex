@@ -1,18 +1,18 @@
 defmodule Davit.Tensor.Transfer do
   @moduledoc false
-  # How a tensor's values travel: with a request where they are small, over the bulk socket where they are large.
+  # Sends and reads the values of tensors: small values with a request, large ones over the bulk socket.
 
   alias Davit.{Collector, EngineError, Tensor, Type}
   alias Davit.Engine.{Bulk, Request, Session}
   alias Davit.Engine.Bulk.Sender
   alias Davit.Tensor.Ref
 
-  # How many times a value is sent or asked for whose connection breaks.
+  # How many times a transfer is tried when its connection ends.
   @attempts 5
 
   @doc """
-  Sends a tensor that is at home. One allocation that fails is tried again after what is forgotten was freed.
-  Raises `Davit.EngineError`.
+  Sends a tensor whose values are in this VM. If the engine cannot allocate it, dropped tensors are freed and it is tried
+  once more. Raises `Davit.EngineError`.
   """
   @spec put(Tensor.t(), Session.t()) :: Tensor.t()
   def put(%Tensor{type: type, data: data} = tensor, session) do
@@ -44,7 +44,7 @@ defmodule Davit.Tensor.Transfer do
         do: put_bulk(session, ref, type, data),
         else: Request.call(session, ["put", ref.id, Type.to_wire(type), 0], [data])
 
-    # It has to be alive until here, or it might be freed before the engine knows it.
+    # The reference has to be alive until here, or the tensor might be freed before the engine has created it.
     Tensor.touch(ref)
 
     case answer do
@@ -72,7 +72,7 @@ defmodule Davit.Tensor.Transfer do
     end)
   end
 
-  # The connection ended; or the engine did, and that may not be known yet.
+  # The connection ended. If the engine ended, that may not be known yet.
   defp again(%{code: :transfer_broken} = error, session, attempts, again) do
     cond do
       not Session.alive?(session) -> {:error, Session.lost(session)}
@@ -83,7 +83,7 @@ defmodule Davit.Tensor.Transfer do
 
   defp again(error, _session, _attempts, _again), do: {:error, error}
 
-  @doc "The values of the tensor `id`, which are so many bytes."
+  @doc "Returns the values of the tensor `id`, which has the given number of bytes."
   @spec get(Session.t(), pos_integer, non_neg_integer, timeout) ::
           {:ok, binary} | {:error, EngineError.t()}
   def get(session, id, bytes, timeout) do
