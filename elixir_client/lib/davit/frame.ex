@@ -1,6 +1,6 @@
 defmodule Davit.Frame do
   @moduledoc false
-  # The payload of one protocol frame: a request number, a msgpack header and raw attachments, each at the
+  # Encodes and decodes the payload of a protocol frame: a request number, a msgpack header and raw attachments, each at the
   # next multiple of 8 bytes (`docs/protocol.md`, *Frames*).
 
   alias Davit.Msgpack
@@ -10,7 +10,7 @@ defmodule Davit.Frame do
   @copied 1024
 
   @doc """
-  Builds a payload. `header` is msgpack; the attachments are not copied.
+  Encodes a payload. `header` is msgpack; the attachments are not copied.
 
       iex> frame = Davit.Frame.encode(7, Davit.Msgpack.encode(["get", 3]), [<<1, 2>>])
       iex> Davit.Frame.decode(IO.iodata_to_binary(frame))

@@ -1,6 +1,6 @@
 defmodule Davit.Msgpack do
   @moduledoc false
-  # msgpack, as the Davit protocol uses it.
+  # Encodes and decodes msgpack, in the form that the Davit protocol uses.
   #
   # | Elixir | msgpack |
   # |---|---|
@@ -12,8 +12,8 @@ defmodule Davit.Msgpack do
   # | list | array |
   # | map | map, its keys as str in the order of their UTF-8 bytes |
   #
-  # Decoding gives the same terms back; a str stays a binary and a bin stays `{:bin, binary}`, both without
-  # a copy. Extension types are refused.
+  # Decoding returns the same terms. A str is decoded as a binary and a bin as `{:bin, binary}`, both parts of the input and
+  # not copies. Extension types are refused.
 
   @max_depth 128
 

@@ -1,8 +1,8 @@
 defmodule Davit.Engine.Exchange do
   @moduledoc false
-  # Requests of one process to an engine, and what comes back for them. Every request has a row in the session's table of
-  # routes, which tells the engine's owner where to send the frames that come for it: to an alias of the process that asks.
-  # The alias is also a monitor of the owner, so a process that waits hears of everything that can end its waiting:
+  # Sends the requests of one process to an engine, and receives their answers. Every request has a row in the session's table
+  # of routes. By this row the engine's owner sends the frames that come for the request to an alias of the process. The alias
+  # is also a monitor of the owner, so the process gets a message in every case:
   #
   #   * `{ref, frame}`: a frame for one of its requests;
   #   * `{ref, error}`: the engine is gone, or the request failed on this side;
@@ -11,8 +11,8 @@ defmodule Davit.Engine.Exchange do
   # `call/4` waits for one answer, `converse/3` for any number of messages. A process that takes its messages itself, such as
   # a GenServer, uses `open/1`, `request/4` and `close/1`.
   #
-  # `call/4` and `converse/3` make the reference in the function that receives, or calls the function that does. The
-  # compiler marks such a receive: it skips what was in the mailbox before, however much that is.
+  # `call/4` and `converse/3` create the reference in the function that receives, or that calls a local function which
+  # receives. For such a receive the compiler sets a marker, and messages that were in the mailbox before are skipped.
 
   alias Davit.{EngineError, Frame}
   alias Davit.Engine.Session
@@ -88,8 +88,7 @@ defmodule Davit.Engine.Exchange do
     # `:demonitor` keeps the alias over many messages.
     ref = :erlang.monitor(:process, session.owner, alias: :demonitor)
 
-    # Functions of the caller get the reference in a struct. As an argument of its own it would end the mark where the
-    # compiler sees that a function of this module needs it no more.
+    # Other functions get the reference in a struct: the compiler would drop the marker after the last use of a plain `ref`.
     exchange = %__MODULE__{session: session, ref: ref}
     Session.queue(session)
 

@@ -1,6 +1,6 @@
 defmodule Davit.Engine.Request do
   @moduledoc false
-  # One request with one answer. The calling process sends it and waits for it.
+  # One request with one answer. The calling process sends the request and waits for the answer.
 
   alias Davit.{EngineError, Frame, Msgpack}
   alias Davit.Engine.{Exchange, Session}

@@ -1,10 +1,10 @@
 defmodule Davit.Engine.Session do
   @moduledoc false
-  # What a calling process needs to speak to a running engine, without asking another process.
+  # The data that a process needs to exchange messages with a running engine, without a call to another process.
   #
-  # The engine's owner puts it in the engine's table when the engine is up and takes it away when it is not.
-  # Frames go from the calling process straight into the port; answers come back through the owner, by
-  # way of `routes`: rows of `{request, alias, pid, kind}`.
+  # The engine's owner puts the session into the engine's table when the engine is up, and removes it when the engine ends.
+  # The calling process writes frames into the port itself. Answers come back through the owner, which finds their receiver
+  # in `routes`, a table with rows of `{request, alias, pid, kind}`.
 
   alias Davit.{EngineError, Frame, Msgpack}
 

@@ -1,6 +1,7 @@
 defmodule Davit.Tensor.Ref do
   @moduledoc false
-  # Where in an engine a tensor is. Its token is what `Davit.Collector` watches; it must not be taken out.
+  # The reference to a tensor in an engine. `Davit.Collector` counts the references to its token, so the token must not be
+  # taken out of it.
 
   @derive {Inspect, except: [:token]}
   @enforce_keys [:id, :token, :engine, :instance, :node]
@@ -15,7 +16,7 @@ defmodule Davit.Tensor.Ref do
         }
 
   @doc false
-  # Tells whether it is in the engine of this session.
+  # Returns whether the tensor is in the engine of this session.
   @spec in?(t, Davit.Engine.Session.t()) :: boolean
   def in?(%__MODULE__{} = ref, session) do
     ref.instance == session.instance and ref.engine == session.name and ref.node == node()
