@@ -91,7 +91,7 @@ defmodule Davit.Engine do
 
   @impl true
   def init({name, options}) do
-    # What is registered elsewhere is found here too.
+    # An engine that is registered elsewhere is also registered locally, by its key.
     if name != options[:name], do: Process.register(self(), name)
     # This supervisor owns the tables, so they outlive each of the engine's processes.
     :ets.new(name, [:named_table, :public, read_concurrency: true])

@@ -68,7 +68,7 @@ defmodule Davit.EngineError do
     if where == "", do: message, else: "#{message} (#{where})"
   end
 
-  # As the engine writes it: it stands in the engine's message.
+  # The form that the engine uses in its messages.
   defp type({dtype, shape}), do: "#{dtype}[#{shape |> Tuple.to_list() |> Enum.join(", ")}]"
 
   # Most messages of the engine contain these parts: inputs as the operands of the op.

@@ -33,7 +33,7 @@ defmodule Davit.Engine.Lifecycle do
             served: false,
             # In milliseconds of monotonic time.
             up_at: nil,
-            # What the engine said before it ended.
+            # The text of the engine's `bye`.
             bye: nil,
             error: nil,
             waiting: []
@@ -164,7 +164,7 @@ defmodule Davit.Engine.Lifecycle do
       {%{lifecycle | state: :retrying}, [start]}
     else
       {patient, others} = Enum.split_with(lifecycle.waiting, &elem(&1, 1))
-      # Those whose time is over are not there any more.
+      # Callers whose deadline is over have gone.
       waiting = Enum.filter(patient, fn {_, _, deadline} -> deadline > now end)
       froms = for {from, _, _} <- Enum.reverse(others), do: from
       {%{lifecycle | state: :down, waiting: waiting}, [start, {:reply, froms, {:error, error}}]}

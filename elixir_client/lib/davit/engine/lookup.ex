@@ -22,19 +22,19 @@ defmodule Davit.Engine.Lookup do
     end
   end
 
-  @doc "As `session!/2`, for the engine that the option `:engine` of a public function names; the default engine without it."
+  @doc "As `session!/2`, for the engine that the option `:engine` of a public function names, or the default engine."
   @spec session_for!(keyword, timeout) :: Session.t()
   def session_for!(options, timeout \\ :infinity),
     do: session!(named(options), timeout)
 
-  @doc "The engine that the option `:engine` names. Raises `ArgumentError`."
+  @doc "Returns the name that the option `:engine` has, or that of the default engine. Raises `ArgumentError`."
   @spec named(keyword) :: Name.t()
   def named(options) do
     Davit.Options.get!(options, :engine, nil, Name.expected(), &(&1 == nil or Name.valid?(&1))) ||
       @default
   end
 
-  @doc "As `session_for!/2`, with the error returned."
+  @doc "As `session_for!/2`, but returns the error."
   @spec session_for(keyword) :: {:ok, Session.t()} | {:error, EngineError.t()}
   def session_for(options) do
     {:ok, session_for!(options)}

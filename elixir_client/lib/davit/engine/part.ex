@@ -35,12 +35,12 @@ defmodule Davit.Engine.Part do
   @spec cast(atom, part, term) :: :ok
   def cast(engine, part, request), do: GenServer.cast(name(engine, part), request)
 
-  @doc "As `GenServer.start_link/3`. Where another process still has the name, it waits for the end of that process."
+  @doc "As `GenServer.start_link/3`. If another process still has the name, it waits until that process has ended."
   @spec start_link(module, term, atom) :: GenServer.on_start()
   def start_link(module, argument, name),
     do: named(fn -> GenServer.start_link(module, argument, name: name) end)
 
-  @doc "As `start_link/3`, for a supervisor: `arguments` are those of `module.start_link`, the name among them."
+  @doc "As `start_link/3`, for a supervisor. `arguments` are the arguments of `module.start_link`, and contain the name."
   @spec supervisor(module, list) :: Supervisor.on_start()
   def supervisor(module, arguments), do: named(fn -> apply(module, :start_link, arguments) end)
 

@@ -1,18 +1,18 @@
 defmodule Davit.Run.Arguments do
   @moduledoc false
-  # The inputs of a run as a caller gives them: in order, or by the names of the program's parameters.
+  # Brings the inputs of a run, which a caller gives in order or by the names of the program's parameters, into order.
 
   alias Davit.{Program, Type}
   alias Davit.Run.Inputs
 
-  # What a complex number may begin with, beside a number: such a pair is a value, not a name and a value.
+  # Atoms that are numbers: a pair that begins with one is a complex number, not a name and a value.
   @numbers [:nan, :infinity, :neg_infinity]
 
   @type t :: Davit.inputs()
 
   defguardp is_name(name) when (is_atom(name) and name not in @numbers) or is_binary(name)
 
-  @doc "The inputs in the order of the program's parameters. Raises `ArgumentError`."
+  @doc "Returns the inputs in the order of the program's parameters. Raises `ArgumentError`."
   @spec in_order!(t, Program.t()) :: [Inputs.input()]
   def in_order!([{name, _} | _] = inputs, program) when is_name(name), do: by_name!(inputs, program)
   def in_order!(inputs, _program) when is_list(inputs), do: inputs
@@ -77,7 +77,7 @@ defmodule Davit.Run.Arguments do
     :ok
   end
 
-  @doc "The words for one input in an error, as the engine has them."
+  @doc "Returns the text that stands for an input in errors, in the engine's wording."
   @spec title(Program.t(), non_neg_integer) :: String.t()
   def title(%Program{input_names: nil}, index), do: "input #{index}"
 

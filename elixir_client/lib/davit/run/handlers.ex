@@ -108,7 +108,7 @@ defmodule Davit.Run.Handlers do
     IO.puts("#{Site.title(site)}#{where}: #{Enum.map_join(values, ", ", &inspect(&1, options))}")
   end
 
-  @doc "What a call's handler gets."
+  @doc "Returns the event that the handler of a call gets."
   @spec call_event(Site.t(), pos_integer, non_neg_integer, list, tuple) :: Event.t()
   def call_event(site, request, seq, path, attachments) do
     values =

@@ -1,8 +1,8 @@
 defmodule Davit.Run.Plain do
   @moduledoc false
-  # The run that is made most: small operands go along, small results come home, and nobody is to be called
-  # meanwhile. What such runs of a program have in common is prepared once: the session, the header that they send and
-  # the one that answers them. A process keeps it for the program that it ran last.
+  # The fast path for plain runs: small inputs are sent with the run, small outputs come with the answer, and there are no
+  # handlers. The data that such runs of a program share is prepared once, as a plan: the session, the header of the request
+  # and the expected header of the answer. A process keeps the plan of the program that it ran last.
 
   alias Davit.{EngineError, Frame, Msgpack, Program, Tensor, Type}
   alias Davit.Engine.{Exchange, Request, Session}
@@ -15,7 +15,7 @@ defmodule Davit.Run.Plain do
   @enforce_keys [:program, :session]
   defstruct [:program, :session, :header, :answer, :operands]
 
-  @doc "The outputs of a run without options, or `:other` where it is not so plain."
+  @doc "Runs a program without options. Returns the outputs, or `:other` if the run is not plain, or was not sent."
   @spec run(Program.t(), [Inputs.input()]) :: [Tensor.t()] | :other
   def run(%Program{} = program, inputs) do
     with %{header: header} = plan when header != nil <- plan(program),
@@ -26,7 +26,7 @@ defmodule Davit.Run.Plain do
     end
   end
 
-  # Ids of programs are those of a session. The plan does not hold the program's token, which is to be forgotten.
+  # The id of a program belongs to its session. The plan must not hold the program's token, which the collector counts.
   defp plan(%Program{id: id, engine: engine, node: node} = program) do
     case Process.get(__MODULE__) do
       %__MODULE__{program: ^id, session: %{name: ^engine} = session} = plan when node == node() ->
@@ -116,7 +116,7 @@ defmodule Davit.Run.Plain do
   defp tensors([], _, _), do: []
 
   defp tensors([type | types], attachments, index) do
-    # Copied, so that it does not keep the whole frame.
+    # Copied, so that it does not keep the whole frame in memory.
     data = :binary.copy(elem(attachments, index))
     [%Tensor{type: type, data: data} | tensors(types, attachments, index + 1)]
   end
