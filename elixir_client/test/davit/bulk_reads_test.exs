@@ -14,7 +14,7 @@ defmodule Davit.BulkReadsTest do
     assert Reads.answered(reads, 1, 7) == {{:reader, "x"}, %Reads{}}
   end
 
-  test "bytes that nobody wants are not kept, whenever the reader gave up" do
+  test "bytes of a reader that gave up are not kept, whenever it did" do
     # Before the answer.
     {1, reads} = Reads.give_up(asked(), :reader)
     assert Reads.readers(reads) == []
@@ -33,7 +33,7 @@ defmodule Davit.BulkReadsTest do
     assert Reads.give_up(%Reads{}, :reader) == {nil, %Reads{}}
   end
 
-  test "what was lost with a connection is not waited for" do
+  test "transfers that were lost with a connection are not waited for" do
     {nil, reads} = Reads.answered(asked(), 1, 7)
     {1, reads} = Reads.give_up(reads, :reader)
     {nil, reads} = reads |> Reads.add(:next, 2) |> Reads.answered(2, 8)

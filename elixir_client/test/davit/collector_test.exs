@@ -44,7 +44,7 @@ defmodule Davit.CollectorTest do
 
   defp freed?(c, id), do: :ets.member(c.table, id)
 
-  test "this VM counts as the collector needs" do
+  test "this VM counts references as the collector needs" do
     assert SelfTest.passes?()
   end
 
@@ -60,7 +60,7 @@ defmodule Davit.CollectorTest do
     assert sizes == Enum.uniq(sizes)
   end
 
-  test "tokens of one size are told apart too, one a batch" do
+  test "tokens of the same size go into different batches" do
     c = collector()
     :ok = :sys.suspend(c.nursery)
 
@@ -83,7 +83,7 @@ defmodule Davit.CollectorTest do
     {id, token}
   end
 
-  test "what nobody expects is left alone" do
+  test "unexpected messages are ignored" do
     c = collector()
     {id, token} = mint(c)
     for pid <- [c.nursery, c.tenured_pid], do: send(pid, :nonsense)
@@ -159,7 +159,7 @@ defmodule Davit.CollectorTest do
     end
   end
 
-  test "a token is held by whatever refers to it" do
+  test "every kind of term that refers to a token counts" do
     c = collector()
     table = :ets.new(:holder, [:public])
     {inbox, _} = spawn_monitor(fn -> receive(do: (:never -> :ok)) end)
@@ -202,7 +202,7 @@ defmodule Davit.CollectorTest do
 
   def woken(token), do: receive(do: (:never -> token))
 
-  test "where the VM does not count, what a process made is freed when it exits" do
+  test "without reference counts, the tensors of a process are freed when it exits" do
     c = collector(Exits)
     test = self()
 
@@ -234,7 +234,7 @@ defmodule Davit.CollectorTest do
       assert length(Enum.uniq(sizes)) == Token.slots()
     end
 
-    test "forgotten tensors and programs are freed there, others are not" do
+    test "dropped tensors and programs are freed in the engine, others are not" do
       engine = Fake.start()
       session = Davit.Engine.session!(engine)
       kept = Tensor.from_binary(<<1, 2>>, {:uint8, {2}}, engine: engine, place: :engine)
@@ -265,7 +265,7 @@ defmodule Davit.CollectorTest do
       Tensor.touch({kept, program})
     end
 
-    test "an idle process that forgot its tensors is made to collect" do
+    test "the garbage of an idle process that dropped its tensors is collected" do
       engine = Fake.start()
       session = Davit.Engine.session!(engine)
       test = self()

@@ -4,14 +4,14 @@ defmodule Davit.Hooks.DestinationTest do
   alias Davit.Hooks.Destination
   alias Davit.Tensor
 
-  test "a pid goes there and back, and all of a node have one length" do
+  test "a pid is encoded and decoded, and all pids of a node have the same length" do
     other = spawn(fn -> :ok end)
     assert %Tensor{type: {:uint8, {64}} = type, data: bytes} = Davit.Hooks.to(self())
     assert %Tensor{type: ^type, data: others} = Davit.Hooks.to(other)
     assert {Destination.decode(bytes), Destination.decode(others)} == {{:ok, self()}, {:ok, other}}
   end
 
-  test "anything else is refused, and makes no atom" do
+  test "other bytes are refused, and create no atom" do
     pid = :erlang.term_to_binary(self())
     bomb = :erlang.term_to_binary(:binary.copy(<<0>>, 100_000), compressed: 9)
     stranger = fn name -> <<131, 88, 119, byte_size(name), name::binary, 0::96>> end
@@ -63,7 +63,7 @@ defmodule Davit.Hooks.DestinationTest do
     @refused [:init, :application_controller, :kernel_sup, :code_server, :logger, :erl_prim_loader] ++
                [:erts_code_purger, :user, :elixir_sup, Logger, Davit.Supervisor]
 
-    test "gets nothing, and is named" do
+    test "receives nothing, and is named in the error" do
       for name <- @refused do
         pid = Process.whereis(name)
         error = assert_raise Davit.EngineError, fn -> Destination.deliver(event(pid)) end
@@ -73,7 +73,7 @@ defmodule Davit.Hooks.DestinationTest do
       end
     end
 
-    test "is told apart from every other process" do
+    test "is distinguished from other processes" do
       supervisor = start_supervised!({DynamicSupervisor, strategy: :one_for_one})
 
       for pid <- [self(), spawn(fn -> receive(do: (:never -> :ok)) end), supervisor] do

@@ -20,7 +20,7 @@ defmodule Davit.EngineErrorTest do
     assert message(%{"code" => "internal", "message" => "no"}) == "no"
   end
 
-  test "a message says nothing twice" do
+  test "a message does not repeat itself" do
     said = ~s|no; expected two tensors [op add(float32[2], int8[]), label "encoder.add"]|
     assert message(Map.put(@where, "message", said)) == said
     said = "x.npy: it is none (expected two tensors)"

@@ -60,7 +60,7 @@ defmodule Davit.EngineNameTest do
     assert {error.code, error.message =~ inspect(one)} == {:remote_tensor, true}
   end
 
-  test "a name that nothing has makes no atom, and is an error" do
+  test "an unknown name is an error, and creates no atom" do
     for name <- [via("nobody"), global("nobody"), :nobody_at_all] do
       assert {:error, %EngineError{code: :engine_down} = error} = Engine.await(name)
       assert error.message =~ "no engine is named #{inspect(name)}"
@@ -73,7 +73,7 @@ defmodule Davit.EngineNameTest do
     assert Name.key(via("nobody")) == nil
   end
 
-  test "what is no name is refused" do
+  test "an invalid name is refused" do
     for name <- ["e", {:x, :y}, {:via, "r", 1}, 7] do
       message = ~r/:engine to be an atom, {:global, term} or {:via, module, term}, got/
       assert_raise ArgumentError, message, fn -> Davit.load(<<>>, engine: name) end

@@ -13,14 +13,14 @@ defmodule Davit.EngineTest do
       assert Command.find(command: ["sh", "x y"]) == {:ok, sh, ["x y"]}
     end
 
-    test "one that is not there is named" do
+    test "a command that does not exist is named" do
       assert {:error, error} = Command.find(command: "no-such-davit port")
       assert error.code == :engine_not_found
       assert error.message =~ "no-such-davit"
       assert error.message =~ "DAVIT_ENGINE"
     end
 
-    test "an engine without one says so to its callers, and goes on trying" do
+    test "an engine without a command fails its callers, and goes on trying" do
       name = :"missing_#{System.unique_integer([:positive])}"
       start_supervised!({Engine, name: name, command: "no-such-davit"})
       error = assert_raise EngineError, fn -> Engine.session!(name) end
@@ -65,7 +65,7 @@ defmodule Davit.EngineTest do
     assert {:ok, %{"pid" => _}, _} = Engine.Request.call(session, ["info"])
   end
 
-  test "an error of the engine is told with all that it has" do
+  test "an error of the engine has all its fields" do
     program = Fake.program(Fake.start(), "fail", [{:float32, {2, 3}}])
     error = assert_raise EngineError, fn -> Davit.run(program, [List.duplicate([1, 2, 3], 2)]) end
     assert %{op: "matmul", label: "layer.3", site: 5, inputs: [{:float32, {2, 3}}]} = error
@@ -77,7 +77,7 @@ defmodule Davit.EngineTest do
   end
 
   describe "when the engine dies" do
-    test "whoever waits gets one error, and the next call works" do
+    test "each caller that waits gets one error, and the next call works" do
       engine = Fake.start()
       hang = Fake.program(engine, "hang")
       exit = Fake.program(engine, "exit:9")
@@ -105,7 +105,7 @@ defmodule Davit.EngineTest do
       assert {_, []} = Process.info(self(), :messages)
     end
 
-    test "a program made before runs after, also for many processes at once" do
+    test "a program that was loaded before runs afterwards, also for many processes at once" do
       engine = Fake.start()
       echo = Fake.program(engine, "echo")
       kill = Fake.program(engine, "kill")
@@ -123,7 +123,7 @@ defmodule Davit.EngineTest do
       assert Engine.info(engine)["programs"] == [echo.id]
     end
 
-    test "a tensor that lived there says so, one at home goes on" do
+    test "a tensor in the engine is lost, a tensor with values in the VM is not" do
       engine = Fake.start()
       large = Tensor.from_binary(<<0::800_000>>, {:uint8, {100_000}}, engine: engine)
       small = Tensor.from_binary(<<0::512>>, {:float32, {16}}, engine: engine, place: :engine)
@@ -155,7 +155,7 @@ defmodule Davit.EngineTest do
       assert Process.alive?(Process.whereis(engine))
     end
 
-    test "the back-off grows, and callers are told meanwhile" do
+    test "the back-off grows, and callers get the error meanwhile" do
       name = :"refused_#{System.unique_integer([:positive])}"
       command = ["node", Path.expand("../support/fake_engine.mjs", __DIR__), "refuse"]
       start_supervised!({Engine, name: name, command: command})
@@ -165,7 +165,7 @@ defmodule Davit.EngineTest do
       assert {:error, %{code: :timeout}} = Engine.await(name, 1)
     end
 
-    test "garbage fails the request alone" do
+    test "an answer that is garbage fails only its request" do
       engine = Fake.start()
       garbage = Fake.program(engine, "garbage")
       error = assert_raise EngineError, fn -> Davit.run(garbage, [Enum.to_list(1..16)]) end
@@ -173,7 +173,7 @@ defmodule Davit.EngineTest do
       assert %{"pid" => _} = Engine.info(engine)
     end
 
-    test "what the engine said before is in the error" do
+    test "the engine's `bye` is in the error" do
       bye = Fake.program(Fake.start(), "bye")
       error = assert_raise EngineError, fn -> Davit.run(bye, [Enum.to_list(1..16)]) end
       assert error.message =~ "exited with status 1 after saying bad_frame: said the fake engine"

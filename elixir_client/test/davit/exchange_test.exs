@@ -26,7 +26,7 @@ defmodule Davit.ExchangeTest do
       assert_nothing_left(session)
     end
 
-    test "is in the table, with its kind, while it waits" do
+    test "has a route with its kind while it waits" do
       session = session()
       test = self()
 
@@ -59,7 +59,7 @@ defmodule Davit.ExchangeTest do
       assert_nothing_left(session)
     end
 
-    test "tells a request that was not sent apart, and drops what came for it all the same" do
+    test "distinguishes a request that was not sent, and drops messages for it" do
       session = session()
       error = %EngineError{code: :engine_lost, message: "gone"}
 
@@ -174,7 +174,7 @@ defmodule Davit.ExchangeTest do
   end
 
   describe "open/1" do
-    test "has the frames of each request sent to the process, until it is closed" do
+    test "makes the frames of each request arrive as messages, until it is closed" do
       session = Engine.session!(Fake.start())
       exchange = %{ref: ref} = Exchange.open(session)
       info = Msgpack.encode(["info"])
@@ -190,7 +190,7 @@ defmodule Davit.ExchangeTest do
       assert_nothing_left(session)
     end
 
-    test "leaves no row of a request that cannot be sent" do
+    test "returns an error for a request that cannot be sent" do
       session = Engine.session!(Fake.start())
       exchange = Exchange.open(session)
       stop_supervised!(session.name)

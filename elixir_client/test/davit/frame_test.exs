@@ -29,7 +29,7 @@ defmodule Davit.FrameTest do
     assert why =~ "describes #{byte_size(bytes)}"
   end
 
-  test "sizes that lie are errors" do
+  test "wrong sizes are errors" do
     assert {:error, _} = Frame.decode(<<1::64, 0xFFFFFFFF::32, 0xFFFFFFFF::32, 0::64>>)
     assert {:error, why} = Frame.decode(<<1::64, 2::32, 1::32, 500::32, 0x91, 0xC0>>)
     assert why =~ "attachment 0 ends beyond"

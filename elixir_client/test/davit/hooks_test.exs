@@ -10,7 +10,7 @@ defmodule Davit.HooksTest do
 
   defp input, do: Enum.to_list(1..16)
 
-  test "events reach the subscriber in order, and are told to be consumed", %{engine: engine} do
+  test "events reach the subscriber in order, and their credit is returned", %{engine: engine} do
     program = Fake.program(engine, "events:500")
     {:ok, ref} = Hooks.subscribe("h", engine: engine)
     assert [_] = Davit.run(program, [input()])
@@ -26,7 +26,7 @@ defmodule Davit.HooksTest do
     assert %{"match" => ["name", "h"], "policy" => "every", "view" => "full"} = subscription
   end
 
-  test "an event without a single tensor is no list" do
+  test "an event with other than one tensor has no list" do
     event = %Hooks.Event{site: %Hooks.Site{kind: :hook, name: "h"}}
 
     for {values, message} <- [
@@ -62,7 +62,7 @@ defmodule Davit.HooksTest do
     Fake.eventually(fn -> Engine.info(engine)["subscriptions"] == [] end)
   end
 
-  test "what the engine refuses, and what is no match", %{engine: engine} do
+  test "a refusal of the engine is returned, and an invalid match raises", %{engine: engine} do
     assert {:error, %EngineError{message: "no"}} = Hooks.subscribe("refuse me", engine: engine)
 
     assert_raise ArgumentError, ~r/as a match/, fn ->
@@ -136,7 +136,9 @@ defmodule Davit.HooksTest do
     assert :ok = Hooks.unsubscribe(ref)
   end
 
-  test "one that the next engine refuses ends, with a word in the log", %{engine: engine} do
+  test "a subscription that the next engine refuses ends, with a warning in the log", %{
+    engine: engine
+  } do
     path = Path.join(System.tmp_dir!(), "davit-#{System.unique_integer([:positive])}")
     on_exit(fn -> File.rm(path) end)
     kill = Fake.program(engine, "kill")
@@ -159,7 +161,7 @@ defmodule Davit.HooksTest do
   end
 
   describe "a stream" do
-    test "whose start raises leaves nothing behind", %{engine: engine} do
+    test "whose :started function raises leaves no subscription behind", %{engine: engine} do
       options = [engine: engine, started: fn -> raise "no" end]
       assert_raise RuntimeError, fn -> "h" |> Hooks.stream(options) |> Enum.take(1) end
       assert Engine.info(engine)["subscriptions"] == []
@@ -169,7 +171,7 @@ defmodule Davit.HooksTest do
       refute {:process, Engine.session!(engine).owner} in monitors
     end
 
-    test "gives events as they come, and ends with its reader", %{engine: engine} do
+    test "returns events as they arrive, and ends with its reader", %{engine: engine} do
       program = Fake.program(engine, "events:100")
       test = self()
       options = [engine: engine, started: fn -> send(test, :started) end]

@@ -4,7 +4,7 @@ defmodule Davit.InspectTest do
 
   alias Davit.{Engine, Fake, Hooks, Tensor}
 
-  test "terms are shown by what they mean" do
+  test "inspect shows terms in a short form" do
     engine = Fake.start()
     session = Engine.session!(engine)
     assert inspect(session) =~ ~r/^#Davit.Engine.Session<name: :fake_\d+, instance: 1, \.\.\.>$/

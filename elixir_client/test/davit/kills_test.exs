@@ -1,6 +1,6 @@
 defmodule Davit.KillsTest do
-  # Each process of an engine is killed in turn, while others use the engine all the time: a restart is at most one error for
-  # each of them, an error of ours, and none for the calls after it.
+  # Each process of an engine is killed in turn, while others use the engine all the time. A restart costs each of them at
+  # most one error, which is a Davit.EngineError.
   use ExUnit.Case, async: true
 
   alias Davit.{Engine, EngineError, Fake, Hooks, Tensor}
@@ -63,7 +63,7 @@ defmodule Davit.KillsTest do
     |> List.flatten()
   end
 
-  test "none of them is worth more than one error to anybody" do
+  test "the kill of any process costs each caller at most one error" do
     engine = Fake.start()
     test = self()
     works = works(engine)

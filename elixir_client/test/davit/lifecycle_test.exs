@@ -25,12 +25,12 @@ defmodule Davit.LifecycleTest do
       assert {%{state: :up}, [{:publish, %{"a" => 1}}, {:reply, [], :session}]} = after_events(up())
     end
 
-    test "is not made while a process runs" do
+    test "does nothing while a process runs" do
       {opened, _} = after_events([:start, {:opened, 1}])
       assert {^opened, []} = Lifecycle.step(opened, :start)
     end
 
-    test "that takes too long is an end; the time is over only before the engine is up" do
+    test "that takes too long is an end, unless the engine is up" do
       timeout = {:start_timeout, "was not ready within 5 ms", 0, @at}
 
       for events <- [[:start, {:opened, 1}], [:start, {:opened, 1}, :ready]] do
@@ -42,7 +42,7 @@ defmodule Davit.LifecycleTest do
       assert {%{state: :up}, []} = after_events(up() ++ [timeout])
     end
 
-    test "that fails is made again later and later, and then callers are told" do
+    test "that fails is repeated after growing delays, and callers get the error" do
       failed = {:not_opened, 1, @failed, 0}
       assert {%{state: :retrying}, [{:start_in, 0, @failed}]} = after_events([:start, failed])
       again = [:start, failed, :start, failed]
@@ -65,7 +65,7 @@ defmodule Davit.LifecycleTest do
       assert down.message == "engine 1 #{death}"
     end
 
-    test "names what the engine said before, but not what the one before it said" do
+    test "is described with the `bye` of this engine, not of the one before" do
       {lifecycle, [{:withdraw, death} | _]} = after_events(up() ++ [{:bye, "code: why"}, ended()])
       assert death == "exited with status 1 after saying code: why at #{@at}"
 
@@ -94,7 +94,7 @@ defmodule Davit.LifecycleTest do
       assert {%{waiting: [{:patient, _, _}]}, []} = Lifecycle.step(down, @patient)
     end
 
-    test "gets the session when it is there, in the order of asking" do
+    test "gets the session when the engine is up, in the order of the calls" do
       events = [@other, :start, {:opened, 1}, @patient, :ready]
       assert {%{waiting: []}, actions} = after_events(events ++ [{:hello, %{}, 0}])
       assert {:reply, [:other, :patient], :session} in actions
@@ -109,7 +109,7 @@ defmodule Davit.LifecycleTest do
       assert [{:patient, _, _}] = lifecycle.waiting
     end
 
-    test "is forgotten when its time is over" do
+    test "is dropped when its deadline is over" do
       late = {:await, {:late, true, 50}}
       failed = &[:start, {:not_opened, 1, @failed, &1}]
       {lifecycle, _} = after_events([late] ++ failed.(0) ++ failed.(49))

@@ -1,6 +1,6 @@
 defmodule Davit.MailboxTest do
-  # Whoever waits for the engine does not look at what else is in its mailbox. Each message that a receive looks at
-  # counts as a reduction.
+  # A process that waits for the engine does not look at the other messages in its mailbox. Each message that a receive looks
+  # at counts as a reduction.
   use ExUnit.Case, async: false
   @moduletag :engine
 
@@ -20,7 +20,7 @@ defmodule Davit.MailboxTest do
   defp load(fun), do: [@type_] |> G.build(fun) |> Davit.load()
   defp loop(fun), do: load(&G.for_loop(@rounds, &1, fn _, x -> fun.(x) end))
 
-  # How many reductions more `fun` takes where many messages wait.
+  # Returns how many more reductions `fun` takes while many messages are in the mailbox.
   defp excess(fun) do
     fun.()
     alone = reductions(fun)
@@ -38,7 +38,7 @@ defmodule Davit.MailboxTest do
     later - before
   end
 
-  # Some look at all messages is part of a call (what came for it is taken out when it ends), one for each round is not.
+  # A call may look at all messages a few times, to flush its own when it ends, but not once in each round.
   defp assert_marked(fun), do: assert(excess(fun) < @rounds / 4 * @waiting)
 
   test "calls in a loop" do

@@ -7,7 +7,7 @@ defmodule Davit.MsgpackTest do
   {vectors, _} = Code.eval_file(Path.expand("../vectors/msgpack.exs", __DIR__))
   @vectors vectors
 
-  test "gives the bytes that @msgpack/msgpack gives, and reads them" do
+  test "encodes and decodes as @msgpack/msgpack does" do
     for {term, form, expected} <- @vectors do
       bytes = Msgpack.encode(term)
       seen = if form == :sha256, do: :crypto.hash(:sha256, bytes), else: bytes
@@ -16,7 +16,7 @@ defmodule Davit.MsgpackTest do
     end
   end
 
-  test "any term comes back" do
+  test "any term is decoded as it was encoded" do
     :rand.seed(:exsss, {1, 2, 3})
 
     for _ <- 1..2_000 do
@@ -60,7 +60,7 @@ defmodule Davit.MsgpackTest do
     end
   end
 
-  test "refuses what is no message" do
+  test "refuses bytes that are not msgpack" do
     assert Msgpack.decode(<<1, 2>>) == {:error, {:trailing_bytes, 1}}
     assert Msgpack.decode(<<0xC1>>) == {:error, {:unsupported, 0xC1}}
     assert Msgpack.decode(<<0xD4, 0, 0>>) == {:error, {:unsupported, 0xD4}}

@@ -49,7 +49,7 @@ defmodule Davit.RealBulkTest do
     task
   end
 
-  test "a caller that is killed while its tensor is sent breaks nothing of others", c do
+  test "a caller that is killed while its tensor is sent does not affect other callers", c do
     %{session: session, engine: engine} = c
     connection = state(session).connection
 
@@ -91,7 +91,7 @@ defmodule Davit.RealBulkTest do
     end)
   end
 
-  test "reads that gave up, or whose process died, leave nothing behind", c do
+  test "reads that gave up, or whose process died, keep nothing in memory", c do
     %{session: session} = c
 
     for _ <- 1..3 do
@@ -117,7 +117,7 @@ defmodule Davit.RealBulkTest do
 
   defp quiet?(state), do: state.reads == %Reads{} and state.monitors == %{}
 
-  test "a connection that ends is opened again, and what was on its way goes over the next", c do
+  test "a connection that ends is opened again, and its transfers are repeated", c do
     %{session: session, engine: engine} = c
 
     for end_it <- [

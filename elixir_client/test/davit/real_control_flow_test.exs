@@ -21,7 +21,7 @@ defmodule Davit.RealControlFlowTest do
 
   @x {:float32, {2}}
 
-  test "branches: the one that is taken, and its hooks alone" do
+  test "branches: only the chosen one and its hooks run" do
     graph = fn p, x ->
       G.cond(p, fn -> G.hook(G.add(x, 1), "then") end, fn -> G.hook(G.multiply(x, 5), "else") end)
     end

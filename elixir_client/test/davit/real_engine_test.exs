@@ -19,7 +19,7 @@ defmodule Davit.RealEngineTest do
     |> Enum.map(&Tensor.to_list/1)
   end
 
-  test "computes" do
+  test "computes outputs from inputs" do
     assert run([{:float32, {3}}], fn x -> {G.add(x, 1), G.sum(x)} end, [[1, 2, 3]]) == [
              [2.0, 3.0, 4.0],
              6.0
@@ -29,7 +29,7 @@ defmodule Davit.RealEngineTest do
     assert run(types, &G.matmul/2, [[[1, 2, 3], [4, 5, 6]], [[1], [0], [2]]]) == [[[7.0], [16.0]]]
   end
 
-  test "the types that the builder infers are the engine's" do
+  test "the builder infers the same types as the engine" do
     shape = {2, 3}
 
     for dtype <- Davit.Type.dtypes(),
@@ -75,7 +75,7 @@ defmodule Davit.RealEngineTest do
     end
   end
 
-  test "the engine names a graph as this client does" do
+  test "the engine and the client compute the same hash of a graph" do
     graph =
       G.build([{:float32, {16}}], fn x ->
         x |> G.add(1.5, label: "grün") |> G.hook("h") |> G.softmax(axes: [-1])
@@ -115,7 +115,7 @@ defmodule Davit.RealEngineTest do
   end
 
   describe "hooks" do
-    test "of one run, in the calling process, and of a subscriber" do
+    test "send events to the handlers of a run and to a subscriber" do
       program =
         [{:float32, {4}}]
         |> G.build(fn x ->
@@ -140,7 +140,7 @@ defmodule Davit.RealEngineTest do
       refute_received {:davit_hook, ^ref, _}
     end
 
-    test "a flood is lossless, in order, and slows the run for a slow reader" do
+    test "lose no events, keep their order, and slow the run down for a slow reader" do
       program = [{:float32, {16}}] |> G.build(&G.hook(&1, "flood")) |> Davit.load()
       tensor = Tensor.from_list(Enum.to_list(1..16), :float32)
       {:ok, ref} = Hooks.subscribe("flood")
@@ -149,7 +149,7 @@ defmodule Davit.RealEngineTest do
       Hooks.unsubscribe(ref)
     end
 
-    test "a handler that raises ends its run alone" do
+    test "end only their own run when a handler raises" do
       program = [{:float32, {4}}] |> G.build(&G.hook(&1, "a")) |> Davit.load()
       raising = [{"a", fn _ -> raise "stop" end}]
 
@@ -161,7 +161,7 @@ defmodule Davit.RealEngineTest do
       assert {_, []} = Process.info(self(), :messages)
     end
 
-    test "a handler may compute on the same engine" do
+    test "have handlers that may compute on the same engine" do
       program = [{:float32, {2}}] |> G.build(&G.hook(&1, "a")) |> Davit.load()
       twice = [{:float32, {2}}] |> G.build(&G.multiply(&1, 2)) |> Davit.load()
       me = self()
@@ -171,7 +171,7 @@ defmodule Davit.RealEngineTest do
     end
   end
 
-  test "forgotten tensors leave the engine" do
+  test "dropped tensors are freed in the engine" do
     session = Engine.session!()
     count = fn -> Engine.info()["tensors"] end
 

@@ -47,7 +47,7 @@ defmodule Davit.RealFaultsTest do
     assert Process.whereis(engine) == supervisor
   end
 
-  test "an engine that ends while others write is known to have ended as it did" do
+  test "the exit status of an engine is known even if processes write while it ends" do
     engine = Real.start()
 
     for {signal, how} <- [
@@ -77,7 +77,7 @@ defmodule Davit.RealFaultsTest do
     end
   end
 
-  test "a VM killed in the middle of a run takes its engine with it" do
+  test "the engine of a VM that is killed in the middle of a run ends" do
     script = """
     {:ok, _} = Application.ensure_all_started(:davit)
     alias Davit.Graph, as: G

@@ -54,7 +54,7 @@ defmodule Davit.RealHandlersTest do
       fn x -> G.for_loop(1_000_000, x, fn _, y -> y |> G.add(1) |> G.hook("ask") end) end
     end
 
-    test "in time ends the run at once; the caller learns of it when the handler returns" do
+    test "in time ends the run at once; the caller gets the error when the handler returns" do
       for {graph, kind} <- [{&G.callback(&1, "ask", @x), :callbacks}, {flood(), :hooks}] do
         {test, queue, program} = {self(), new_queue(), load(graph)}
 
@@ -82,7 +82,7 @@ defmodule Davit.RealHandlersTest do
       end
     end
 
-    test "but raises, throws or exits gives that to the caller, and ends the run" do
+    test "but raises, throws or exits does so in the caller, and ends the run" do
       program = asking()
 
       for {failure, caught} <- [
@@ -133,7 +133,7 @@ defmodule Davit.RealHandlersTest do
       assert nested(3, []).(1.0) == expected(3, 1.0)
     end
 
-    test "works where one thread does everything, from several processes" do
+    test "works with a single thread, from several processes" do
       options = [engine: Real.start(["--lanes", "1"])]
       tasks = for n <- 1..4, do: Task.async(fn -> nested(3, options).(n / 1) end)
       assert Task.await_many(tasks, 30_000) == for(n <- 1..4, do: expected(3, n / 1))
@@ -147,7 +147,7 @@ defmodule Davit.RealHandlersTest do
     defp asked(0, x), do: x
     defp asked(n, x), do: asked(n - 1, expected(1, x) + 1)
 
-    test "raises through all of them what the innermost raised" do
+    test "raises the innermost exception through all levels" do
       test = self()
       ask = fn fun -> [callbacks: [{"ask", fn event -> fun.(value(event)) end}]] end
       program = asking()
@@ -162,7 +162,7 @@ defmodule Davit.RealHandlersTest do
       assert number(Davit.run(program, [1], ask.(&(&1 * 2)))) == 15.0
     end
 
-    test "may do so on another engine, whose handlers run programs on the first" do
+    test "may run them on another engine, whose handlers run programs on the first" do
       other = [engine: Real.start()]
       back = fn event -> number(Davit.run(load(&G.multiply(&1, 3)), [value(event)])) end
       there = load(&(&1 |> G.callback("back", @x) |> G.add(1)), other)
@@ -195,7 +195,7 @@ defmodule Davit.RealHandlersTest do
     end
   end
 
-  test "a call without results takes whatever its handler returns for nothing" do
+  test "a call without results ignores what its handler returns" do
     test = self()
 
     program =
@@ -217,7 +217,7 @@ defmodule Davit.RealHandlersTest do
     end
   end
 
-  test "replies that nobody waits for are refused, and disturb nobody" do
+  test "replies to no call are refused, and do not affect other runs" do
     session = Engine.session!()
     program = asking()
     late = fn request -> Engine.Session.notify(session, 0, ["reply", request, 1, [7]]) end
@@ -244,7 +244,7 @@ defmodule Davit.RealHandlersTest do
   end
 
   describe "a subscriber that dies" do
-    test "while a run waits for it lets the run go on" do
+    test "while a run waits for its credit lets the run go on" do
       engine = Real.start([], limits: %{hook_credit: 2_000})
 
       program =
@@ -294,7 +294,7 @@ defmodule Davit.RealHandlersTest do
     Task.await_many(tasks, 30_000)
   end
 
-  test "a run's own hooks get all events however many they are, on little credit" do
+  test "a run's own hooks get all events, however many, with little credit" do
     engine = Real.start([], limits: %{hook_credit: 1_000})
     graph = fn x -> G.for_loop(3_000, x, fn _, y -> y |> G.add(1) |> G.hook("h") end) end
     program = load(graph, engine: engine)

@@ -16,7 +16,7 @@ defmodule Davit.RealHooksTest do
 
   defp list(event), do: Hooks.Event.to_list(event)
 
-  test "a hook by a name that the program does not have is refused, with those that it has" do
+  test "a hook by an unknown name is refused, and the known names are listed" do
     program = [@x] |> G.build(&(&1 |> G.hook("doubled") |> G.hook("seen"))) |> Davit.load()
     tensor = Tensor.from_list([1, 2], :float32)
 
@@ -36,7 +36,7 @@ defmodule Davit.RealHooksTest do
   describe "a destination" do
     defp sending(fun), do: [@scalar, Hooks.to(self()).type] |> G.build(fun) |> Davit.load()
 
-    test "gets what the hook sees, in order, before the run returns" do
+    test "receives the hook's values, in order, before the run returns" do
       program =
         sending(fn x, who ->
           G.for_loop(3, x, fn i, y ->
@@ -153,7 +153,7 @@ defmodule Davit.RealHooksTest do
   end
 
   describe "print" do
-    test "goes to the group leader of the process that runs, wherever that is" do
+    test "goes to the group leader of the process that runs, on any node" do
       program = [@x] |> G.build(&(&1 |> G.add(1) |> G.print("x", label: "layer.0"))) |> Davit.load()
       expected = "x (layer.0): #Davit.Tensor<f32[2] [2.0, 3.0]>\n"
       assert Real.printed(fn -> Davit.run(program, [[1, 2]]) end) == expected
@@ -166,7 +166,7 @@ defmodule Davit.RealHooksTest do
       assert Real.printed(fn -> Davit.run(program, [[1, 2]], print: false) end) == ""
     end
 
-    test "shows as many elements and digits as it says, and where in a loop it is" do
+    test "shows the elements and digits that it asks for, and the loop path" do
       graph = fn x ->
         G.for_loop(2, x, fn _, y -> y |> G.multiply(3) |> G.print("y", precision: 2, limit: 3) end)
       end
@@ -226,7 +226,7 @@ defmodule Davit.RealHooksTest do
       assert {:messages, []} = Process.info(self(), :messages)
     end
 
-    test "that a module exports has an id, by which a run may replace it" do
+    test "that is exported has an id, by which a run may replace it" do
       program = [@scalar] |> G.build(fn x -> G.hook(x, &__MODULE__.external/1) end) |> Davit.load()
 
       id = Hooks.Id.of(&__MODULE__.external/1)
@@ -238,7 +238,7 @@ defmodule Davit.RealHooksTest do
       assert messages == [external: 1.0, replaced: 2.0, replaced: 3.0, external: 3.0]
     end
 
-    test "of a call gives the values that flow on" do
+    test "of a call returns the values that the program goes on with" do
       factor = 10
 
       graph = fn x ->

@@ -36,7 +36,7 @@ defmodule Davit.RealMemoryTest do
     info["tensors"] == 0 and Collector.live(Engine.session!(engine)) == info["programs"]
   end
 
-  test "10,000 large results of runs, forgotten one by one", %{engine: engine, program: program} do
+  test "10,000 large results of runs, dropped one by one", %{engine: engine, program: program} do
     for n <- 1..@count do
       [t] = Davit.run(program, [n], fetch: 0)
       if rem(n, 1000) == 0, do: assert(hd(Tensor.to_list(t)) == n)
@@ -45,7 +45,7 @@ defmodule Davit.RealMemoryTest do
     Fake.eventually(fn -> empty?(engine) end)
   end
 
-  test "10,000 large tensors that a process holds leave with it", %{engine: engine} do
+  test "10,000 large tensors are freed with the process that holds them", %{engine: engine} do
     test = self()
     bytes = :binary.copy(<<7>>, @bytes)
 
@@ -67,7 +67,7 @@ defmodule Davit.RealMemoryTest do
     Fake.eventually(fn -> empty?(engine) end)
   end
 
-  test "what a run that failed, was cancelled or lost its process would have made is not kept" do
+  test "the outputs of a run that failed, was cancelled or lost its process are not kept" do
     engine = Real.start()
     type = {:float32, {@elements}}
     program = G.build([type], &G.callback(&1, "ask", type)) |> Davit.load(engine: engine)
@@ -90,7 +90,7 @@ defmodule Davit.RealMemoryTest do
     Fake.eventually(fn -> forgotten?(engine) end)
   end
 
-  describe "a loop that drops what it made" do
+  describe "a loop that drops the tensors it creates" do
     # What the least budget is twice of: a tensor and the one made of it.
     @side 1448
     @large 4 * @side * @side
@@ -131,7 +131,7 @@ defmodule Davit.RealMemoryTest do
       assert peak(engine) <= 40 * 1_048_576
     end
 
-    test "whoever the last process was that had it" do
+    test "whichever process held a tensor last" do
       engine = Real.start()
       program = G.build([@matrix], &G.add(&1, 1)) |> Davit.load(engine: engine)
       # It makes no tensors itself.

@@ -45,7 +45,7 @@ defmodule Davit.RealRouterTest do
     end
   end
 
-  test "everybody who asked gets a run's events, before its result, each by their own words" do
+  test "every subscriber and handler gets a run's events before its result, by its own policy and view" do
     program =
       load(fn x ->
         x
@@ -89,7 +89,7 @@ defmodule Davit.RealRouterTest do
     assert {:messages, []} = Process.info(self(), :messages)
   end
 
-  test "all events are there when a run returns, also when it fails, however many there are" do
+  test "all events have arrived when a run returns or fails, however many there are" do
     ref = subscribe!("count")
 
     for count <- [1, 10, 1_000, 20_000] do
@@ -119,7 +119,7 @@ defmodule Davit.RealRouterTest do
     Enum.each([ref, probe], &Hooks.unsubscribe/1)
   end
 
-  test "a subscriber that hears of a result from its caller has the events already" do
+  test "a subscriber has the events before it gets a result from the caller" do
     test = self()
     program = counting(300)
 
@@ -160,7 +160,7 @@ defmodule Davit.RealRouterTest do
       %{runner: pid}
     end
 
-    test "subscriptions come and go, and see whole iterations from the one in which they came" do
+    test "subscriptions come and go, and get whole iterations from the one in which they began" do
       for match <- ["tick", {:label, "step.t*"}, {:id, Hooks.Id.named("tick")}, :all] do
         ref = subscribe!(match)
         for _ <- 1..200, do: assert_receive({:davit_hook, ^ref, _})
@@ -188,7 +188,7 @@ defmodule Davit.RealRouterTest do
       Hooks.unsubscribe(other)
     end
 
-    test "a subscriber that dies leaves it alone", %{runner: runner} do
+    test "a subscriber may die without effect on the run", %{runner: runner} do
       test = self()
 
       for _ <- 1..20 do
@@ -258,7 +258,7 @@ defmodule Davit.RealRouterTest do
       {heard, length(heard) + Enum.sum(Enum.map(heard, & &1.dropped))}
     end
 
-    test "every leaves nothing out" do
+    test "every sends all events" do
       {heard, 3_000} = told(:every, 1_000, 3)
       assert Enum.all?(heard, &(&1.dropped == 0))
     end
@@ -270,13 +270,13 @@ defmodule Davit.RealRouterTest do
       assert Enum.map(heard, & &1.dropped) == [0 | List.duplicate(299, 9)]
     end
 
-    test "latest gives the newest, and says how many it left out" do
+    test "latest sends the newest event and the number of those it dropped" do
       {heard, told} = told(:latest, 1_000, 1)
       assert told == 1_000
       assert List.last(heard).path == [999]
     end
 
-    test "rate gives no more than so many a second, and says how many it left out" do
+    test "rate sends a limited number of events per second and the number of those it dropped" do
       program = counting(1)
       ref = subscribe!("count", policy: {:rate, 20})
       begin = System.monotonic_time(:millisecond)
@@ -297,7 +297,7 @@ defmodule Davit.RealRouterTest do
       end
     end
 
-    test "that may leave out never holds a run up, whoever reads" do
+    test "that may drop events never delays a run, however slow the reader" do
       engine = Real.start([], limits: %{hook_credit: 1_000})
       test = self()
 
@@ -344,7 +344,7 @@ defmodule Davit.RealRouterTest do
       own
     end
 
-    test "shows all, or a part that is cut to what there is" do
+    test "is the whole value, or a slice that is clipped to its shape" do
       assert Tensor.to_list(viewed(:full)) == @rows
 
       for {starts, sizes, rows} <- [
@@ -359,7 +359,7 @@ defmodule Davit.RealRouterTest do
       end
     end
 
-    test "sums up" do
+    test "is a summary" do
       assert %{count: 12, min: 0.0, max: 11.0, mean: 5.5, nan: 0, inf: 0, histogram: []} =
                viewed(:summary)
 
@@ -375,7 +375,7 @@ defmodule Davit.RealRouterTest do
     end
   end
 
-  test "what is refused names it, and what was expected" do
+  test "a refusal names the bad part and what was expected" do
     for {match, options, message} <- [
           {{:label, 3}, [], ~r/as a match, got \{:label, 3\}/},
           {{:id, "short"}, [], ~r/16 bytes.*got \{:id, "short"\}/},

@@ -42,7 +42,7 @@ defmodule Davit.RecordingTest do
     System.cmd(davit, List.delete(arguments, "port") ++ ["diff", a, b], stderr_to_stdout: true)
   end
 
-  test "what was recorded is compared by davit diff", %{folder: folder} do
+  test "davit diff compares recordings", %{folder: folder} do
     program = program()
     [a, again, b] = for name <- ~w(a again b), do: Path.join(folder, "#{name}.rec")
 
@@ -85,7 +85,7 @@ defmodule Davit.RecordingTest do
     end)
   end
 
-  test "replies of handlers here are replayed elsewhere, where nobody else could give them", %{
+  test "replies of Elixir handlers are replayed by the command davit, without handlers", %{
     folder: folder
   } do
     program = Davit.load(asking())
@@ -107,7 +107,7 @@ defmodule Davit.RecordingTest do
     assert same =~ "No difference."
   end
 
-  test "runs here are given the replies of a recording", %{folder: folder} do
+  test "a replay answers the calls of Elixir runs", %{folder: folder} do
     program = Davit.load(asking())
     path = Path.join(folder, "replies.rec")
     {:ok, recording} = Recording.start(path, [])
@@ -142,7 +142,9 @@ defmodule Davit.RecordingTest do
     assert {:error, %EngineError{code: :recording_unknown}} = Replay.close(replay)
   end
 
-  test "a replay of no file, of another engine, and what is none", %{folder: folder} do
+  test "a replay of a missing file, of another engine, or of another term is an error", %{
+    folder: folder
+  } do
     path = Path.join(folder, "empty.rec")
     assert {:error, %EngineError{} = error} = Replay.open(path)
     assert Exception.message(error) =~ "empty.rec"
@@ -184,7 +186,7 @@ defmodule Davit.RecordingTest do
     assert shown =~ ~r/enc\.0 \[0\].*\narray\(2, dtype=float32\)/
   end
 
-  test "all hooks are recorded where nothing is said", %{folder: folder} do
+  test "all hooks are recorded by default", %{folder: folder} do
     {:ok, recording} = Recording.start(Path.join(folder, "all.rec"))
     run(program(), [1, 2])
     assert {:ok, 3} = Recording.stop(recording)
@@ -192,7 +194,7 @@ defmodule Davit.RecordingTest do
     assert to_string(code) == "recording_unknown"
   end
 
-  test "a file that cannot be written, and what is no match", %{folder: folder} do
+  test "a file that cannot be written is an error, and an invalid match raises", %{folder: folder} do
     assert {:error, %EngineError{message: message}} =
              Recording.start(Path.join(folder, "no/such/folder/a.rec"))
 

@@ -30,7 +30,7 @@ defmodule Davit.ReloadTest do
     :code.purge(module)
   end
 
-  test "twice, each by itself: the engine runs on, and keeps its tensors", context do
+  test "after every module was reloaded twice, the engine runs on and keeps its tensors", context do
     %{engine: engine, tensor: tensor, large: large, ref: ref} = context
     session = Engine.session!(engine)
 

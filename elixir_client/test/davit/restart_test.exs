@@ -8,7 +8,7 @@ defmodule Davit.RestartTest do
 
   defp part(engine, part), do: Engine.Part.whereis(engine, part)
 
-  # Kills one of the engine's processes; gives when a new engine is up.
+  # Kills one of the engine's processes, and waits until a new engine is up.
   defp kill_part(engine, part) do
     %{owner: owner} = Engine.session!(engine)
     monitor = Process.monitor(owner)
@@ -23,7 +23,7 @@ defmodule Davit.RestartTest do
   end
 
   describe "an engine that is started again under its name" do
-    test "does not take an old tensor for one of its own" do
+    test "refuses a tensor of the engine before it" do
       engine = Fake.start()
       old = Tensor.from_list([1], :uint8, engine: engine, place: :engine)
       old = %{old | data: nil}
@@ -33,7 +33,7 @@ defmodule Davit.RestartTest do
       assert error.code == :engine_lost
     end
 
-    test "does not take an old program for one of its own" do
+    test "loads a program of the engine before it, under an id of its own" do
       engine = Fake.start()
       old = Fake.program(engine, "echo")
       restart(engine)
@@ -46,7 +46,7 @@ defmodule Davit.RestartTest do
   end
 
   describe "when a process of the engine is killed" do
-    test "programs run again, tensors say that they are lost" do
+    test "programs can be run, and tensors are lost" do
       for part <- [:owner, :writer, :bulk, :nursery, :tenured, :loader] do
         engine = Fake.start()
         echo = Fake.program(engine, "echo")
@@ -73,7 +73,7 @@ defmodule Davit.RestartTest do
       assert_receive {:davit_hook, ^ref, %{seq: 0}}
     end
 
-    test "those that wait get an error, and no row of theirs stays" do
+    test "calls under way fail, and leave no route behind" do
       engine = Fake.start()
       hang = Fake.program(engine, "hang")
 
@@ -103,14 +103,18 @@ defmodule Davit.RestartTest do
       %{engine: engine, session: session, program: program, tensor: tensor}
     end
 
-    test "gives errors of its own kind", %{session: session, program: program} do
+    test "returns errors and does not crash", %{session: session, program: program} do
       assert {:error, %EngineError{code: :engine_lost}} = Engine.Request.call(session, ["info"])
       assert {:error, %EngineError{}} = Engine.Loader.load(program, session)
       assert :ok = Davit.Collector.reclaim(session)
       assert true = Engine.Session.unroute(session, 1)
     end
 
-    test "is named where it is used", %{engine: engine, program: program, tensor: tensor} do
+    test "makes every call fail with an error that names the engine", %{
+      engine: engine,
+      program: program,
+      tensor: tensor
+    } do
       for call <- [
             fn -> Davit.run(program, [<<0::512>>]) end,
             fn -> Davit.run_many(program, [[<<0::512>>], [<<0::512>>]]) end,
@@ -135,7 +139,7 @@ defmodule Davit.RestartTest do
     end
   end
 
-  test "constants go to the next engine once, however many processes ask" do
+  test "constants are sent to the next engine once, however many processes need them" do
     engine = Fake.start()
     large = Tensor.from_binary_at_home(:binary.copy(<<7>>, 100_000), {:uint8, {100_000}})
     constants = %{String.duplicate("0", 64) => large}
@@ -149,7 +153,7 @@ defmodule Davit.RestartTest do
     assert length(info["freed"]) + length(info["tensors"]) == 21
   end
 
-  test "a caller that is suspended by a full port when the engine dies keeps nothing of it" do
+  test "a caller that a full port suspends when the engine dies gets no stray messages" do
     engine = Fake.start()
     echo = Fake.program(engine, "echo")
     session = Engine.session!(engine)
@@ -171,7 +175,7 @@ defmodule Davit.RestartTest do
     assert Task.await(caller) == {<<1::512>>, {:messages, []}}
   end
 
-  test "callers that gave up waiting for an engine are forgotten by its owner" do
+  test "the owner drops callers that gave up waiting" do
     name = :"missing_#{System.unique_integer([:positive])}"
     start_supervised!({Engine, name: name, command: "no-such-davit"})
     for _ <- 1..5, do: assert({:error, %{code: :timeout}} = Engine.await(name, 1))

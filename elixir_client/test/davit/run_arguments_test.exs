@@ -33,7 +33,7 @@ defmodule Davit.RunArgumentsTest do
     assert Arguments.in_order!(%{}, program([], nil) |> Map.put(:input_names, [])) == []
   end
 
-  test "what does not fit lists the parameters" do
+  test "errors list the parameters" do
     named = program([@f, {:int64, {}}], ["x", "w"])
     listed = Regex.escape(Davit.Type.format_all(named.inputs, named.input_names))
     unnamed = program([@f], nil)

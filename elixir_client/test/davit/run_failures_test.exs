@@ -19,7 +19,7 @@ defmodule Davit.RunFailuresTest do
     refute monitored in monitors
   end
 
-  test "a bad input", %{engine: engine, session: session} do
+  test "an input of the wrong shape", %{engine: engine, session: session} do
     echo = Fake.program(engine, "echo")
     assert_raise ArgumentError, fn -> Davit.run(echo, [[1, 2]]) end
     nothing_left(session)
@@ -91,7 +91,7 @@ defmodule Davit.RunFailuresTest do
   end
 
   describe "options" do
-    test "that there are not are named", %{engine: engine} do
+    test "that do not exist are named", %{engine: engine} do
       echo = Fake.program(engine, "echo")
 
       for call <- [
@@ -112,7 +112,7 @@ defmodule Davit.RunFailuresTest do
       end
     end
 
-    test "with values that they do not have are named", %{engine: engine} do
+    test "with invalid values are named", %{engine: engine} do
       echo = Fake.program(engine, "echo")
 
       for {options, message} <- [
@@ -172,7 +172,9 @@ defmodule Davit.RunFailuresTest do
     end
   end
 
-  test "a handler's value that cannot be encoded is its, not an input", %{engine: engine} do
+  test "a handler's value that cannot be encoded is named as that, not as an input", %{
+    engine: engine
+  } do
     program = Fake.program(engine, "call", [{:int8, {2}}])
 
     for {value, message} <- [
@@ -184,7 +186,7 @@ defmodule Davit.RunFailuresTest do
     end
   end
 
-  test "small inputs go ahead of a run that they would make too long", %{engine: engine} do
+  test "small inputs that would make a run too long are sent before it", %{engine: engine} do
     type = {:uint8, {65_536}}
     program = Fake.program(engine, "inlined", List.duplicate(type, 300))
     bytes = :binary.copy(<<1>>, 65_536)
@@ -194,7 +196,7 @@ defmodule Davit.RunFailuresTest do
     assert Engine.info(engine)["inlined"] == 256
   end
 
-  test "a tensor of another node goes by its values where it has them", %{engine: engine} do
+  test "a tensor of another node is sent by its values, if it has them", %{engine: engine} do
     tensor = Tensor.from_list(input(), :float32, engine: engine, place: :engine)
     foreign = put_in(tensor.ref.node, :other@host)
     echo = Fake.program(engine, "echo")

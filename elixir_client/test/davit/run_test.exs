@@ -32,7 +32,7 @@ defmodule Davit.RunTest do
     end
   end
 
-  test "small results come home, and stay in the engine when asked to", %{engine: engine} do
+  test "small results come with the answer, unless :keep or :fetch say otherwise", %{engine: engine} do
     program = Fake.program(engine, "echo")
     input = Enum.to_list(1..16)
     assert [%{ref: nil, data: <<_::512>>}] = Davit.run(program, [input])
@@ -153,7 +153,7 @@ defmodule Davit.RunTest do
       assert [_] = Davit.run(program, [Enum.to_list(1..16)], hooks: [{"h", hook}])
     end
 
-    test "what is no hook is named", %{engine: engine} do
+    test "an invalid hook is named", %{engine: engine} do
       program = Fake.program(engine, "echo")
 
       for {hooks, message} <- [

@@ -25,7 +25,7 @@ defmodule Davit.StartTest do
   defp deadline, do: System.monotonic_time(:millisecond) + 60_000
 
   describe "an engine that never gets ready" do
-    test "keeps nobody for longer than a timeout" do
+    test "makes no caller wait longer than its timeout" do
       {engine, _} = start("exec sleep 1000")
       fake = Fake.start()
       program = %{Fake.program(fake, "echo") | engine: engine}
@@ -47,7 +47,7 @@ defmodule Davit.StartTest do
       assert {:error, %{code: :timeout}} = Engine.await(engine, 50)
     end
 
-    test "is ended, and started again later and later" do
+    test "is ended, and started again after growing delays" do
       {engine, pids} = start("exec sleep 1000", start_timeout: 20)
       error = assert_raise EngineError, fn -> Engine.session!(engine) end
       assert error.code == :engine_down
@@ -64,7 +64,7 @@ defmodule Davit.StartTest do
       for pid <- pids.(), do: wait_for_end(pid)
     end
 
-    test "that says something else first is told apart" do
+    test "that says something else first fails with that" do
       {engine, _} = start("printf '\\0\\0\\0\\2hi' >&4; exec sleep 1000")
       error = assert_raise EngineError, fn -> Engine.session!(engine) end
       assert error.message =~ "sent a frame of 2 bytes"
@@ -72,7 +72,7 @@ defmodule Davit.StartTest do
   end
 
   describe "the process of an engine" do
-    test "that hears no signal but SIGKILL ends when the engine is stopped" do
+    test "that ignores all signals but SIGKILL ends when the engine is stopped" do
       {engine, pids} = start("trap '' TERM; while :; do sleep 1; done")
       Fake.eventually(fn -> match?([_], pids.()) end)
       stop_supervised!(engine)
@@ -80,7 +80,7 @@ defmodule Davit.StartTest do
       wait_for_end(pid)
     end
 
-    test "that was stopped by a signal ends, whoever closes its port" do
+    test "that was stopped by a signal ends, however its port is closed" do
       for close <- [
             &stop_supervised!/1,
             &Process.exit(Engine.Part.whereis(&1, :owner), :kill),
@@ -107,7 +107,7 @@ defmodule Davit.StartTest do
       wait_for_end(pid)
     end
 
-    test "that closed its port without an exit status is said to have" do
+    test "that closed its port without an exit status is reported as such" do
       # Its input is closed, so that a write fails; then it lives on.
       script =
         "exec 3<&-; printf '\\0\\0\\0\\53\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\33\\0\\0\\0\\0" <>
@@ -139,7 +139,7 @@ defmodule Davit.StartTest do
              ~r/\[warning\] :fake_\d+: engine 1 exited with signal 9 at .* started again at once/
   end
 
-  test "a subscriber is told when its engine is stopped, or its feed killed" do
+  test "a subscriber is notified when its engine is stopped, or its feed killed" do
     engine = Fake.start()
     {:ok, ref} = Hooks.subscribe("h", engine: engine)
     {:ok, other} = Hooks.subscribe("h", engine: engine)

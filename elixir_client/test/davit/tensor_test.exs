@@ -48,7 +48,7 @@ defmodule Davit.TensorTest do
       assert Tensor.from_list([3.4e38], :bfloat16) |> Tensor.to_list() == [:infinity]
     end
 
-    test "nested lists, scalars and empty ones" do
+    test "nested lists, scalars and empty lists" do
       for {list, shape} <- [
             {7, {}},
             {[], {0}},
@@ -126,7 +126,7 @@ defmodule Davit.TensorTest do
   end
 
   describe "in an engine" do
-    test "small ones go by the port, large ones by the bulk socket" do
+    test "small tensors are sent over the port, large ones over the bulk socket" do
       engine = Fake.start()
 
       for size <- [0, 1, 65_536, 65_537, 3_000_000] do
@@ -137,7 +137,7 @@ defmodule Davit.TensorTest do
       end
     end
 
-    test "many processes send and read large ones at once" do
+    test "many processes send and read large tensors at once" do
       engine = Fake.start()
 
       1..6
@@ -150,7 +150,7 @@ defmodule Davit.TensorTest do
       |> Enum.each(&assert {:ok, _} = &1)
     end
 
-    test "without a bulk socket everything goes by the port" do
+    test "without a bulk socket everything is sent over the port" do
       engine = Fake.start(["nobulk"])
       bytes = :crypto.strong_rand_bytes(200_000)
       tensor = Tensor.from_binary(bytes, {:uint8, {200_000}}, engine: engine)

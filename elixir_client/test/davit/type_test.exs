@@ -35,7 +35,7 @@ defmodule Davit.TypeTest do
     end
   end
 
-  test "what is no type is named" do
+  test "an invalid type is named" do
     for other <- [:f8, {:f, 8}, {:u, 32, 1}, "f32", :float, nil] do
       message =
         ~r/a dtype of :bf16, :bool.*{:f, 32} or :float32, got #{Regex.escape(inspect(other))}/
