@@ -71,8 +71,7 @@ void compute(const mx::array& from, mx::array& to, Function function) {
 
 class ExactDouble : public mx::UnaryPrimitive {
  public:
-  ExactDouble(mx::Stream stream, Function function)
-      : UnaryPrimitive(stream), function_(function) {}
+  ExactDouble(mx::Stream stream, Function function) : UnaryPrimitive(stream), function_(function) {}
 
   void eval_cpu(const Arrays& inputs, mx::array& output) override {
     const auto& input = inputs[0];

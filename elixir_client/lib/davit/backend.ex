@@ -139,6 +139,9 @@ if Code.ensure_loaded?(Nx) do
       do: Host.compute(out, :window_reduce, [tensor, accumulator, window, options, fun])
 
     @impl true
-    def block(struct, _output, arguments, fun), do: apply(fun, [struct | arguments])
+    def block(block, output, arguments, fun) do
+      with :default <- Value.compute_block(block, output, arguments),
+           do: apply(fun, [block | arguments])
+    end
   end
 end

@@ -8,16 +8,35 @@ if Code.ensure_loaded?(Nx) do
     alias Nx.Tensor, as: T
 
     @doc "Raises `ArgumentError` where the operation is refused."
-    @spec check!(atom, list) :: :ok
+    @spec check!(atom | struct, list) :: term
     def check!(:gather, [tensor, indices, options]), do: indices!(tensor, indices, options)
 
     def check!(name, [tensor, indices, _updates, options])
         when name in [:indexed_add, :indexed_put],
         do: indices!(tensor, indices, options)
 
+    def check!(%Nx.Block.Take{axis: axis}, [tensor, indices]),
+      do:
+        indices!(tensor, %{indices | shape: Tuple.insert_at(indices.shape, Nx.rank(indices), 1)},
+          axes: [axis]
+        )
+
+    def check!(%Nx.Block.TakeAlongAxis{axis: axis}, [tensor, indices]),
+      do: along!(elem(tensor.shape, axis), axis, tensor.shape, indices)
+
     def check!(:triangular_solve, [a, _b, _options]) do
       with {:ok, a} <- home(a), true <- Enum.any?(diagonals(a), &zero?/1) do
         raise ArgumentError, "can't solve for singular matrix"
+      else
+        _ -> :ok
+      end
+    end
+
+    def check!(name, [_a, %T{type: {:s, _}} = amount]) when name in [:left_shift, :right_shift] do
+      with {:ok, amount} <- home(amount),
+           negative when negative != nil <- Enum.find(Nx.to_flat_list(amount), &(&1 < 0)) do
+        direction = if name == :left_shift, do: "left", else: "right"
+        raise ArgumentError, "cannot #{direction} shift by #{negative}"
       else
         _ -> :ok
       end
@@ -39,11 +58,20 @@ if Code.ensure_loaded?(Nx) do
     end
 
     defp index!(index, shape) do
-      for {place, axis} <- Enum.with_index(index), place < 0 or place >= elem(shape, axis) do
-        raise ArgumentError,
-              "index #{place} is out of bounds for axis #{axis} in shape #{Kernel.inspect(shape)}"
-      end
+      for {place, axis} <- Enum.with_index(index), do: place!(place, elem(shape, axis), axis, shape)
     end
+
+    defp along!(size, axis, shape, indices) do
+      with {:ok, indices} <- home(indices),
+           do: for(place <- Nx.to_flat_list(indices), do: place!(place, size, axis, shape))
+    end
+
+    defp place!(place, size, axis, shape) when place < 0 or place >= size do
+      raise ArgumentError,
+            "index #{place} is out of bounds for axis #{axis} in shape #{Kernel.inspect(shape)}"
+    end
+
+    defp place!(_place, _size, _axis, _shape), do: :ok
 
     # A tensor of Nx.BinaryBackend, if its values are here.
     defp home(%T{data: %Nx.BinaryBackend{}} = tensor), do: {:ok, tensor}

@@ -15,17 +15,24 @@ defmodule Davit.Nx.Eager do
   """
   @spec run(atom, atom, Davit.Type.t(), [argument]) :: Tensor.t() | :host
   def run(engine, name, out, arguments) do
+    case program(engine, name, out, arguments) do
+      [tensor] -> tensor
+      :host -> :host
+    end
+  end
+
+  @doc "The results of a block, or `:host` where its default implementation is to be used."
+  @spec run_block(atom, struct, [Davit.Type.t()], [argument]) :: [Tensor.t()] | :host
+  def run_block(engine, block, outs, arguments), do: program(engine, block, outs, arguments)
+
+  defp program(engine, name, out, arguments) do
     {shape, tensors} = strip(arguments, [])
     key = {engine, name, out, shape}
     make = fn -> load(engine, name, out, shape) end
 
     case Programs.fetch(key, make) do
-      :host ->
-        :host
-
-      plan ->
-        [tensor] = Recorder.run(plan, Enum.reverse(tensors), fn -> Programs.program(key, make) end)
-        tensor
+      :host -> :host
+      plan -> Recorder.run(plan, Enum.reverse(tensors), fn -> Programs.program(key, make) end)
     end
   end
 
@@ -37,15 +44,25 @@ defmodule Davit.Nx.Eager do
   defp load(engine, name, out, shape) do
     {arguments, parameters} = parameters(shape, [])
 
-    case Lowering.op(name, out, arguments) do
-      :host ->
-        :host
-
-      result ->
-        graph = Graph.Assembly.graph(Enum.reverse(parameters), [result], label: "Nx.#{name}")
+    case lower(name, out, arguments) do
+      results when is_list(results) ->
+        options = [label: "Nx.#{title(name)}"]
+        graph = Graph.Assembly.graph(Enum.reverse(parameters), results, options)
         Program.load(graph, engine: engine)
+
+      _ ->
+        :host
     end
   end
+
+  defp lower(name, out, arguments) when is_atom(name) do
+    with %Expression{} = value <- Lowering.op(name, out, arguments), do: [value]
+  end
+
+  defp lower(block, outs, arguments), do: Lowering.block(block, outs, arguments)
+
+  defp title(name) when is_atom(name), do: name
+  defp title(%module{}), do: module |> Module.split() |> List.last()
 
   defp parameters({:tensor, type}, parameters) do
     parameter = Expression.parameter(type)

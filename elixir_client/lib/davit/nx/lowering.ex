@@ -69,7 +69,20 @@ defmodule Davit.Nx.Lowering do
 
   defp checked(%Expression{type: type}, name, out) do
     [type, out] = Enum.map([type, out], &Davit.Type.format/1)
-    raise "operation #{name} was lowered to #{type}; expected #{out}"
+    raise "operation #{inspect(name)} was lowered to #{type}; expected #{out}"
+  end
+
+  @doc """
+  The expressions of a block's outputs, which have the types `outs`; `:default` where its default implementation is to be used.
+
+  `block` is the struct of `Nx.Block`, `arguments` are those of the block, with expressions for tensors.
+  """
+  @spec block(struct, [Davit.Type.t()], [argument]) :: [Expression.t()] | :default
+  def block(block, outs, arguments) do
+    case Lowering.Blocks.lower(block, outs, arguments) do
+      :default -> :default
+      values -> Enum.zip_with(values, outs, &checked(&1, block.__struct__, &2))
+    end
   end
 
   @doc "All operations that are lowered."

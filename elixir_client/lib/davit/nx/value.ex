@@ -74,6 +74,24 @@ if Code.ensure_loaded?(Nx) do
       end
     end
 
+    @doc "The results of a block; `:default` where its default implementation is to be used."
+    @spec compute_block(struct, T.t() | tuple, list) :: T.t() | tuple | :default
+    def compute_block(block, output, arguments) do
+      engine = engine(arguments) || Davit.Engine
+      outs = if is_tuple(output), do: Tuple.to_list(output), else: [output]
+      types = Enum.map(outs, &Types.type/1)
+
+      with true <- Enum.all?(types),
+           {:ok, values} <- values(arguments, engine),
+           Checks.check!(block, arguments),
+           results when is_list(results) <- Eager.run_block(engine, block, types, values) do
+        results = Enum.zip_with(outs, results, &put(&1, &2, engine))
+        if is_tuple(output), do: List.to_tuple(results), else: hd(results)
+      else
+        _ -> :default
+      end
+    end
+
     # The arguments with values for tensors; an error where one has a type that MLX does not have.
     defp values(arguments, engine) do
       {:ok, Enum.map(arguments, &value(&1, engine))}

@@ -60,6 +60,8 @@ defmodule Davit.Nx.Lowering.Elementwise do
     if Types.kind(dtype) == :complex, do: complex(name, a), else: Mlx.unary(@real[name], a)
   end
 
+  def lower(:atan2, {:complex64, _}, _arguments), do: :host
+
   def lower(name, {dtype, _}, [a, b]) when is_map_key(@binary, name),
     do: Mlx.binary(@binary[name], Cast.to(a, dtype), Cast.to(b, dtype))
 

@@ -4,6 +4,30 @@ defmodule Davit.Nx.Lowering.Special do
 
   alias Davit.Nx.{Lowering.Cast, Mlx, Types}
 
+  # From the highest power down.
+  @erf_inv_middle [
+    2.81022636e-08,
+    3.43273939e-07,
+    -3.5233877e-06,
+    -4.39150654e-06,
+    0.00021858087,
+    -0.00125372503,
+    -0.00417768164,
+    0.246640727,
+    1.50140941
+  ]
+  @erf_inv_tail [
+    -0.000200214257,
+    0.000100950558,
+    0.00134934322,
+    -0.00367342844,
+    0.00573950773,
+    -0.0076224613,
+    0.00943887047,
+    1.00167406,
+    2.83297682
+  ]
+
   def names, do: [:cbrt, :erfc, :erf_inv]
 
   def lower(name, {dtype, _}, [a]) do
@@ -26,21 +50,20 @@ defmodule Davit.Nx.Lowering.Special do
 
   defp real(:erfc, a), do: Davit.Nx.Lowering.Erfc.value(a)
 
-  # MLX's has the precision of float32, which steps of Newton's double.
+  # The approximation that Nx uses (M. Giles, Approximating the erfinv function, 2010), in float64 as there: Nx.Random draws
+  # the same numbers on every backend.
   defp real(:erf_inv, a) do
-    root = Mlx.unary("erfinv", a)
-    steps = if Mlx.dtype(a) == :float64, do: 2, else: 1
-    Enum.reduce(List.duplicate(a, steps), root, &nearer/2)
+    x = Mlx.cast(a, :float64)
+    w = Mlx.unary("negative", Mlx.unary("log", Mlx.multiply(Mlx.subtract(1, x), Mlx.add(1, x))))
+    middle = polynomial(@erf_inv_middle, Mlx.subtract(w, 2.5))
+    tail = polynomial(@erf_inv_tail, Mlx.subtract(Mlx.unary("sqrt", w), 3.0))
+    root = Mlx.multiply(Mlx.where(Mlx.less(w, 5.0), middle, tail), x)
+    limit = Mlx.multiply(x, :infinity)
+    Mlx.where(Mlx.equal(Mlx.unary("abs", x), 1.0), limit, root)
   end
 
-  defp nearer(a, root) do
-    error = Mlx.subtract(Mlx.unary("erf", root), a)
-
-    slope =
-      root |> Mlx.multiply(root) |> then(&Mlx.unary("negative", &1)) |> then(&Mlx.unary("exp", &1))
-
-    step = Mlx.divide(error, Mlx.multiply(slope, 2 / :math.sqrt(:math.pi())))
-    Mlx.where(Mlx.unary("isfinite", step, :bool), Mlx.subtract(root, step), root)
+  defp polynomial([first | rest], x) do
+    Enum.reduce(rest, Mlx.scalar(first, :float64), &Mlx.add(Mlx.multiply(&2, x), &1))
   end
 
   # The principal root: a third of the angle.
