@@ -127,7 +127,7 @@ function recording(random: Random, broken: boolean): Uint8Array {
     site: 0,
     function: "main",
     node: 0,
-    kind: random.pick(["node", "call", "print"] as const),
+    kind: random.pick(["node", "callback", "print"] as const),
     label: "here",
     types: [type],
     ordinal: 0,

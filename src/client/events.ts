@@ -53,7 +53,7 @@ export function readSites({ functions, types, sites }: WireSites): ReadSite[] {
   return sites.map(({ site: number, kind, ...site }) => ({
     ...(site as unknown as ReadSite),
     number: number as number,
-    kind: (kind === "call" ? "callback" : kind) as Site["kind"],
+    kind: kind as Site["kind"],
     function: functions[site.function as number] as string,
     types: typesOf(site.types as number[]),
     ...(site.operands === undefined ? {} : { operands: typesOf(site.operands as number[]) }),

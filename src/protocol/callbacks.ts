@@ -49,7 +49,7 @@ export class SessionCallbacks {
       engine.hooks.flush();
       const { callback, seq, path } = request;
       caller.callbacks.set(callback, site);
-      const message = ["call", callback, site.number, seq, path];
+      const message = ["callback", callback, site.number, seq, path];
       sender.send(caller.request, message, attachments);
     } catch (error) {
       this.#refuse(caller.run as Run, request.callback, error);

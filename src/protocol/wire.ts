@@ -30,7 +30,6 @@ export function wireSites(sites: readonly Site[]): WireSites {
     sites: sites.map(({ number, ...site }) => ({
       ...site,
       site: number,
-      kind: site.kind === "callback" ? "call" : site.kind,
       function: functions.index(site.function, () => site.function),
       types: site.types.map(typeIndex),
       operands: site.operands?.map(typeIndex),

@@ -189,7 +189,7 @@ describe("a read that is given up", () => {
       code: "cancelled",
       message: "timeout",
     });
-    await client.find(({ type }) => type === "call");
+    await client.find(({ type }) => type === "callback");
     client.tell(["reply", run, 1, [["inline", F32x4, 0]]], [f32(4, 3, 2, 1)]);
     expect(floats((await client.answer(other)).attachments[0])).toEqual([4, 3, 2, 1]);
     const answers = client.received.filter(({ request }) => request === get);

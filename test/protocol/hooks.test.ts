@@ -374,7 +374,7 @@ describe("a call", () => {
   );
 
   const callOf = (request: number) =>
-    client.find((one) => one.request === request && one.type === "call");
+    client.find((one) => one.request === request && one.type === "callback");
 
   let loaded: readonly { readonly number: number }[];
   beforeEach(async () => {
@@ -467,7 +467,7 @@ describe("a call", () => {
       ["run", 1, 1, [["inline", F32x4, 0]], [null]],
       [f32(1, 2, 3, 4)],
     );
-    await other.client.find(({ request, type }) => request === waiting && type === "call");
+    await other.client.find(({ request, type }) => request === waiting && type === "callback");
     other.session.close();
     const request = run({ fetch: 100 });
     const { args } = await callOf(request);

@@ -60,7 +60,7 @@ describe("what was sent is given back without a collection:", () => {
       async () => {
         await client.load(1, asking([COUNT]));
         const run = client.send(["run", 1, 1, [1], [null]]);
-        const { args } = await client.find(({ type }) => type === "call");
+        const { args } = await client.find(({ type }) => type === "callback");
         client.tell(["reply_error", run, args[0], "enough", "enough"]);
         await client.answer(run);
       },

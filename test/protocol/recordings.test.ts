@@ -93,7 +93,9 @@ describe("replay", () => {
     await client.ask(["record", 9, at(name), []]);
     for (const reply of [f32(10, 20), f32(30, 40)]) {
       const request = runAsking();
-      const { args } = await client.find((one) => one.request === request && one.type === "call");
+      const { args } = await client.find(
+        (one) => one.request === request && one.type === "callback",
+      );
       client.tell(["reply", request, args[0], [inline]], [reply]);
       await client.answer(request);
     }
@@ -106,7 +108,7 @@ describe("replay", () => {
     expect(await client.ask(["replay", 1, path])).toMatchObject({ type: "ok" });
     expect(await values(runAsking({ replay: 1 }))).toEqual([10, 20]);
     const other = runAsking();
-    const { args } = await client.find((one) => one.request === other && one.type === "call");
+    const { args } = await client.find((one) => one.request === other && one.type === "callback");
     client.tell(["reply", other, args[0], [inline]], [f32(5, 6)]);
     expect(await values(other)).toEqual([5, 6]);
     expect(await values(runAsking({ replay: 1 }))).toEqual([30, 40]);

@@ -268,7 +268,7 @@ function sitesOf(name, types) {
   if (name === "print") return table({ ...site, site: 0, kind: "print" });
   if (name === "call") {
     const all = types.map((_, index) => index);
-    return table({ ...site, site: 3, kind: "call", name: "ask", label: undefined, types: all, operands: all });
+    return table({ ...site, site: 3, kind: "callback", name: "ask", label: undefined, types: all, operands: all });
   }
   return table();
 }
@@ -303,7 +303,7 @@ const behaviours = {
   call(request, operands, outputs, options) {
     waiting.set(request, { outputs, options });
     const values = operands.map((o) => o.bytes);
-    send(request, ["call", 1, 3, 0, []], values);
+    send(request, ["callback", 1, 3, 0, []], values);
   },
   hollow: (request) => send(request, ["ok", {}]),
   count(request) {

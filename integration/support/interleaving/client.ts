@@ -234,7 +234,7 @@ export class Client {
     if (type === "ok" || type === "error") this.#answer(request, type, args[0], attachments);
     else if (type === "sites") this.#sites(request, args[0]);
     else if (type === "events") this.#events(request, args[0], attachments);
-    else if (type === "call") this.#call(request, args, attachments);
+    else if (type === "callback") this.#call(request, args, attachments);
     else if (type === "bye") this.bye = args[0];
     else this.fault(`${type} came`);
   }

@@ -8,7 +8,7 @@ export type Vector = readonly number[];
 
 /** Something of a program that can be watched, or that asks, as it should happen. */
 export interface ExpectedEvent {
-  readonly kind: "hook" | "print" | "call" | "node";
+  readonly kind: "hook" | "print" | "callback" | "node";
   readonly name?: string;
   readonly label?: string;
   readonly path: readonly number[];
@@ -216,7 +216,7 @@ export const KINDS = {
     (x, fire) => {
       const y = add(x, 1);
       fire(hooked("before", y));
-      const [one, other] = fire({ kind: "call", name: "ask", path: [], values: [y, y] });
+      const [one, other] = fire({ kind: "callback", name: "ask", path: [], values: [y, y] });
       const z = (one as Vector).map((item, index) => item + ((other as Vector)[index] as number));
       fire(hooked("after", z));
       return z;
@@ -234,7 +234,7 @@ export const KINDS = {
       let y = x;
       for (let i = 0; i < 3; i++) {
         fire(hooked("turn", y, [i], "layer.turn"));
-        [y] = fire({ kind: "call", name: "ask", path: [i], values: [y] }) as [Vector];
+        [y] = fire({ kind: "callback", name: "ask", path: [i], values: [y] }) as [Vector];
       }
       return y;
     },

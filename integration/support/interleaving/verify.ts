@@ -44,7 +44,7 @@ export function tell(
   try {
     const result = KINDS[kind].simulate(x, (event) => {
       if (events.push(event) > most) throw stop;
-      if (event.kind !== "call") return [];
+      if (event.kind !== "callback") return [];
       const reply = replies.get(event.path.join());
       if (reply === undefined) throw stop;
       return reply;
@@ -114,7 +114,7 @@ export function checkEvents(
 
 /** Holds a run's calls against the story. */
 export function checkCalls(calls: readonly ObservedCall[], { events }: Story): string | undefined {
-  const wanted = events.filter(({ kind }) => kind === "call");
+  const wanted = events.filter(({ kind }) => kind === "callback");
   for (const [index, call] of calls.entries()) {
     const expected = wanted[index];
     const same =

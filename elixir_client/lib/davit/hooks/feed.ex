@@ -63,7 +63,7 @@ defmodule Davit.Hooks.Feed do
       match = {:_, :"$1", {engine, :"$2", :"$3"}}
       feeds = Registry.select(Davit.Hooks.Registry, [{match, [], [:"$$"]}])
       # Nodes that are not hooks fire for probes only.
-      hooks? = Enum.any?(sites, &(&1.kind not in [:node, :call]))
+      hooks? = Enum.any?(sites, &(&1.kind not in [:node, :callback]))
       for [feed, probe?, counters] <- feeds, probe? or hooks?, do: settled(feed, counters)
     end
 

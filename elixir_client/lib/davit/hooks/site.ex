@@ -2,9 +2,9 @@ defmodule Davit.Hooks.Site do
   @moduledoc """
   A node of a program whose values can be observed.
 
-    * `kind`: `:hook`, `:hook_gradient`, `:print`, `:call`, or `:node` for any other node with a label;
+    * `kind`: `:hook`, `:hook_gradient`, `:print`, `:callback`, or `:node` for any other node with a label;
     * `number`: the node's number in the program; in the events of a subscription, the site's number in that subscription;
-    * `types`: the types of its values, for a call those of its results; `operands`: the types of a call's operands;
+    * `types`: the types of its values, for a callback those of what it returns; `operands`: the types of what a callback passes;
     * `destination`: whether the last value is the process that receives the others, see `Davit.Hooks.to/1`;
     * `print`: `:precision` and `:limit` of a print, if it has them.
   """
@@ -31,7 +31,7 @@ defmodule Davit.Hooks.Site do
           program: non_neg_integer | nil,
           node: non_neg_integer | nil,
           function: String.t() | nil,
-          kind: :hook | :hook_gradient | :print | :call | :node,
+          kind: :hook | :hook_gradient | :print | :callback | :node,
           id: Davit.Hooks.Id.t() | nil,
           name: String.t() | nil,
           label: String.t() | nil,
@@ -41,7 +41,7 @@ defmodule Davit.Hooks.Site do
           operands: [Type.t()]
         }
 
-  @kinds Map.new([:hook, :hook_gradient, :print, :call, :node], &{Atom.to_string(&1), &1})
+  @kinds Map.new([:hook, :hook_gradient, :print, :callback, :node], &{Atom.to_string(&1), &1})
 
   @doc false
   # Decodes a table of sites. Functions and types are listed once in it, and sites refer to them by index. Strings are copied,

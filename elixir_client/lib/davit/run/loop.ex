@@ -118,7 +118,7 @@ defmodule Davit.Run.Loop do
     bytes
   end
 
-  defp handle(["call", call, number, seq, path], request, values, run)
+  defp handle(["callback", call, number, seq, path], request, values, run)
        when is_map_key(run.program.by_number, number) do
     %Site{types: results} = site = Map.fetch!(run.program.by_number, number)
 
