@@ -86,7 +86,7 @@ class Play implements World {
     await this.#until(() => this.ledger.runs.size === 0, "runs of clients that are gone");
     this.#check();
     const left = this.ledger.counts();
-    const expected = { values: 0, programs: 0, queues: 1, channels: 0, subscriptions: 0, runs: 0 };
+    const expected = { values: 0, programs: 0, queues: 1, budgets: 0, subscriptions: 0, runs: 0 };
     if (JSON.stringify(left) !== JSON.stringify(expected)) {
       throw new Error(`at the end there are ${JSON.stringify(left)}`);
     }
