@@ -10,7 +10,7 @@ defmodule Davit.Collector.SelfTest do
     kept = Token.new(1, 0)
     {pid, ref} = spawn_monitor(__MODULE__, :look, [self()])
     send(pid, {:token, kept})
-    make_and_forget(pid)
+    make_and_drop(pid)
     :erlang.garbage_collect()
     send(pid, :look)
 
@@ -24,7 +24,7 @@ defmodule Davit.Collector.SelfTest do
     match?({two, 1} when two > 1, seen) and byte_size(kept) > 64
   end
 
-  defp make_and_forget(pid), do: send(pid, {:token, Token.new(2, 0)}) && :ok
+  defp make_and_drop(pid), do: send(pid, {:token, Token.new(2, 0)}) && :ok
 
   @doc false
   @spec look(pid) :: term
@@ -35,7 +35,7 @@ defmodule Davit.Collector.SelfTest do
     :erlang.garbage_collect()
     {:binary, binaries} = Process.info(self(), :binary)
     counts = Map.new(binaries, fn {_, size, count} -> {size, count} end)
-    [kept, forgotten] = Enum.map(tokens, &Map.get(counts, byte_size(&1)))
-    send(parent, {self(), {kept, forgotten}})
+    [kept, dropped] = Enum.map(tokens, &Map.get(counts, byte_size(&1)))
+    send(parent, {self(), {kept, dropped}})
   end
 end

@@ -66,11 +66,11 @@ defmodule Davit.Engine.Lookup do
     cond do
       engine && engine?(engine) -> {:ok, engine}
       name == @default -> with :ok <- start_default(), do: {:ok, name}
-      true -> {:error, error(nobody(name))}
+      true -> {:error, error(not_started(name))}
     end
   end
 
-  defp nobody(name) do
+  defp not_started(name) do
     case Name.valid?(name) && GenServer.whereis(if is_atom(name), do: Name.of(name), else: name) do
       pid when is_pid(pid) and node(pid) != node() ->
         "the engine #{inspect(name)} is on node #{node(pid)}; an engine is used from its own node"

@@ -1,13 +1,13 @@
 defmodule Davit.Hooks.Event do
   @moduledoc """
-  One firing of a hook.
+  An event: the values of a hook at one moment of a run.
 
-    * `site`: where, a `Davit.Hooks.Site`; `name` and `label` are the site's;
-    * `values`: one item per operand: a `Davit.Tensor` at home; `{:omitted, bytes}` for one that is longer
+    * `site`: the `Davit.Hooks.Site` that fired; `name` and `label` are those of the site;
+    * `values`: one item per operand: a `Davit.Tensor` with its values; `{:omitted, bytes}` for one that is longer
       than a message may be, 32 MiB (take a slice or a summary of it); for the view `summary` a map with
       `:count`, `:min`, `:max`, `:mean`, `:std`, `:nan`, `:inf` and `:histogram`;
-    * `seq`: how many times hooks of the run fired before; `path`: the iterations of the loops around it,
-      the outermost first; `dropped`: how many firings the policy left out since the previous event;
+    * `seq`: how many times hooks of the run fired before; `path`: the iterations of the loops around the hook,
+      the outermost first; `dropped`: how many events the policy dropped since the previous one;
     * `run`: the run's request number, 0 for a run of another session.
   """
 

@@ -1,66 +1,78 @@
 defmodule Davit.Nx.Answers do
   @moduledoc false
-  # Takes the answers to some of the runs that nobody waits for, so that whoever records operations can be held back when far
-  # ahead of the engine, and nothing of that comes into a user's mailbox.
+  # Takes the answers to some of the runs whose callers go on without them. A process that is far ahead of the engine can wait
+  # for such an answer here, and no message of it gets into the mailbox of the process.
 
   use GenServer
 
   alias Davit.Engine.Session
 
-  # By engine the alias that answers go to; by that and the request, who waits for its answer.
-  defstruct aliases: %{}, waiting: %{}
+  # `engines`: by engine its owner, and the alias to which the owner sends answers. The alias is a monitor of the owner as well.
+  # `waiting`: by alias and request the calls that wait for the answer.
+  defstruct engines: %{}, waiting: %{}
 
   def start_link(_), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
 
-  @doc "Has the answer to a request come here, instead of nowhere."
+  @doc "Makes the answer to a request, which is not sent yet, come to this process."
   @spec expect(Session.t(), pos_integer) :: :ok
   def expect(session, request), do: GenServer.call(__MODULE__, {:expect, session, request})
 
-  @doc "Waits until the request is answered, or its engine gone."
-  @spec wait(pos_integer) :: :ok
-  def wait(request), do: GenServer.call(__MODULE__, {:wait, request}, :infinity)
+  @doc "Waits until an expected answer has come, or the engine has ended."
+  @spec wait(Session.t(), pos_integer) :: :ok
+  def wait(session, request),
+    do: GenServer.call(__MODULE__, {:wait, session.name, request}, :infinity)
 
   @impl true
   def init(_), do: {:ok, %__MODULE__{}}
 
   @impl true
   def handle_call({:expect, session, request}, _from, state) do
-    {ref, state} = alias_of(session.name, state)
+    {ref, state} = alias_for(session, state)
     Session.route(session, request, ref, :run)
     {:reply, :ok, %{state | waiting: Map.put(state.waiting, {ref, request}, [])}}
   end
 
-  def handle_call({:wait, request}, from, state) do
-    case Enum.find(state.waiting, fn {{_, waiting}, _} -> waiting == request end) do
+  def handle_call({:wait, engine, request}, from, state) do
+    with {_, ref} <- state.engines[engine],
+         froms when froms != nil <- state.waiting[{ref, request}] do
+      {:noreply, put_in(state.waiting[{ref, request}], [from | froms])}
+    else
       nil -> {:reply, :ok, state}
-      {key, others} -> {:noreply, put_in(state.waiting[key], [from | others])}
     end
   end
 
   @impl true
   def handle_info({ref, <<request::64, _::binary>>}, state) when is_reference(ref) do
-    {waiting, rest} = Map.pop(state.waiting, {ref, request}, [])
-    Enum.each(waiting, &GenServer.reply(&1, :ok))
-    {:noreply, %{state | waiting: rest}}
+    {froms, waiting} = Map.pop(state.waiting, {ref, request}, [])
+    Enum.each(froms, &GenServer.reply(&1, :ok))
+    {:noreply, %{state | waiting: waiting}}
   end
 
-  # The engine is gone, and all that was asked of it.
-  def handle_info({ref, _error}, state) when is_reference(ref) do
-    {gone, rest} = Enum.split_with(state.waiting, fn {{engine, _}, _} -> engine == ref end)
-    for {_, waiting} <- gone, from <- waiting, do: GenServer.reply(from, :ok)
-    {:noreply, %{state | waiting: Map.new(rest)}}
+  # The engine has ended; its owner starts it again.
+  def handle_info({ref, _error}, state) when is_reference(ref), do: {:noreply, release(ref, state)}
+
+  def handle_info({:DOWN, ref, _, _, _}, state) do
+    engines = Map.reject(state.engines, fn {_, {_, alias}} -> alias == ref end)
+    {:noreply, release(ref, %{state | engines: engines})}
   end
 
   def handle_info(_, state), do: {:noreply, state}
 
-  defp alias_of(engine, state) do
-    case state.aliases do
-      %{^engine => ref} ->
+  # None of the answers of an engine that has ended will come.
+  defp release(ref, state) do
+    {ended, waiting} = Enum.split_with(state.waiting, fn {{alias, _}, _} -> alias == ref end)
+    for {_, froms} <- ended, from <- froms, do: GenServer.reply(from, :ok)
+    %{state | waiting: Map.new(waiting)}
+  end
+
+  defp alias_for(%{name: engine, owner: owner}, state) do
+    case state.engines do
+      %{^engine => {^owner, ref}} ->
         {ref, state}
 
       _ ->
-        ref = :erlang.alias()
-        {ref, put_in(state.aliases[engine], ref)}
+        ref = :erlang.monitor(:process, owner, alias: :demonitor)
+        {ref, put_in(state.engines[engine], {owner, ref})}
     end
   end
 end

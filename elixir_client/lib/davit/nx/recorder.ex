@@ -64,7 +64,7 @@ defmodule Davit.Nx.Recorder do
 
       other ->
         with {instance, _, expected} when instance == session.instance <- other,
-             do: Answers.wait(expected)
+             do: Answers.wait(session, expected)
 
         Answers.expect(session, request)
         Process.put(key, {session.instance, 1, request})

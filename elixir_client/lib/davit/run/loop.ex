@@ -14,14 +14,14 @@ defmodule Davit.Run.Loop do
   @window 64
   @most 32_768
   # Credit of this many bytes is returned at once.
-  @prompt 256 * 1024
+  @return_at 256 * 1024
 
   @doc "Runs the program once for each list of inputs. Returns the outputs of each run, in order."
   @spec execute(Run.t(), [[Inputs.input()]]) :: [[Tensor.t()]]
   def execute(run, inputs) do
     # `pending`: the position and outputs of each run under way, by its request. `done`: the outputs of completed runs, by
-    # position. `owed`: the credit that has to be returned for events.
-    state = %{exchange: nil, pending: %{}, done: %{}, count: 0, inputs: inputs, owed: nil}
+    # position. `held`: a run and its credit that has to be returned for events.
+    state = %{exchange: nil, pending: %{}, done: %{}, count: 0, inputs: inputs, held: nil}
     start = &next(refill(%{state | exchange: &1}, run), run)
 
     outputs =
@@ -37,11 +37,11 @@ defmodule Davit.Run.Loop do
   defp next(%{pending: pending, inputs: []} = state, _run) when pending == %{},
     do: {:done, for(index <- 0..(state.count - 1)//1, do: Map.fetch!(state.done, index))}
 
-  defp next(%{owed: nil} = state, run), do: {:wait, Run.left(run), state}
+  defp next(%{held: nil} = state, run), do: {:wait, Run.left(run), state}
   defp next(state, _run), do: {:wait, 0, state}
 
-  defp idle(run, %{owed: nil}), do: raise(expired(run))
-  defp idle(run, state), do: pay(state, run)
+  defp idle(run, %{held: nil}), do: raise(expired(run))
+  defp idle(run, state), do: return_credit(state, run)
 
   defp expired(run), do: Request.timeout(run.timeout, "run")
 
@@ -68,8 +68,8 @@ defmodule Davit.Run.Loop do
     Exchange.finish(state.exchange, request)
     done = Map.put(state.done, index, Run.outputs(outputs, values, attachments))
     # A completed run needs no credit.
-    owed = with {^request, _} <- state.owed, do: nil
-    refill(%{state | pending: pending, done: done, owed: owed}, run)
+    held = with {^request, _} <- state.held, do: nil
+    refill(%{state | pending: pending, done: done, held: held}, run)
   end
 
   defp take({:ok, request, ["error", error], _}, run, state) do
@@ -82,28 +82,29 @@ defmodule Davit.Run.Loop do
     bytes = handle(message, request, attachments, run)
     # The handlers may have used up the time.
     if Run.left(run) == 0, do: raise(expired(run))
-    owe(state, run, request, bytes)
+    hold(state, run, request, bytes)
   end
 
   defp take({:error, why}, _run, _state), do: raise(Request.protocol(why))
 
-  # Credit is returned when no message is in the mailbox, or when there is much of it. Often the run's answer comes first, and
+  # Credit is returned when no other frame has arrived, or when there is much of it. Often the run's answer comes first, and
   # then it need not be returned at all.
-  defp owe(state, _run, _request, 0), do: state
+  defp hold(state, _run, _request, 0), do: state
 
-  defp owe(%{owed: nil} = state, run, request, bytes) do
-    state = %{state | owed: {request, bytes}}
-    if bytes >= @prompt, do: pay(state, run), else: state
+  defp hold(%{held: nil} = state, run, request, bytes) do
+    state = %{state | held: {request, bytes}}
+    if bytes >= @return_at, do: return_credit(state, run), else: state
   end
 
-  defp owe(%{owed: {request, owed}} = state, run, request, bytes),
-    do: owe(%{state | owed: nil}, run, request, owed + bytes)
+  defp hold(%{held: {request, held}} = state, run, request, bytes),
+    do: hold(%{state | held: nil}, run, request, held + bytes)
 
-  defp owe(state, run, request, bytes), do: state |> pay(run) |> owe(run, request, bytes)
+  defp hold(state, run, request, bytes),
+    do: state |> return_credit(run) |> hold(run, request, bytes)
 
-  defp pay(%{owed: {request, bytes}} = state, run) do
+  defp return_credit(%{held: {request, bytes}} = state, run) do
     Session.notify(run.session, request, ["consumed", bytes])
-    %{state | owed: nil}
+    %{state | held: nil}
   end
 
   # Calls the handlers. Returns the credit that the message takes.

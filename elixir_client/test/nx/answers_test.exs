@@ -1,0 +1,71 @@
+defmodule Davit.Nx.AnswersTest do
+  use ExUnit.Case, async: true
+
+  alias Davit.{Engine, Fake, Frame, Msgpack}
+  alias Davit.Engine.Session
+  alias Davit.Nx.Answers
+
+  # Sends a run whose answer is expected. Returns the session and the request.
+  defp run(engine, name) do
+    session = Engine.session!(engine)
+    program = Fake.program(engine, name)
+
+    message = [
+      "run",
+      Session.queue(session),
+      program.id,
+      [["inline", ["f32", [16]], 0]],
+      [nil],
+      %{}
+    ]
+
+    request = Session.next_id(session)
+    Answers.expect(session, request)
+    :ok = Session.send_frame(session, Frame.encode(request, Msgpack.encode(message), [<<0::512>>]))
+    {session, request}
+  end
+
+  # A process that waits for the answer; it has begun to wait when this returns.
+  defp waiter(session, request) do
+    task = Task.async(fn -> Answers.wait(session, request) end)
+    Fake.eventually(fn -> waiting(task.pid) end)
+    task
+  end
+
+  defp waiting(pid) do
+    froms = :sys.get_state(Answers).waiting |> Map.values() |> List.flatten()
+    Enum.any?(froms, &match?({^pid, _}, &1))
+  end
+
+  test "a process waits until its run is answered" do
+    engine = Fake.start()
+    {session, request} = run(engine, "echo")
+    assert :ok = Answers.wait(session, request)
+  end
+
+  test "requests of different engines may have the same number" do
+    [{one, request}, {two, request}] = for name <- ["hang", "echo"], do: run(Fake.start(), name)
+    assert :ok = Answers.wait(two, request)
+    task = waiter(one, request)
+    stop_supervised!(one.name)
+    assert Task.await(task) == :ok
+  end
+
+  test "a process does not wait any longer when the engine ends or is stopped" do
+    for stop <- [
+          &Process.exit(Engine.Part.whereis(&1, :owner), :kill),
+          fn engine ->
+            assert_raise Davit.EngineError, fn ->
+              Davit.run(Fake.program(engine, "kill"), [<<0::512>>])
+            end
+          end,
+          &stop_supervised!/1
+        ] do
+      engine = Fake.start()
+      {session, request} = run(engine, "hang")
+      task = waiter(session, request)
+      stop.(engine)
+      assert Task.await(task) == :ok
+    end
+  end
+end
