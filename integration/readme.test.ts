@@ -39,8 +39,18 @@ it("the Node block prints what is said", async () => {
   expect(stdout.trim().split("\n")).toEqual(promised("js"));
 });
 
-it("links to files that are there", () => {
+/** Whether a link's file is there, and the heading in it that it names. */
+function leadsSomewhere(link: string): boolean {
+  const [path, anchor] = link.split("#") as [string, string?];
+  const file = join(root, path);
+  if (!existsSync(file)) return false;
+  if (anchor === undefined) return true;
+  const headings = [...readFileSync(file, "utf8").matchAll(/^#+ (.+)$/gm)];
+  return headings.some(([, text]) => text?.toLowerCase().replaceAll(" ", "-") === anchor);
+}
+
+it("links to files and headings that are there", () => {
   const links = [...readme.matchAll(/\]\(([^):]+)\)/g)].map(([, path]) => path as string);
   expect(links.length).toBeGreaterThan(4);
-  expect(links.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  expect(links.filter((link) => !leadsSomewhere(link))).toEqual([]);
 });

@@ -47,6 +47,26 @@ defmodule Davit.PublicApiTest do
     end
   end
 
+  test "the functions that return errors are those that the rule of Davit's moduledoc names", %{
+    docs: docs
+  } do
+    returning =
+      for {module, entries} <- docs,
+          {:ok, specs} = Code.Typespec.fetch_specs(module),
+          {{name, arity}, forms} <- specs,
+          Enum.any?(entries, &match?({{:function, ^name, ^arity}, _, _, %{}, _}, &1)),
+          form <- forms,
+          text = name |> Code.Typespec.spec_to_quoted(form) |> Macro.to_string(),
+          text =~ "{:error, " or text =~ "on_start",
+          do: "#{inspect(module)}.#{name}/#{arity}"
+
+    {:docs_v1, _, _, _, %{"en" => text}, _, _} = Code.fetch_docs(Davit)
+    [_, rule] = Regex.run(~r/handles the failure:(.*?)\n  \*/s, text)
+    named = for [name] <- Regex.scan(~r/`([\w.]+\/\d)`/, rule, capture: :all_but_first), do: name
+    # It delegates to the engine's.
+    assert Enum.sort(returning -- ["Davit.start_link/1"]) == Enum.sort(named)
+  end
+
   test "the functions of ops tell what the op table knows", %{docs: docs} do
     entries = docs |> List.keyfind!(Davit.Graph, 0) |> elem(1)
     by_op = for {{:function, _, _}, _, _, %{"en" => text}, %{op: op}} <- entries, do: {op, text}

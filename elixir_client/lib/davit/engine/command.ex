@@ -22,7 +22,8 @@ defmodule Davit.Engine.Command do
   @repository Path.expand("../../../..", __DIR__)
   @script "dist/cli/main.js"
 
-  @doc "Returns the executable's path and its arguments."
+  @doc false
+  # Returns the executable's path and its arguments.
   @spec find(keyword) :: {:ok, Path.t(), [String.t()]} | {:error, EngineError.t()}
   def find(options) do
     named =
