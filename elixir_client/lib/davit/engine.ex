@@ -37,7 +37,7 @@ defmodule Davit.Engine do
   use Supervisor
 
   alias Davit.{EngineError, Options}
-  alias Davit.Engine.{Bulk, Loader, Lookup, Name, Owner, Part, Reporter, Session, Writer}
+  alias Davit.Engine.{Bulk, Loader, Lookup, Name, Owner, Part, Reporter, Routes, Session, Writer}
 
   @default __MODULE__
   @deaths_kept 64
@@ -96,8 +96,7 @@ defmodule Davit.Engine do
     # This supervisor owns the tables, so they outlive each of the engine's processes.
     :ets.new(name, [:named_table, :public, read_concurrency: true])
 
-    routes = :ets.new(:routes, [:public, read_concurrency: true, write_concurrency: true])
-    session = Session.new(name, routes)
+    session = Session.new(name, Routes.new())
     :ets.insert(name, {:options, options})
 
     # These processes depend on each other's state, so they are restarted together, with a new engine.

@@ -186,7 +186,7 @@ defmodule Davit.EngineTest do
       caller =
         Task.async(fn -> assert_raise EngineError, fn -> Davit.run(hang, [<<0::512>>]) end end)
 
-      Fake.eventually(fn -> Engine.Session.waiting?(Engine.session!(engine), caller.pid) end)
+      Fake.eventually(fn -> Engine.Routes.waiting?(Engine.session!(engine).routes, caller.pid) end)
       stop_supervised!(engine)
       assert Task.await(caller).code == :engine_lost
     end
@@ -222,7 +222,7 @@ defmodule Davit.EngineTest do
 
       assert_receive :subscribed
       session = Engine.session!(engine)
-      Fake.eventually(fn -> Engine.Session.waiting?(session, caller) end)
+      Fake.eventually(fn -> Engine.Routes.waiting?(session.routes, caller) end)
       assert [%{"match" => ["name", "h"]}] = Engine.info(engine)["subscriptions"]
       Process.exit(caller, :kill)
 
@@ -233,7 +233,7 @@ defmodule Davit.EngineTest do
         end)
 
       assert [[_, "caller died"]] = info["cancelled"]
-      refute Engine.Session.waiting?(session, caller)
+      refute Engine.Routes.waiting?(session.routes, caller)
     end
 
     test "a stream in it ends too" do

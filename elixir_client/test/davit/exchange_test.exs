@@ -2,17 +2,18 @@ defmodule Davit.ExchangeTest do
   use ExUnit.Case, async: true
 
   alias Davit.{Engine, EngineError, Fake, Frame, Msgpack}
-  alias Davit.Engine.{Exchange, Session}
+  alias Davit.Engine.{Exchange, Routes, Session}
 
   # A session without an engine: the test answers in its place. Its owner is a process that does nothing.
   defp session do
-    routes = :ets.new(:routes, [:public])
+    routes = Routes.new()
     owner = spawn_link(fn -> receive(do: (:end -> :ok)) end)
     name = :"exchange_#{System.unique_integer([:positive])}"
     %{Session.new(name, routes) | owner: owner, instance: 1}
   end
 
-  defp answering(session, answer), do: fn request -> Session.answer(session, request, answer) end
+  defp answering(session, answer),
+    do: fn request -> Routes.answer(session.routes, request, answer) end
 
   defp assert_nothing_left(session) do
     assert :ets.tab2list(session.routes) == []
@@ -32,7 +33,7 @@ defmodule Davit.ExchangeTest do
 
       send = fn request ->
         assert [{^request, _alias, ^test, :run}] = :ets.tab2list(session.routes)
-        Session.answer(session, request, "frame")
+        Routes.answer(session.routes, request, "frame")
       end
 
       assert {:ok, "frame"} = Exchange.call(session, :run, :infinity, send)
@@ -64,7 +65,7 @@ defmodule Davit.ExchangeTest do
       error = %EngineError{code: :engine_lost, message: "gone"}
 
       fail = fn request ->
-        Session.answer(session, request, error)
+        Routes.answer(session.routes, request, error)
         {:error, error}
       end
 

@@ -118,7 +118,7 @@ defmodule Davit.HooksTest do
       end)
 
     assert_receive :subscribed
-    Fake.eventually(fn -> Engine.Session.waiting?(Engine.session!(engine), waiter) end)
+    Fake.eventually(fn -> Engine.Routes.waiting?(Engine.session!(engine).routes, waiter) end)
     Davit.run(program, [input()])
     Fake.eventually(fn -> Map.values(Engine.info(engine)["consumed"]) == [300 * 128] end)
     Process.unlink(waiter)

@@ -45,7 +45,7 @@ defmodule Davit.RealBulkTest do
 
   defp reader(c, session) do
     task = Task.async(fn -> Tensor.to_binary(c.tensor) end)
-    Fake.eventually(fn -> Engine.Session.waiting?(session, task.pid) end)
+    Fake.eventually(fn -> Engine.Routes.waiting?(session.routes, task.pid) end)
     task
   end
 
@@ -80,7 +80,7 @@ defmodule Davit.RealBulkTest do
     second = spawn(fn -> Tensor.from_binary(c.bytes, @type_, engine: engine) end)
     Fake.eventually(fn -> not :queue.is_empty(state(session).puts) end)
     kill(second)
-    Fake.eventually(fn -> not Engine.Session.waiting?(session, second) end)
+    Fake.eventually(fn -> not Engine.Routes.waiting?(session.routes, second) end)
     kill(first)
     signal(session, "CONT")
     Fake.eventually(fn -> state(session).sending == nil end)
@@ -103,7 +103,7 @@ defmodule Davit.RealBulkTest do
       end
 
       pids = for _ <- 1..20, do: spawn(fn -> Tensor.to_binary(c.tensor) end)
-      for pid <- pids, do: Fake.eventually(fn -> Engine.Session.waiting?(session, pid) end)
+      for pid <- pids, do: Fake.eventually(fn -> Engine.Routes.waiting?(session.routes, pid) end)
       for pid <- pids, do: kill(pid)
 
       signal(session, "CONT")

@@ -85,10 +85,10 @@ defmodule Davit.RestartTest do
           end)
 
         session = Engine.session!(engine)
-        Fake.eventually(fn -> Engine.Session.waiting?(session, caller.pid) end)
+        Fake.eventually(fn -> Engine.Routes.waiting?(session.routes, caller.pid) end)
         kill_part(engine, :owner)
         assert Task.await(caller) == {:engine_lost, {:messages, []}}
-        refute Engine.Session.waiting?(session, caller.pid)
+        refute Engine.Routes.waiting?(session.routes, caller.pid)
       end
     end
   end
@@ -107,7 +107,7 @@ defmodule Davit.RestartTest do
       assert {:error, %EngineError{code: :engine_lost}} = Engine.Request.call(session, ["info"])
       assert {:error, %EngineError{}} = Engine.Loader.load(program, session)
       assert :ok = Davit.Collector.reclaim(session)
-      assert true = Engine.Session.unroute(session, 1)
+      assert true = Engine.Routes.remove(session.routes, 1)
     end
 
     test "makes every call fail with an error that names the engine", %{

@@ -82,7 +82,7 @@ defmodule Davit.RunTest do
       engine = Fake.start()
       session = Engine.session!(engine)
       task = Davit.async(Fake.program(engine, "hang"), [<<0::512>>])
-      Fake.eventually(fn -> Engine.Session.waiting?(session, task.pid) end)
+      Fake.eventually(fn -> Engine.Routes.waiting?(session.routes, task.pid) end)
       assert Task.yield(task, 0) == nil
       assert Task.shutdown(task) == nil
       Fake.eventually(fn -> match?([[_, "caller died"]], Engine.info(engine)["cancelled"]) end)
@@ -128,7 +128,7 @@ defmodule Davit.RunTest do
       assert Enum.any?(stack, &match?({__MODULE__, :fail_at, 2, _}, &1))
       assert [[_, "its caller raised"]] = Engine.info(engine)["cancelled"]
       assert {_, []} = Process.info(self(), :messages)
-      refute Engine.Session.waiting?(Engine.session!(engine), self())
+      refute Engine.Routes.waiting?(Engine.session!(engine).routes, self())
     end
 
     test "a throw and an exit too", %{engine: engine} do

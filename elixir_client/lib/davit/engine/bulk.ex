@@ -11,7 +11,7 @@ defmodule Davit.Engine.Bulk do
 
   alias Davit.{EngineError, Msgpack}
   alias Davit.Engine.Bulk.{Connection, Reads, Sender}
-  alias Davit.Engine.{Exchange, Part, Request, Session}
+  alias Davit.Engine.{Exchange, Part, Request, Routes, Session}
 
   defstruct [
     :address,
@@ -86,7 +86,7 @@ defmodule Davit.Engine.Bulk do
   # The session may be of an engine that has been replaced since.
   def handle_info({:read, read, _, %{instance: instance} = session, _}, state)
       when instance != state.session.instance do
-    Session.answer(session, read, Session.lost(session))
+    Routes.answer(session.routes, read, Session.lost(session))
     {:noreply, state}
   end
 
@@ -99,7 +99,7 @@ defmodule Davit.Engine.Bulk do
       {:noreply, %{state | reads: Reads.add(state.reads, read, request), monitors: monitors}}
     else
       {:error, error} ->
-        Session.answer(session, read, error)
+        Routes.answer(session.routes, read, error)
         {:noreply, state}
     end
   end
@@ -110,7 +110,7 @@ defmodule Davit.Engine.Bulk do
     case Request.answer(frame) do
       {:ok, %{"transfer" => n}, _} ->
         {done, reads} = Reads.answered(state.reads, request, n)
-        with {read, bytes} <- done, do: Session.answer(state.session, read, bytes)
+        with {read, bytes} <- done, do: Routes.answer(state.session.routes, read, bytes)
         forget(%{state | reads: reads}, done && elem(done, 0))
 
       {:ok, result, _} ->
@@ -128,7 +128,7 @@ defmodule Davit.Engine.Bulk do
 
   def handle_info({:arrived, reader, n, bytes}, %{connection: %{reader: reader}} = state) do
     {read, reads} = Reads.arrived(state.reads, n, bytes)
-    if read, do: Session.answer(state.session, read, bytes)
+    if read, do: Routes.answer(state.session.routes, read, bytes)
     forget(%{state | reads: reads}, read)
   end
 
@@ -155,7 +155,7 @@ defmodule Davit.Engine.Bulk do
 
   defp failed(state, request, error) do
     {read, reads} = Reads.failed(state.reads, request)
-    if read, do: Session.answer(state.session, read, error)
+    if read, do: Routes.answer(state.session.routes, read, error)
     forget(%{state | reads: reads}, read)
   end
 
@@ -184,7 +184,7 @@ defmodule Davit.Engine.Bulk do
           %{state | sending: %{put | data: nil, frame: nil, ref: nil}}
 
         {:error, error} ->
-          Session.answer(put.session, put.request, error)
+          Routes.answer(put.session.routes, put.request, error)
           next(%{state | puts: puts})
       end
     else
@@ -211,14 +211,14 @@ defmodule Davit.Engine.Bulk do
     error = Connection.broken(why)
 
     if sending do
-      Session.answer(sending.session, sending.request, error)
+      Routes.answer(sending.session.routes, sending.request, error)
       Session.notify(sending.session, 0, ["cancel", sending.request, "the connection failed"])
     end
 
     # It is not known which of the reads had been sent. The engine sends the others over the next connection, so they are
     # cancelled.
     readers = Reads.readers(state.reads)
-    for read <- readers, do: Session.answer(state.session, read, error)
+    for read <- readers, do: Routes.answer(state.session.routes, read, error)
     state = Enum.reduce(readers, state, &give_up(&1, "the connection failed", &2))
     %{state | connection: nil, sending: nil}
   end

@@ -15,7 +15,7 @@ defmodule Davit.Engine.Exchange do
   # receives. For such a receive the compiler sets a marker, and messages that were in the mailbox before are skipped.
 
   alias Davit.{EngineError, Frame}
-  alias Davit.Engine.Session
+  alias Davit.Engine.{Routes, Session}
 
   @enforce_keys [:session, :ref]
   defstruct [:session, :ref]
@@ -32,7 +32,7 @@ defmodule Davit.Engine.Exchange do
   `{:unsent, error}`: the engine knows nothing of the request. After a timeout the engine still works on it, and the caller
   has to cancel it.
   """
-  @spec call(Session.t(), Session.kind(), timeout, (pos_integer -> :ok | {:error, EngineError.t()})) ::
+  @spec call(Session.t(), Routes.kind(), timeout, (pos_integer -> :ok | {:error, EngineError.t()})) ::
           {:ok, frame :: binary}
           | {:error, EngineError.t()}
           | {:unsent, EngineError.t()}
@@ -42,20 +42,20 @@ defmodule Davit.Engine.Exchange do
     request = Session.next_id(session)
     # The owner learns of the caller before it can get an answer for it.
     Session.queue(session)
-    Session.route(session, request, ref, kind)
+    Routes.add(session.routes, request, ref, kind)
 
     case send.(request) do
       :ok ->
         receive do
           {^ref, frame} when is_binary(frame) ->
-            Session.unroute(session, request)
+            Routes.remove(session.routes, request)
             {:ok, frame}
 
           {^ref, error} ->
             {:error, error}
 
           {:DOWN, ^ref, _, _, reason} ->
-            Session.unroute(session, request)
+            Routes.remove(session.routes, request)
             {:error, Session.owner_down(reason)}
         after
           timeout ->
@@ -71,7 +71,7 @@ defmodule Davit.Engine.Exchange do
 
   # The owner may have sent something at the same time.
   defp forget(session, ref, request) do
-    Session.unroute(session, request)
+    Routes.remove(session.routes, request)
     Process.demonitor(ref, [:flush])
     flush(ref)
   end
@@ -119,10 +119,8 @@ defmodule Davit.Engine.Exchange do
   defp cancel_all(%{session: session, ref: ref} = exchange) do
     close(exchange)
 
-    for request <- Session.routed(session, ref) do
-      Session.unroute(session, request)
-      Session.notify(session, 0, ["cancel", request, "its caller raised"])
-    end
+    for request <- Routes.remove_all(session.routes, ref),
+        do: Session.notify(session, 0, ["cancel", request, "its caller raised"])
 
     flush(ref)
   end
@@ -137,25 +135,25 @@ defmodule Davit.Engine.Exchange do
   end
 
   @doc "Sends a request, whose answers come as messages. Returns its number."
-  @spec request(t, Session.kind(), header :: binary, [binary]) ::
+  @spec request(t, Routes.kind(), header :: binary, [binary]) ::
           {:ok, pos_integer} | {:error, EngineError.t()}
   def request(%__MODULE__{session: session, ref: ref}, kind, header, attachments \\ []) do
     request = Session.next_id(session)
-    Session.route(session, request, ref, kind)
+    Routes.add(session.routes, request, ref, kind)
 
     case Session.send_frame(session, Frame.encode(request, header, attachments)) do
       :ok ->
         {:ok, request}
 
       {:error, error} ->
-        Session.unroute(session, request)
+        Routes.remove(session.routes, request)
         {:error, error}
     end
   end
 
   @doc "Ends a request: nothing more is sent here for it."
   @spec finish(t, pos_integer) :: true
-  def finish(%__MODULE__{session: session}, request), do: Session.unroute(session, request)
+  def finish(%__MODULE__{session: session}, request), do: Routes.remove(session.routes, request)
 
   @doc "Closes an exchange: no message comes after this. What came before stays in the mailbox."
   @spec close(t) :: true

@@ -8,7 +8,8 @@ defmodule Davit.Engine.Owner do
 
   alias Davit.{Deadline, Frame, Msgpack}
   alias Davit.Hooks.Feed
-  alias Davit.Engine.{Bulk, Handshake, Launcher, Lifecycle, Part, Reporter, Session, Writer}
+  alias Davit.Engine.{Bulk, Handshake, Launcher, Lifecycle, Part, Reporter, Routes}
+  alias Davit.Engine.{Session, Writer}
 
   # `hello`: the number of the request `hello`, once it was sent. `callers`: `{pid, queue}` by monitor, of the processes that
   # use the engine. `feeds`: `{pid, subscription}` by monitor.
@@ -38,7 +39,7 @@ defmodule Davit.Engine.Owner do
     # The owner before this one may have been killed: its session is still known, and its requests wait. Feeds live on, and
     # register with this owner.
     withdraw(session)
-    fail_requests(session, Session.owner_down(:killed))
+    Routes.fail_all(session.routes, Session.owner_down(:killed))
 
     for {_, feed, _, _} <- DynamicSupervisor.which_children(Part.name(session.name, :feeds)),
         do: send(feed, :davit_owner)
@@ -50,15 +51,9 @@ defmodule Davit.Engine.Owner do
   # The most frequent message comes first.
   def handle_info({port, {:data, <<request::64, _::binary>> = frame}}, state)
       when port == state.session.port do
-    case :ets.lookup(state.session.routes, request) do
-      [{_, to, _, kind}] ->
-        count(kind)
-        send(to, {to, frame})
-        {:noreply, served(state)}
-
-      [] ->
-        {:noreply, unrouted(request, frame, state)}
-    end
+    if Routes.deliver(state.session.routes, request, frame),
+      do: {:noreply, served(state)},
+      else: {:noreply, unrouted(request, frame, state)}
   end
 
   def handle_info({port, {:data, short}}, state) when port == state.session.port do
@@ -220,7 +215,7 @@ defmodule Davit.Engine.Owner do
   end
 
   defp act({:fail_requests, error}, state) do
-    fail_requests(state.session, error)
+    Routes.fail_all(state.session.routes, error)
     state
   end
 
@@ -249,31 +244,20 @@ defmodule Davit.Engine.Owner do
     :ets.delete(session.name, :session)
   end
 
-  defp fail_requests(session, error) do
-    for {_, to, _, _} = route <- :ets.tab2list(session.routes) do
-      :ets.delete_object(session.routes, route)
-      send(to, {to, error})
-    end
-  end
-
   # Ends what a process that died had under way.
   defp forget_caller(pid, queue, session) do
-    for {request, _, _, kind} = route <- :ets.match_object(session.routes, {:_, :_, pid, :_}) do
-      :ets.delete_object(session.routes, route)
-      if session.port, do: notify(session, 0, end_of(kind, request))
-    end
+    requests = Routes.remove_process(session.routes, pid)
 
-    if session.port, do: notify(session, 0, ["close_queue", queue])
+    if session.port do
+      for {request, kind} <- requests, do: notify(session, 0, end_of(kind, request))
+      notify(session, 0, ["close_queue", queue])
+    end
   end
 
   defp end_of(kind, request) when kind in [:run, :request],
     do: ["cancel", request, "caller died"]
 
   defp end_of(_subscription, request), do: ["unsubscribe", request]
-
-  # A run compares this with the number of frames that the feed has handled.
-  defp count({:subscription, sent}), do: :counters.add(sent, 1, 1)
-  defp count(_), do: :ok
 
   defp notify(session, request, message) do
     Writer.send_frame(session, Frame.encode(request, Msgpack.encode(message)))

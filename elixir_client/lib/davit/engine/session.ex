@@ -4,7 +4,7 @@ defmodule Davit.Engine.Session do
   #
   # The engine's owner puts the session into the engine's table when the engine is up, and removes it when the engine ends.
   # The calling process writes frames into the port itself. Answers come back through the owner, which finds their receiver
-  # in `routes`, a table with rows of `{request, alias, pid, kind}`.
+  # in `routes` (`Davit.Engine.Routes`).
 
   alias Davit.{EngineError, Frame, Msgpack}
 
@@ -26,7 +26,7 @@ defmodule Davit.Engine.Session do
   @type t :: %__MODULE__{
           name: atom,
           ids: :atomics.atomics_ref(),
-          routes: :ets.tid(),
+          routes: Davit.Engine.Routes.t(),
           port: port | nil,
           instance: pos_integer | nil,
           owner: pid | nil,
@@ -35,12 +35,6 @@ defmodule Davit.Engine.Session do
           bulk: pid | nil,
           bulk?: boolean
         }
-
-  @typedoc """
-  The kind of a request. When the process that waits for it dies, the engine gets `cancel` for a run or a plain request,
-  and `unsubscribe` for a subscription. `sent` counts the frames that were sent to that process.
-  """
-  @type kind :: :run | :request | :subscription | {:subscription, sent :: :counters.counters_ref()}
 
   # The counters in `ids`: ids; the instance that runs, or 0; instances; tokens of the collector.
   @id 1
@@ -51,7 +45,7 @@ defmodule Davit.Engine.Session do
   @doc false
   # Returns the session of an engine that is to be started. The counters of a name live as long as the VM, so a tensor or
   # program of a stopped engine is never mistaken for one of the next engine with that name.
-  @spec new(atom, :ets.tid()) :: t
+  @spec new(atom, Davit.Engine.Routes.t()) :: t
   def new(name, routes) do
     key = {__MODULE__, name}
     ids = :persistent_term.get(key, nil) || :atomics.new(4, [])
@@ -127,68 +121,6 @@ defmodule Davit.Engine.Session do
   def notify(session, request, message) do
     send_frame(session, Frame.encode(request, Msgpack.encode(message)))
     :ok
-  end
-
-  @doc "Adds a route: the owner sends the frames that come for `request` to the alias `ref`."
-  @spec route(t, pos_integer, reference, kind) :: true
-  def route(%__MODULE__{routes: routes}, request, ref, kind) do
-    :ets.insert(routes, {request, ref, self(), kind})
-  rescue
-    # The table is gone with the engine, and so is the port: sending the request returns the error.
-    ArgumentError -> true
-  end
-
-  @doc "Removes the route of a request."
-  @spec unroute(t, pos_integer) :: true
-  def unroute(%__MODULE__{routes: routes}, request) do
-    :ets.delete(routes, request)
-  rescue
-    ArgumentError -> true
-  end
-
-  @doc "Returns whether a process waits for the answer to a request."
-  @spec routed?(t, pos_integer) :: boolean
-  def routed?(%__MODULE__{routes: routes}, request) do
-    :ets.member(routes, request)
-  rescue
-    ArgumentError -> false
-  end
-
-  @doc "Answers a request in place of the engine, if a process waits for it."
-  @spec answer(t, pos_integer, binary | EngineError.t()) :: :ok
-  def answer(%__MODULE__{routes: routes}, request, answer) do
-    for {_, to, _, _} <- :ets.take(routes, request), do: send(to, {to, answer})
-    :ok
-  rescue
-    ArgumentError -> :ok
-  end
-
-  @doc "Returns the requests whose answers go to the alias `ref`. It looks through the whole table."
-  @spec routed(t, reference) :: [pos_integer]
-  def routed(%__MODULE__{routes: routes}, ref) do
-    routes |> :ets.match({:"$1", ref, :_, :_}) |> List.flatten()
-  rescue
-    ArgumentError -> []
-  end
-
-  @doc "Returns how many requests and subscriptions have a route."
-  @spec routes(t) :: non_neg_integer
-  def routes(%__MODULE__{routes: routes}) do
-    case :ets.info(routes, :size) do
-      :undefined -> 0
-      size -> size
-    end
-  end
-
-  @doc "Returns whether a process waits for an answer of this engine."
-  @spec waiting?(t, pid) :: boolean
-  def waiting?(%__MODULE__{routes: routes}, pid) do
-    match = {:_, :_, pid, :"$1"}
-    # A process does not wait for the events of a subscription.
-    guards = [{:"=/=", :"$1", :subscription}, {:not, {:is_tuple, :"$1"}}]
-    :ets.select(routes, [{match, guards, [true]}], 1) != :"$end_of_table"
-  rescue
-    ArgumentError -> false
   end
 
   @doc "Returns the queue of the calling process. The first call makes the owner monitor the process."

@@ -15,7 +15,7 @@ defmodule Davit.Hooks.Feed do
   require Logger
 
   alias Davit.{EngineError, Program}
-  alias Davit.Engine.{Part, Session}
+  alias Davit.Engine.{Part, Routes}
   alias Davit.Hooks.Subscription
 
   # Counters: the frames that the owner has sent to this process, and those that it has handled.
@@ -256,7 +256,7 @@ defmodule Davit.Hooks.Feed do
        when node(pid) == node() do
     case Process.info(pid, :message_queue_len) do
       {_, length} ->
-        length <= state.max_queue - in_flight(state) or Session.waiting?(session, pid)
+        length <= state.max_queue - in_flight(state) or Routes.waiting?(session.routes, pid)
 
       nil ->
         true

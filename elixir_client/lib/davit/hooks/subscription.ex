@@ -5,7 +5,7 @@ defmodule Davit.Hooks.Subscription do
   # `read/2`: `Davit.Hooks.Feed` for subscribers, `Davit.Hooks.Source` for streams.
 
   alias Davit.{EngineError, Frame, Msgpack}
-  alias Davit.Engine.{Exchange, Request, Session}
+  alias Davit.Engine.{Exchange, Request, Routes, Session}
   alias Davit.Hooks.{Event, Site, SubscriptionSpec}
 
   @enforce_keys [:exchange, :ref, :request, :views, :least]
@@ -25,7 +25,7 @@ defmodule Davit.Hooks.Subscription do
   @doc """
   Subscribes. `events` is the credit in events, where the subscription has one beside its credit in bytes.
   """
-  @spec open(Session.t(), list, Session.kind(), pos_integer | nil) ::
+  @spec open(Session.t(), list, Routes.kind(), pos_integer | nil) ::
           {:ok, t} | {:error, EngineError.t()}
   def open(session, spec, kind, events \\ nil) do
     exchange = Exchange.open(session)

@@ -5,7 +5,7 @@ defmodule Davit.Nx.Answers do
 
   use GenServer
 
-  alias Davit.Engine.Session
+  alias Davit.Engine.{Routes, Session}
 
   # `engines`: by engine its owner, and the alias to which the owner sends answers. The alias is a monitor of the owner as well.
   # `waiting`: by alias and request the calls that wait for the answer.
@@ -28,7 +28,7 @@ defmodule Davit.Nx.Answers do
   @impl true
   def handle_call({:expect, session, request}, _from, state) do
     {ref, state} = alias_for(session, state)
-    Session.route(session, request, ref, :run)
+    Routes.add(session.routes, request, ref, :run)
     {:reply, :ok, %{state | waiting: Map.put(state.waiting, {ref, request}, [])}}
   end
 

@@ -5,7 +5,7 @@ defmodule Davit.Run.Loop do
   # engine.
 
   alias Davit.{EngineError, Frame, Msgpack, Run, Tensor}
-  alias Davit.Engine.{Exchange, Request, Session}
+  alias Davit.Engine.{Exchange, Request, Routes, Session}
   alias Davit.Hooks.{Event, Feed, Site}
   alias Davit.Run.{Handlers, Inputs}
 
@@ -47,7 +47,7 @@ defmodule Davit.Run.Loop do
 
   defp refill(%{inputs: [inputs | rest], pending: pending} = state, run) do
     if pending == %{} or
-         (map_size(pending) < @window and Session.routes(run.session) < @most) do
+         (map_size(pending) < @window and Routes.size(run.session.routes) < @most) do
       case Run.start_one(run, state.exchange, inputs) do
         {:ok, request, outputs} ->
           pending = Map.put(pending, request, {state.count, outputs})

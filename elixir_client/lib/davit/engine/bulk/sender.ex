@@ -6,7 +6,7 @@ defmodule Davit.Engine.Bulk.Sender do
   use GenServer
 
   alias Davit.Engine.Bulk.Connection
-  alias Davit.Engine.Session
+  alias Davit.Engine.{Routes, Session}
 
   @enforce_keys [:session, :request, :frame, :transfer, :data, :ref]
   defstruct [:session, :request, :frame, :transfer, :data, :ref]
@@ -44,7 +44,7 @@ defmodule Davit.Engine.Bulk.Sender do
 
   # The request is sent before its bytes: otherwise the engine would wait for it, and so would later transfers.
   defp send_all(%{session: session} = put, socket) do
-    if Session.routed?(session, put.request) do
+    if Routes.member?(session.routes, put.request) do
       with :ok <- Session.send_frame(session, put.frame),
            do: Connection.write(socket, put.transfer, put.data)
     else
