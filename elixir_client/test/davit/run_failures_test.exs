@@ -84,7 +84,9 @@ defmodule Davit.RunFailuresTest do
     task = Task.async(fn -> Davit.run_many(hang, for(_ <- 1..600, do: [input()])) end)
     rows = fn -> length(:ets.match(c.session.routes, {:"$1", :_, task.pid, :_})) end
 
-    Fake.eventually(fn -> rows.() > 0 and Process.info(task.pid, :status) == {:status, :waiting} end)
+    Fake.eventually(fn ->
+      rows.() > 0 and Process.info(task.pid, :status) == {:status, :waiting}
+    end)
 
     assert rows.() == 1
     Task.shutdown(task, :brutal_kill)

@@ -9,9 +9,47 @@ if Code.ensure_loaded?(Nx) do
     alias Davit.Nx.Value
     alias Nx.Tensor, as: T
 
+    # Operations on integers below a byte that are about their bits.
+    @bits [:bitcast, :as_type, :reshape, :squeeze, :reduce, :window_reduce]
+
     @doc "The result of an operation, which lives where its operands do."
     @spec compute(T.t(), atom, list) :: T.t()
     def compute(out, name, arguments) do
+      if name not in @bits and Enum.any?([out | List.flatten(arguments)], &narrow?/1),
+        do: in_bytes(out, name, arguments),
+        else: here(out, name, arguments)
+    end
+
+    defp narrow?(%T{type: {kind, bits}}), do: kind in [:s, :u] and bits < 8
+    defp narrow?(_), do: false
+
+    # Integers below a byte are computed as bytes, whose low bits they keep.
+    defp in_bytes(out, :count_leading_zeros, [%T{type: {_, bits}} = a]) do
+      count = Value.compute(out, :count_leading_zeros, [wide(unsigned(a))])
+
+      Value.compute(out, :subtract, [
+        count,
+        Nx.tensor(8 - bits, type: out.type, backend: Nx.BinaryBackend)
+      ])
+    end
+
+    defp in_bytes(out, :population_count, [a]),
+      do: Value.compute(out, :population_count, [wide(unsigned(a))])
+
+    defp in_bytes(out, name, arguments) do
+      result = Value.compute(wide_type(out), name, Enum.map(arguments, &wide/1))
+      if narrow?(out), do: Davit.Backend.as_type(out, result), else: result
+    end
+
+    defp unsigned(%T{type: {_, bits}} = a), do: Davit.Backend.bitcast(%{a | type: {:u, bits}}, a)
+
+    defp wide(%T{} = a), do: if(narrow?(a), do: Davit.Backend.as_type(wide_type(a), a), else: a)
+    defp wide(list) when is_list(list), do: Enum.map(list, &wide/1)
+    defp wide(other), do: other
+
+    defp wide_type(%T{type: {kind, _}} = a), do: if(narrow?(a), do: %{a | type: {kind, 8}}, else: a)
+
+    defp here(out, name, arguments) do
       tell(name, out.type)
       engine = Value.engine(arguments) || Davit.Engine
       arguments = [out | Enum.map(arguments, &home/1)]

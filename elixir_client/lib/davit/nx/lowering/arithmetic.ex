@@ -4,32 +4,33 @@ defmodule Davit.Nx.Lowering.Arithmetic do
   # A division by zero is an error in Nx.BinaryBackend; here it is what XLA makes of it: -1 (all bits), remainder the
   # dividend. The least integer divided by -1 is itself.
 
-  alias Davit.Nx.{Lowering.Cast, Mlx, Types}
+  alias Davit.Nx.{Lowering.Cast, Lowering.Comparison, Mlx, Types}
 
   def names, do: [:pow, :quotient, :remainder, :abs, :sign, :round, :real, :imag, :clip]
 
   def lower(:pow, {dtype, _}, [a, b]), do: Mlx.power(Cast.to(a, dtype), Cast.to(b, dtype))
 
   def lower(:quotient, {dtype, _}, [a, b]) do
-    {a, b} = {Cast.to(a, dtype), Cast.to(b, dtype)}
-    quotient = Mlx.floor_divide(a, b)
-
     quotient =
-      if Types.kind(dtype) == :signed,
-        do: Mlx.add(quotient, Mlx.cast(below(a, b), dtype)),
-        else: quotient
+      if Comparison.mixed?(a, b),
+        do: with_sign(Mlx.floor_divide(size(a), size(b)), Mlx.differ(negative?(a), negative?(b))),
+        else: cut_quotient(Cast.to(a, dtype), Cast.to(b, dtype))
 
     {least, greatest} = Cast.range(dtype)
-    Mlx.where(Mlx.equal(b, 0), if(least == 0, do: greatest, else: -1), quotient)
+    all_bits = if least == 0, do: greatest, else: -1
+    Mlx.where(Mlx.equal(b, 0), all_bits, Cast.to(quotient, dtype))
   end
 
   def lower(:remainder, {dtype, _}, [a, b]) do
-    {a, b} = {Cast.to(a, dtype), Cast.to(b, dtype)}
+    cond do
+      Types.kind(dtype) == :float ->
+        float_remainder(Cast.to(a, dtype), Cast.to(b, dtype))
 
-    case Types.kind(dtype) do
-      :unsigned -> Mlx.remainder(a, b)
-      :signed -> Mlx.subtract(Mlx.remainder(a, b), Mlx.where(below(a, b), b, 0))
-      :float -> float_remainder(a, b)
+      Comparison.mixed?(a, b) ->
+        Mlx.remainder(size(a), size(b)) |> with_sign(negative?(a)) |> Cast.to(dtype)
+
+      true ->
+        cut_remainder(Cast.to(a, dtype), Cast.to(b, dtype))
     end
   end
 
@@ -65,14 +66,49 @@ defmodule Davit.Nx.Lowering.Arithmetic do
 
   # NaN is not greater than the least one, and becomes it.
   def lower(:clip, {dtype, _}, [a, least, greatest]) do
+    above? = Comparison.compare(:greater, a, least)
+
+    below? =
+      Mlx.where(
+        above?,
+        Comparison.compare(:less, a, greatest),
+        Comparison.compare(:less, least, greatest)
+      )
+
     [a, least, greatest] = Enum.map([a, least, greatest], &Cast.to(&1, dtype))
-    a = Mlx.where(Mlx.greater(a, least), a, least)
-    Mlx.where(Mlx.less(a, greatest), a, greatest)
+    Mlx.where(below?, Mlx.where(above?, a, least), greatest)
   end
 
   defp absolute(a) do
     dtype = Mlx.dtype(a)
     Mlx.unary("abs", a, if(Types.kind(dtype) == :complex, do: :float32, else: dtype))
+  end
+
+  # Of an uint64 and a signed integer: they are divided by their sizes, which an uint64 holds.
+  defp size(a) do
+    if Types.kind(Mlx.dtype(a)) == :signed,
+      do: a |> Mlx.cast(:int64) |> absolute() |> Mlx.view(:uint64),
+      else: a
+  end
+
+  defp negative?(a), do: Mlx.less(a, 0)
+
+  defp with_sign(size, negative?), do: Mlx.where(negative?, Mlx.unary("negative", size), size)
+
+  defp cut_quotient(a, b) do
+    quotient = Mlx.floor_divide(a, b)
+
+    if Types.kind(Mlx.dtype(a)) == :signed,
+      do: Mlx.add(quotient, Mlx.cast(below(a, b), Mlx.dtype(a))),
+      else: quotient
+  end
+
+  defp cut_remainder(a, b) do
+    remainder = Mlx.remainder(a, b)
+
+    if Types.kind(Mlx.dtype(a)) == :signed,
+      do: Mlx.subtract(remainder, Mlx.where(below(a, b), b, 0)),
+      else: remainder
   end
 
   # Where the quotient that is rounded down lies below the one that is cut.

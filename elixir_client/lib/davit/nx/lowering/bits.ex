@@ -13,13 +13,15 @@ defmodule Davit.Nx.Lowering.Bits do
     Mlx.where(inside(b), Mlx.shift_left(a, b), 0)
   end
 
+  # What comes in from the left is that of the operand's own type, which may be unsigned where the output's is not.
   def lower(:right_shift, {dtype, _}, [a, b]) do
-    {a, b} = {Cast.to(a, dtype), Cast.to(b, dtype)}
-
-    case Types.kind(dtype) do
-      :unsigned -> Mlx.where(inside(b), Mlx.shift_right(a, b), 0)
-      :signed -> Mlx.shift_right(a, Mlx.where(inside(b), b, Types.bits(dtype) - 1))
-    end
+    signed? = Types.kind(Mlx.dtype(a)) == :signed
+    b = Cast.to(b, dtype)
+    a = Cast.to(a, if(signed?, do: dtype, else: Types.unsigned(dtype)))
+    most = Types.bits(dtype) - 1
+    amount = Cast.to(Mlx.where(inside(b), b, most), Mlx.dtype(a))
+    shifted = Mlx.shift_right(a, amount)
+    Cast.to(if(signed?, do: shifted, else: Mlx.where(inside(b), shifted, 0)), dtype)
   end
 
   def lower(:bitwise_not, {dtype, _}, [a]), do: Mlx.unary("bitwise_invert", Cast.to(a, dtype))

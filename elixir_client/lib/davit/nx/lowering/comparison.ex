@@ -35,7 +35,8 @@ defmodule Davit.Nx.Lowering.Comparison do
 
   defp part(name, z), do: Mlx.unary(name, z, :float32)
 
-  defp compare(name, a, b) do
+  @doc "A comparison of numbers of any types; a bool."
+  def compare(name, a, b) do
     case common(Mlx.dtype(a), Mlx.dtype(b)) do
       :mixed ->
         mixed(name, a, b)
@@ -45,6 +46,9 @@ defmodule Davit.Nx.Lowering.Comparison do
         Mlx.binary(op, Cast.to(a, dtype), Cast.to(b, dtype), :bool)
     end
   end
+
+  @doc "Tells whether a dtype has no integers of another: an uint64 of signed ones."
+  def mixed?(a, b), do: common(Mlx.dtype(a), Mlx.dtype(b)) == :mixed
 
   # The dtype in which all numbers of both are exact, as far as there is one.
   defp common(dtype, dtype), do: dtype

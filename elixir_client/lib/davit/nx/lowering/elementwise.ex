@@ -2,7 +2,7 @@ defmodule Davit.Nx.Lowering.Elementwise do
   @moduledoc false
   # Operations that are one op of MLX, computed in the type of the output.
 
-  alias Davit.Nx.{Lowering.Cast, Mlx, Types}
+  alias Davit.Nx.{Lowering.Cast, Lowering.Comparison, Mlx, Types}
 
   @unary %{
     exp: "exp",
@@ -61,6 +61,16 @@ defmodule Davit.Nx.Lowering.Elementwise do
   end
 
   def lower(:atan2, {:complex64, _}, _arguments), do: :host
+
+  # As their common type, which is int64, large ones of an uint64 would be negative.
+  def lower(name, {dtype, _}, [a, b]) when name in [:min, :max] do
+    {left, right} = {Cast.to(a, dtype), Cast.to(b, dtype)}
+    comparison = if name == :min, do: :less, else: :greater
+
+    if Comparison.mixed?(a, b),
+      do: comparison |> Comparison.compare(a, b) |> Mlx.where(left, right),
+      else: Mlx.binary(@binary[name], left, right)
+  end
 
   def lower(name, {dtype, _}, [a, b]) when is_map_key(@binary, name),
     do: Mlx.binary(@binary[name], Cast.to(a, dtype), Cast.to(b, dtype))
