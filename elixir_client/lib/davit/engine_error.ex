@@ -14,7 +14,7 @@ defmodule Davit.EngineError do
   | `:tensor_freed` | the tensor was freed |
   | `:transfer_broken` | the connection for large values ended during a transfer; the engine runs on |
   | `:bad_destination` | the destination of a hook is not the bytes of a process, see `Davit.Hooks.to/1` |
-  | `:no_handler` | a call has no handler among those of its run |
+  | `:no_handler` | a callback has no handler among those of its run |
   | `:subscription_lost` | the process that forwards the events of a subscription was killed |
   | `:subscriber_down` | the subscriber is not alive |
   | `:remote_tensor` | the tensor belongs to another node or another engine |
@@ -78,7 +78,8 @@ defmodule Davit.EngineError do
   defp describe(expected) when is_binary(expected), do: expected
   defp describe(expected), do: inspect(expected)
 
-  @doc "Returns the error that an `error` answer of the engine describes."
+  @doc false
+  # Returns the error that an `error` answer of the engine describes.
   @spec from_wire(map) :: t
   def from_wire(error) when is_map(error) do
     %__MODULE__{

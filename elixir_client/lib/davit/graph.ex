@@ -3,21 +3,22 @@ defmodule Davit.Graph do
   Builds the graphs that an engine runs.
 
       iex> alias Davit.Graph, as: G
-      iex> graph = G.build([{:float32, {16}}], fn x -> x |> G.add(1) |> G.hook("h") |> G.sum() end)
+      iex> graph = G.build([{:f32, {16}}], fn x -> x |> G.add(1) |> G.hook("h") |> G.sum() end)
       iex> for node <- hd(graph.functions).nodes, do: node.op
       ["constant", "add", "custom_call.hook", "sum"]
 
-  Every op of the table (docs/ops.md) is a function here: its operands, then its attributes as a keyword list,
-  with `.` in its name as `_` (`random.normal` is `random_normal`). An op with any number of operands takes a list. An
-  operand may be a number or a nested list, which becomes a constant of the dtype of the operand beside it.
-  Further options of each: `:label`, the name that errors and hooks show; `:outputs`, how many values
-  it gives, where attributes decide that and it cannot be told here.
+  Every op has a function, which takes the operands and then the attributes as options. A `.` in an op's name is a `_`
+  here: `random.normal` is `random_normal/2`. An op with any number of operands takes them as a list. An operand may be a
+  number or a nested list. It becomes a constant of the dtype of the other operands.
 
-  A graph is built in the process that calls `build/3`; nodes stand in the order of the calls. So a hook on a
-  value that is not used any further is still there.
+  All ops also take two options: `:label`, the label of the node, which errors and probes use; and `:outputs`, the number
+  of values that the op returns, for ops where it depends on a type that is not known while the graph is built.
 
-  Functions that are given to `cond/3`, `switch/2`, `while/3` and `for_loop/3` may use values from around them. Those
-  need types that are known here; where one is not, state it with `typed/2`.
+  A graph is built in the process that calls `build/3`. Its nodes are in the order of the calls, so a hook is part of the
+  graph even if nothing uses its value.
+
+  The functions that `cond/3`, `switch/2`, `while/3` and `for_loop/3` take may use values from around them. The types of
+  these values have to be known while the graph is built; `typed/2` states a type.
   """
 
   alias Davit.Graph.{
@@ -43,8 +44,8 @@ defmodule Davit.Graph do
   defstruct [:functions, constants: %{}, handlers: []]
 
   @typedoc """
-  `constants` holds, by hash in hex, those constants that are too large to be part of the graph; `handlers` the
-  functions that hooks and calls were given.
+  `constants` has the constants that are too large to be part of the graph's bytes, by their hash in hex; `handlers` the
+  functions of hooks and callbacks.
   """
   @type t :: %__MODULE__{
           functions: [map],
@@ -52,23 +53,24 @@ defmodule Davit.Graph do
           handlers: [handler]
         }
 
-  @typedoc "Where the values of a hook or callback go: to those who ask for a name, or to a function."
+  @typedoc "Who gets the values of a hook or callback: those who ask for a name, or a function."
   @type target :: String.t() | (Davit.Hooks.Event.t() -> term)
 
-  @typedoc "A function that was given for a node, by the node's id."
+  @typedoc "A function of a hook or callback, with the id of the node."
   @type handler :: {:hook | :callback, Davit.Hooks.Id.t(), (Davit.Hooks.Event.t() -> term)}
   @type operand :: Value.t() | Tensor.t() | Tensor.nested()
   @type container :: Value.t() | tuple | [Value.t()]
   @type parameter :: Type.form() | {atom | String.t(), Type.form()}
 
   @doc """
-  Builds a graph with parameters of the types. `fun` gets one value for each, and returns the results: a
-  value, or a tuple or list of them. Option: `:name`, default `"main"`.
+  Builds a graph with parameters of the types. `fun` is called with one value for each parameter and returns the results:
+  a value, or a tuple or list of values. Option: `:name`, the name of the function in the graph, default `"main"`.
 
-  Parameters may have names, all or none: `davit inspect` shows them, and `davit run` takes `--input x=x.npy`.
+  Either all parameters have names or none has one. With names, `Davit.run/3` takes inputs by name, and so does
+  `davit run --input x=x.npy`.
 
       iex> alias Davit.Graph, as: G
-      iex> graph = G.build([x: {:float32, {16}}, w: {:float32, {16}}], fn x, w -> G.multiply(x, w) end)
+      iex> graph = G.build([x: {:f32, {16}}, w: {:f32, {16}}], fn x, w -> G.multiply(x, w) end)
       iex> hd(graph.functions).parameter_names
       ["x", "w"]
   """
@@ -93,16 +95,19 @@ defmodule Davit.Graph do
     end
   end
 
-  @doc "The graph's canonical bytes: the same for the same graph, in any language."
+  @doc "Returns the canonical bytes of a graph. They are the same for the same graph in every language."
   @spec to_binary(t) :: binary
   def to_binary(%__MODULE__{functions: functions}),
     do: Canonical.encode(functions, &OpTable.fetch/1)
 
-  @doc "The graph of canonical bytes. Raises `ArgumentError`. Its large constants are not part of the bytes."
+  @doc """
+  Returns the graph of canonical bytes. Raises `ArgumentError` if they are invalid. The bytes do not contain large constants
+  and functions of hooks.
+  """
   @spec from_binary(binary) :: t
   def from_binary(bytes), do: %__MODULE__{functions: Canonical.decode(bytes, &OpTable.fetch/1)}
 
-  @doc "The SHA-256 of a graph, or of canonical bytes, in hex: the program's name."
+  @doc "Returns the SHA-256 of a graph or of its canonical bytes, in hex. It names the program."
   @spec hash(t | binary) :: String.t()
   def hash(%__MODULE__{} = graph), do: graph |> to_binary() |> hash()
 
@@ -110,11 +115,11 @@ defmodule Davit.Graph do
     do: :crypto.hash(:sha256, bytes) |> Base.encode16(case: :lower)
 
   @doc """
-  Adds any op of the table by its name.
+  Adds an op by its name.
 
       Davit.Graph.op("softmax", [x], axes: [-1])
 
-  Gives its output; a list of them where an op has several.
+  Returns the output, or a list of outputs if the op has several.
   """
   @spec op(String.t(), [operand | nil], keyword) :: Value.t() | [Value.t()]
   def op(name, operands, options \\ []) do
@@ -212,10 +217,10 @@ defmodule Davit.Graph do
   end
 
   @doc """
-  A constant: a number or nested list with a dtype, or raw bytes with a type.
+  Adds a constant: a number or nested list with a dtype, or raw bytes with a type.
 
-  Up to #{@inline_constant} bytes it is part of the graph. A larger one is named by its hash, and
-  sent beside the graph when that is loaded.
+  A constant of up to #{@inline_constant} bytes is part of the graph's bytes. A larger one is named in them by its hash, and
+  `Davit.load/2` sends it with the graph.
   """
   @spec constant(Tensor.nested() | binary, Type.dtype_form() | Type.form()) :: Value.t()
   def constant(bytes, {_, _} = type) when is_binary(bytes),
@@ -252,10 +257,10 @@ defmodule Davit.Graph do
   end
 
   @doc """
-  A value with a name, to which a tensor is bound when the graph is loaded:
+  Adds a value with a name. A tensor is bound to it when the graph is loaded:
   `Davit.load(graph, externals: %{"w" => tensor})`.
 
-  The graph's hash does not depend on that tensor.
+  The hash of the graph does not depend on the tensor.
   """
   @spec external(String.t(), Type.form()) :: Value.t()
   def external(name, {dtype, shape}) when is_binary(name) do
@@ -267,11 +272,11 @@ defmodule Davit.Graph do
     value
   end
 
-  @doc "The same value, whose type is stated to be this one. It is the engine that checks it."
+  @doc "Returns the same value with a type that the caller states. The engine checks it when the graph is loaded."
   @spec typed(Value.t(), Type.form()) :: Value.t()
   def typed(%Value{} = value, {dtype, shape}), do: %{value | type: Type.new!(dtype, shape)}
 
-  @doc "Labels the node that made a value, such as `encoder.3.attention`."
+  @doc "Labels the node of a value, for example `encoder.3.attention`. Returns the value."
   @spec label(Value.t(), String.t()) :: Value.t()
   def label(%Value{} = value, label) do
     %{label: label} = with_label(%{}, label)
@@ -280,32 +285,39 @@ defmodule Davit.Graph do
   end
 
   @doc """
-  Streams a value, or a tuple or list of them, to every subscriber. Returns the same.
+  Hooks a value, or a tuple or list of values, and returns it unchanged. Each time the program computes it, the target
+  gets it.
 
-  The target is a name; or a function of a `Davit.Hooks.Event`, which every `Davit.run/3` of this graph calls in the
-  process that runs it. `&Mod.fun/1` has an id that is the same everywhere; any other function gets a slot of the
-  program, and is known to what `Davit.load/2` gives for this very graph, not to its bytes.
+  The target is a name, for which processes subscribe (`Davit.Hooks.subscribe/2`, the option `:hooks` of `Davit.run/3`); or
+  a function of a `Davit.Hooks.Event`, which is called by the process that runs the program. The bytes of a graph hold no
+  function: a function is known only to programs that were loaded from this very graph. `&Mod.fun/1` also has an id, by
+  which others can subscribe.
 
-  Options: `:label`; `:to`, a value of the graph that says at run time which process gets
-  `{:davit_hook, name, event}`, see `Davit.Hooks.to/1`.
+  Options:
+
+    * `:label`: the label of the node;
+    * `:to`: a value of the graph that holds a process, see `Davit.Hooks.to/1`. The process gets
+      `{:davit_hook, name, event}`.
   """
   @spec hook(container, target, keyword) :: container
   def hook(container, target, options \\ []), do: CustomCall.hook(container, target, options)
 
   @doc """
-  Prints a value, or a tuple or list of them, where the caller of the run prints. Returns the same.
-  Options: `:label`, `:precision` (significant digits), `:limit` (elements shown).
+  Prints a value, or a tuple or list of values, and returns it unchanged. The process that runs the program prints it, to
+  its group leader, with the name before it.
+
+  Options: `:label`, the label of the node; `:precision`, how many significant digits are shown; `:limit`, how many elements.
   """
   @spec print(container, String.t(), keyword) :: container
   def print(container, name \\ "print", options \\ []),
     do: CustomCall.print(container, name, options)
 
   @doc """
-  Passes a value, or a tuple or list of them, to a handler, and waits for what it returns: one value of the type, or a
-  list of values if `types` is a list. Option: `:label`.
+  Passes a value, or a tuple or list of values, to a handler, and returns what the handler returns: a value of the type,
+  or a list of values if `types` is a list. The run waits for it.
 
-  The target is a name, whose handler the option `:callbacks` of `Davit.run/3` gives; or a function of a
-  `Davit.Hooks.Event`, as in `hook/3`.
+  The target is a name, whose handler is in the option `:callbacks` of `Davit.run/3`; or a function of a
+  `Davit.Hooks.Event`, as in `hook/3`. Option: `:label`, the label of the node.
   """
   @spec callback(container, target, Type.form() | [Type.form()], keyword) ::
           Value.t() | [Value.t()]
@@ -313,8 +325,8 @@ defmodule Davit.Graph do
     do: CustomCall.callback(container, target, types, options)
 
   @doc """
-  The results of `then` where the predicate, a bool scalar, is true, and those of `otherwise` where not. Only
-  that branch is computed. Both return the same number of values, of the same types.
+  Returns the results of `then` if the predicate, a bool scalar, is true, and those of `otherwise` if it is false. Only one
+  of the branches is computed. Both return the same number of values, of the same types.
   """
   @spec cond(Value.t(), (() -> container), (() -> container)) :: container
   def cond(%Value{} = predicate, then, otherwise)
@@ -323,7 +335,10 @@ defmodule Davit.Graph do
     branches("cond", branches, predicate)
   end
 
-  @doc "The results of the branch that has the index's number, clamped to the first and the last."
+  @doc """
+  Returns the results of the branch with the number `index`, counted from 0. An index below 0 selects the first branch, one
+  beyond the end the last.
+  """
   @spec switch(Value.t(), [(() -> container)]) :: container
   def switch(%Value{} = index, [_ | _] = functions) do
     branches =
@@ -348,8 +363,8 @@ defmodule Davit.Graph do
   end
 
   @doc """
-  Repeats `body` while `predicate` gives true. Both get the carries, `initial` at first; the body returns
-  the next ones, as many and of the same types. Gives the last ones.
+  Repeats `body` while `predicate` returns true, and returns the last carries. Both functions are called with the carries,
+  which are `initial` at first. The body returns the next carries, of the same number and types.
   """
   @spec while(container, (... -> Value.t()), (... -> container)) :: container
   def while(initial, predicate, body) do
@@ -363,8 +378,8 @@ defmodule Davit.Graph do
 
   # The table's `repeat` is MLX's, which repeats elements.
   @doc """
-  Repeats `body` so many times: an integer, or a value. It gets the iteration, an int32 from 0, and the
-  carries; it returns the next carries. Gives the last ones.
+  Repeats `body` `count` times, an integer or a value, and returns the last carries. The body is called with the number of
+  the iteration, an s32 from 0, and the carries, which are `initial` at first. It returns the next carries.
   """
   @spec for_loop(non_neg_integer | Value.t(), container, (... -> container)) :: container
   def for_loop(count, initial, body) do
@@ -390,7 +405,7 @@ defmodule Davit.Graph do
     body
   end
 
-  @doc "Calls a function that is part of the graph under this name; it gets the values and returns its results."
+  @doc "Makes `function` a function of the graph with this name, calls it with the values and returns its results."
   @spec call([Value.t()], String.t(), (... -> container)) :: container
   def call(values, name, function) do
     built = Control.build(name, Control.types!(values), &Kernel.apply(function, &1))

@@ -1,6 +1,6 @@
 defmodule Davit.Hooks do
   @moduledoc """
-  Standing subscriptions: values of hooks stream to any process while programs run, whoever runs them.
+  Subscriptions: the values of hooks are sent to a process while programs run, whichever process runs them.
 
       {:ok, ref} = Davit.Hooks.subscribe({:label, "encoder.*"}, view: {:summary, 16})
 
@@ -8,16 +8,18 @@ defmodule Davit.Hooks do
         {:davit_hook, ^ref, event} -> event.values
       end
 
-  What can be matched, policies and views: `Davit.Hooks.SubscriptionSpec`. What comes: `Davit.Hooks.Event`.
+  `Davit.Hooks.SubscriptionSpec` describes matches, policies and views; `Davit.Hooks.Event` is what a subscriber receives.
 
-  A subscription ends with its subscriber, and with `Davit.Engine.stop/1`; it is made again when the engine was started
-  again by itself. A subscriber whose subscription ends without its doing gets `{:davit_hook_down, ref, error}`, where `error`
-  is a `Davit.EngineError`. With policy
-  `:every` nothing is lost: a subscriber's mailbox never holds more than `:max_queue` events (default
-  1,000). The others are held back, as long as it holds more than half as many messages, and runs with such hooks go no faster than it reads. A subscriber that waits
-  for the engine itself, in `Davit.run/3` for example, is exempt from that.
+  A subscription ends when its subscriber ends, or when its engine is stopped. When the engine was restarted, the
+  subscription is made again. If it ends for another reason than `unsubscribe/1`, the subscriber receives
+  `{:davit_hook_down, ref, error}`, where `error` is a `Davit.EngineError`.
 
-  For the hooks of one run alone, give `Davit.run/3` the option `:hooks`.
+  With the policy `:every` no event is lost, and the subscriber's mailbox holds at most `:max_queue` events (default
+  1,000). While it holds more than half as many messages, further events wait in the engine, and so do the runs that
+  compute them. A subscriber that itself waits for the engine, for example in `Davit.run/3`, is exempt: its mailbox takes
+  all events.
+
+  To receive the hooks of a single run, use the option `:hooks` of `Davit.run/3`.
   """
 
   alias Davit.{EngineError, Options}
@@ -80,22 +82,21 @@ defmodule Davit.Hooks do
   end
 
   @doc """
-  A process as a value of a program: a uint8 vector, whose length is the same for all processes of a node. A hook with
-  the option `:to` sends its events to the process that it gets this way, so that a program need not know
-  beforehand who will listen.
+  Returns a process as an input of a program: a u8 vector, whose length is the same for all processes of a node. A hook
+  with the option `:to` sends its events to this process, so the receiver can be another one in each run.
 
-      types = [{:float32, {4}}, Davit.Hooks.to(self()).type]
+      types = [{:f32, {4}}, Davit.Hooks.to(self()).type]
       graph = Davit.Graph.build(types, fn x, who -> Davit.Graph.hook(x, "x", to: who) end)
       Davit.run(Davit.load(graph), [[1, 2, 3, 4], Davit.Hooks.to(pid)])
 
-  The process gets `{:davit_hook, "x", event}`, sent by the one that runs the program, in program order and before the run
-  returns. One that is gone, or on a node that is not connected, gets nothing. Bytes that are no pid fail the run
-  with `:bad_destination`.
+  The process receives `{:davit_hook, "x", event}` from the process that runs the program, in program order and before the
+  run returns. A process that is not alive, or on a node that is not connected, receives nothing. Bytes that are not a pid
+  fail the run with `:bad_destination`.
   """
   @spec to(pid) :: Davit.Tensor.t()
   def to(pid) when is_pid(pid), do: Davit.Hooks.Destination.encode(pid)
 
-  @doc "Ends a subscription. The subscriber gets nothing for it after this; what it got stays in its mailbox."
+  @doc "Ends a subscription. The subscriber receives no further events; those in its mailbox stay there."
   @spec unsubscribe(reference) :: :ok
   def unsubscribe(ref) when is_reference(ref) do
     case Registry.lookup(Davit.Hooks.Registry, ref) do
@@ -107,13 +108,14 @@ defmodule Davit.Hooks do
   end
 
   @doc """
-  An endless enumerable of events. It subscribes when it is enumerated, in the process that does, and
-  unsubscribes when that ends. Events that were not asked for yet stay in the engine.
+  Returns an endless enumerable of events. The process that enumerates it is subscribed meanwhile. Events that were not
+  asked for yet stay in the engine.
 
       Davit.Hooks.stream("loss") |> Stream.map(&Davit.Hooks.Event.value/1) |> Enum.take(3)
 
-  Options: `:policy`, `:view` and `:engine` as in `subscribe/2`, and `:started`, a function without arguments that is called once the
-  engine has accepted the subscription. Raises `Davit.EngineError` where it refuses, or when it dies.
+  Options: `:policy`, `:view` and `:engine` as in `subscribe/2`; `:started`, a function without arguments that
+  is called when the engine has accepted the subscription. Enumerating raises `Davit.EngineError` if the engine refuses or
+  ends.
   """
   @spec stream(SubscriptionSpec.match(), keyword) :: Enumerable.t()
   def stream(match, options \\ []) do

@@ -1,12 +1,15 @@
 defmodule Davit.Program do
   @moduledoc """
-  A graph that an engine has loaded: `inputs` and `outputs` are its types, `input_names` the names of its parameters
-  (nil if they have none), `sites` the nodes that can be watched, `hash` the SHA-256 that names the graph.
+  A graph that an engine has loaded.
 
-  `handlers` are the functions that hooks and calls of a `Davit.Graph` were given; every run calls them.
+    * `inputs`, `outputs`: the types of its inputs and outputs;
+    * `input_names`: the names of its parameters, nil if they have none;
+    * `sites`: the nodes whose values can be observed, see `Davit.Hooks.Site`;
+    * `hash`: the SHA-256 of the graph, in hex;
+    * `handlers`: the functions of hooks and callbacks of the graph; every run calls them.
 
-  It outlives the engine: the client keeps the graph and the tensors bound to it, and loads it again when it is run on
-  an engine that was started again. It is unloaded once no term of this VM refers to it.
+  A program outlives its engine: the client keeps the graph and the tensors that are bound to it, and loads them again
+  when the program is run on an engine that was restarted. It is unloaded once no term of this VM refers to it.
   """
 
   alias Davit.{Collector, Deadline, EngineError, Graph, Tensor, Type}
@@ -31,7 +34,7 @@ defmodule Davit.Program do
     by_number: %{}
   ]
 
-  @typedoc "Tensors that are bound to a graph's values: constants by the hash of their bytes in hex, externals by their names."
+  @typedoc "The tensors that are bound to values of a graph: constants by the hash of their bytes in hex, externals by name."
   @type bindings :: %{
           constants: %{String.t() => Tensor.t()},
           externals: %{String.t() => Tensor.t()}
@@ -59,11 +62,11 @@ defmodule Davit.Program do
 
   Options:
 
-    * `:engine`: its name;
-    * `:constants`: a map from the hash (hex) of each constant that the graph names by its content to its tensor;
-      those of a `Davit.Graph` need not be given;
-    * `:externals`: a map from the name of each external of the graph to its tensor;
-    * `:timeout`: in milliseconds, default `:infinity`; it covers waiting for an engine that is starting.
+    * `:engine`: the name of the engine;
+    * `:constants`: the tensors of large constants, by their hash in hex. Those of a `Davit.Graph` need not be given, those of
+      bytes have to be;
+    * `:externals`: the tensors of the graph's externals, by name;
+    * `:timeout`: in milliseconds, default `:infinity`. It includes waiting for an engine that is starting.
 
   Raises `Davit.EngineError`.
   """

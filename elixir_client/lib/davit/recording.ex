@@ -7,7 +7,7 @@ defmodule Davit.Recording do
       {:ok, events} = Davit.Recording.stop(recording)
 
   The engine writes the file, so no values are sent to this VM. Runs go no faster than its disk. All runs of the engine are
-  recorded, with the replies of their calls. If the engine dies, everything that it had written can be read.
+  recorded, with the replies of their callbacks. If the engine dies, everything that it had written can be read.
   `docs/record.md` describes the file.
   """
 

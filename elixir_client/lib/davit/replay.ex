@@ -1,14 +1,14 @@
 defmodule Davit.Replay do
   @moduledoc """
-  Answers the `call` nodes of runs with the replies of a recording (`Davit.Recording`), in place of handlers.
+  Answers the callbacks of runs (`Davit.Graph.callback/4`) with the replies of a recording (`Davit.Recording`), in place of handlers.
 
       {:ok, replay} = Davit.Replay.open("good.rec")
       Davit.run(program, inputs, replay: replay)
       {:ok, answered} = Davit.Replay.close(replay)
 
-  The first run with a call gets the replies of the first recorded run with a call, and so on. Within a run, a reply is
-  found by label or name, and by loop path. A call that was not recorded fails its run with `:replay_missing`, a reply of
-  another type with `:reply_mismatch`. The engine reads the file and answers, so no calls are sent to this VM. See
+  The first run with a callback gets the replies of the first recorded run with one, and so on. Within a run, a reply is
+  found by label or name, and by loop path. A callback that was not recorded fails its run with `:replay_missing`, a reply of
+  another type with `:reply_mismatch`. The engine reads the file and answers, so nothing is sent to this VM. See
   `docs/record.md`.
   """
 
@@ -34,7 +34,7 @@ defmodule Davit.Replay do
   end
 
   @doc """
-  Ends a replay and returns the number of calls that it answered. Runs under way fail at their next call. Returns an error if
+  Ends a replay and returns the number of callbacks that it answered. Runs under way fail at their next callback. Returns an error if
   the engine was restarted in between.
   """
   @spec close(t) :: {:ok, answered :: non_neg_integer} | {:error, EngineError.t()}

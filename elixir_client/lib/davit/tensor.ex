@@ -1,10 +1,9 @@
 defmodule Davit.Tensor do
   @moduledoc """
-  A tensor: a type and its values, either here or in an engine.
+  A tensor: a type and its values, which are in this VM or in an engine.
 
-  Values up to 64 KiB stay at home, in this VM, until a program needs them: they travel with the request that
-  does, and outlive any engine. Larger ones are sent to the engine when they are made, over its bulk
-  socket, and freed there once no term of this VM refers to the tensor (see `Davit.Collector`).
+  Values up to 64 KiB stay in this VM. They are sent with each run that takes them, and outlive any engine. Larger values
+  are sent to the engine when the tensor is made, and freed there once no term of this VM refers to the tensor.
 
       iex> t = Davit.Tensor.from_list([[1, 2], [3, 4]], :f32)
       iex> inspect(t)
@@ -12,8 +11,8 @@ defmodule Davit.Tensor do
       iex> {t.type, Davit.Tensor.to_list(t)}
       {{:float32, {2, 2}}, [[1.0, 2.0], [3.0, 4.0]]}
 
-  A tensor that lives in an engine cannot be used on another node, nor in another engine (`:remote_tensor`),
-  nor after that engine exited (`:engine_lost`).
+  A tensor whose values are in an engine cannot be used on another node or in another engine (error `:remote_tensor`), nor
+  after that engine ended (`:engine_lost`).
   """
 
   alias Davit.{Deadline, EngineError, Tensor, Type}
@@ -25,20 +24,20 @@ defmodule Davit.Tensor do
   @enforce_keys [:type]
   defstruct [:type, :data, :ref]
 
-  @typedoc "An element as Elixir has it; a complex one is `{real, imaginary}`."
+  @typedoc "An element as an Elixir term. A complex number is `{real, imaginary}`."
   @type number_like :: number | boolean | :nan | :infinity | :neg_infinity | {number, number}
 
-  @typedoc "Elements in lists as deep as the shape is long; an element alone is a scalar."
+  @typedoc "Elements in nested lists, one level for each axis. A scalar is one element without a list."
   @type nested :: number_like | [nested]
 
   @typedoc "`data` holds the values of a tensor at home; `ref` says where in an engine it is. One may have both."
   @type t :: %__MODULE__{type: Type.t(), data: binary | nil, ref: Ref.t() | nil}
 
   @doc """
-  A tensor of raw values: row by row, little-endian.
+  Makes a tensor of raw values: row by row, little-endian.
 
-  Options: `:engine`, its name; `:place`, `:engine` to send also a small tensor at once
-  (default `:home`).
+  Options: `:engine`, the name of the engine; `:place`, where the values of a small tensor are: `:engine`, or `:home` for
+  this VM (the default).
   """
   @spec from_binary(binary, Type.form(), keyword) :: t
   def from_binary(bytes, {_, _} = type, options \\ []) when is_binary(bytes) do
@@ -56,7 +55,7 @@ defmodule Davit.Tensor do
   end
 
   @doc """
-  A tensor of raw values that stays at home, whatever its size, until a program needs it.
+  Makes a tensor of raw values that stay in this VM, whatever their size, until a run needs them.
   """
   @spec from_binary_at_home(binary, Type.form()) :: t
   def from_binary_at_home(bytes, {dtype, shape}) do
@@ -71,8 +70,8 @@ defmodule Davit.Tensor do
   end
 
   @doc """
-  A tensor of a nested list of numbers, or of one number. `:nan`, `:infinity` and `:neg_infinity` are
-  numbers, and a complex one is `{real, imaginary}`.
+  Makes a tensor of a nested list of numbers, or of one number. `:nan`, `:infinity` and `:neg_infinity` are numbers too, and
+  a complex number is `{real, imaginary}`.
 
   Options are those of `from_binary/3`.
 
@@ -86,12 +85,12 @@ defmodule Davit.Tensor do
     list |> Elements.encode(type) |> from_binary(type, options)
   end
 
-  @doc "A tensor of one number."
+  @doc "Makes a tensor of one number."
   @spec scalar(number_like, Type.dtype_form()) :: t
   def scalar(number, dtype), do: from_list(number, dtype)
 
   @doc """
-  The tensor's values: row by row, little-endian. Reads them from the engine where they are not at home.
+  Returns the values of a tensor: row by row, little-endian. They are read from the engine if they are not in this VM.
 
   Options: `:timeout` in milliseconds, default `:infinity`. Raises `Davit.EngineError`.
   """
@@ -131,15 +130,15 @@ defmodule Davit.Tensor do
     end
   end
 
-  @doc "The tensor's values as a nested list; a number for a scalar."
+  @doc "Returns the values of a tensor as a nested list, or as a number for a scalar. Options are those of `to_binary/2`."
   @spec to_list(t, keyword) :: nested
   def to_list(%Tensor{type: type} = tensor, options \\ []) do
     tensor |> to_binary(options) |> Elements.decode(type)
   end
 
   @doc """
-  Frees the tensor's memory in the engine now. Using the tensor afterwards is an error, unless its
-  values are at home.
+  Frees the memory of a tensor in the engine now. Using the tensor afterwards is an error, unless its values are also in this
+  VM.
   """
   @spec free(t) :: :ok
   def free(%Tensor{ref: nil}), do: :ok
@@ -159,8 +158,8 @@ defmodule Davit.Tensor do
   end
 
   @doc """
-  The same tensor, in the engine: what is at home is sent. Programs that take it many times then need not
-  carry it each time.
+  Returns the same tensor with its values in the engine. Values in this VM are sent. Runs that take the tensor then need not
+  send them each time.
   """
   @spec to_engine(t, Davit.Engine.name()) :: t
   def to_engine(%Tensor{} = tensor, engine \\ Davit.Engine),

@@ -168,11 +168,13 @@ defmodule Davit.Type do
     |> Enum.map_join(", ", fn {name, type} -> "#{name}: #{format(type)}" end)
   end
 
-  @doc "The type as the protocol writes it: `[dtype, [sizes]]`."
+  @doc false
+  # The type as the protocol writes it: `[dtype, [sizes]]`.
   @spec to_wire(t) :: [String.t() | [non_neg_integer]]
   def to_wire({dtype, shape}), do: [Atom.to_string(dtype), Tuple.to_list(shape)]
 
-  @doc "The type that the protocol wrote, or an error."
+  @doc false
+  # The type that the protocol wrote, or an error.
   @spec from_wire(term) :: {:ok, t} | :error
   def from_wire([name, sizes]) when is_map_key(@names, name) and is_list(sizes) do
     type = {Map.fetch!(@names, name), List.to_tuple(sizes)}

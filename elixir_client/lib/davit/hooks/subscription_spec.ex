@@ -37,7 +37,8 @@ defmodule Davit.Hooks.SubscriptionSpec do
           | :summary
           | {:summary, non_neg_integer}
 
-  @doc "Returns the parts as the protocol has them. Options: `:policy`, `:view`. Raises `ArgumentError`."
+  @doc false
+  # Returns the parts as the protocol has them. Options: `:policy`, `:view`. Raises `ArgumentError`.
   @spec to_wire(match, keyword) :: list
   def to_wire(match, options) do
     [
