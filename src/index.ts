@@ -2,18 +2,16 @@ export { type AttachedEngine, attach, type RemoteRecording } from "./attach/atta
 export { type EngineInfo, listEngines } from "./attach/engines.js";
 export type { RemoteSubscription } from "./client/client.js";
 export type { RemoteMatch } from "./client/wire.js";
-export { Engine, type Run, type RunOptions } from "./engine/engine.js";
-export { DavitError } from "./engine/error.js";
+export { Engine, type GraphTensors } from "./engine/engine.js";
 export { type ExportedGraph, type ExportOptions, exportGraph } from "./engine/export.js";
 export type { Argument, JitOptions, Jitted, Result } from "./engine/jit.js";
 export type { EngineOptions } from "./engine/options.js";
 export type { Program } from "./engine/program.js";
 export type { ProgramCounts } from "./engine/program-cache.js";
-export type { Callback, CallbackResult, CallbackResults } from "./engine/slots.js";
-export { Tensor } from "./engine/tensor.js";
+export type { ProgramRun, ProgramRunOptions } from "./engine/runs.js";
+export { DavitError } from "./error.js";
 export {
   type FileArray,
-  FileError,
   type FileRange,
   type Members,
   openSafetensors,
@@ -24,12 +22,12 @@ export {
   writeTensors,
 } from "./files/index.js";
 export { decodeGraph, encodeGraph, graphHash } from "./graph/encoding/canonical.js";
-export { GraphError } from "./graph/error.js";
 export type { Graph, GraphFunction, GraphNode } from "./graph/graph.js";
 export type { Event, EventHandler, Summary } from "./hooks/event.js";
 export type { Match } from "./hooks/match.js";
 export type { Policy, SubscriptionOptions, View } from "./hooks/policy.js";
 export type { Subscription } from "./hooks/subscription.js";
+export { Tensor } from "./native-tensor.js";
 export * from "./record/index.js";
 export type { Dtype, TensorType } from "./tensor/dtype.js";
 export type { NestedArray, TensorLike, TypedArray } from "./tensor/values.js";

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { Client, type RemoteSubscription } from "../client/client.js";
 import type { RemoteMatch } from "../client/wire.js";
-import { DavitError } from "../engine/error.js";
+import { DavitError } from "../error.js";
 import { type EventHandler, toEvent } from "../hooks/event.js";
 import type { SubscriptionOptions } from "../hooks/policy.js";
 import { findEngine } from "./engines.js";

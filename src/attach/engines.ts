@@ -1,5 +1,5 @@
 import { Client } from "../client/client.js";
-import { DavitError } from "../engine/error.js";
+import { DavitError } from "../error.js";
 import { enginePids, engineSocket, removeDeadSockets } from "./folder.js";
 
 /** What an engine says of itself. */

@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
-import { DavitError } from "../engine/error.js";
+import { DavitError } from "../error.js";
 
 /**
  * Returns the folder where the engines of this user open their sockets: `DAVIT_RUNTIME_DIR`, else `davit` in

@@ -1,10 +1,10 @@
 import type { Engine } from "../engine/engine.js";
-import type { Tensor } from "../engine/tensor.js";
 import { FileError } from "../files/error.js";
 import { checkTarget, type FileArray, writeTensors } from "../files/index.js";
 import type { Graph } from "../graph/graph.js";
 import { siteTest } from "../hooks/match.js";
 import type { Site } from "../hooks/site.js";
+import type { Tensor } from "../native-tensor.js";
 import type { RecordOptions } from "../record/record.js";
 import { formatType } from "../tensor/dtype.js";
 import { findBindings } from "./bindings.js";
@@ -87,10 +87,7 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
     // The program keeps what it needs of them; until it is loaded, they must not be garbage.
     const constants = tensorsOf(engine, bound.constants);
     const externals = tensorsOf(engine, bound.externals);
-    const program = engine.load(graph, {
-      constants: valuesOf(constants),
-      externals: valuesOf(externals),
-    });
+    const program = engine.load(graph, { constants, externals });
     for (const tensors of [constants, externals])
       for (const [, tensor] of tensors) tensor.dispose();
     checkGlobs(args, program.sites);
@@ -166,10 +163,6 @@ function tensorsOf(
   sources: ReadonlyMap<string, InputSource>,
 ): ReadonlyMap<string, Tensor> {
   return new Map([...sources].map(([name, source]) => [name, tensorOf(engine, source)]));
-}
-
-function valuesOf(tensors: ReadonlyMap<string, Tensor>) {
-  return new Map([...tensors].map(([name, tensor]) => [name, tensor.value]));
 }
 
 /** The subscriptions that the command line asks for. */

@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { openPort, type Port } from "erlang-port";
-import { DavitError } from "../engine/error.js";
+import { DavitError } from "../error.js";
 import type { RawEventHandler } from "../hooks/handler-subscriber.js";
 import { EventReader } from "./events.js";
 import { decodeMessage, type EngineMessage, encodeMessage } from "./message.js";

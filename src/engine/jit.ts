@@ -1,22 +1,25 @@
-import { type EventHandler, toEvent } from "../hooks/event.js";
-import { checkHandler } from "../hooks/handler-subscriber.js";
+import { DavitError, guarded } from "../error.js";
+import type { Graph } from "../graph/graph.js";
+import type { EventHandler } from "../hooks/event.js";
+import { onEvents } from "../hooks/handlers.js";
 import type { Match } from "../hooks/match.js";
 import type { SubscriptionOptions } from "../hooks/policy.js";
 import type { Subscription } from "../hooks/subscription.js";
+import { Tensor } from "../native-tensor.js";
 import { isPlainObject } from "../realm.js";
 import { show } from "../show.js";
+import type { Work } from "../steps.js";
 import { isTypedArray, type TypedArray } from "../tensor/typed-array.js";
-import type { NestedArray } from "../tensor/values.js";
+import type { NestedArray, TensorLike } from "../tensor/values.js";
 import { TraceContext } from "../trace/builder.js";
 import type { OperandLeaf, OperandTree } from "../trace/control.js";
-import { ofType, type TensorTypeLeaf, type TraceResult, trace } from "../trace/trace.js";
+import { ofType, type TensorTypeLeaf } from "../trace/tensor-type-leaf.js";
+import { type TraceResult, trace } from "../trace/trace.js";
 import { type Flat, flatten, type Tree } from "../trace/tree.js";
-import type { Engine } from "./engine.js";
-import { DavitError, guarded } from "./error.js";
-import type { Program } from "./program.js";
+import type { Bindings, Program } from "./program.js";
 import { ProgramCache, type ProgramCounts } from "./program-cache.js";
-import { type Binding, bindSlots } from "./slots.js";
-import { Tensor } from "./tensor.js";
+import type { ProgramRun, ProgramRunOptions } from "./runs.js";
+import { type Binding, type BindingEngine, bindSlots } from "./slots.js";
 
 /** An argument: a tensor, what one can be made of, or a list or object of these. An array of numbers is one tensor. */
 export type Argument = Tensor | NestedArray | TypedArray | readonly Argument[] | ArgumentObject;
@@ -46,10 +49,13 @@ export interface Jitted<R> extends Disposable {
   (...args: Argument[]): Promise<Result<R>>;
   /** As calling it, with a signal that cancels the run. */
   with(options: { signal?: AbortSignal }, ...args: Argument[]): Promise<Result<R>>;
-  /** Calls a handler with every value of the hook of this name, in this function's runs and all others of the engine. */
+  /**
+   * Calls a handler with every event of the hooks of this name, in the programs of this function. {@link Engine.on} is
+   * for those of all functions.
+   */
   on(name: string, handler: EventHandler, options?: SubscriptionOptions): Subscription;
   /**
-   * As {@link Jitted.on}, with every value of the labelled nodes that a glob matches (`encoder.3.*`), hooks or not:
+   * As {@link Jitted.on}, with every event of the labelled nodes that a glob matches (`encoder.3.*`), hooks or not:
    * labels come from `label`. The function need not be traced again, nor its source touched.
    */
   probe(glob: string, handler: EventHandler, options?: SubscriptionOptions): Subscription;
@@ -63,6 +69,14 @@ export interface Jitted<R> extends Disposable {
   dispose(): void;
 }
 
+/** The parts of an engine that its functions use. */
+export interface JitEngine extends BindingEngine {
+  loading(graph: Graph, bindings: Bindings, owner: object): Work<Program>;
+  unload(program: Program): void;
+  run(program: Program, inputs: readonly Tensor[], options: ProgramRunOptions): ProgramRun;
+  tensor(value: TensorLike): Tensor;
+}
+
 interface Entry {
   readonly traced: TraceResult;
   readonly program: Program;
@@ -72,10 +86,12 @@ interface Entry {
 
 /** See {@link Engine.jit}. */
 export function jit<R extends OperandTree>(
-  engine: Engine,
+  engine: JitEngine,
   fn: (...args: never[]) => R,
   options: JitOptions = {},
 ): Jitted<R> {
+  /** The owner of its programs, by which subscriptions to this function know them. */
+  const owner = {};
   const cache = new ProgramCache<Entry>(options.maxPrograms, ({ program, lent }) => {
     if (!lent) engine.unload(program);
   });
@@ -86,12 +102,11 @@ export function jit<R extends OperandTree>(
       trace(fn as never, trees as Tree<TensorTypeLeaf>[], fn.name || "main"),
     );
     const externals = new Map(
-      [...traced.captures].map(([name, captured]) => [
-        name,
-        (captured as Tensor).valueIn(engine.native),
-      ]),
+      [...traced.captures].map(([name, captured]) => [name, captured.valueIn(engine.native)]),
     );
-    return { traced, program: engine.load(traced.graph, { externals }), lent: false };
+    const work = engine.loading(traced.graph, { externals }, owner);
+    const { result: program } = work.advance(Number.POSITIVE_INFINITY) as { result: Program };
+    return { traced, program, lent: false };
   };
 
   const entryFor = (args: readonly Argument[], made: Tensor[]) => {
@@ -138,10 +153,7 @@ export function jit<R extends OperandTree>(
   };
 
   const subscribe = (match: Match, handler: EventHandler, options: SubscriptionOptions = {}) =>
-    guarded(() => {
-      checkHandler(handler);
-      return engine.hooks.on({ ...options, match }, (event, site) => handler(toEvent(event, site)));
-    });
+    onEvents(engine.hooks, { ...options, match }, handler, owner);
 
   const members = {
     with: (options: { signal?: AbortSignal }, ...args: Argument[]) => call(options, args),
@@ -176,7 +188,7 @@ function refuseInTrace(name: string): void {
 }
 
 /** A tree of tensors from an argument; tensors that had to be made are noted. */
-function toTensors(engine: Engine, arg: Argument, made: Tensor[]): Tree<Tensor> {
+function toTensors(engine: JitEngine, arg: Argument, made: Tensor[]): Tree<Tensor> {
   if (arg instanceof Tensor) return arg;
   if (isPlainObject(arg)) {
     return Object.fromEntries(

@@ -1,9 +1,9 @@
 import { availableParallelism, totalmem } from "node:os";
+import { DavitError } from "../error.js";
 import { DEFAULT_LIMITS, type GraphLimits } from "../graph/limits.js";
 import { DEFAULT_HOOK_CREDIT } from "../hooks/router.js";
 import { native } from "../native.js";
 import { show } from "../show.js";
-import { DavitError } from "./error.js";
 
 /** How an engine works. Every field has a default. */
 export interface EngineOptions {

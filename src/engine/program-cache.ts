@@ -1,4 +1,4 @@
-import { DavitError } from "./error.js";
+import { DavitError } from "../error.js";
 
 /** How many programs a function keeps by default. */
 const DEFAULT_LIMIT = 128;

@@ -1,3 +1,4 @@
+import type { ErrorDetails } from "../error.js";
 import { boundValueOf } from "../graph/bound-values.js";
 import { inferSteps, type TypedFunction } from "../graph/checking/infer.js";
 import { validateSteps } from "../graph/checking/validate.js";
@@ -19,10 +20,9 @@ import {
 import { isBytes } from "../realm.js";
 import type { Steps } from "../steps.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
-import type { DavitErrorDetails } from "./error.js";
 import type { ResolvedOptions } from "./options.js";
 
-/** The tensors of values that are not in the graph. */
+/** The native tensors of values that are not in the graph. */
 export interface Bindings {
   /** By the SHA-256 of their bytes, in hex. */
   readonly constants?: ReadonlyMap<string, ValueId>;
@@ -48,7 +48,9 @@ export class Program {
   readonly #nodes: readonly PlacedNode[];
   #hash: string | undefined;
 
+  /** @internal */
   constructor(
+    /** @internal */
     readonly id: ProgramId,
     readonly graph: Graph,
     typed: readonly TypedFunction[],
@@ -68,8 +70,8 @@ export class Program {
     return this.#hash;
   }
 
-  /** What an error should tell of a node, by its number in program order; nothing for -1. */
-  describe(site: number): DavitErrorDetails {
+  /** Returns what an error tells of a node, by its number in program order; nothing for -1. @internal */
+  describe(site: number): ErrorDetails {
     const placed = this.#nodes[site];
     if (placed === undefined) return {};
     const { op, label } = placed.node;

@@ -1,29 +1,28 @@
+import { DavitError } from "../error.js";
 import type { CallbackReceiver } from "../hooks/callback-router.js";
 import { type CallbackRequest, type EventHandler, type RawEvent, toEvent } from "../hooks/event.js";
+import type { HookRouter } from "../hooks/router.js";
 import type { Site } from "../hooks/site.js";
-import type { RunId } from "../native.js";
+import type { NativeEngine, RunId, ValueId } from "../native.js";
+import { Tensor } from "../native-tensor.js";
 import { describeThrown } from "../show.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
 import { formatTensor } from "../tensor/format.js";
 import { isTypedArray } from "../tensor/typed-array.js";
 import { type TensorLike, toBytes } from "../tensor/values.js";
 import type { Slot } from "../trace/builder.js";
-import type { Engine } from "./engine.js";
-import { DavitError } from "./error.js";
+import type { Callback, CallbackResult } from "../trace/custom-call.js";
 import type { Program } from "./program.js";
-import { Tensor } from "./tensor.js";
 
-/**
- * A function that a `callback` of a program hands values to; what it returns flows on: a list of results, or the only one
- * bare. What it returns for a callback without results is ignored.
- */
-export type Callback = (...values: Tensor[]) => CallbackResults | Promise<CallbackResults>;
-
-/** What a callback returns. */
-export type CallbackResults = CallbackResult | readonly CallbackResult[] | undefined;
-
-/** A tensor, or what one of the declared type can be made of. */
-export type CallbackResult = Tensor | TensorLike;
+/** The parts of an engine that bindings use. */
+export interface BindingEngine {
+  readonly native: NativeEngine;
+  readonly hooks: HookRouter;
+  callbackFor(site: Site): Callback | undefined;
+  nested<T>(callback: () => T): Promise<Awaited<T>>;
+  reply(run: RunId, callback: number, values: readonly (ValueId | Uint8Array)[]): void;
+  fromBytes(bytes: Uint8Array, type: TensorType): Tensor;
+}
 
 /** What a run of this process is bound to: its own functions and the console. */
 export interface Binding {
@@ -40,7 +39,11 @@ export interface Binding {
 const hex = (id: Uint8Array) => Buffer.from(id).toString("hex");
 
 /** Binds a program's functions and prints for one run. */
-export function bindSlots(engine: Engine, program: Program, slots: readonly Slot[]): Binding {
+export function bindSlots(
+  engine: BindingEngine,
+  program: Program,
+  slots: readonly Slot[],
+): Binding {
   let run: RunId | undefined;
   let thrown: { error: unknown } | undefined;
   const fail = (error: unknown) => {
@@ -93,7 +96,7 @@ export function bindSlots(engine: Engine, program: Program, slots: readonly Slot
 
 /** Calls a callback with the values of a request, and sends what it returns, or its error, to the run. */
 async function answer(
-  engine: Engine,
+  engine: BindingEngine,
   request: CallbackRequest,
   site: Site,
   callback: Callback | undefined,
@@ -127,7 +130,12 @@ async function answer(
 }
 
 /** Returns a request's values as tensors, and notes those in `made`. */
-function toValues(engine: Engine, request: CallbackRequest, site: Site, made: Tensor[]): Tensor[] {
+function toValues(
+  engine: BindingEngine,
+  request: CallbackRequest,
+  site: Site,
+  made: Tensor[],
+): Tensor[] {
   const { native } = engine;
   const tensor = (id: number, index: number) => {
     const one = new Tensor(native, id, site.operands?.[index] as TensorType);
@@ -166,7 +174,7 @@ function isList(returned: unknown, { dtype, shape }: TensorType): boolean {
 }
 
 function toResults(
-  engine: Engine,
+  engine: BindingEngine,
   site: Site,
   returned: readonly CallbackResult[],
   made: Tensor[],
@@ -188,7 +196,7 @@ function toResults(
 }
 
 /** A tensor of the declared type, which also says the shape of a typed array. */
-function toTensor(engine: Engine, site: Site, value: TensorLike, type: TensorType): Tensor {
+function toTensor(engine: BindingEngine, site: Site, value: TensorLike, type: TensorType): Tensor {
   let bytes: Uint8Array;
   try {
     bytes = toBytes(value, type);

@@ -1,3 +1,5 @@
+import { DavitError } from "../error.js";
+
 /** Why a file was refused. Stable: callers may match on it. */
 export type FileErrorCode =
   /** There is no such file, or no such tensor in it. */
@@ -18,19 +20,20 @@ export type FileErrorCode =
   | "file_type";
 
 /** A file that cannot be read or written: which, why, and what was expected instead. */
-export class FileError extends Error {
-  override readonly name = "FileError";
+export class FileError extends DavitError {
+  declare readonly code: FileErrorCode;
+  declare readonly expected: string;
 
   constructor(
-    readonly code: FileErrorCode,
+    code: FileErrorCode,
     /** The file, followed by `:member` where the fault is in one of its members. */
     readonly path: string,
     problem: string,
     /** What a good file would have had there. */
-    readonly expected: string,
+    expected: string,
     options?: ErrorOptions,
   ) {
-    super(`${path}: ${problem} (expected ${expected})`, options);
+    super(code, `${path}: ${problem} (expected ${expected})`, { ...options, expected });
   }
 }
 

@@ -1,36 +1,23 @@
+import { DavitError, type ErrorDetails } from "../error.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
 
 /** Where a graph is wrong and what would be right. */
-export interface GraphErrorDetails {
-  readonly op?: string | undefined;
-  readonly label?: string | undefined;
+export interface GraphErrorDetails extends ErrorDetails {
   /** The name of the function. */
   readonly function?: string | undefined;
   /** The index of the node in its function. */
   readonly node?: number | undefined;
-  /** The operands' types; null where an optional operand is absent. */
-  readonly inputs?: readonly (TensorType | null)[] | undefined;
-  readonly expected?: string | undefined;
-  readonly cause?: unknown;
 }
 
-/**
- * A graph that is wrong: what is wrong in one sentence, followed by where.
- * `code` is stable; the text is not.
- */
-export class GraphError extends Error {
-  readonly code: string;
+/** A graph that is wrong: what is wrong in one sentence, followed by where. */
+export class GraphError extends DavitError {
   readonly details: GraphErrorDetails;
   /** What is wrong, without where. */
   readonly reason: string;
 
   constructor(code: string, message: string, details: GraphErrorDetails = {}) {
-    super(
-      message + describe(details),
-      details.cause === undefined ? undefined : { cause: details.cause },
-    );
-    this.name = "GraphError";
-    this.code = code;
+    const expected = details.expected === undefined ? "" : `; expected ${details.expected}`;
+    super(code, message + expected + formatPlace(details), details);
     this.reason = message;
     this.details = details;
   }
@@ -54,14 +41,14 @@ export function formatTypes(types: readonly (TensorType | null)[]): string {
   return `(${texts.join(", ")})`;
 }
 
-function describe(details: GraphErrorDetails): string {
+/** Writes where an error is: ` [op add(float32[2], int32[]), label "loss"]`; nothing where that is not known. */
+export function formatPlace(details: GraphErrorDetails): string {
   const parts: string[] = [];
   if (details.op !== undefined) parts.push(`op ${details.op}${formatInputs(details.inputs)}`);
   if (details.label !== undefined) parts.push(`label "${details.label}"`);
   if (details.node !== undefined) parts.push(`node ${details.node}`);
   if (details.function !== undefined) parts.push(`function "${details.function}"`);
-  const where = parts.length === 0 ? "" : ` [${parts.join(", ")}]`;
-  return details.expected === undefined ? where : `; expected ${details.expected}${where}`;
+  return parts.length === 0 ? "" : ` [${parts.join(", ")}]`;
 }
 
 function formatInputs(inputs: readonly (TensorType | null)[] | undefined): string {

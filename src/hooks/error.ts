@@ -1,12 +1,10 @@
-/** A subscription that cannot be made. */
-export class HookError extends Error {
-  override readonly name = "HookError";
+import { DavitError } from "../error.js";
 
-  constructor(
-    readonly code: "bad_match" | "bad_policy" | "bad_view" | "bad_handler" | "hook_unknown",
-    found: string,
-    readonly expected: string,
-  ) {
-    super(`${found}; expected ${expected}`);
+/** A subscription that cannot be made. */
+export class HookError extends DavitError {
+  declare readonly code: "bad_match" | "bad_policy" | "bad_view" | "bad_handler" | "hook_unknown";
+
+  constructor(code: HookError["code"], found: string, expected: string) {
+    super(code, `${found}; expected ${expected}`, { expected });
   }
 }

@@ -22,13 +22,23 @@ export interface Gatherer {
 /** The default of `hookCredit`. */
 export const DEFAULT_HOOK_CREDIT = 8 * 1024 * 1024;
 
-/** A subscription to sites of all programs. */
+/** A subscription to sites of the programs of an owner, or of all programs. */
 interface Standing {
   readonly id: SubscriptionId;
   readonly test: SiteTest;
+  readonly owner: object | undefined;
+}
+
+/** The options of a standing subscription. */
+interface StandingOptions {
+  /** Bytes that may be in flight. */
+  readonly credit?: number;
+  readonly leastBytes?: number;
+  readonly owner?: object | undefined;
 }
 
 interface KnownProgram {
+  readonly owner: object | undefined;
   readonly sites: ReadonlyMap<number, Site>;
   /** The standing subscriptions that the native engine was told of. */
   readonly watchedBy: Set<SubscriptionId>;
@@ -60,10 +70,13 @@ export class HookRouter {
     this.#credit = credit;
   }
 
-  /** Calls a handler with every event of matching sites, in all programs, those loaded later too. */
-  on(spec: SubscriptionSpec, handler: RawEventHandler): Subscription {
+  /**
+   * Calls a handler with every event of matching sites, in all programs of an owner, those loaded later too; without an
+   * owner in all programs.
+   */
+  on(spec: SubscriptionSpec, handler: RawEventHandler, owner?: object): Subscription {
     const subscriber = new HandlerSubscriber([handler], this.#native);
-    return subscriber.own(this.subscribe(spec, subscriber));
+    return subscriber.own(this.subscribe(spec, subscriber, { owner }));
   }
 
   /** As {@link on}, for one run: specs with their handlers. To be closed when the run has ended. */
@@ -77,19 +90,18 @@ export class HookRouter {
     return { ...subscriber.own(made), subscriptions: made.subscriptions };
   }
 
-  /** Subscribes to matching sites of all programs. An event costs `leastBytes` of the credit at least. */
+  /** Subscribes to matching sites of the programs of an owner, or of all programs. An event costs `leastBytes` at least. */
   subscribe(
     spec: SubscriptionSpec,
     subscriber: Subscriber,
-    credit = this.#credit,
-    leastBytes = 0,
+    { credit = this.#credit, leastBytes = 0, owner }: StandingOptions = {},
   ): CreditedSubscription {
     const test = siteTest(spec.match);
     const options = nativeOptions(spec);
     const budget = this.#native.createCreditBudget(credit, leastBytes);
     const id = this.#native.createSubscription({ ...options, budget });
     this.#routes.set(id, { subscriber, index: 0 });
-    const standing = { id, test };
+    const standing = { id, test, owner };
     this.#standing.set(id, standing);
     for (const [program, known] of this.#programs) this.#attach(program, known, standing);
     return {
@@ -152,9 +164,10 @@ export class HookRouter {
     this.callbacks.endRun(run);
   }
 
-  /** For the engine: a program was loaded. A step for each standing subscription. */
-  *addProgram(program: ProgramSites): Steps<void> {
+  /** For the engine: a program was loaded, for an owner where it has one. A step for each standing subscription. */
+  *addProgram(program: ProgramSites, owner?: object): Steps<void> {
     const known: KnownProgram = {
+      owner,
       sites: new Map(program.sites.map((site) => [site.number, site])),
       watchedBy: new Set(),
     };
@@ -203,7 +216,8 @@ export class HookRouter {
     return this.#programs.get(program)?.sites.get(site);
   }
 
-  #attach(program: ProgramId, known: KnownProgram, { id, test }: Standing): void {
+  #attach(program: ProgramId, known: KnownProgram, { id, test, owner }: Standing): void {
+    if (owner !== undefined && owner !== known.owner) return;
     const sites = [...known.sites.values()].filter(test).map(({ number }) => number);
     if (sites.length === 0) return;
     known.watchedBy.add(id);

@@ -1,4 +1,5 @@
-import type { Engine, Run } from "../engine/engine.js";
+import type { Engine } from "../engine/engine.js";
+import type { Run } from "../engine/runs.js";
 import { formatTypes } from "../graph/error.js";
 import { type CallbackRequest, freeValues } from "../hooks/event.js";
 import type { Site } from "../hooks/site.js";

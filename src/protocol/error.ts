@@ -1,15 +1,10 @@
+import { DavitError } from "../error.js";
 import { isBytes } from "../realm.js";
 
-/** A message or frame that is wrong: `code` is stable, the message is for people. */
-export class ProtocolError extends Error {
-  override readonly name = "ProtocolError";
-
-  constructor(
-    readonly code: string,
-    message: string,
-    readonly expected?: string,
-  ) {
-    super(message);
+/** A message or frame that is wrong. */
+export class ProtocolError extends DavitError {
+  constructor(code: string, message: string, expected?: string) {
+    super(code, message, { expected });
   }
 }
 

@@ -64,7 +64,10 @@ export class SessionHooks implements StreamHost {
     const stream = new EventStream(request, this);
     const least = events === undefined ? 0 : Math.ceil(this.credit / events);
     const spec = { match, policy, view };
-    stream.subscription = this.#host.router.subscribe(spec, stream, this.credit, least);
+    stream.subscription = this.#host.router.subscribe(spec, stream, {
+      credit: this.credit,
+      leastBytes: least,
+    });
     this.#standing.set(request, stream);
     this.sender.ok(request, null);
   }

@@ -1,5 +1,6 @@
-import type { Engine, Run } from "../engine/engine.js";
+import type { Engine } from "../engine/engine.js";
 import type { Program } from "../engine/program.js";
+import type { Run } from "../engine/runs.js";
 import type { CallbackReceiver } from "../hooks/callback-router.js";
 import type { CallbackRequest } from "../hooks/event.js";
 import type { Site } from "../hooks/site.js";

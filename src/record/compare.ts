@@ -1,4 +1,4 @@
-import { DavitError } from "../engine/error.js";
+import { DavitError } from "../error.js";
 import { show } from "../show.js";
 import type { Dtype } from "../tensor/dtype.js";
 import { bfloat16ToFloat32, float16ToFloat32 } from "../tensor/half.js";

@@ -1,5 +1,5 @@
 import type { Engine } from "../engine/engine.js";
-import { guarded } from "../engine/error.js";
+import { guarded } from "../error.js";
 import type { RawEvent } from "../hooks/event.js";
 import { type Match, siteTest } from "../hooks/match.js";
 import type { Gatherer } from "../hooks/router.js";

@@ -1,5 +1,5 @@
 import type { Engine } from "../engine/engine.js";
-import { DavitError, toDavitError } from "../engine/error.js";
+import { DavitError, toDavitError } from "../error.js";
 import type { CallbackReceiver } from "../hooks/callback-router.js";
 import { type CallbackRequest, freeValues } from "../hooks/event.js";
 import type { Site } from "../hooks/site.js";

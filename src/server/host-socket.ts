@@ -1,6 +1,6 @@
 import { lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
-import { DavitError } from "../engine/error.js";
+import { DavitError } from "../error.js";
 import type { Host } from "../protocol/host.js";
 import type { Session } from "../protocol/session.js";
 import { serveConnection } from "./connection.js";

@@ -5,16 +5,11 @@ import { GraphError } from "../graph/error.js";
 import type { Attributes, Graph, GraphNode } from "../graph/graph.js";
 import { customCallKind } from "../graph/ops/custom-call.js";
 import { OPS, type OpName } from "../graph/ops/index.js";
-import { inferTypes, type ValueId } from "../native.js";
+import { inferTypes } from "../native.js";
+import type { Tensor } from "../native-tensor.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
 import { type TensorLike, toBytes } from "../tensor/values.js";
 import { Traced } from "./traced.js";
-
-/** A tensor that exists already; used inside a traced function it becomes an external of the graph. */
-export interface Captured {
-  readonly type: TensorType;
-  readonly value: ValueId;
-}
 
 /** A function that a custom call of the program is bound to when it runs. */
 export interface Slot {
@@ -44,7 +39,7 @@ export class FunctionBuilder {
   /** Values of the parent that this function uses, and what they are called here. */
   readonly captures = new Map<Traced, Traced>();
   readonly nodes: PendingNode[] = [];
-  readonly #externals = new Map<Captured, Traced>();
+  readonly #externals = new Map<Tensor, Traced>();
 
   constructor(
     readonly context: TraceContext,
@@ -90,7 +85,7 @@ export class FunctionBuilder {
   }
 
   /** A tensor that exists: an external of the program's first function, which functions inside get as an operand. */
-  captured(tensor: Captured): Traced {
+  captured(tensor: Tensor): Traced {
     if (this.parent !== undefined) return this.use(this.parent.captured(tensor));
     const known = this.#externals.get(tensor);
     if (known !== undefined) return known;
@@ -169,9 +164,9 @@ export class TraceContext {
   static current: TraceContext | undefined;
 
   readonly functions = new FunctionTable();
-  readonly captures = new Map<string, Captured>();
+  readonly captures = new Map<string, Tensor>();
   readonly slots: Slot[] = [];
-  readonly #names = new Map<Captured, string>();
+  readonly #names = new Map<Tensor, string>();
   readonly #labels: string[] = [];
   #builder: FunctionBuilder | undefined;
 
@@ -212,7 +207,7 @@ export class TraceContext {
   }
 
   /** Returns the name of the external that stands for a captured tensor: `capture.0`, `capture.1`, ... */
-  capture(tensor: Captured): string {
+  capture(tensor: Tensor): string {
     const known = this.#names.get(tensor);
     if (known !== undefined) return known;
     const name = `capture.${this.#names.size}`;

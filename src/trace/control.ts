@@ -1,14 +1,15 @@
 import { GraphError } from "../graph/error.js";
+import type { Tensor } from "../native-tensor.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
 import type { Scalar, TypedArray } from "../tensor/values.js";
-import { type Captured, currentTrace, type FunctionBuilder, type TraceContext } from "./builder.js";
+import { currentTrace, type FunctionBuilder, type TraceContext } from "./builder.js";
 import { type Operand, toTraced } from "./operand.js";
 import { synchronous } from "./promise.js";
 import type { Traced } from "./traced.js";
 import { type Flat, flatten, type Tree } from "./tree.js";
 
 /** A leaf of a tree of operands: arrays are part of the tree, so a constant there is a number or a typed array. */
-export type OperandLeaf = Traced | Captured | Scalar | TypedArray;
+export type OperandLeaf = Traced | Tensor | Scalar | TypedArray;
 
 /** A tree of traced values, tensors and constants. */
 export type OperandTree = Tree<OperandLeaf>;

@@ -1,15 +1,28 @@
-import type { Callback } from "../engine/slots.js";
 import { GraphError } from "../graph/error.js";
 import type { Attributes } from "../graph/graph.js";
 import type { EventHandler } from "../hooks/event.js";
 import { namedId, slotId } from "../hooks/ids.js";
+import type { Tensor } from "../native-tensor.js";
 import type { TensorType } from "../tensor/dtype.js";
+import type { TensorLike } from "../tensor/values.js";
 import { currentTrace, type Slot, type TraceContext } from "./builder.js";
 import type { OperandLeaf, OperandTree, TracedTree } from "./control.js";
 import { toTraced } from "./operand.js";
 import { synchronous } from "./promise.js";
 import type { Traced } from "./traced.js";
 import { flatten, type Tree } from "./tree.js";
+
+/**
+ * A function that a `callback` of a program hands values to; what it returns flows on: a list of results, or the only one
+ * bare. What it returns for a callback without results is ignored.
+ */
+export type Callback = (...values: Tensor[]) => CallbackResults | Promise<CallbackResults>;
+
+/** What a callback returns. */
+export type CallbackResults = CallbackResult | readonly CallbackResult[] | undefined;
+
+/** A tensor, or what one of the declared type can be made of. */
+export type CallbackResult = Tensor | TensorLike;
 
 /** Returns a custom call's id and name: a name is the same everywhere, a function gets a slot of this program. */
 function identify(

@@ -3,9 +3,10 @@ import type { Attributes } from "../graph/graph.js";
 import { OPS, type OpName } from "../graph/ops/index.js";
 import type { AttributeKind, AttributeSpec, OpSpec } from "../graph/ops/spec.js";
 import { isPlainObject } from "../realm.js";
+import { show } from "../show.js";
 import type { Dtype, TensorType } from "../tensor/dtype.js";
 import { currentTrace } from "./builder.js";
-import { isCaptured, type Operand, operandType, toTraced } from "./operand.js";
+import { isTensor, type Operand, operandType, toTraced } from "./operand.js";
 import type { Traced } from "./traced.js";
 
 /** What each kind of attribute is in JavaScript. */
@@ -72,9 +73,17 @@ export type OpFunction<S extends OpSpec> = (
 
 type Row<Name extends OpName> = (typeof OPS)[Name] extends infer S extends OpSpec ? S : never;
 
+/** Functions with another signature than their row in the op table. */
+interface OtherSignatures {
+  /** As in MLX: `mx.einsum("ij,jk->ik", a, b)`. */
+  readonly einsum: (subscripts: string, ...operands: Operand[]) => Traced;
+}
+
 type Plain = {
-  readonly [K in OpName as K extends `${string}.${string}` ? never : K]: OpFunction<Row<K>>;
-};
+  readonly [K in OpName as K extends `${string}.${string}` | keyof OtherSignatures
+    ? never
+    : K]: OpFunction<Row<K>>;
+} & OtherSignatures;
 
 type ModuleName = OpName extends infer K ? (K extends `${infer M}.${string}` ? M : never) : never;
 
@@ -93,19 +102,45 @@ interface Call {
   readonly attributes: Attributes;
 }
 
-function readCall(spec: OpSpec, args: readonly unknown[]): Call {
+/** Ops whose arguments are in another order in MLX: those arguments as operands and attributes. */
+const ORDERS: Partial<Record<OpName, (...args: never[]) => unknown[]>> = {
+  einsum: (subscripts: unknown, ...operands: unknown[]) => {
+    if (typeof subscripts !== "string") {
+      throw new GraphError("attribute_invalid", `the first argument is ${show(subscripts)}`, {
+        expected: 'subscripts, as in mx.einsum("ij,jk->ik", a, b)',
+      });
+    }
+    return [operands, { subscripts }];
+  },
+};
+
+/** Returns a call of the function of an op as one writes it: `mx.softmax(a, { axes, precise })`. */
+function signature(op: OpName, spec: OpSpec): string {
+  if (op === "einsum") return "mx.einsum(subscripts, a, b, ...)";
+  const operands = spec.operands.map((name) =>
+    name.startsWith("...") ? `[${name.slice(3)}, ...]` : name,
+  );
+  const names = Object.keys(spec.attributes);
+  const attributes = names.length === 0 ? [] : [`{ ${names.join(", ")} }`];
+  return `mx.${op}(${[...operands, ...attributes].join(", ")})`;
+}
+
+function readCall(op: OpName, spec: OpSpec, args: readonly unknown[]): Call {
   const given = [...args];
   const last = given.at(-1);
-  const attributes = isPlainObject(last) && !isCaptured(last) ? (given.pop() as Attributes) : {};
+  const attributes = isPlainObject(last) && !isTensor(last) ? (given.pop() as Attributes) : {};
   if (given.length > spec.operands.length) {
-    const names = spec.operands.length === 0 ? "none" : spec.operands.join(", ");
-    throw new GraphError("arity", `${given.length} operands were given`, { expected: names });
+    throw new GraphError("arity", `${given.length} operands were given`, {
+      expected: signature(op, spec),
+    });
   }
   const operands = spec.operands.flatMap((name, index) => {
     const value = (given[index] ?? null) as Operand | null;
     if (name.startsWith("...")) return readList(name.slice(3), value);
     if (value === null && !name.endsWith("?")) {
-      throw new GraphError("arity", `operand "${name}" is missing`);
+      throw new GraphError("arity", `operand "${name}" is missing`, {
+        expected: signature(op, spec),
+      });
     }
     return [{ name: name.replace("?", ""), value }];
   });
@@ -126,7 +161,8 @@ function makeFunction(op: OpName, spec: OpSpec) {
   return (...args: unknown[]): Traced | Traced[] => {
     const { builder } = currentTrace(`mx.${op}`);
     try {
-      const { operands, attributes } = readCall(spec, args);
+      const ordered = ORDERS[op]?.(...(args as never[])) ?? args;
+      const { operands, attributes } = readCall(op, spec, ordered);
       const types = operands.map(({ value }) => operandType(value));
       const beside = types.find((type) => type !== undefined)?.dtype;
       const inputs = operands.map(({ name, value }) =>
@@ -152,7 +188,7 @@ function makeFunctions(): Mx {
       (functions[first] as Record<string, unknown>)[second] = makeFunction(op, spec);
     }
   }
-  return functions as Mx;
+  return functions as unknown as Mx;
 }
 
 /** Tensor functions in MLX's names, for functions that are traced. */

@@ -7,7 +7,6 @@ export {
   valueAndGrad,
   vjp,
 } from "./autograd.js";
-export type { Captured, Slot } from "./builder.js";
 export {
   cond,
   forLoop,
@@ -17,6 +16,9 @@ export {
   whileLoop,
 } from "./control.js";
 export {
+  type Callback,
+  type CallbackResult,
+  type CallbackResults,
   callback,
   hook,
   hookGradient,
@@ -26,6 +28,7 @@ export {
 } from "./custom-call.js";
 export { type Mx, mx, type OpFunction } from "./functions.js";
 export type { Operand } from "./operand.js";
-export { ofType, type TensorTypeLeaf, type TraceResult, trace } from "./trace.js";
+export { ofType } from "./tensor-type-leaf.js";
+export { type TraceResult, trace } from "./trace.js";
 export { Traced } from "./traced.js";
 export type { Tree } from "./tree.js";

@@ -1,24 +1,24 @@
 import { GraphError } from "../graph/error.js";
-import type { ValueId } from "../native.js";
+import type { Tensor } from "../native-tensor.js";
 import type { Dtype, TensorType } from "../tensor/dtype.js";
 import { TensorError } from "../tensor/error.js";
 import { type TensorLike, typeOfValue } from "../tensor/values.js";
-import type { Captured, FunctionBuilder } from "./builder.js";
+import type { FunctionBuilder } from "./builder.js";
 import { isPromise } from "./promise.js";
 import { Traced } from "./traced.js";
 
 /** What an op takes: a traced value, a tensor, or something that a constant is made of. */
-export type Operand = Traced | Captured | TensorLike;
+export type Operand = Traced | Tensor | TensorLike;
 
 /** Tells a tensor of an engine. */
-export function isCaptured(value: unknown): value is Captured {
-  const { type, value: id } = (value ?? {}) as { type?: TensorType; value?: ValueId };
+export function isTensor(value: unknown): value is Tensor {
+  const { type, value: id } = (value ?? {}) as { type?: TensorType; value?: unknown };
   return typeof id === "number" && typeof type?.dtype === "string";
 }
 
 /** The type of an operand that has one before it is used; undefined for what takes the type of others. */
 export function operandType(operand: unknown): TensorType | undefined {
-  if (operand instanceof Traced || isCaptured(operand)) return operand.type;
+  if (operand instanceof Traced || isTensor(operand)) return operand.type;
   return undefined;
 }
 
@@ -34,7 +34,7 @@ export function toTraced(
   role?: "index",
 ): Traced {
   if (operand instanceof Traced) return builder.use(operand);
-  if (isCaptured(operand)) return builder.captured(operand);
+  if (isTensor(operand)) return builder.captured(operand);
   if (isPromise(operand)) {
     throw new GraphError("operand_invalid", `${describe(name)} is a promise`, {
       expected: "a traced value, a tensor or numbers; await tensors before the function is traced",

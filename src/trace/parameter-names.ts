@@ -1,6 +1,6 @@
 import { checkParameterNames } from "../graph/checking/parameter-names.js";
 import { GraphError } from "../graph/error.js";
-import type { TensorTypeLeaf } from "./trace.js";
+import type { TensorTypeLeaf } from "./tensor-type-leaf.js";
 import type { Flat } from "./tree.js";
 
 /**

@@ -1,10 +1,11 @@
 import type { Graph } from "../graph/graph.js";
-import type { TensorType } from "../tensor/dtype.js";
-import { type Captured, type Slot, TraceContext } from "./builder.js";
+import type { Tensor } from "../native-tensor.js";
+import { type Slot, TraceContext } from "./builder.js";
 import type { OperandLeaf, OperandTree } from "./control.js";
 import { toTraced } from "./operand.js";
 import { namesOfKeys } from "./parameter-names.js";
 import { synchronous } from "./promise.js";
+import type { TensorTypeLeaf } from "./tensor-type-leaf.js";
 import type { Traced } from "./traced.js";
 import { type Flat, flatten, type Tree } from "./tree.js";
 
@@ -12,8 +13,8 @@ import { type Flat, flatten, type Tree } from "./tree.js";
 export interface TraceResult {
   readonly graph: Graph;
   /** Tensors that the function used, by the names of the graph's externals that stand for them. */
-  readonly captures: ReadonlyMap<string, Captured>;
-  /** Functions that hooks and callbacks of the graph are bound to. */
+  readonly captures: ReadonlyMap<string, Tensor>;
+  /** Functions that hooks and callbacks of the graph are bound to. @internal */
   readonly slots: readonly Slot[];
   /** How the graph's parameters make up each argument. */
   readonly args: readonly Flat<TensorTypeLeaf>[];
@@ -57,14 +58,4 @@ export function trace<Args extends readonly Tree<Traced>[]>(
   } finally {
     TraceContext.current = outer;
   }
-}
-
-/** A leaf of an argument: a type, wrapped so that it is not taken for a part of the tree. */
-export class TensorTypeLeaf {
-  constructor(readonly type: TensorType) {}
-}
-
-/** An argument of a type. */
-export function ofType(type: TensorType): TensorTypeLeaf {
-  return new TensorTypeLeaf(type);
 }

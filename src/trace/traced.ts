@@ -1,13 +1,13 @@
 import { type Dtype, formatType, type TensorType } from "../tensor/dtype.js";
-import type { FunctionBuilder } from "./builder.js";
 
 /** A value of a function that is being traced: its type is known, its elements are not. */
 export class Traced {
   readonly type: TensorType;
 
+  /** @internal */
   constructor(
-    /** The function that it belongs to. */
-    readonly builder: FunctionBuilder,
+    /** The function that it belongs to. @internal */
+    readonly builder: object,
     type: TensorType,
   ) {
     this.type = type;

@@ -20,6 +20,31 @@ afterAll(() => engine.close());
 const first = (event: Event) => (event.value as Float32Array)[0] as number;
 
 describe("hooks in loops and branches", () => {
+  it("of a function are its own; those of the engine are of all functions", async () => {
+    const f = engine.jit((x: Traced) => hook(mx.add(x, 1), "shared"));
+    const g = engine.jit((x: Traced) => hook(mx.add(x, 2), "shared"));
+    const seen: [string, number][] = [];
+    const note = (who: string) => (event: Event) => void seen.push([who, first(event)]);
+    await f([0]); // A program that is loaded before, and below one that is loaded after.
+    const subscriptions = [
+      f.on("shared", note("f")),
+      g.on("shared", note("g")),
+      engine.on("shared", note("engine")),
+    ];
+    await f([0]);
+    await g([0]);
+    await f([0, 0]);
+    expect(seen.toSorted()).toEqual([
+      ["engine", 1],
+      ["engine", 1],
+      ["engine", 2],
+      ["f", 1],
+      ["f", 1],
+      ["g", 2],
+    ]);
+    for (const subscription of subscriptions) subscription.close();
+  });
+
   it("fire once an iteration, in order, with their path, before the result", async () => {
     const f = engine.jit((x: Traced) =>
       forLoop(3, x, (outer) =>

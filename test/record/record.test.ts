@@ -4,9 +4,9 @@ import { afterAll, describe, expect, it } from "vitest";
 import {
   callback,
   cond,
+  DavitError,
   diffRecordings,
   Engine,
-  FileError,
   forLoop,
   hook,
   label,
@@ -140,7 +140,7 @@ describe("record", () => {
     const wrong = { path: at("kept"), match: { lable: "x" } as never };
     expect(() => record(engine, wrong)).toThrow(/bad|match/);
     expect((await stat(at("kept"))).size).toBe(4);
-    expect(() => record(engine, { path: at("no/such/folder") })).toThrow(FileError);
+    expect(() => record(engine, { path: at("no/such/folder") })).toThrow(DavitError);
   });
 
   it("tells when it is closed that its file could not be written", () => {

@@ -4,7 +4,6 @@ import {
   DavitError,
   Engine,
   forLoop,
-  GraphError,
   hook,
   label,
   mx,
@@ -169,11 +168,11 @@ describe("loops", () => {
 });
 
 describe("refuses", () => {
-  const failure = (fn: (x: Traced, n: Traced) => unknown): GraphError => {
+  const failure = (fn: (x: Traced, n: Traced) => unknown): DavitError => {
     try {
       trace(fn as never, [ofType(type("float32[2]")), ofType(type("int32[]"))]);
     } catch (error) {
-      if (error instanceof GraphError) return error;
+      if (error instanceof DavitError) return error;
       throw error;
     }
     throw new Error("nothing was thrown");

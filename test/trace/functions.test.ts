@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { OPS } from "../../src/graph/ops/index.js";
-import { Engine, type GraphError, mx, ofType, type Traced, trace } from "../../src/index.js";
+import { type DavitError, Engine, mx, ofType, type Traced, trace } from "../../src/index.js";
 import type { Operand } from "../../src/trace/index.js";
 import { type } from "../graph/support.js";
 
@@ -87,7 +87,7 @@ describe("operands", () => {
     const f = engine.jit((x: Traced, y: Traced) => [
       mx.concatenate([x, y, x], { axis: 0 }),
       mx.stack([x, y], { axis: 1 }),
-      mx.einsum([x, y], { subscripts: "i,i->" }),
+      mx.einsum("i,i->", x, y),
     ]);
     const [joined, stacked, dot] = await f([1, 2], [3, 4]);
     expect(await joined?.toArray()).toEqual([1, 2, 3, 4, 1, 2]);
@@ -161,13 +161,33 @@ describe("wrong calls name what is wrong", () => {
       "axis_invalid",
       /axes is 3 for a tensor of rank 1|3/,
     ],
-    ["a missing operand", ["float32[2]"], (x) => loose.add?.(x), "arity", /operand "b" is missing/],
+    [
+      "a missing operand",
+      ["float32[2]"],
+      (x) => loose.add?.(x),
+      "arity",
+      /operand "b" is missing; expected mx\.add\(a, b\)/,
+    ],
+    [
+      "attributes in place of operands",
+      [],
+      () => loose.arange?.(5),
+      "arity",
+      /1 operands were given; expected mx\.arange\(\{ start, stop, step, dtype \}\)/,
+    ],
+    [
+      "einsum with its subscripts last",
+      ["float32[2]"],
+      (x) => loose.einsum?.([x], { subscripts: "i->" }),
+      "attribute_invalid",
+      /the first argument is .*; expected subscripts, as in mx\.einsum\("ij,jk->ik", a, b\)/,
+    ],
     [
       "too many operands",
       ["float32[2]"],
       (x) => loose.exp?.(x, x),
       "arity",
-      /2 operands were given; expected a \[op exp\]/,
+      /2 operands were given; expected mx\.exp\(a\) \[op exp\]/,
     ],
     [
       "operands in a list where they are single",
@@ -208,7 +228,7 @@ describe("wrong calls name what is wrong", () => {
     const error = failure(types, fn);
     expect(error.message).toMatch(message);
     if (code === undefined) expect(error).toBeInstanceOf(TypeError);
-    else expect((error as GraphError).code).toBe(code);
+    else expect((error as DavitError).code).toBe(code);
   });
 
   it("the error's stack leads to the line of the call", () => {
@@ -227,7 +247,7 @@ describe("wrong calls name what is wrong", () => {
       return mx.exp(x as Traced);
     });
     const error = failure(["float32[2]"], (x) => mx.add(x as Traced, kept as Traced));
-    expect((error as GraphError).code).toBe("value_escaped");
+    expect((error as DavitError).code).toBe("value_escaped");
     expect(error.message).toMatch(/float32\[2\] is used outside the function that made it/);
   });
 });

@@ -139,7 +139,7 @@ export const CREATION = {
     doc: "Numbers from `start` up to, not including, `stop`.",
     operands: [],
     attributes: {
-      start: { kind: "float", doc: "The first number." },
+      start: { kind: "float", default: 0, doc: "The first number." },
       stop: { kind: "float", doc: "Where it ends." },
       step: { kind: "float", default: 1, doc: "The distance." },
       dtype: {

@@ -1,7 +1,7 @@
 import { elementCount, formatType, itemBytes, type TensorType } from "../../tensor/dtype.js";
 import { GraphError } from "../error.js";
 import type { Attribute } from "../graph.js";
-import type { OpCall } from "./spec.js";
+import type { OpCall } from "./op-call.js";
 
 /** The largest size of a dimension: MLX counts in 32 bits. */
 export const MAX_SIZE = 2 ** 31 - 1;

@@ -1,5 +1,5 @@
 import { checkAxis, has, input, int, ints } from "./guards.js";
-import type { OpCall } from "./spec.js";
+import type { OpCall } from "./op-call.js";
 
 /**
  * How many values a node makes, as data, so that clients in other languages can count them too:

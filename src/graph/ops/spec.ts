@@ -1,7 +1,9 @@
-import type { TensorType } from "../../tensor/dtype.js";
-import type { Attribute, Attributes } from "../graph.js";
+import type { Attribute } from "../graph.js";
+import type { OpCall } from "./op-call.js";
 import type { OutputCount } from "./outputs.js";
 import type { TypeRule } from "./types.js";
+
+export type { OpCall } from "./op-call.js";
 
 /** What an attribute may hold. The canonical encoding is typed by it: `float` is always 8 raw bytes. */
 export type AttributeKind =
@@ -52,14 +54,6 @@ export interface AttributeSpec {
   /** For strings: the values allowed. */
   readonly values?: readonly string[];
   readonly doc: string;
-}
-
-/** A call as a guard sees it: everything that is known before a value is computed, with defaults filled in. */
-export interface OpCall {
-  readonly op: string;
-  /** The operands' types; null where an optional operand is absent. */
-  readonly inputs: readonly (TensorType | null)[];
-  readonly attributes: Attributes;
 }
 
 /** One row of the op table. */

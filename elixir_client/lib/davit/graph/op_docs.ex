@@ -59,7 +59,7 @@ defmodule Davit.Graph.OpDocs do
 
     Options:
 
-      * `:start` (number, required): The first number.
+      * `:start` (number, default `0`): The first number.
       * `:stop` (number, required): Where it ends.
       * `:step` (number, default `1`): The distance.
       * `:dtype` (dtype, optional): Its element type; int32 where all three are whole numbers (int64 where they need it), else float32.

@@ -137,7 +137,7 @@ defmodule Davit.Graph.OpTable do
       max: 0,
       outputs: 1,
       attributes: %{
-        "start" => %{kind: :float, optional: false, values: nil, default: nil, unless: []},
+        "start" => %{kind: :float, optional: true, values: nil, default: 0.0, unless: []},
         "stop" => %{kind: :float, optional: false, values: nil, default: nil, unless: []},
         "step" => %{kind: :float, optional: true, values: nil, default: 1.0, unless: []},
         "dtype" => %{kind: :dtype, optional: true, values: nil, default: nil, unless: []}

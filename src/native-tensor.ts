@@ -1,8 +1,8 @@
-import type { NativeEngine, ValueId } from "../native.js";
-import { type Dtype, formatType, type TensorType } from "../tensor/dtype.js";
-import { formatTensor } from "../tensor/format.js";
-import { fromBytes, type NestedArray, type TypedArray, typedArray } from "../tensor/values.js";
 import { DavitError, guarded } from "./error.js";
+import type { NativeEngine, ValueId } from "./native.js";
+import { type Dtype, formatType, type TensorType } from "./tensor/dtype.js";
+import { formatTensor } from "./tensor/format.js";
+import { fromBytes, type NestedArray, type TypedArray, typedArray } from "./tensor/values.js";
 
 /**
  * A tensor of an engine. Its memory is freed when nothing refers to it any more, or by {@link Tensor.dispose}; in
@@ -17,7 +17,7 @@ export class Tensor implements Disposable {
   #freed = false;
   #view: ArrayBuffer | undefined;
 
-  /** For the engine: takes over the name of a native tensor. */
+  /** For the engine: takes over the name of a native tensor. @internal */
   constructor(native: NativeEngine, value: ValueId, type: TensorType, ready?: Promise<void>) {
     this.type = type;
     this.#native = native;
@@ -39,6 +39,7 @@ export class Tensor implements Disposable {
   /**
    * The native tensor's number.
    * @throws DavitError `tensor_freed`
+   * @internal
    */
   get value(): ValueId {
     if (this.#freed) {
@@ -50,6 +51,7 @@ export class Tensor implements Disposable {
   /**
    * The native tensor's number, for an engine that is to compute with it.
    * @throws DavitError `tensor_freed`, `remote_tensor`
+   * @internal
    */
   valueIn(native: NativeEngine): ValueId {
     if (this.#native !== native) {
