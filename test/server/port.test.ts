@@ -151,7 +151,7 @@ describe("davit port", () => {
     const ask = callback("ask", [0], [{ dtype: "float32", shape: [] }]);
     await client.load(1, graph([], [constant(1), ask], [1]));
     const request = client.send(["run", 1, 1, [], [null], {}]);
-    await client.find((one) => one.request === request && one.type === "call");
+    await client.find((one) => one.request === request && one.type === "callback");
     expect(await hangUp()).toBeLessThan(AT_ONCE);
   });
 
