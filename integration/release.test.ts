@@ -48,6 +48,10 @@ beforeAll(async () => {
   cpSync(join(root, "elixir_client", "mix.exs"), join(client, "mix.exs"));
   writeFileSync(join(project, "mix.exs"), MIX_EXS(client));
   writeFileSync(join(project, "lib", "app.ex"), "defmodule App do\nend\n");
+  // As npm would put it there.
+  const packages = join(project, "rel", "overlays", "engine", "node_modules");
+  mkdirSync(packages, { recursive: true });
+  symlinkSync(root, join(packages, "davit-engine"));
   const env = { ...process.env, MIX_ENV: "prod", MIX_QUIET: "1", ELIXIR_ERL_OPTIONS: "+fnu" };
   await run("mix", ["release", "--path", join(folder, "made")], { cwd: project, env });
   renameSync(join(folder, "made"), join(folder, "moved"));
@@ -70,7 +74,12 @@ async function evaluate(variables: Record<string, string> = {}): Promise<string>
 
 const start = (program: string) => `{:ok, _} = Application.ensure_all_started(:davit)\n${program}`;
 
+it("runs the engine that lies in it, as an overlay brought it there", async () => {
+  expect(await evaluate()).toBe("{[2.0, 3.0], :ok}");
+}, 120_000);
+
 it("says what is missing where there is no engine, and names no folder of the machine that made it", async () => {
+  rmSync(join(folder, "moved", "engine"), { recursive: true });
   const said = await evaluate();
   expect(said).toContain(`there is no ${join(folder, "moved", "engine")}`);
   expect(said).toContain("DAVIT_ENGINE");
@@ -79,11 +88,4 @@ it("says what is missing where there is no engine, and names no folder of the ma
 it("runs the engine that DAVIT_ENGINE names", async () => {
   const engine = `"${process.execPath}" "${join(root, "dist", "cli", "main.js")}" port`;
   expect(await evaluate({ DAVIT_ENGINE: engine })).toBe("{[2.0, 3.0], :ok}");
-}, 120_000);
-
-it("runs the engine that lies in it", async () => {
-  const packages = join(folder, "moved", "engine", "node_modules");
-  mkdirSync(packages, { recursive: true });
-  symlinkSync(root, join(packages, "davit-engine"));
-  expect(await evaluate()).toBe("{[2.0, 3.0], :ok}");
 }, 120_000);

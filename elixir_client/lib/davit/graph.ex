@@ -405,13 +405,17 @@ defmodule Davit.Graph do
     body
   end
 
-  @doc "Makes `function` a function of the graph with this name, calls it with the values and returns its results."
-  @spec call([Value.t()], String.t(), (... -> container)) :: container
-  def call(values, name, function) do
+  @doc """
+  Calls a function with a value, or a tuple or list of values, and returns its results. The function becomes a function of
+  the graph with this name.
+  """
+  @spec call(container, String.t(), (... -> container)) :: container
+  def call(container, name, function) do
+    values = Control.values(container)
     built = Control.build(name, Control.types!(values), &Kernel.apply(function, &1))
-    {container, _, _} = built
-    types = container |> Control.values() |> Enum.map(& &1.type)
-    "call" |> Control.node(%{}, [{"function", built}], values, types) |> Control.pack(container)
+    {returned, _, _} = built
+    types = returned |> Control.values() |> Enum.map(& &1.type)
+    "call" |> Control.node(%{}, [{"function", built}], values, types) |> Control.pack(returned)
   end
 
   # Absent operands at the end are left out; one before a given one is nil.
