@@ -8,6 +8,20 @@ export class ProtocolError extends DavitError {
   }
 }
 
+const failedRuns = new WeakMap<object, number>();
+
+/** Notes the request of the run that failed with an error, 0 for one that is of no run; nothing where that is known. */
+export function noteRun(error: unknown, request: number): void {
+  if (typeof error === "object" && error !== null && !failedRuns.has(error)) {
+    failedRuns.set(error, request);
+  }
+}
+
+/** The request of the run that failed with an error. */
+export function runOf(error: object): number | undefined {
+  return failedRuns.get(error) || undefined;
+}
+
 /** Prints a value that a client sent, shortened, for a message. */
 export function describe(value: unknown): string {
   if (isBytes(value)) return `${value.length} bytes`;

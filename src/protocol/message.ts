@@ -51,6 +51,8 @@ export type RunMessage = {
   outputs: readonly (number | null)[];
   /** Outputs up to this many bytes travel with the answer; 0 for none. */
   fetch: number;
+  /** Whether it is answered; where not, what its outputs become tells how it went. */
+  answer: boolean;
   /** Milliseconds. */
   timeout: number | undefined;
   hooks: readonly SubscriptionSpec[];

@@ -150,7 +150,7 @@ function openFile([path, tensors]: readonly unknown[]): OpenFile {
   };
 }
 
-const RUN_OPTIONS = ["fetch", "timeout", "hooks", "print", "parent", "replay"];
+const RUN_OPTIONS = ["fetch", "answer", "timeout", "hooks", "print", "parent", "replay"];
 const NO_HOOKS: readonly SubscriptionSpec[] = [];
 /** The longest delay that Node's timers take. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
@@ -166,6 +166,7 @@ function run(
     inputs: operands(inputs, attachments, "run's inputs"),
     outputs: outputIds(outputs),
     fetch: 0,
+    answer: true,
     timeout: undefined,
     hooks: NO_HOOKS,
     print: true,
@@ -173,14 +174,16 @@ function run(
     replay: undefined,
   };
   if (given === null || given === undefined) return message;
-  const { fetch, timeout, hooks, print, parent, replay } = options(given, "run", RUN_OPTIONS);
+  const { fetch, answer, timeout, hooks, print, parent, replay } = options(
+    given,
+    "run",
+    RUN_OPTIONS,
+  );
   if (isGiven(fetch)) message.fetch = unsigned(fetch, "run's fetch");
   if (isGiven(timeout)) message.timeout = positive(timeout, "run's timeout", MAX_TIMEOUT);
   if (isGiven(hooks)) message.hooks = list(hooks, "run's hooks").map(parseHook);
-  if (isGiven(print)) {
-    if (typeof print !== "boolean") throw badMessage("run's print", print, "true or false");
-    message.print = print;
-  }
+  if (isGiven(answer)) message.answer = bool(answer, "run's answer");
+  if (isGiven(print)) message.print = bool(print, "run's print");
   if (isGiven(parent)) message.parent = unsigned(parent, "run's parent");
   if (isGiven(replay)) message.replay = unsigned(replay, "run's replay");
   return message;
@@ -188,10 +191,13 @@ function run(
 
 function get([id, given]: readonly unknown[]): Get {
   const { bulk } = options(given, "get", ["bulk"]);
-  if (isGiven(bulk) && typeof bulk !== "boolean") {
-    throw badMessage("get's bulk", bulk, "true or false");
-  }
-  return { type: "get", tensor: unsigned(id, "get's tensor"), bulk: bulk === true };
+  const wanted = isGiven(bulk) && bool(bulk, "get's bulk");
+  return { type: "get", tensor: unsigned(id, "get's tensor"), bulk: wanted };
+}
+
+function bool(value: unknown, what: string): boolean {
+  if (typeof value !== "boolean") throw badMessage(what, value, "true or false");
+  return value;
 }
 
 function cancel([id, reason]: readonly unknown[]): Message {

@@ -3,7 +3,7 @@ import type { Program } from "../engine/program.js";
 import type { ProgramId, ValueId } from "../native.js";
 import type { Work } from "../steps.js";
 import { byteLength } from "../tensor/dtype.js";
-import { ProtocolError } from "./error.js";
+import { noteRun, ProtocolError } from "./error.js";
 import { encodeHeader } from "./header.js";
 import type { Load } from "./message.js";
 import type { Sender } from "./sender.js";
@@ -136,6 +136,7 @@ export class SessionPrograms {
 
   /** Names a program that could not be made. */
   defineFailed(id: number, error: unknown): void {
+    noteRun(error, 0);
     this.#programs.set(id, { error });
   }
 

@@ -7,7 +7,7 @@ import type { Site } from "../hooks/site.js";
 import type { RunId, ValueId } from "../native.js";
 import { byteLength, formatType, sameType, type TensorType } from "../tensor/dtype.js";
 import { type Caller, SessionCallbacks } from "./callbacks.js";
-import { ProtocolError } from "./error.js";
+import { noteRun, ProtocolError } from "./error.js";
 import type { OwnHooks, RunHooks, SessionHooks } from "./hooks.js";
 import type { RunMessage } from "./message.js";
 import type { LoadedProgram, SessionPrograms } from "./programs.js";
@@ -35,6 +35,7 @@ class OpenRun implements Caller {
     readonly request: number,
     readonly loaded: LoadedProgram,
     readonly fetch: number,
+    readonly answered: boolean,
   ) {}
 }
 
@@ -104,8 +105,9 @@ export class SessionRuns {
     try {
       this.#start(request, message);
     } catch (error) {
+      noteRun(error, request);
       for (const id of message.outputs) if (id !== null) tensors.defineFailed(id, error);
-      throw error;
+      if (message.answer) throw error;
     }
   }
 
@@ -121,7 +123,7 @@ export class SessionRuns {
         `${count}`,
       );
     }
-    const open = new OpenRun(request, loaded, message.fetch);
+    const open = new OpenRun(request, loaded, message.fetch, message.answer);
     try {
       if (message.replay !== undefined) open.replies = replays.find(message.replay);
       const inputs = this.#inputs(open, message);
@@ -158,6 +160,7 @@ export class SessionRuns {
   ): boolean {
     const { engine, sender, limits } = this.#host;
     const { program, outputBytes } = loaded;
+    if (!message.answer) return false;
     if (outputBytes > message.fetch || outputBytes > limits.maxFrameBytes / 2) return false;
     if (message.hooks.length > 0 || loaded.hasPrints || loaded.hasDestinations) return false;
     if (!sender.ready || message.outputs.some((id) => id !== null)) return false;
@@ -247,11 +250,12 @@ export class SessionRuns {
     // What a failed operand passes on is the operand's own error, with its own op and label.
     const error =
       failure && (open.operands.find((operand) => operand.error !== undefined)?.error ?? failure);
+    if (error !== undefined) noteRun(error, open.request);
     engine.hooks.flush();
     this.#forget(open);
     for (const output of open.outputs) tensors.settle(output, error);
-    if (error !== undefined) {
-      sender.error(open.request, error);
+    if (error !== undefined || !open.answered) {
+      if (open.answered) sender.error(open.request, error);
       for (const output of open.outputs) tensors.unpin(output);
     } else if (open.fetch === 0 || sender.ready) {
       this.#answer(open);

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { FileError } from "../files/error.js";
 import type { NativeEngine, ValueId } from "../native.js";
 import type { TensorType } from "../tensor/dtype.js";
-import { ProtocolError } from "./error.js";
+import { noteRun, ProtocolError } from "./error.js";
 import type { OpenFile } from "./message.js";
 import { openHeader } from "./open-file.js";
 import type { Sender } from "./sender.js";
@@ -132,6 +132,7 @@ export class SessionTensors {
   /** Names what could not be made, unless the name is taken. */
   defineFailed(id: number, error: unknown): void {
     if (this.#tensors.has(id)) return;
+    noteRun(error, 0);
     const tensor = new SessionTensor(0, undefined, false);
     tensor.error = error;
     this.#tensors.set(id, tensor);

@@ -2,6 +2,7 @@ import type { Site } from "../hooks/site.js";
 import { isError } from "../realm.js";
 import { describeThrown } from "../show.js";
 import type { TensorType } from "../tensor/dtype.js";
+import { runOf } from "./error.js";
 
 /** How types, sites and errors look in headers. */
 
@@ -81,6 +82,7 @@ export function wireError(error: unknown): Record<string, unknown> {
     site,
     inputs: inputs?.slice(0, MOST_INPUTS).map((type) => (type === null ? null : wireType(type))),
     expected: expected === undefined ? undefined : clip(expected),
+    run: runOf(error),
   };
 }
 

@@ -97,6 +97,32 @@ describe("one burst", () => {
     expect(await client.result(["info"])).toMatchObject({ tensors: 0, programs: 1 });
   });
 
+  it("may hold runs without answers, whose failure is that of their outputs", async () => {
+    await client.load(1, increment());
+    client.send(["put", 10, F32x4, 0], [f32(1, 2, 3, 4)]);
+    client.send(["put", 20, ["float32", [2]], 0], [f32(1, 2)]);
+    const silent = client.send(["run", 1, 1, [10], [11], { answer: false }]);
+    const { attachments } = await client.ask(["get", 11]);
+    expect(floats(attachments[0])).toEqual([2, 3, 4, 5]);
+    const wrong = client.send(["run", 1, 1, [20], [21], { answer: false }]);
+    client.send(["run", 1, 1, [21], [22], { answer: false }]);
+    const { args } = await client.ask(["get", 22]);
+    expect(args[0]).toMatchObject({ code: "input_type", run: wrong });
+    const answered = client.received.map(({ request }) => request);
+    expect(answered).not.toContain(silent);
+    expect(answered).not.toContain(wrong);
+    expect(await client.result(["info"])).toMatchObject({ engine: { runs: 0 } });
+  });
+
+  it("names the run that failed wherever its outputs are used", async () => {
+    await client.load(1, increment());
+    client.send(["put", 20, ["float32", [2]], 0], [f32(1, 2)]);
+    const wrong = client.send(["run", 1, 1, [20], [21], {}]);
+    const next = client.send(["run", 1, 1, [21], [22], {}]);
+    const [first, second] = [await client.answer(wrong), await client.answer(next)];
+    expect([first, second].map(({ args }) => args[0].run)).toEqual([wrong, wrong]);
+  });
+
   it("of thousands of runs is answered, each with its own values", async () => {
     await client.load(1, increment());
     const requests = Array.from({ length: 5000 }, (_, index) =>

@@ -7,6 +7,7 @@ defmodule Davit.Application do
   @impl true
   def start(_type, _args) do
     OsProcesses.create_table()
+    Davit.Nx.Origins.create_table()
     # The default engine is added as a child when it is needed.
     children = [
       OsProcesses,

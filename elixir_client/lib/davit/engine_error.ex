@@ -30,7 +30,8 @@ defmodule Davit.EngineError do
           label: String.t() | nil,
           site: non_neg_integer | nil,
           inputs: [Davit.Type.t()] | nil,
-          expected: term
+          expected: term,
+          run: pos_integer | nil
         }
 
   # Atoms are never created from bytes that came over the wire.
@@ -51,7 +52,7 @@ defmodule Davit.EngineError do
   )a
   @names Map.new(@codes, &{Atom.to_string(&1), &1})
 
-  defexception [:code, :message, :op, :label, :site, :inputs, :expected]
+  defexception [:code, :message, :op, :label, :site, :inputs, :expected, :run]
 
   @impl true
   def message(%__MODULE__{message: message} = error) do
@@ -89,7 +90,8 @@ defmodule Davit.EngineError do
       label: text(error["label"]),
       site: error["site"],
       inputs: inputs(error["inputs"]),
-      expected: error["expected"]
+      expected: error["expected"],
+      run: error["run"]
     }
   end
 

@@ -31,8 +31,16 @@ defmodule Davit.Nx.Eager do
     make = fn -> load(engine, name, out, shape) end
 
     case Programs.fetch(key, make) do
-      :host -> :host
-      plan -> Recorder.run(plan, Enum.reverse(tensors), fn -> Programs.program(key, make) end)
+      :host ->
+        :host
+
+      plan ->
+        Recorder.run(
+          plan,
+          Enum.reverse(tensors),
+          fn -> Programs.program(key, make) end,
+          title(name)
+        )
     end
   end
 
@@ -46,8 +54,7 @@ defmodule Davit.Nx.Eager do
 
     case lower(name, out, arguments) do
       results when is_list(results) ->
-        options = [label: "Nx.#{title(name)}"]
-        graph = Graph.Assembly.graph(Enum.reverse(parameters), results, options)
+        graph = Graph.Assembly.graph(Enum.reverse(parameters), results, label: title(name))
         Program.load(graph, engine: engine)
 
       _ ->
@@ -61,8 +68,8 @@ defmodule Davit.Nx.Eager do
 
   defp lower(block, outs, arguments), do: Lowering.block(block, outs, arguments)
 
-  defp title(name) when is_atom(name), do: name
-  defp title(%module{}), do: module |> Module.split() |> List.last()
+  defp title(name) when is_atom(name), do: "Nx.#{name}"
+  defp title(%module{}), do: inspect(module)
 
   defp parameters({:tensor, type}, parameters) do
     parameter = Expression.parameter(type)

@@ -25,21 +25,20 @@ if Code.ensure_loaded?(Nx) do
 
     # Integers below a byte are computed as bytes, whose low bits they keep.
     defp in_bytes(out, :count_leading_zeros, [%T{type: {_, bits}} = a]) do
-      count = Value.compute(out, :count_leading_zeros, [wide(unsigned(a))])
-
-      Value.compute(out, :subtract, [
-        count,
-        Nx.tensor(8 - bits, type: out.type, backend: Nx.BinaryBackend)
-      ])
+      byte = wide_type(out)
+      count = Value.compute(byte, :count_leading_zeros, [wide(unsigned(a))])
+      more = Nx.tensor(8 - bits, type: byte.type, backend: Nx.BinaryBackend)
+      narrowed(out, Value.compute(byte, :subtract, [count, more]))
     end
 
     defp in_bytes(out, :population_count, [a]),
-      do: Value.compute(out, :population_count, [wide(unsigned(a))])
+      do: narrowed(out, Value.compute(wide_type(out), :population_count, [wide(unsigned(a))]))
 
-    defp in_bytes(out, name, arguments) do
-      result = Value.compute(wide_type(out), name, Enum.map(arguments, &wide/1))
-      if narrow?(out), do: Davit.Backend.as_type(out, result), else: result
-    end
+    defp in_bytes(out, name, arguments),
+      do: narrowed(out, Value.compute(wide_type(out), name, Enum.map(arguments, &wide/1)))
+
+    defp narrowed(out, result),
+      do: if(narrow?(out), do: Davit.Backend.as_type(out, result), else: result)
 
     defp unsigned(%T{type: {_, bits}} = a), do: Davit.Backend.bitcast(%{a | type: {:u, bits}}, a)
 

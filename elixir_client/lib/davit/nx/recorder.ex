@@ -5,7 +5,7 @@ defmodule Davit.Nx.Recorder do
 
   alias Davit.{Frame, Msgpack, Program, Tensor, Type}
   alias Davit.Engine.Session
-  alias Davit.Nx.{Answers, Programs}
+  alias Davit.Nx.{Answers, Origins, Programs}
   alias Davit.Tensor.Ref
 
   # After so many runs of a process one is waited for that it sent as many before: an engine takes 65,536 requests that have
@@ -14,10 +14,10 @@ defmodule Davit.Nx.Recorder do
 
   @doc """
   Runs a program on tensors; returns its outputs, all in the engine. `program` returns the program of the plan, which an engine
-  that was started again has to load. Raises `Davit.EngineError`.
+  that was started again has to load; `operation` says in messages what it is. Raises `Davit.EngineError`.
   """
-  @spec run(Programs.plan(), [Tensor.t()], (() -> Program.t())) :: [Tensor.t()]
-  def run(plan, inputs, program) do
+  @spec run(Programs.plan(), [Tensor.t()], (() -> Program.t()), String.t()) :: [Tensor.t()]
+  def run(plan, inputs, program, operation) do
     session = session(plan, program)
     {operands, attachments} = operands(inputs, session, 0)
 
@@ -25,8 +25,11 @@ defmodule Davit.Nx.Recorder do
       for {type, bytes} <- plan.outputs, do: %Tensor{type: type, ref: Ref.new(session, bytes)}
 
     ids = Enum.map(outputs, & &1.ref.id)
-    message = ["run", Session.queue(session), plan.id, operands, ids, %{}]
-    sent = send_run(session, Msgpack.encode(message), attachments)
+    request = Session.next_id(session)
+    Origins.note(session.name, request, operation)
+    answer = answer?(session, request)
+    message = ["run", Session.queue(session), plan.id, operands, ids, %{answer: answer}]
+    sent = Session.send_frame(session, Frame.encode(request, Msgpack.encode(message), attachments))
     # Until here, or they might be freed before the run names them.
     Tensor.touch({plan, inputs, outputs})
     if sent != :ok, do: raise(elem(sent, 1))
@@ -53,23 +56,23 @@ defmodule Davit.Nx.Recorder do
     {[id | operands], attachments}
   end
 
-  # A process keeps how many runs it sent since the last one whose answer is known of, and that one's request.
-  defp send_run(session, header, attachments) do
+  # Tells whether the run is to be answered. A process keeps how many runs it sent since the last one that is, and that one's
+  # request.
+  defp answer?(session, request) do
     key = {__MODULE__, session.name}
-    request = Session.next_id(session)
 
     case Process.get(key) do
-      {instance, count, expected} when instance == session.instance and count < @window ->
-        Process.put(key, {instance, count + 1, expected})
+      {instance, count, answered} when instance == session.instance and count < @window ->
+        Process.put(key, {instance, count + 1, answered})
+        false
 
       other ->
-        with {instance, _, expected} when instance == session.instance <- other,
-             do: Answers.wait(session, expected)
+        with {instance, _, answered} when instance == session.instance <- other,
+             do: Answers.wait(session, answered)
 
         Answers.expect(session, request)
         Process.put(key, {session.instance, 1, request})
+        true
     end
-
-    Session.send_frame(session, Frame.encode(request, header, attachments))
   end
 end

@@ -5,7 +5,7 @@ if Code.ensure_loaded?(Nx) do
     # Nx.BinaryBackend has them.
 
     alias Davit.{Backend, Tensor}
-    alias Davit.Nx.{Checks, Eager, Host, Types}
+    alias Davit.Nx.{Checks, Eager, Host, Origins, Types}
     alias Nx.Tensor, as: T
 
     # A value up to so many bytes stays at home until an operation takes it along.
@@ -42,16 +42,15 @@ if Code.ensure_loaded?(Nx) do
         {dtype, shape} = value.type
         size = Davit.Type.elements(shape)
         flat = Eager.run(engine, :reshape, {dtype, {size}}, [value])
-
-        engine
-        |> Eager.run(:slice, {dtype, {limit}}, [flat, [0], [limit], [1]])
-        |> Tensor.to_binary()
+        read(engine, Eager.run(engine, :slice, {dtype, {limit}}, [flat, [0], [limit], [1]]))
       else
-        Tensor.to_binary(value)
+        read(engine, value)
       end
     end
 
     def to_binary(%T{data: %Backend{value: value}}, _limit), do: Tensor.to_binary(value)
+
+    defp read(engine, value), do: Origins.explain(engine, fn -> Tensor.to_binary(value) end)
 
     @doc "The result of an operation on tensors."
     @spec compute(T.t(), atom, list) :: T.t()
