@@ -5,7 +5,9 @@ defmodule Davit.Nx.AnswersTest do
   alias Davit.Engine.Session
   alias Davit.Nx.Answers
 
-  # Sends a run whose answer is expected. Returns the session and the request.
+  @request 1_000_000
+
+  # Sends a run whose answer is expected. Its request has the same number in every engine.
   defp run(engine, name) do
     session = Engine.session!(engine)
     program = Fake.program(engine, name)
@@ -19,15 +21,15 @@ defmodule Davit.Nx.AnswersTest do
       %{}
     ]
 
-    request = Session.next_id(session)
-    Answers.expect(session, request)
-    :ok = Session.send_frame(session, Frame.encode(request, Msgpack.encode(message), [<<0::512>>]))
-    {session, request}
+    Answers.expect(session, @request)
+    frame = Frame.encode(@request, Msgpack.encode(message), [<<0::512>>])
+    :ok = Session.send_frame(session, frame)
+    session
   end
 
   # A process that waits for the answer; it has begun to wait when this returns.
-  defp waiter(session, request) do
-    task = Task.async(fn -> Answers.wait(session, request) end)
+  defp waiter(session) do
+    task = Task.async(fn -> Answers.wait(session, @request) end)
     Fake.eventually(fn -> waiting(task.pid) end)
     task
   end
@@ -39,14 +41,14 @@ defmodule Davit.Nx.AnswersTest do
 
   test "a process waits until its run is answered" do
     engine = Fake.start()
-    {session, request} = run(engine, "echo")
-    assert :ok = Answers.wait(session, request)
+    session = run(engine, "echo")
+    assert :ok = Answers.wait(session, @request)
   end
 
   test "requests of different engines may have the same number" do
-    [{one, request}, {two, request}] = for name <- ["hang", "echo"], do: run(Fake.start(), name)
-    assert :ok = Answers.wait(two, request)
-    task = waiter(one, request)
+    [one, two] = for name <- ["hang", "echo"], do: run(Fake.start(), name)
+    assert :ok = Answers.wait(two, @request)
+    task = waiter(one)
     stop_supervised!(one.name)
     assert Task.await(task) == :ok
   end
@@ -62,8 +64,7 @@ defmodule Davit.Nx.AnswersTest do
           &stop_supervised!/1
         ] do
       engine = Fake.start()
-      {session, request} = run(engine, "hang")
-      task = waiter(session, request)
+      task = engine |> run("hang") |> waiter()
       stop.(engine)
       assert Task.await(task) == :ok
     end
