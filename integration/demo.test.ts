@@ -52,7 +52,9 @@ describe("the demo", () => {
   it("prints events and similarities for its own sentences", { timeout: 120_000 }, async () => {
     const { stdout } = await demo([]);
     for (const layer of layers) {
-      expect(stdout).toMatch(new RegExp(`^  values     ${layer}  f32\\[6\\]\\[\\d+\\]\\[384\\]`, "m"));
+      expect(stdout).toMatch(
+        new RegExp(`^  values     ${layer}  f32\\[6\\]\\[\\d+\\]\\[384\\]`, "m"),
+      );
       expect(stdout).toMatch(new RegExp(`^  summaries  ${layer}  min +-\\d`, "m"));
     }
     expect(stdout).toMatch(/^ {3}6( +-?0\.\d\d){5} +1\.00$/m);
