@@ -30,7 +30,7 @@ defmodule Davit.RunArgumentsTest do
         do: assert(Arguments.in_order!([number, 1], named) == [number, 1])
 
     assert Arguments.in_order!(%{nan: 1}, program([@f], ["nan"])) == [1]
-    assert Arguments.in_order!(%{}, program([], nil) |> Map.put(:input_names, [])) == []
+    assert Arguments.in_order!(%{}, program([], nil)) == []
   end
 
   test "errors list the parameters" do
@@ -48,6 +48,8 @@ defmodule Davit.RunArgumentsTest do
           {named, Tensor.scalar(1, :int8),
            ~r/expected a list of inputs, or a keyword list.*Tensor/},
           {named, 7, ~r/expected a list of inputs, or a keyword list or map.*got 7/},
+          {unnamed, [{:x, 1}, 2, {"y", 3}], ~r/by name \(x, y\), but the program takes 1 input/},
+          {program([], nil), [x: 1], ~r/by name \(x\), but the program takes no inputs/},
           {unnamed, [x: 1],
            ~r/by name \(x\), but the program takes 1 input \(.*parameters have no names; give a list/}
         ] do

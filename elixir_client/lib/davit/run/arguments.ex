@@ -25,6 +25,8 @@ defmodule Davit.Run.Arguments do
           "expected a list of inputs, or a keyword list or map of them by name, got #{inspect(other, limit: 5)}"
   end
 
+  defp by_name!([], %Program{inputs: []}), do: []
+
   defp by_name!(inputs, %Program{input_names: nil} = program) do
     raise ArgumentError,
           "inputs are given by name (#{names(inputs)}), but #{parameters(program)}, and its parameters have no " <>
@@ -66,7 +68,10 @@ defmodule Davit.Run.Arguments do
           "expected every input to be {name, value}, as the first one is, got #{inspect(other, limit: 5)}"
   end
 
-  defp names(inputs), do: Enum.map_join(inputs, ", ", fn {name, _} -> to_string(name) end)
+  defp names(inputs) do
+    names = for {name, _} <- inputs, is_atom(name) or is_binary(name), do: to_string(name)
+    Enum.join(names, ", ")
+  end
 
   @doc "Raises `ArgumentError` if the program takes another number of inputs."
   @spec check_count!([Inputs.input()], Program.t()) :: :ok
