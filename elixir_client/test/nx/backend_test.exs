@@ -44,6 +44,17 @@ if Code.ensure_loaded?(Nx) do
       assert Nx.to_flat_list(made) == [100, 101, 102, 103]
     end
 
+    test "an engine that dies takes its tensors along, and the next one computes" do
+      x = in_engine(Nx.iota({3}))
+      session = Davit.Engine.session!(Davit.Engine)
+      {:os_pid, pid} = Port.info(session.port, :os_pid)
+      System.cmd("kill", ["-9", "#{pid}"])
+      error = assert_raise Davit.EngineError, fn -> Nx.to_binary(Nx.add(x, 1)) end
+      assert error.code == :engine_lost
+      assert Nx.to_flat_list(Nx.add(Nx.iota({3}), 1)) == [1, 2, 3]
+      assert Nx.to_flat_list(Nx.add(Nx.iota({3}), 1)) == [1, 2, 3]
+    end
+
     test "copies and transfers to other backends and back" do
       x = in_engine(Nx.iota({3}))
       assert %{data: %Nx.BinaryBackend{}} = home = Nx.backend_transfer(x, Nx.BinaryBackend)

@@ -38,7 +38,7 @@ defmodule Davit.Nx.Eager do
         Recorder.run(
           plan,
           Enum.reverse(tensors),
-          fn -> Programs.program(key, make) end,
+          fn -> Programs.session(key, make) end,
           title(name)
         )
     end

@@ -5,7 +5,7 @@ defmodule Davit.Nx.Programs do
 
   use GenServer
 
-  alias Davit.{Program, Type}
+  alias Davit.{Engine.Session, Program, Type}
 
   @table __MODULE__
   # Plans of a generation.
@@ -54,13 +54,19 @@ defmodule Davit.Nx.Programs do
     |> Map.put(:outputs, Enum.map(program.outputs, &{&1, Type.byte_size(&1)}))
   end
 
-  @doc "The program that `fetch/2` found or made for the key."
-  @spec program(term, (() -> Program.t())) :: Program.t()
-  def program(key, make) do
-    case :ets.lookup(@table, {:young, key}) do
-      [{_, _, program}] -> program
-      [] -> make.()
-    end
+  @doc "The session in which the key's program is to be run: it is loaded there, where its engine was started again."
+  @spec session(term, (() -> Program.t())) :: Session.t()
+  def session(key, make) do
+    program =
+      case :ets.lookup(@table, {:young, key}) do
+        [{_, _, program}] -> program
+        [] -> make.()
+      end
+
+    session = Program.session!(program)
+    plan = %{plan(program) | instance: session.instance}
+    :ets.insert(@table, {{:young, key}, plan, program})
+    session
   end
 
   @impl true

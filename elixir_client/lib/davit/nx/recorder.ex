@@ -3,7 +3,7 @@ defmodule Davit.Nx.Recorder do
   # Runs that nobody waits for: a frame goes into the port, and the caller goes on with the outputs' ids. A run that fails makes
   # its outputs fail, and so whoever reads them. A process waits for one of its runs when it is far ahead of the engine.
 
-  alias Davit.{Frame, Msgpack, Program, Tensor, Type}
+  alias Davit.{Frame, Msgpack, Tensor, Type}
   alias Davit.Engine.Session
   alias Davit.Nx.{Answers, Origins, Programs}
   alias Davit.Tensor.Ref
@@ -12,67 +12,86 @@ defmodule Davit.Nx.Recorder do
   # no answer yet.
   @window 64
 
+  # What a process keeps for the engine that it recorded runs for: its session and queue, how many runs it sent since the last
+  # one that is answered, and that one's request.
+  defstruct [:session, :queue, count: @window, answered: nil]
+
+  # The beginning and the ends of a run's header.
+  @run <<0x96, 0xA3, "run">>
+  @answered Msgpack.encode(%{})
+  @silent Msgpack.encode(%{answer: false})
+
   @doc """
-  Runs a program on tensors; returns its outputs, all in the engine. `program` returns the program of the plan, which an engine
-  that was started again has to load; `operation` says in messages what it is. Raises `Davit.EngineError`.
+  Runs a program on tensors; returns its outputs, all in the engine. `session` returns the session that the
+  program is loaded in, where the plan's is over; `operation` says in messages what it is. Raises `Davit.EngineError`.
   """
   @spec run(Programs.plan(), [Tensor.t()], (() -> Program.t()), String.t()) :: [Tensor.t()]
-  def run(plan, inputs, program, operation) do
-    session = session(plan, program)
+  def run(plan, inputs, session, operation) do
+    %{session: session} = state = state(plan, session)
     {operands, attachments} = operands(inputs, session, 0)
 
     outputs =
       for {type, bytes} <- plan.outputs, do: %Tensor{type: type, ref: Ref.new(session, bytes)}
 
-    ids = Enum.map(outputs, & &1.ref.id)
     request = Session.next_id(session)
     Origins.note(session.name, request, operation)
-    answer = answer?(session, request)
-    message = ["run", Session.queue(session), plan.id, operands, ids, %{answer: answer}]
-    sent = Session.send_frame(session, Frame.encode(request, Msgpack.encode(message), attachments))
+    ending = if answered?(state, request), do: @answered, else: @silent
+    ids = for %{ref: %{id: id}} <- outputs, do: integer(id)
+    run = [@run, integer(state.queue), integer(plan.id), array(operands), array(ids), ending]
+    header = :erlang.iolist_to_binary(run)
+    sent = Session.send_frame(session, Frame.encode(request, header, attachments))
     # Until here, or they might be freed before the run names them.
     Tensor.touch({plan, inputs, outputs})
     if sent != :ok, do: raise(elem(sent, 1))
     outputs
   end
 
-  defp session(%{engine: engine, instance: instance}, program) do
-    case Davit.Engine.session!(engine) do
-      %{instance: ^instance} = session -> session
-      _ -> Program.session!(program.())
-    end
-  end
+  # msgpack of one width, which is faster to write than the shortest.
+  defp integer(n), do: <<0xCF, n::64>>
+  defp array(items) when length(items) < 16, do: [0x90 + length(items) | items]
+  defp array(items) when length(items) < 0x1_0000, do: [<<0xDC, length(items)::16>> | items]
 
   defp operands([], _session, _count), do: {[], []}
 
   defp operands([%Tensor{ref: nil, data: bytes, type: type} | inputs], session, count) do
     {operands, attachments} = operands(inputs, session, count + 1)
-    {[["inline", Type.to_wire(type), count] | operands], [bytes | attachments]}
+    {[Msgpack.encode(["inline", Type.to_wire(type), count]) | operands], [bytes | attachments]}
   end
 
   defp operands([%Tensor{} = tensor | inputs], session, count) do
     id = Tensor.fetch_ref!(tensor, session)
     {operands, attachments} = operands(inputs, session, count)
-    {[id | operands], attachments}
+    {[integer(id) | operands], attachments}
   end
 
-  # Tells whether the run is to be answered. A process keeps how many runs it sent since the last one that is, and that one's
-  # request.
-  defp answer?(session, request) do
-    key = {__MODULE__, session.name}
+  # What is kept is that of a running engine, in which the program is loaded.
+  defp state(%{engine: engine, instance: instance}, current) do
+    case Process.get({__MODULE__, engine}) do
+      %__MODULE__{session: %{instance: ^instance} = session} = state ->
+        if Session.up?(session), do: state, else: begin(current.())
 
-    case Process.get(key) do
-      {instance, count, answered} when instance == session.instance and count < @window ->
-        Process.put(key, {instance, count + 1, answered})
-        false
+      _ ->
+        begin(current.())
+    end
+  end
 
-      other ->
-        with {instance, _, answered} when instance == session.instance <- other,
-             do: Answers.wait(session, answered)
+  defp begin(session) do
+    case Process.get({__MODULE__, session.name}) do
+      %__MODULE__{session: %{instance: instance}} = state when instance == session.instance -> state
+      _ -> %__MODULE__{session: session, queue: Session.queue(session)}
+    end
+  end
 
-        Answers.expect(session, request)
-        Process.put(key, {session.instance, 1, request})
-        true
+  # Tells whether the run is to be answered.
+  defp answered?(%{session: session, count: count} = state, request) do
+    if count < @window do
+      Process.put({__MODULE__, session.name}, %{state | count: count + 1})
+      false
+    else
+      if state.answered, do: Answers.wait(session, state.answered)
+      Answers.expect(session, request)
+      Process.put({__MODULE__, session.name}, %{state | count: 1, answered: request})
+      true
     end
   end
 end

@@ -1,0 +1,58 @@
+/**
+ * The tests that need Nx: those of `elixir_client/test/nx`, and Nx's own on Davit.Backend. NX_PATH names a checkout of
+ * Nx (its folder `nx`) whose dependencies mix finds; NX_ELIXIR a folder with the programs of an Elixir that Nx takes,
+ * where the one on the PATH is too old.
+ */
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { elixirEnv } from "../setup/elixir.mjs";
+import { which } from "../setup/find.mjs";
+import { inRoot } from "../setup/paths.mjs";
+import { foreground, output } from "../setup/run.mjs";
+
+const OLDEST = [1, 17];
+
+/** Runs the tests; some suites of Nx alone, where names are given. Says why, where they cannot be run. */
+export function testNx(suites = []) {
+  const missing = whatIsMissing();
+  if (missing !== undefined) {
+    process.stdout.write(`skipped: ${missing}\n`);
+    return;
+  }
+  const cwd = inRoot("elixir_client");
+  const env = environment();
+  foreground(program("mix"), ["compile"], { cwd, env });
+  if (suites.length === 0) foreground(program("mix"), ["test", "test/nx"], { cwd, env });
+  const paths = join(env.MIX_BUILD_ROOT, "test", "lib", "*", "ebin");
+  foreground(program("elixir"), ["-pa", paths, "test/nx_suites/run.exs", ...suites], { cwd, env });
+}
+
+function whatIsMissing() {
+  const { NX_PATH: checkout } = process.env;
+  if (checkout === undefined) return "NX_PATH names no checkout of Nx";
+  if (!existsSync(join(checkout, "mix.exs"))) return `NX_PATH is ${checkout}, which has no mix.exs`;
+  const elixir = program("elixir");
+  const version = elixir && output(elixir, ["--version"])?.match(/^Elixir (\d+)\.(\d+)/m);
+  const [major, minor] = version ? version.slice(1).map(Number) : [0, 0];
+  if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return undefined;
+  const found = version ? `Elixir is ${major}.${minor}` : "there is no Elixir";
+  return `${found}; Nx takes ${OLDEST.join(".")} or newer, in the folder that NX_ELIXIR names`;
+}
+
+function program(name) {
+  const { NX_ELIXIR: folder } = process.env;
+  return folder === undefined ? which(name) : join(folder, name);
+}
+
+/** Builds for this Elixir are kept apart. */
+function environment() {
+  const { NX_ELIXIR: folder, PATH, MIX_REBAR3 } = process.env;
+  const rebar = MIX_REBAR3 ?? which("rebar3");
+  return {
+    ...elixirEnv,
+    MIX_ENV: "test",
+    MIX_BUILD_ROOT: inRoot("elixir_client", "_build", "nx"),
+    ...(folder === undefined ? {} : { PATH: `${folder}${delimiter}${PATH}` }),
+    ...(rebar === undefined ? {} : { MIX_REBAR3: rebar }),
+  };
+}
