@@ -35,7 +35,7 @@ defmodule Davit.Nx.Recorder do
 
     request = Session.next_id(session)
     Origins.note(session.name, request, operation)
-    ending = if answered?(state, request), do: @answered, else: @silent
+    ending = ending(session, answered?(state, request))
     ids = for %{ref: %{id: id}} <- outputs, do: integer(id)
     run = [@run, integer(state.queue), integer(plan.id), array(operands), array(ids), ending]
     header = :erlang.iolist_to_binary(run)
@@ -44,6 +44,17 @@ defmodule Davit.Nx.Recorder do
     Tensor.touch({plan, inputs, outputs})
     if sent != :ok, do: raise(elem(sent, 1))
     outputs
+  end
+
+  # In a handler of a run an operation must not queue behind that run, which waits for the handler.
+  defp ending(session, answered?) do
+    case Process.get(Davit.Run.parent_key(session.name)) do
+      {instance, parent} when instance == session.instance ->
+        Msgpack.encode(%{answer: answered?, parent: parent})
+
+      _ ->
+        if answered?, do: @answered, else: @silent
+    end
   end
 
   # msgpack of one width, which is faster to write than the shortest.
