@@ -17,7 +17,7 @@ export function differenceOf(one: Verdict, other: Verdict): string | undefined {
 
 /** Errors that depend on how fast or how large a machine is. */
 function isTimed(verdict: Verdict): boolean {
-  return verdict.kind === "error" && ["cancelled", "out_of_memory"].includes(verdict.code);
+  return verdict.kind === "error" && ["cancelled", "memory_exhausted"].includes(verdict.code);
 }
 
 function describe(verdict: Verdict): string {

@@ -18,26 +18,30 @@ describeEngines((engine) => {
   const inline = ["inline", F32x4, 0];
 
   it.each<[string, (id: number) => readonly unknown[], string]>([
-    ["nothing that is known", () => ["explode"], "unknown_message"],
-    ["hello once more", () => ["hello", { protocol: 1 }], "hello_twice"],
-    ["too few arguments", () => ["put", 1], "bad_message"],
-    ["arguments of the wrong kind", () => ["free", { a: 1 }], "bad_message"],
-    ["bytes for another shape", (id) => ["put", id, ["float32", [5]], 0], "bad_length"],
-    ["a shape below zero", (id) => ["put", id, ["float32", [-4]], 0], "bad_message"],
-    ["a dtype that is not there", (id) => ["put", id, ["float3", [4]], 0], "bad_message"],
-    ["a size that is no number", (id) => ["put", id, ["float32", [Number.NaN]], 0], "bad_message"],
+    ["nothing that is known", () => ["explode"], "message_unknown"],
+    ["hello once more", () => ["hello", { protocol: 1 }], "hello_repeated"],
+    ["too few arguments", () => ["put", 1], "message_invalid"],
+    ["arguments of the wrong kind", () => ["free", { a: 1 }], "message_invalid"],
+    ["bytes for another shape", (id) => ["put", id, ["float32", [5]], 0], "length_invalid"],
+    ["a shape below zero", (id) => ["put", id, ["float32", [-4]], 0], "message_invalid"],
+    ["a dtype that is not there", (id) => ["put", id, ["float3", [4]], 0], "message_invalid"],
+    [
+      "a size that is no number",
+      (id) => ["put", id, ["float32", [Number.NaN]], 0],
+      "message_invalid",
+    ],
     [
       "a shape beyond all numbers",
       (id) => ["put", id, ["float32", new Array(32).fill(2 ** 31 - 1)], 0],
-      "bad_message",
+      "message_invalid",
     ],
     [
       "a tensor beyond the memory limit",
       (id) => ["put", id, ["float32", [2 ** 30]], ["transfer", id]],
-      "too_large",
+      "value_too_large",
     ],
-    ["a program that is there already", () => ["load", 1, {}], "program_exists"],
-    ["a constant of no hash", (id) => ["load", id, { weights: 1 }], "bad_message"],
+    ["a program that is there already", () => ["load", 1, {}], "program_taken"],
+    ["a constant of no hash", (id) => ["load", id, { weights: 1 }], "message_invalid"],
     [
       "a constant of a tensor that is not there",
       (id) => ["load", id, { ["0".repeat(64)]: NONE }],
@@ -45,21 +49,29 @@ describeEngines((engine) => {
     ],
     ["no such program", (id) => ["run", 1, NONE, [inline], [id]], "program_unknown"],
     ["no such tensor", (id) => ["run", 1, 1, [NONE], [id]], "tensor_unknown"],
-    ["outputs that it does not have", (id) => ["run", 1, 1, [inline], [id, null]], "output_count"],
-    ["an input too many", (id) => ["run", 1, 1, [inline, inline], [id]], "input_count"],
+    [
+      "outputs that it does not have",
+      (id) => ["run", 1, 1, [inline], [id, null]],
+      "output_count_invalid",
+    ],
+    ["an input too many", (id) => ["run", 1, 1, [inline, inline], [id]], "input_count_invalid"],
     [
       "an input of another type",
       (id) => ["run", 1, 1, [["inline", ["int32", [4]], 0]], [id]],
-      "input_type",
+      "input_type_invalid",
     ],
-    ["an option that is not there", () => ["run", 1, 1, [inline], [null], { x: 1 }], "bad_message"],
+    [
+      "an option that is not there",
+      () => ["run", 1, 1, [inline], [null], { x: 1 }],
+      "message_invalid",
+    ],
     [
       "a hook of endless bins",
       () => ["run", 1, 1, [inline], [null], { hooks: [[["all"], "every", ["summary", 1e9]]] }],
-      "bad_view",
+      "view_invalid",
     ],
     ["a tensor that is not there", () => ["get", NONE], "tensor_unknown"],
-    ["a file that is not there", (id) => ["open_file", "/nowhere", { a: id }], "file_not_found"],
+    ["a file that is not there", (id) => ["open_file", "/nowhere", { a: id }], "file_missing"],
   ])("refuses %s", async (_, make, code) => {
     const message = make(engine.id());
     const answer = await engine.client.ask(message, [message[0] === "load" ? GOOD : x4]);
@@ -70,7 +82,7 @@ describeEngines((engine) => {
     const id = engine.id();
     await engine.client.result(["put", id, F32x4, 0], [x4]);
     const again = await engine.client.ask(["put", id, F32x4, 0], [f32(9, 9, 9, 9)]);
-    await engine.expectError(again, "tensor_exists");
+    await engine.expectError(again, "tensor_taken");
     const { attachments } = await engine.client.ask(["get", id]);
     expect(floats(attachments[0])).toEqual([1, 2, 3, 4]);
   });
@@ -81,7 +93,7 @@ describeEngines((engine) => {
     const before = (await client.result(["info"])).tensors;
     const id = engine.id();
     const answer = await client.ask(["run", 1, two, [inline], [id, id]], [x4]);
-    await engine.expectError(answer, "tensor_exists");
+    await engine.expectError(answer, "tensor_taken");
     expect((await client.result(["info"])).tensors).toBe(before);
   });
 
@@ -94,7 +106,7 @@ describeEngines((engine) => {
     const codes = client.received
       .filter(({ request, type }) => request === 0 && type === "error")
       .map(({ args }) => args[0].code);
-    expect(codes).toEqual(["call_unknown", "call_unknown", "bad_message"]);
+    expect(codes).toEqual(["callback_unknown", "callback_unknown", "message_invalid"]);
   });
 
   const one = (dtype: string, shape: number[], offsets: number[]) =>
@@ -115,7 +127,7 @@ describeEngines((engine) => {
     ["has tensors of another length", safetensors(one("F32", [4], [0, 8]), 16), "file_malformed"],
     ["has offsets below zero", safetensors(one("F32", [1], [-4, 0]), 16), "file_malformed"],
     ["has sizes below zero", safetensors(one("F32", [-4], [0, 16]), 16), "file_malformed"],
-    ["has unknown dtypes", safetensors(one("F4", [4], [0, 16]), 16), "file_dtype"],
+    ["has unknown dtypes", safetensors(one("F4", [4], [0, 16]), 16), "file_dtype_unsupported"],
   ])("refuses a safetensors file that %s", async (_, bytes, code) => {
     const id = engine.id();
     const path = join(engine.folder, `file-${id}`);

@@ -15,7 +15,7 @@ size_t byte_size(const TensorType& type) {
   for (auto size : type.shape) {
     if (size < 0 || __builtin_mul_overflow(bytes, static_cast<uint64_t>(size), &bytes) ||
         bytes > INT64_MAX) {
-      throw OpError("too_large", "a tensor " + to_string(type) + " cannot be addressed");
+      throw OpError("value_too_large", "a tensor " + to_string(type) + " cannot be addressed");
     }
   }
   return bytes;

@@ -14,7 +14,7 @@ export interface ErrorDetails {
 }
 
 /**
- * The error of everything that Davit refuses or that fails. `code` is stable, and docs/protocol.md lists all codes; the
+ * The error of everything that Davit refuses or that fails. `code` is stable, and docs/errors.md lists all codes; the
  * message is for people, and names the value, what was expected, and op, label and types where they are known.
  */
 export class DavitError extends Error {

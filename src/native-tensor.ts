@@ -50,13 +50,13 @@ export class Tensor implements Disposable {
 
   /**
    * The native tensor's number, for an engine that is to compute with it.
-   * @throws DavitError `tensor_freed`, `remote_tensor`
+   * @throws DavitError `tensor_freed`, `tensor_foreign`
    * @internal
    */
   valueIn(native: NativeEngine): ValueId {
     if (this.#native !== native) {
       const message = `the tensor ${formatType(this.type)} is another engine's; expected one of this engine`;
-      throw new DavitError("remote_tensor", message, { expected: "a tensor of this engine" });
+      throw new DavitError("tensor_foreign", message, { expected: "a tensor of this engine" });
     }
     return this.value;
   }

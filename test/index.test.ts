@@ -52,14 +52,14 @@ it("what is refused is a DavitError, wherever it is found", async () => {
   const f = engine.jit((x: davit.Traced) => mx.add(hook(x, "h"), 1));
   const wrong = engine.jit((x: davit.Traced) => mx.matmul(x, [[1]]));
   const refused: [code: string, () => unknown][] = [
-    ["bad_option", () => Engine.create({ lanes: 0 })],
+    ["option_invalid", () => Engine.create({ lanes: 0 })],
     ["shape_invalid", () => engine.tensor([[1], [2, 3]])],
     ["op_refused", () => wrong([1, 2])],
-    ["not_tracing", () => mx.add(1, 2)],
-    ["bad_match", () => engine.subscribe({ name: 5 } as never, () => {})],
-    ["bad_handler", () => f.on("h", 5 as never)],
-    ["bad_view", () => f.on("h", () => {}, { view: "none" as never })],
-    ["file_not_found", () => readTensors("/no/such/file.npy")],
+    ["trace_missing", () => mx.add(1, 2)],
+    ["match_invalid", () => engine.subscribe({ name: 5 } as never, () => {})],
+    ["handler_invalid", () => f.on("h", 5 as never)],
+    ["view_invalid", () => f.on("h", () => {}, { view: "none" as never })],
+    ["file_missing", () => readTensors("/no/such/file.npy")],
     ["graph_invalid", () => engine.load({ functions: [] })],
   ];
   for (const [code, action] of refused) {

@@ -26,8 +26,8 @@ describe("show", () => {
 
 describe("describeThrown", () => {
   it("tells an error's code and message", () => {
-    const error = Object.assign(new Error("gone"), { code: "file_not_found" });
-    expect(describeThrown(error)).toMatchObject({ code: "file_not_found", message: "gone" });
+    const error = Object.assign(new Error("gone"), { code: "file_missing" });
+    expect(describeThrown(error)).toMatchObject({ code: "file_missing", message: "gone" });
     expect(describeThrown(Object.assign(new Error("odd"), { code: 7 })).code).toBeUndefined();
   });
 

@@ -134,7 +134,7 @@ defmodule Davit do
   defp opened(wire, ref) do
     case Davit.Type.from_wire(wire) do
       {:ok, type} -> %Tensor{type: type, ref: ref}
-      :error -> raise %EngineError{code: :protocol, message: "a file's tensor has no type"}
+      :error -> raise %EngineError{code: :protocol_violated, message: "a file's tensor has no type"}
     end
   end
 end

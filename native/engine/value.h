@@ -72,7 +72,7 @@ class ValueStore {
   std::unordered_map<int64_t, ValuePtr> values_;
 };
 
-// A new array of this type with unset contents; throws RunError("out_of_memory").
+// A new array of this type with unset contents; throws RunError("memory_exhausted").
 mlx::core::array allocate_array(const TensorType& type);
 
 // Makes the bytes of booleans that came from outside 0 or 1, as compiled code expects them.

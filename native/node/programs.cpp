@@ -83,8 +83,8 @@ std::vector<ValuePtr> EngineObject::to_values(const Napi::Value& value,
       continue;
     }
     if (i >= types.size()) {
-      throw OpError("input_count", "there are types for " + std::to_string(types.size()) +
-                                       " values, not " + std::to_string(values.size()));
+      throw OpError("reply_invalid", "the reply has " + std::to_string(values.size()) +
+                                         " values, not " + std::to_string(types.size()));
     }
     check_size(types[i]);
     values[i] = to_value(types[i], to_bytes(item));
@@ -93,7 +93,9 @@ std::vector<ValuePtr> EngineObject::to_values(const Napi::Value& value,
 }
 
 std::vector<ValuePtr> EngineObject::to_inputs(int64_t program, const Napi::Value& value) const {
-  return to_values(value, engine_->program(program)->entry().parameters);
+  auto known = engine_->program(program);
+  known->check_input_count(value.As<Napi::Array>().Length());
+  return to_values(value, known->entry().parameters);
 }
 
 Napi::Value EngineObject::run(const Napi::CallbackInfo& info) {

@@ -53,14 +53,14 @@ void EngineObject::check_size(const TensorType& type) const {
   size_t bytes = byte_size(type);
   size_t limit = engine_->memory_limit();
   if (limit > 0 && bytes > limit) {
-    throw OpError("too_large", "a tensor " + to_string(type) + " has " + std::to_string(bytes) +
+    throw OpError("value_too_large", "a tensor " + to_string(type) + " has " + std::to_string(bytes) +
                                    " bytes; the memory limit is " + std::to_string(limit));
   }
 }
 
 ValuePtr to_value(TensorType type, std::span<const uint8_t> bytes) {
   if (bytes.size() != byte_size(type)) {
-    throw OpError("bytes_mismatch", "a tensor " + to_string(type) + " has " +
+    throw OpError("length_invalid", "a tensor " + to_string(type) + " has " +
                                         std::to_string(byte_size(type)) + " bytes, not " +
                                         std::to_string(bytes.size()));
   }
@@ -97,7 +97,7 @@ Napi::Value EngineObject::allocate(const Napi::CallbackInfo& info) {
       auto kept = array;
       auto over = external(env, data, bytes, kept);
       if (!over) {
-        throw OpError("external_memory", "this runtime allows no views of foreign memory");
+        throw OpError("memory_external", "this runtime allows no views of foreign memory");
       }
       buffer = *over;
     }
@@ -115,7 +115,7 @@ Napi::Value EngineObject::publish(const Napi::CallbackInfo& info) {
   guarded(env, [&] {
     auto id = id_of(info[0]);
     auto filled = filling_.extract(id);
-    if (!filled) throw OpError("not_allocated", "only an allocated tensor can be published");
+    if (!filled) throw OpError("tensor_unallocated", "only an allocated tensor can be published");
     normalize_bools(filled.mapped());
     engine_->settle(*engine_->values().get(id), std::move(filled.mapped()));
   });
@@ -127,7 +127,7 @@ Napi::Value EngineObject::fail(const Napi::CallbackInfo& info) {
   guarded(env, [&] {
     auto id = id_of(info[0]);
     if (filling_.erase(id) == 0) {
-      throw OpError("not_allocated", "only an allocated tensor can be failed");
+      throw OpError("tensor_unallocated", "only an allocated tensor can be failed");
     }
     engine_->settle(*engine_->values().get(id),
                     std::make_shared<Failure>(Failure{text_of(info[1]), text_of(info[2])}));

@@ -64,7 +64,7 @@ mx::array spread_out(const mx::array& in, const std::vector<int>& dilation, mx::
     strides[axis] = dilation[i];
     int64_t size = 1 + int64_t{dilation[i]} * (shape[axis] - 1);
     if (size > std::numeric_limits<int>::max()) {
-      throw OpError("too_large", "an input spread out to " + std::to_string(size));
+      throw OpError("value_too_large", "an input spread out to " + std::to_string(size));
     }
     if (shape[axis] > 0) shape[axis] = static_cast<int>(size);
   }

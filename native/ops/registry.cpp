@@ -45,7 +45,7 @@ const Attribute& required(const Attribute* attribute, std::string_view name) {
 
 const mx::array& OpCall::operator[](size_t index) const {
   if (index >= inputs_.size() || !inputs_[index]) {
-    throw OpError("arity", "operand " + std::to_string(index) + " is missing");
+    throw OpError("arity_invalid", "operand " + std::to_string(index) + " is missing");
   }
   return *inputs_[index];
 }

@@ -48,7 +48,7 @@ class OpCall {
         differentiated_(differentiated) {}
 
   size_t operand_count() const { return inputs_.size(); }
-  // The operand at an index; throws OpError("arity") where it is absent.
+  // The operand at an index; throws OpError("arity_invalid") where it is absent.
   const mx::array& operator[](size_t index) const;
   // The operand at an index, or nothing where it is absent.
   std::optional<mx::array> optional(size_t index) const;

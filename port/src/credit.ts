@@ -15,7 +15,7 @@ export class Credit {
 
   constructor(readonly limit: number) {
     checkAmount(limit, "limit");
-    if (limit === 0) throw new PortError("bad_option", "limit is 0; expected a number > 0");
+    if (limit === 0) throw new PortError("option_invalid", "limit is 0; expected a number > 0");
   }
 
   /** What has been taken and not given back. */
@@ -64,7 +64,7 @@ export class Credit {
     checkAmount(amount, "amount");
     if (amount > this.#inUse) {
       throw new PortError(
-        "bad_option",
+        "option_invalid",
         `${amount} was given back, but only ${this.#inUse} is in use`,
       );
     }
@@ -89,5 +89,8 @@ export class Credit {
 
 function checkAmount(amount: number, name: string): void {
   if (Number.isFinite(amount) && amount >= 0) return;
-  throw new PortError("bad_option", `${name} is ${String(amount)}; expected a finite number >= 0`);
+  throw new PortError(
+    "option_invalid",
+    `${name} is ${String(amount)}; expected a finite number >= 0`,
+  );
 }

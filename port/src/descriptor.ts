@@ -29,7 +29,7 @@ function openSocket(options: SocketConstructorOpts): Socket {
     return new Socket(options);
   } catch (cause) {
     const text = `descriptor ${options.fd} cannot be opened: ${(cause as Error).message}`;
-    throw new PortError("bad_descriptor", text, { cause });
+    throw new PortError("descriptor_invalid", text, { cause });
   }
 }
 
@@ -42,13 +42,13 @@ export function checkDescriptor(fd: number, name: "input" | "output"): void {
   try {
     stats = fstatSync(fd);
   } catch (error) {
-    throw new PortError("bad_descriptor", `${name} descriptor ${fd} is not open; ${advice}`, {
+    throw new PortError("descriptor_invalid", `${name} descriptor ${fd} is not open; ${advice}`, {
       cause: error,
     });
   }
   if (stats.isFIFO() || stats.isSocket()) return;
   throw new PortError(
-    "bad_descriptor",
+    "descriptor_invalid",
     `${name} descriptor ${fd} is ${kind(fd, stats)}; ${advice}`,
   );
 }

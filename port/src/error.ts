@@ -1,22 +1,22 @@
 /**
  * What went wrong, for programs:
  *
- * - `bad_option`: an option or argument has a wrong value.
- * - `bad_descriptor`: a descriptor is not open, or is not a pipe or socket.
+ * - `option_invalid`: an option or argument has a wrong value.
+ * - `descriptor_invalid`: a descriptor is not open, or is not a pipe or socket.
  * - `frame_too_large`: a frame is longer than the limit (read) or than the header can say (write).
- * - `truncated`: the input ended inside a frame.
+ * - `frame_truncated`: the input ended inside a frame.
  * - `peer_closed`: the other side is gone (broken pipe, connection reset).
- * - `closed`: the port was closed on this side.
- * - `io_error`: any other failure of a descriptor; `cause` has the system's error.
+ * - `port_closed`: the port was closed on this side.
+ * - `io_failed`: any other failure of a descriptor; `cause` has the system's error.
  */
 export type PortErrorCode =
-  | "bad_option"
-  | "bad_descriptor"
+  | "option_invalid"
+  | "descriptor_invalid"
   | "frame_too_large"
-  | "truncated"
+  | "frame_truncated"
   | "peer_closed"
-  | "closed"
-  | "io_error";
+  | "port_closed"
+  | "io_failed";
 
 /** Every error of this package: a stable `code` for programs, a message for people. */
 export class PortError extends Error {
@@ -35,7 +35,7 @@ export class PortError extends Error {
 export function fromStreamError(error: NodeJS.ErrnoException, where: string): PortError {
   const gone = error.code === "EPIPE" || error.code === "ECONNRESET";
   return new PortError(
-    gone ? "peer_closed" : "io_error",
+    gone ? "peer_closed" : "io_failed",
     gone ? `the peer closed the ${where} (${error.code})` : `${where}: ${error.message}`,
     { cause: error },
   );

@@ -11,11 +11,14 @@ export function maxLength(packet: PacketSize): number {
 /** Checks a value that came from the user. */
 export function checkPacket(packet: unknown): PacketSize {
   if (packet === 1 || packet === 2 || packet === 4) return packet;
-  throw new PortError("bad_option", `packet is ${String(packet)}; expected 1, 2 or 4`);
+  throw new PortError("option_invalid", `packet is ${String(packet)}; expected 1, 2 or 4`);
 }
 
 /** Checks that an option is an integer >= least. */
 export function checkInteger(value: unknown, name: string, least: number): number {
   if (Number.isSafeInteger(value) && (value as number) >= least) return value as number;
-  throw new PortError("bad_option", `${name} is ${String(value)}; expected an integer >= ${least}`);
+  throw new PortError(
+    "option_invalid",
+    `${name} is ${String(value)}; expected an integer >= ${least}`,
+  );
 }

@@ -71,13 +71,13 @@ export class Port {
     if ((options.input === undefined) !== (options.output === undefined)) {
       const missing = options.input === undefined ? "input" : "output";
       throw new PortError(
-        "bad_option",
+        "option_invalid",
         `${missing} is missing; expected input and output, or neither`,
       );
     }
     if (typeof options.onFrame !== "function") {
       throw new PortError(
-        "bad_option",
+        "option_invalid",
         `onFrame is ${typeof options.onFrame}; expected a function`,
       );
     }
@@ -137,7 +137,7 @@ export class Port {
   /** Writes what is pending, then closes the output; the peer sees the end, and may still answer. */
   async end(): Promise<void> {
     await this.flush();
-    this.#writer.close(new PortError("closed", "the output was ended"));
+    this.#writer.close(new PortError("port_closed", "the output was ended"));
     await new Promise<void>((resolve) => {
       this.#output.once("close", resolve);
       this.#output.end(resolve);
@@ -158,7 +158,7 @@ export class Port {
   /** Closes both directions at once and drops what is pending. */
   destroy(): void {
     this.#stop();
-    this.#writer.close(new PortError("closed", "the port was closed"));
+    this.#writer.close(new PortError("port_closed", "the port was closed"));
     this.#input.destroy();
     this.#output.destroy();
   }
@@ -188,13 +188,15 @@ export class Port {
     if (this.#output instanceof Socket) this.#output.setNoDelay(true);
     this.#input.on("end", () => this.#finish(this.#reader.endError()));
     this.#input.on("error", (error) => this.#fail(fromStreamError(error, "input")));
-    this.#input.on("close", () => this.#finish(new PortError("closed", "the input was closed")));
+    this.#input.on("close", () =>
+      this.#finish(new PortError("port_closed", "the input was closed")),
+    );
     if (this.#output !== (this.#input as unknown)) {
       this.#output.on("error", (error) => this.#fail(fromStreamError(error, "output")));
     }
     this.#output.on("close", () => {
       if (this.#output.writableFinished) return;
-      this.#fail(new PortError("closed", "the output was closed"));
+      this.#fail(new PortError("port_closed", "the output was closed"));
     });
   }
 
@@ -237,7 +239,7 @@ function checkStream(stream: Readable | Writable, name: string, isStream: boolea
   if (isStream && !readableEncoding && !readableObjectMode) return;
   const what = isStream ? "a stream of strings or objects" : String(stream);
   throw new PortError(
-    "bad_option",
+    "option_invalid",
     `${name} is ${what}; expected a descriptor or a stream of bytes`,
   );
 }

@@ -95,7 +95,7 @@ export class FrameReader {
       held < this.packet
         ? `${held} of ${this.packet} header bytes`
         : `${held - this.packet} of ${held - this.packet + this.#missing()} bytes`;
-    return new PortError("truncated", `input ended inside a frame, after ${text}`);
+    return new PortError("frame_truncated", `input ended inside a frame, after ${text}`);
   }
 
   /** Bytes of the unfinished frame, header included. */

@@ -114,7 +114,7 @@ it("reports an end inside a frame", async () => {
   const near = recorder(a);
   b.end(Buffer.from([0, 0, 0, 9, 1, 2]));
   await near.until(() => near.ends.length > 0);
-  expect(near.ends.map((error) => error?.code)).toEqual(["truncated"]);
+  expect(near.ends.map((error) => error?.code)).toEqual(["frame_truncated"]);
   expect(near.frames).toEqual([]);
 });
 
@@ -155,7 +155,7 @@ it("reports nothing when closed on this side", async () => {
   near.port.destroy();
   await far.until(() => far.ends.length > 0);
   expect(near.ends).toEqual([]);
-  await expect(near.port.drain()).rejects.toMatchObject({ code: "closed" });
+  await expect(near.port.drain()).rejects.toMatchObject({ code: "port_closed" });
   await near.port.close();
 });
 
@@ -232,7 +232,7 @@ describe("options", () => {
 
   it.each(wrong)("%s", (message, options) => {
     expect(() => openPort(options as PortOptions)).toThrow(
-      expect.objectContaining({ code: "bad_option", message }),
+      expect.objectContaining({ code: "option_invalid", message }),
     );
   });
 });

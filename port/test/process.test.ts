@@ -85,7 +85,7 @@ describe("kill -9 of the BEAM", () => {
       expect(performance.now() - start).toBeLessThan(1000);
       const ends = text.stdout.match(/end: \w+/g);
       expect(ends?.length).toBe(1);
-      expect(["end: whole", "end: truncated", "end: peer_closed"]).toContain(ends?.[0]);
+      expect(["end: whole", "end: frame_truncated", "end: peer_closed"]).toContain(ends?.[0]);
       expect(text.stderr).toBe("");
     }
   });
@@ -132,7 +132,7 @@ describe("descriptors", () => {
     const { stderr } = spawnSync(process.execPath, [program, "4", "0", "1"], {
       input: Buffer.from([0, 0, 1]),
     });
-    expect(String(stderr)).toBe("end: truncated\n");
+    expect(String(stderr)).toBe("end: frame_truncated\n");
   });
 
   const advice =
@@ -142,14 +142,14 @@ describe("descriptors", () => {
     const run = (input: string, output: string, stdio: ("pipe" | "ignore" | number)[]) =>
       String(spawnSync(process.execPath, [program, "4", input, output], { stdio }).stderr);
     expect(run("0", "987", ["pipe", "pipe", "pipe"])).toBe(
-      `bad_descriptor: output descriptor 987 is not open; ${advice}`,
+      `descriptor_invalid: output descriptor 987 is not open; ${advice}`,
     );
     expect(run("0", "1", ["ignore", "pipe", "pipe"])).toBe(
-      `bad_descriptor: input descriptor 0 is a device; ${advice}`,
+      `descriptor_invalid: input descriptor 0 is a device; ${advice}`,
     );
     const file = openSync(fileURLToPath(import.meta.url), "r");
     expect(run("0", "3", ["pipe", "pipe", "pipe", file])).toBe(
-      `bad_descriptor: output descriptor 3 is a file; ${advice}`,
+      `descriptor_invalid: output descriptor 3 is a file; ${advice}`,
     );
     closeSync(file);
   });

@@ -114,7 +114,7 @@ describe.each(packets)("{packet, %d}", (packet) => {
         expect(frames).toEqual([]);
         const error = reader.endError();
         if (cut.length === 0) expect(error).toBeUndefined();
-        else expect(error?.code).toBe("truncated");
+        else expect(error?.code).toBe("frame_truncated");
       }),
     );
   });

@@ -201,7 +201,7 @@ describe("a writer tells when parts are needed no longer", () => {
     writer.write(big(), () => left.push("first"));
     await turn();
     writer.write(big(), () => left.push("second"));
-    writer.close(new PortError("closed", "enough"));
+    writer.close(new PortError("port_closed", "enough"));
     expect(left).toEqual([]);
     expect(writer.write(big(), () => left.push("third"))).toBe(false);
     expect(left).toEqual(["third"]);
@@ -214,7 +214,7 @@ describe("a writer tells when parts are needed no longer", () => {
     const writer = new FrameWriter(new Sink(true), 4, 1 << 20);
     let left = 0;
     writer.write(big(), () => left++);
-    writer.close(new PortError("closed", "enough"));
+    writer.close(new PortError("port_closed", "enough"));
     expect(left).toBe(1);
   });
 });

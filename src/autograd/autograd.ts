@@ -18,7 +18,7 @@ export interface DerivativeNode {
  * table: it stores the carries of counted loops on its way forward, runs their bodies' derivatives backwards,
  * and takes only the branches that were taken. What it needs again inside loops and branches it computes
  * again, without hooks.
- * @throws GraphError `not_differentiable`
+ * @throws GraphError `derivative_unsupported`
  */
 export function vjpNode(
   table: FunctionTable,
@@ -38,7 +38,7 @@ export function vjpNode(
  * The node that computes a function's results and Jacobian-vector products. Its operands are the function's arguments,
  * then a tangent for each argument of `wrt`; its outputs are the results, then a tangent for each result
  * that has one.
- * @throws GraphError `not_differentiable`
+ * @throws GraphError `derivative_unsupported`
  */
 export function jvpNode(
   table: FunctionTable,

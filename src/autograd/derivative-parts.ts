@@ -138,7 +138,7 @@ export function notDifferentiable(
   expected = node.op === "while" ? "a loop with a count (for)" : "stop_gradient around it",
 ): GraphError {
   const { op, label, inputs } = node;
-  return new GraphError("not_differentiable", `${op} has no derivative here`, {
+  return new GraphError("derivative_unsupported", `${op} has no derivative here`, {
     op,
     label,
     function: body.name,

@@ -98,7 +98,7 @@ class Values {
     const source = name === undefined ? undefined : tensors.get(name);
     if (source === undefined) {
       throw new FileError(
-        "file_not_found",
+        "file_missing",
         path,
         member === undefined ? "it holds several tensors" : `it has no tensor "${member}"`,
         `one of ${[...tensors.keys()].slice(0, 20).join(", ") || ONLY}, as in ${path}:NAME`,
@@ -107,7 +107,7 @@ class Values {
     const { type } = source.kind === "array" ? source.array : source.range;
     if (!sameType(type, parameter.type)) {
       throw new FileError(
-        "file_type",
+        "file_type_invalid",
         tensors.size === 1 && member === undefined ? path : `${path}:${name}`,
         `it holds ${formatType(type)}`,
         `${formatType(parameter.type)} for ${parameterText(parameter)}`,

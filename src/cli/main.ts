@@ -20,7 +20,11 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 };
 
 /** Codes of what can only be wrong because an option is. */
-const WRONG_OPTIONS: ReadonlySet<unknown> = new Set(["bad_option", "bad_match", "bad_tolerance"]);
+const WRONG_OPTIONS: ReadonlySet<unknown> = new Set([
+  "option_invalid",
+  "match_invalid",
+  "tolerance_invalid",
+]);
 
 /** Runs one command line and gives its exit code. */
 export async function main(argv: readonly string[]): Promise<ExitCode> {

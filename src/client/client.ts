@@ -95,12 +95,12 @@ export class Client {
     const reader = new EventReader();
     this.#subscriptions.set(request, (message) => {
       if (message.type === "sites") return reader.declare(message);
-      for (const { event, site, cost } of reader.read(message)) {
-        // An error of the handler is an uncaught exception of its own, and costs no other event.
-        void Promise.resolve()
-          .then(() => handler(event, site))
-          .finally(() => this.tell(["consumed", cost], request));
-      }
+      // An error of the handler is an uncaught exception of its own, and costs no other event.
+      const handled = [...reader.read(message)].map(({ event, site }) =>
+        Promise.resolve().then(() => handler(event, site)),
+      );
+      const cost = message.args[1] as number;
+      void Promise.allSettled(handled).then(() => this.tell(["consumed", cost], request));
     });
     const message = ["subscribe", wireMatch(match), wirePolicy(policy), wireView(view)];
     try {

@@ -25,7 +25,7 @@ export function encodeMessage(
 
 /**
  * Decodes a frame of the engine. The attachments are views of the payload.
- * @throws ProtocolError `bad_frame`
+ * @throws ProtocolError `frame_invalid`
  */
 export function decodeMessage(payload: Uint8Array): EngineMessage {
   const { request, header, attachments } = decodeFrame(payload);

@@ -93,7 +93,7 @@ export class Engine {
 
   /**
    * Starts an engine.
-   * @throws DavitError `bad_option` that names the option, its value and what was expected
+   * @throws DavitError `option_invalid` that names the option, its value and what was expected
    */
   static create(options: EngineOptions = {}): Engine {
     return new Engine(resolveOptions(options));
@@ -103,7 +103,7 @@ export class Engine {
    * Makes a function run on this engine: traced once for every combination of argument types, as
    * `jax.jit` and `mx.compile` do. Arguments and results may be lists and objects of tensors. Its programs are freed with
    * it, be it forgotten or disposed of.
-   * @throws DavitError `bad_option`
+   * @throws DavitError `option_invalid`
    */
   jit<R extends OperandTree>(fn: (...args: never[]) => R, options?: JitOptions): Jitted<R> {
     return jit(this, fn, options);
@@ -121,7 +121,7 @@ export class Engine {
 
   /**
    * As {@link Engine.on}, with every event of the sites that a match is for.
-   * @throws DavitError `bad_match`, `bad_handler`, `bad_policy`, `bad_view`
+   * @throws DavitError `match_invalid`, `handler_invalid`, `policy_invalid`, `view_invalid`
    */
   subscribe(match: Match, handler: EventHandler, options?: SubscriptionOptions): Subscription {
     return onEvents(this.hooks, { ...options, match }, handler);
@@ -174,7 +174,7 @@ export class Engine {
 
   /**
    * Runs a program on tensors, one for each parameter. Returns its results at once, as tensors that are pending.
-   * @throws DavitError `input_count`, `input_type`, `tensor_freed`, `remote_tensor`
+   * @throws DavitError `input_count_invalid`, `input_type_invalid`, `tensor_freed`, `tensor_foreign`
    */
   run(
     program: Program,
@@ -253,7 +253,7 @@ export class Engine {
 
   /**
    * Starts a run on native tensors, one per parameter. They may be pending: the run waits for them.
-   * @throws DavitError `input_count`, `input_type`, `tensor_freed`, `tensor_unknown`
+   * @throws DavitError `input_count_invalid`, `input_type_invalid`, `tensor_freed`, `tensor_unknown`
    * @internal
    */
   start(

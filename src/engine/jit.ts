@@ -181,7 +181,7 @@ function refuseInTrace(name: string): void {
   const expected = `the function itself, not what engine.jit made of it; or \`callback\`, to run it while the program runs`;
   const what = name === "" ? "a jitted function" : `the jitted function "${name}"`;
   throw new DavitError(
-    "jit_in_trace",
+    "jit_nested",
     `${what} was called inside a traced function; expected ${expected}`,
     { expected },
   );

@@ -40,7 +40,7 @@ const NAMES = new Set([
 
 /**
  * Fills in defaults.
- * @throws DavitError `bad_option` that names the option, its value and what was expected.
+ * @throws DavitError `option_invalid` that names the option, its value and what was expected.
  */
 export function resolveOptions(options: EngineOptions): ResolvedOptions {
   for (const name of Object.keys(options)) {
@@ -79,7 +79,11 @@ function count(name: string, value: number, min: number, max = Number.MAX_SAFE_I
 }
 
 function bad(name: string, found: string, expected: string): never {
-  throw new DavitError("bad_option", `engine option ${name} is ${found}; expected ${expected}`, {
-    expected,
-  });
+  throw new DavitError(
+    "option_invalid",
+    `engine option ${name} is ${found}; expected ${expected}`,
+    {
+      expected,
+    },
+  );
 }

@@ -23,7 +23,7 @@ export class ProgramCache<Entry> {
   #evicted = 0;
   #disposed = false;
 
-  /** @throws DavitError `bad_option` where the limit is no number of programs */
+  /** @throws DavitError `option_invalid` where the limit is no number of programs */
   constructor(limit: number | undefined, release: (entry: Entry) => void) {
     this.#limit = checkLimit(limit ?? DEFAULT_LIMIT);
     this.#release = release;
@@ -69,7 +69,7 @@ export class ProgramCache<Entry> {
 function checkLimit(limit: number): number {
   if (Number.isInteger(limit) && limit >= 1 && limit <= MOST) return limit;
   const expected = `an integer from 1 to ${MOST}`;
-  throw new DavitError("bad_option", `maxPrograms is ${String(limit)}; expected ${expected}`, {
+  throw new DavitError("option_invalid", `maxPrograms is ${String(limit)}; expected ${expected}`, {
     expected,
   });
 }

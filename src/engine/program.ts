@@ -189,6 +189,11 @@ function* lower(
   return functions;
 }
 
+const BINDING_ERRORS = {
+  constant: { missing: "constant_missing", invalid: "constant_invalid" },
+  external: { missing: "external_missing", invalid: "external_invalid" },
+} as const;
+
 /**
  * Binds a tensor to a value that is not in the graph; returns the node as the native engine takes it.
  * @throws GraphError `constant_missing`, `constant_invalid`, `external_missing`, `external_invalid`
@@ -204,7 +209,7 @@ function bind(
   if (bound === undefined) return { op, attributes: withDefaults(findOp(op), node.attributes) };
   const { kind, name, type } = bound;
   const fail = (problem: "missing" | "invalid", text: string): never => {
-    throw new GraphError(`${kind}_${problem}`, `the ${kind} ${name} ${text}`, {
+    throw new GraphError(BINDING_ERRORS[kind][problem], `the ${kind} ${name} ${text}`, {
       op,
       label,
       expected: `a tensor ${formatType(type)}`,

@@ -107,7 +107,7 @@ async function answer(
   try {
     const values = toValues(engine, request, site, made);
     if (callback === undefined) {
-      throw new DavitError("no_handler", `nobody handles the call "${nameOf(site)}"`, {
+      throw new DavitError("handler_missing", `nobody handles the call "${nameOf(site)}"`, {
         label: site.label,
         site: site.number,
       });
@@ -182,7 +182,7 @@ function toResults(
   const count = Array.isArray(returned) ? returned.length : 0;
   if (count !== site.types.length) {
     throw new DavitError(
-      "reply_mismatch",
+      "reply_invalid",
       `the handler of "${nameOf(site)}" returned ${count} values; the call declares ${site.types.length}`,
       { label: site.label, site: site.number },
     );
@@ -202,7 +202,7 @@ function toTensor(engine: BindingEngine, site: Site, value: TensorLike, type: Te
     bytes = toBytes(value, type);
   } catch (error) {
     const message = `the handler of "${nameOf(site)}" returned a value that does not fit: ${(error as Error).message}`;
-    throw new DavitError("reply_mismatch", `${message}; the call declares ${formatType(type)}`, {
+    throw new DavitError("reply_invalid", `${message}; the call declares ${formatType(type)}`, {
       label: site.label,
       site: site.number,
       cause: error,

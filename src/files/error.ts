@@ -1,23 +1,8 @@
+import type { ErrorCodeOf } from "../contract/errors.js";
 import { DavitError } from "../error.js";
 
 /** Why a file was refused. Stable: callers may match on it. */
-export type FileErrorCode =
-  /** There is no such file, or no such tensor in it. */
-  | "file_not_found"
-  /** The system refused to read or write it. */
-  | "file_unreadable"
-  /** Its name does not tell a format that Davit reads. */
-  | "file_name"
-  /** It is not what its name says, or contradicts itself. */
-  | "file_malformed"
-  /** It ends before what it announces. */
-  | "file_truncated"
-  /** It is, or announces, more than the limit. */
-  | "file_too_large"
-  /** It holds elements of a type that MLX does not have. */
-  | "file_dtype"
-  /** It holds a tensor of another type than wanted. */
-  | "file_type";
+export type FileErrorCode = ErrorCodeOf<"file">;
 
 /** A file that cannot be read or written: which, why, and what was expected instead. */
 export class FileError extends DavitError {
@@ -41,7 +26,7 @@ export class FileError extends DavitError {
 export function fromSystem(error: unknown, path: string): unknown {
   if (error instanceof FileError || !(error instanceof Error) || !("code" in error)) return error;
   if (error.code === "ENOENT" || error.code === "ENOTDIR") {
-    return new FileError("file_not_found", path, "there is no such file", "an existing file", {
+    return new FileError("file_missing", path, "there is no such file", "an existing file", {
       cause: error,
     });
   }

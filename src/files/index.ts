@@ -96,7 +96,7 @@ function checkFormat(path: string, count: number): void {
   if (!FORMATS.has(extname(path))) throw unknownFormat(path);
   if (extname(path) === ".npy" && count !== 1) {
     throw new FileError(
-      "file_name",
+      "file_name_unknown",
       path,
       `a .npy file holds one tensor, and there are ${count}`,
       "a name that ends in .npz or .safetensors",
@@ -107,7 +107,7 @@ function checkFormat(path: string, count: number): void {
 /** The error for a name that tells no format. */
 export function unknownFormat(path: string): FileError {
   return new FileError(
-    "file_name",
+    "file_name_unknown",
     path,
     "its name tells no format",
     "a name that ends in .npy, .npz or .safetensors",

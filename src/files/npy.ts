@@ -1,3 +1,4 @@
+import { dtypeColumn } from "../contract/dtypes.js";
 import { type Dtype, elementCount, itemBytes } from "../tensor/dtype.js";
 import { checkArray, checkedByteLength, type FileArray, toBools } from "./array.js";
 import { FileError } from "./error.js";
@@ -5,23 +6,7 @@ import { readRegular, writeRegular } from "./open.js";
 
 const MAGIC = Uint8Array.of(0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59); // "\x93NUMPY"
 
-/** numpy's type codes. numpy has no bfloat16: like MLX, Davit keeps its two raw bytes as void items. */
-const CODES: Readonly<Record<Dtype, string>> = {
-  bool: "b1",
-  uint8: "u1",
-  uint16: "u2",
-  uint32: "u4",
-  uint64: "u8",
-  int8: "i1",
-  int16: "i2",
-  int32: "i4",
-  int64: "i8",
-  float16: "f2",
-  bfloat16: "V2",
-  float32: "f4",
-  float64: "f8",
-  complex64: "c8",
-};
+const CODES = dtypeColumn("npy");
 const DTYPES = new Map(Object.entries(CODES).map(([dtype, code]) => [code, dtype as Dtype]));
 
 interface NpyHeader {
@@ -162,7 +147,12 @@ function parseShape(text: string, malformed: (problem: string) => FileError): nu
 
 function elementsOf(descr: string, path: string): { dtype: Dtype; bigEndian: boolean } {
   const refused = (problem: string) =>
-    new FileError("file_dtype", path, problem, `one of ${Object.keys(CODES).join(", ")}`);
+    new FileError(
+      "file_dtype_unsupported",
+      path,
+      problem,
+      `one of ${Object.keys(CODES).join(", ")}`,
+    );
   const match = /^['"]([<>|=]?)([a-zA-Z]\d*)['"]$/.exec(descr);
   if (match === null) throw refused(`elements of type ${descr.slice(0, 80)} are not numbers`);
   const dtype = DTYPES.get(match[2] as string);

@@ -18,7 +18,7 @@ const MODE = 0o666;
 
 /**
  * Opens a regular file. Every path that Davit is given is opened here or in {@link openRegularSync}.
- * @throws FileError `file_not_found`, or `file_unreadable` for a folder, a pipe, a socket or a device
+ * @throws FileError `file_missing`, or `file_unreadable` for a folder, a pipe, a socket or a device
  */
 export async function openRegular(path: string, purpose: Purpose): Promise<FileHandle> {
   let file: FileHandle | undefined;
@@ -115,7 +115,7 @@ export async function checkWritable(path: string): Promise<void> {
 
 async function checkFolder(folder: string, path: string): Promise<void> {
   if ((await statsOf(folder))?.isDirectory()) return;
-  throw new FileError("file_not_found", path, `there is no folder ${folder}`, "an existing folder");
+  throw new FileError("file_missing", path, `there is no folder ${folder}`, "an existing folder");
 }
 
 /** What is known of a path; undefined where there is nothing, or something that does not let itself be seen. */

@@ -1,3 +1,4 @@
+import { dtypeColumn } from "../contract/dtypes.js";
 import type { Dtype, TensorType } from "../tensor/dtype.js";
 import { itemBytes } from "../tensor/dtype.js";
 import { checkArray, checkedByteLength, type FileArray, type FileRange, toBools } from "./array.js";
@@ -13,22 +14,7 @@ export interface Safetensors {
   readonly metadata: ReadonlyMap<string, string>;
 }
 
-const CODES: Readonly<Record<Dtype, string>> = {
-  bool: "BOOL",
-  uint8: "U8",
-  uint16: "U16",
-  uint32: "U32",
-  uint64: "U64",
-  int8: "I8",
-  int16: "I16",
-  int32: "I32",
-  int64: "I64",
-  float16: "F16",
-  bfloat16: "BF16",
-  float32: "F32",
-  float64: "F64",
-  complex64: "C64",
-};
+const CODES = dtypeColumn("safetensors");
 const DTYPES = new Map(Object.entries(CODES).map(([dtype, code]) => [code, dtype as Dtype]));
 
 /** One-byte floating types, which MLX has no tensors of: its ops take their bits as uint8. */
@@ -71,7 +57,7 @@ export async function readSafetensor(opened: Safetensors, name: string): Promise
   const range = opened.tensors.get(name);
   if (range === undefined) {
     throw new FileError(
-      "file_not_found",
+      "file_missing",
       opened.path,
       `it has no tensor "${name}"`,
       `one of ${[...opened.tensors.keys()].slice(0, 20).join(", ")}`,
@@ -237,7 +223,12 @@ function parseEntry(value: unknown, path: string, options: SafetensorsOptions): 
       : "";
     const type = () => {
       const problem = `MLX has no elements of type ${JSON.stringify(code)}`;
-      throw new FileError("file_dtype", path, problem, `${[...DTYPES.keys()].join(", ")}${way}`);
+      throw new FileError(
+        "file_dtype_unsupported",
+        path,
+        problem,
+        `${[...DTYPES.keys()].join(", ")}${way}`,
+      );
     };
     return { type, begin, end };
   }

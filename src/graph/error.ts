@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../contract/errors.js";
 import { DavitError, type ErrorDetails } from "../error.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
 
@@ -11,11 +12,12 @@ export interface GraphErrorDetails extends ErrorDetails {
 
 /** A graph that is wrong: what is wrong in one sentence, followed by where. */
 export class GraphError extends DavitError {
+  declare readonly code: ErrorCode;
   readonly details: GraphErrorDetails;
   /** What is wrong, without where. */
   readonly reason: string;
 
-  constructor(code: string, message: string, details: GraphErrorDetails = {}) {
+  constructor(code: ErrorCode, message: string, details: GraphErrorDetails = {}) {
     const expected = details.expected === undefined ? "" : `; expected ${details.expected}`;
     super(code, message + expected + formatPlace(details), details);
     this.reason = message;

@@ -10,14 +10,14 @@ export const TABLE: OpFamily = { ...OPS, ...STRUCTURAL, ...CUSTOM_CALLS };
 
 /**
  * An op's row.
- * @throws GraphError `unknown_op` with the nearest name.
+ * @throws GraphError `op_unknown` with the nearest name.
  */
 export function findOp(op: string, details: GraphErrorDetails = {}, table = TABLE): OpSpec {
   const spec = Object.hasOwn(table, op) ? table[op] : undefined;
   if (spec !== undefined) return spec;
   const guess = nearest(op, Object.keys(table));
   const hint = guess === undefined ? "" : `, did you mean "${guess}"?`;
-  throw new GraphError("unknown_op", `there is no op "${op.slice(0, 80)}"${hint}`, {
+  throw new GraphError("op_unknown", `there is no op "${op.slice(0, 80)}"${hint}`, {
     ...details,
     expected: "an op of docs/ops.md",
   });

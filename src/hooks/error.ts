@@ -1,8 +1,9 @@
+import type { ErrorCodeOf } from "../contract/errors.js";
 import { DavitError } from "../error.js";
 
 /** A subscription that cannot be made. */
 export class HookError extends DavitError {
-  declare readonly code: "bad_match" | "bad_policy" | "bad_view" | "bad_handler" | "hook_unknown";
+  declare readonly code: ErrorCodeOf<"hook">;
 
   constructor(code: HookError["code"], found: string, expected: string) {
     super(code, `${found}; expected ${expected}`, { expected });

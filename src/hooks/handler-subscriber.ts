@@ -9,10 +9,10 @@ import type { CreditedSubscription, Subscriber, Subscription } from "./subscript
 /** A handler in this process. While a promise that it returns is pending, its events count as in flight. */
 export type RawEventHandler = (event: RawEvent, site: Site) => unknown;
 
-/** @throws HookError `bad_handler` where it cannot be called */
+/** @throws HookError `handler_invalid` where it cannot be called */
 export function checkHandler(handler: unknown): void {
   if (typeof handler === "function") return;
-  throw new HookError("bad_handler", `the handler is ${show(handler)}`, "a function");
+  throw new HookError("handler_invalid", `the handler is ${show(handler)}`, "a function");
 }
 
 /** Calls handlers, and gives an event's cost back when its handler is done with it. */

@@ -33,7 +33,7 @@ const LISTED = 20;
 
 /**
  * The test that a match stands for.
- * @throws HookError `bad_match`
+ * @throws HookError `match_invalid`
  */
 export function siteTest(match: Match): SiteTest {
   if (match === "all") return isHook;
@@ -143,5 +143,5 @@ export function compileGlob(pattern: string): (text: string) => boolean {
 }
 
 function bad(match: unknown): HookError {
-  return new HookError("bad_match", `a match is ${show(match)}`, EXPECTED);
+  return new HookError("match_invalid", `a match is ${show(match)}`, EXPECTED);
 }

@@ -35,7 +35,7 @@ const MAX_HZ = 1e6;
 
 /**
  * Returns the options in the form of the native engine.
- * @throws HookError `bad_policy` or `bad_view`
+ * @throws HookError `policy_invalid` or `view_invalid`
  */
 export function nativeOptions(options: SubscriptionOptions): Omit<NativeSubscription, "budget"> {
   return { ...nativePolicy(options.policy ?? "every"), view: nativeView(options.view ?? "full") };
@@ -55,7 +55,7 @@ function nativePolicy(policy: Policy): Pick<NativeSubscription, "policy" | "inte
     }
   }
   throw new HookError(
-    "bad_policy",
+    "policy_invalid",
     `a policy is ${show(policy)}`,
     `"every", "latest", { sample: n } with an integer n from 1 to ${MAX_INT}, or { rate: hz } with 0 < hz <= ${MAX_HZ}`,
   );
@@ -71,7 +71,7 @@ function nativeView(view: View): NativeView {
     if ("slice" in view && isSlice(view.slice)) return { kind: "slice", ...view.slice };
   }
   throw new HookError(
-    "bad_view",
+    "view_invalid",
     `a view is ${show(view)}`,
     `"full", "summary", { summary: { bins } } with bins from 0 to ${MAX_BINS}, or { slice: { start, size } } with two lists of integers >= 0 of one length`,
   );

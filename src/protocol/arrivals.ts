@@ -33,7 +33,7 @@ export class SessionArrivals {
   /** Names a tensor that a transfer brings; `request` is answered when the bytes are there. */
   receive(request: number, id: number, type: TensorType, transfer: number): void {
     if (this.#arrivals.has(request)) {
-      throw new ProtocolError("request_exists", `there is a put ${request} already`);
+      throw new ProtocolError("request_taken", `there is a put ${request} already`);
     }
     this.transfers.checkNew(transfer);
     const { value, bytes: buffer } = this.native.allocate(type);

@@ -147,7 +147,7 @@ export class BulkConnection implements Carrier {
       this.#transfers?.end(
         transfer,
         new ProtocolError(
-          "bad_length",
+          "length_invalid",
           `transfer ${transfer} announces ${length} bytes; expected ${receipt.length}`,
           `${receipt.length} bytes`,
         ),

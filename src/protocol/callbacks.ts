@@ -39,8 +39,8 @@ export class SessionCallbacks {
       const bytes = site.operands?.reduce((sum, type) => sum + byteLength(type), 0) ?? 0;
       if (bytes > limits.maxFrameBytes / 2) {
         throw new ProtocolError(
-          "too_large",
-          `a call's values of ${bytes} bytes do not fit a frame`,
+          "value_too_large",
+          `a callback's values of ${bytes} bytes do not fit a frame`,
         );
       }
       const attachments = request.values.map((value) =>
@@ -60,8 +60,8 @@ export class SessionCallbacks {
   }
 
   /** Takes `reply`. Values that do not fit the declared results fail the run. */
-  reply(caller: Caller | undefined, { run: request, call, values }: Reply): void {
-    const { run, site } = take(caller, request, call);
+  reply(caller: Caller | undefined, { run: request, callback, values }: Reply): void {
+    const { run, site } = take(caller, request, callback);
     const { engine, tensors } = this.host;
     const given: Given[] = [];
     const release = () => {
@@ -74,25 +74,28 @@ export class SessionCallbacks {
       checkTypes(site, given);
     } catch (error) {
       release();
-      this.#refuse(run, call, error);
+      this.#refuse(run, callback, error);
       return;
     }
     this.#whenReady(given, 0, () => {
       try {
         for (const { tensor } of given) if (tensor?.error !== undefined) throw tensor.error;
         const results = given.map(({ value }) => value);
-        engine.reply(run.id, call, results);
+        engine.reply(run.id, callback, results);
       } catch (error) {
-        this.#refuse(run, call, error);
+        this.#refuse(run, callback, error);
       }
       release();
     });
   }
 
   /** Takes `reply_error`: the run fails with the handler's error. */
-  replyError(caller: Caller | undefined, { run: request, call, code, message }: ReplyError): void {
-    const { run } = take(caller, request, call);
-    this.host.engine.native.replyError(run.id, call, code, message);
+  replyError(
+    caller: Caller | undefined,
+    { run: request, callback, code, message }: ReplyError,
+  ): void {
+    const { run } = take(caller, request, callback);
+    this.host.engine.native.replyError(run.id, callback, code, message);
   }
 
   #give(operand: Operand, keep: boolean): Given {
@@ -132,15 +135,19 @@ interface Given {
 }
 
 /** Returns the callback that a reply is for; it is taken once. */
-function take(caller: Caller | undefined, request: number, call: number): { run: Run; site: Site } {
-  const site = caller?.callbacks.get(call);
+function take(
+  caller: Caller | undefined,
+  request: number,
+  callback: number,
+): { run: Run; site: Site } {
+  const site = caller?.callbacks.get(callback);
   if (caller?.run === undefined || site === undefined) {
     throw new ProtocolError(
-      "call_unknown",
-      `no call ${call} of run ${request} waits for a reply; the run is over, or the call was answered`,
+      "callback_unknown",
+      `no callback ${callback} of run ${request} waits for a reply; the run is over, or the callback was answered`,
     );
   }
-  caller.callbacks.delete(call);
+  caller.callbacks.delete(callback);
   return { run: caller.run, site };
 }
 
@@ -153,7 +160,7 @@ function checkTypes(site: Site, given: readonly Given[]): void {
   const found = formatTypes(given.map(({ type }) => type));
   const name = site.label ?? site.name ?? `site ${site.number}`;
   throw new ProtocolError(
-    "reply_mismatch",
+    "reply_invalid",
     `the call "${name}" was answered with ${found}; expected ${expected}`,
     expected,
   );

@@ -9,7 +9,7 @@ const MAX_RANK = 32;
 /** The error for a message that is not as it should be. */
 export function badMessage(what: string, value: unknown, expected: string): ProtocolError {
   return new ProtocolError(
-    "bad_message",
+    "message_invalid",
     `${what} is ${describe(value)}; expected ${expected}`,
     expected,
   );
@@ -109,7 +109,7 @@ export function tensorBytes(
   const wanted = byteLength(type);
   if (bytes.length === wanted) return bytes;
   throw new ProtocolError(
-    "bad_length",
+    "length_invalid",
     `${what} has ${bytes.length} bytes; expected ${wanted} for ${type.dtype}[${type.shape.join(", ")}]`,
     `${wanted} bytes`,
   );

@@ -1,9 +1,10 @@
+import type { ErrorCode } from "../contract/errors.js";
 import { DavitError } from "../error.js";
 import { isBytes } from "../realm.js";
 
 /** A message or frame that is wrong. */
 export class ProtocolError extends DavitError {
-  constructor(code: string, message: string, expected?: string) {
+  constructor(code: ErrorCode, message: string, expected?: string) {
     super(code, message, { expected });
   }
 }

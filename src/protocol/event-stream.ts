@@ -39,6 +39,7 @@ export class EventStream implements Subscriber {
   subscription: CreditedSubscription | undefined;
   #packer: Packer | undefined;
   #count = 0;
+  #cost = 0;
   #attachments: Uint8Array[] = [];
   #attached = 0;
   readonly #batchBytes: number;
@@ -85,6 +86,7 @@ export class EventStream implements Subscriber {
       }
     }
     this.#count++;
+    this.#cost += event.cost;
     const gathered = packer.length + this.#attached;
     if (this.#count >= BATCH_EVENTS || gathered >= this.#batchBytes) this.flush();
   }
@@ -106,10 +108,12 @@ export class EventStream implements Subscriber {
   flush(): void {
     if (this.#packer === undefined) return;
     this.#packer.patch16(START - 2, this.#count);
+    this.#packer.integer(this.#cost);
     this.host.sender.sendEncoded(this.request, this.#packer.bytes, this.#attachments);
     if (free.length < MOST_FREE) free.push(this.#packer);
     this.#packer = undefined;
     this.#count = 0;
+    this.#cost = 0;
     this.#attachments = [];
     this.#attached = 0;
   }
@@ -131,7 +135,7 @@ export class EventStream implements Subscriber {
 function takePacker(): Packer {
   const packer = free.pop() ?? new Packer(1024);
   packer.truncate(0);
-  packer.array(2);
+  packer.array(3);
   packer.ascii("events");
   // The head of the longest array there may be; its count is set when the frame is sent.
   packer.array(0xffff);

@@ -16,7 +16,7 @@ const NO_PADDING = new Uint8Array(ALIGNMENT);
 
 /**
  * Takes a payload apart and copies nothing.
- * @throws ProtocolError `bad_frame` where lengths do not add up, the request number is too large or padding is not zero.
+ * @throws ProtocolError `frame_invalid` where lengths do not add up, the request number is too large or padding is not zero.
  */
 export function decodeFrame(payload: Uint8Array): Frame {
   const length = payload.length;
@@ -150,5 +150,5 @@ function putUint32(bytes: Uint8Array, at: number, value: number): void {
 }
 
 function bad(found: string, expected: string): ProtocolError {
-  return new ProtocolError("bad_frame", `${found}; expected ${expected}`, expected);
+  return new ProtocolError("frame_invalid", `${found}; expected ${expected}`, expected);
 }

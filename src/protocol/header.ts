@@ -28,7 +28,7 @@ const kept = new Map<string, readonly unknown[]>();
 /**
  * Decodes a header: an array that begins with the message's type. Runs that bring their operands along and take
  * their results home have the same header time after time, which is decoded once.
- * @throws ProtocolError `bad_frame` where it is anything else.
+ * @throws ProtocolError `frame_invalid` where it is anything else.
  */
 export function decodeHeader(bytes: Uint8Array): readonly unknown[] {
   if (bytes.length > KEPT_BYTES || !(bytes instanceof Buffer)) return decode(bytes);
@@ -152,5 +152,5 @@ function truncated(end: number): ProtocolError {
 }
 
 function bad(found: string, expected: string): ProtocolError {
-  return new ProtocolError("bad_frame", `${found}; expected ${expected}`, expected);
+  return new ProtocolError("frame_invalid", `${found}; expected ${expected}`, expected);
 }

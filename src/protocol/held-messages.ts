@@ -66,13 +66,13 @@ export class HeldMessages {
 
   /**
    * Keeps a message, of which nothing may change any more, until it has its turn. `bytes` is the length of its frame.
-   * @throws ProtocolError `too_many_requests`
+   * @throws ProtocolError `request_limit_exceeded`
    */
   add(request: number, message: Message, bytes: number): void {
     const { heldBytes } = this.#host.limits;
     if (this.#bytes + bytes + OVERHEAD > heldBytes) {
       throw new ProtocolError(
-        "too_many_requests",
+        "request_limit_exceeded",
         `more than ${heldBytes} bytes of messages wait for a program to be loaded`,
       );
     }

@@ -55,11 +55,14 @@ export class SessionHooks implements StreamHost {
   /** Answers `subscribe`: the request's number becomes the subscription. */
   subscribe(request: number, { match, policy, view, events }: Subscribe): void {
     if (this.#standing.has(request)) {
-      throw new ProtocolError("request_exists", `there is a subscription ${request} already`);
+      throw new ProtocolError("request_taken", `there is a subscription ${request} already`);
     }
     const most = this.#host.limits.subscriptions;
     if (this.#standing.size >= most) {
-      throw new ProtocolError("too_many_subscriptions", `the session has ${most} subscriptions`);
+      throw new ProtocolError(
+        "subscription_limit_exceeded",
+        `the session has ${most} subscriptions`,
+      );
     }
     const stream = new EventStream(request, this);
     const least = events === undefined ? 0 : Math.ceil(this.credit / events);
@@ -94,7 +97,7 @@ export class SessionHooks implements StreamHost {
     const most = this.#host.limits.subscriptions;
     if (specs.length > most) {
       const text = `run has ${specs.length} hooks; expected at most ${most}`;
-      throw new ProtocolError("too_many_subscriptions", text, `at most ${most}`);
+      throw new ProtocolError("subscription_limit_exceeded", text, `at most ${most}`);
     }
     const numbers = specs.map((_, index) => index);
     const all = [...specs];

@@ -58,7 +58,7 @@ export type RunMessage = {
   hooks: readonly SubscriptionSpec[];
   print: boolean;
   parent: number | undefined;
-  /** Its calls are answered by this replay. */
+  /** Its callbacks are answered by this replay. */
   replay: number | undefined;
 };
 export type Get = { type: "get"; tensor: number; bulk: boolean };
@@ -77,11 +77,11 @@ export type Subscribe = {
   /** How many events may be in flight, where that is bounded. */
   events?: number;
 };
-export type Reply = { type: "reply"; run: number; call: number; values: readonly Operand[] };
+export type Reply = { type: "reply"; run: number; callback: number; values: readonly Operand[] };
 export type ReplyError = {
   type: "reply_error";
   run: number;
-  call: number;
+  callback: number;
   code: string;
   message: string;
 };

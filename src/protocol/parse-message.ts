@@ -66,7 +66,7 @@ const PARSERS: ReadonlyMap<string, readonly [least: number, most: number, parse:
 
 /**
  * Checks a decoded header against its type.
- * @throws ProtocolError `unknown_message`, `bad_message` or `bad_length`; the session can go on.
+ * @throws ProtocolError `message_unknown`, `message_invalid` or `length_invalid`; the session can go on.
  */
 export function parseMessage(
   header: readonly unknown[],
@@ -77,7 +77,7 @@ export function parseMessage(
   if (entry === undefined) {
     const known = [...PARSERS.keys()].join(", ");
     throw new ProtocolError(
-      "unknown_message",
+      "message_unknown",
       `there is no message ${describe(type)}; expected one of ${known}`,
       known,
     );
@@ -87,7 +87,7 @@ export function parseMessage(
   if (count < least || count > most) {
     const expected = least === most ? `${least}` : `${least} to ${most}`;
     throw new ProtocolError(
-      "bad_message",
+      "message_invalid",
       `a message "${type}" has ${count} arguments; expected ${expected}`,
       expected,
     );
@@ -231,20 +231,23 @@ function subscribe([match, policy, view, events]: readonly unknown[]): Subscribe
   return message;
 }
 
-function reply([id, call, values]: readonly unknown[], attachments: readonly Uint8Array[]): Reply {
+function reply(
+  [id, callback, values]: readonly unknown[],
+  attachments: readonly Uint8Array[],
+): Reply {
   return {
     type: "reply",
     run: unsigned(id, "reply's request"),
-    call: unsigned(call, "reply's call"),
+    callback: unsigned(callback, "reply's callback"),
     values: operands(values, attachments, "reply's values"),
   };
 }
 
-function replyError([id, call, code, message]: readonly unknown[]): ReplyError {
+function replyError([id, callback, code, message]: readonly unknown[]): ReplyError {
   return {
     type: "reply_error",
     run: unsigned(id, "reply_error's request"),
-    call: unsigned(call, "reply_error's call"),
+    callback: unsigned(callback, "reply_error's callback"),
     code: text(code, "reply_error's code"),
     message: text(message, "reply_error's message"),
   };

@@ -89,11 +89,11 @@ export class SessionPrograms {
   load(request: number, message: Load, later: () => void): boolean {
     const { program: id, constants, externals, graph } = message;
     if (this.#programs.has(id)) {
-      throw new ProtocolError("program_exists", `there is a program ${id} already`, "a new id");
+      throw new ProtocolError("program_taken", `there is a program ${id} already`, "a new id");
     }
     if (this.#programs.size >= this.limits.programs) {
       const { programs } = this.limits;
-      throw new ProtocolError("too_many_programs", `the session has ${programs} programs`);
+      throw new ProtocolError("program_limit_exceeded", `the session has ${programs} programs`);
     }
     const pending: SessionTensor[] = [];
     try {

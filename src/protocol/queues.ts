@@ -18,7 +18,7 @@ export class SessionQueues {
     private readonly limits: { readonly queues: number },
   ) {}
 
-  /** The queue of this number, made where there is none. @throws ProtocolError `too_many_queues` */
+  /** The queue of this number, made where there is none. @throws ProtocolError `queue_limit_exceeded` */
   find(number: number): SessionQueue {
     const known = this.#queues.get(number);
     if (known !== undefined) return known;
@@ -47,7 +47,7 @@ export class SessionQueues {
     for (const [number, { runs }] of this.#queues) if (runs === 0) this.close(number);
     if (this.#queues.size < this.limits.queues) return;
     throw new ProtocolError(
-      "too_many_queues",
+      "queue_limit_exceeded",
       `runs of ${this.limits.queues} queues are under way, as many as a session may have`,
     );
   }

@@ -39,7 +39,7 @@ export class SessionReads {
   /** Answers `get`, once the tensor is ready. */
   get(request: number, { tensor: id, bulk }: Get): void {
     if (this.#reads.has(request)) {
-      throw new ProtocolError("request_exists", `there is a get ${request} already`);
+      throw new ProtocolError("request_taken", `there is a get ${request} already`);
     }
     const tensor = this.tensors.find(id);
     const answer = () => this.#answer(read);
@@ -84,7 +84,7 @@ export class SessionReads {
     const length = byteLength(type);
     if (!bulk && length > this.limits.maxFrameBytes / 2) {
       throw new ProtocolError(
-        "too_large",
+        "value_too_large",
         `a tensor of ${length} bytes does not fit in a frame; expected get with {bulk: true}`,
         "{bulk: true}",
       );

@@ -17,15 +17,15 @@ export class SessionRecordings {
   /** Answers `record`: from here on what matches is kept. */
   start(request: number, { recording, path, match }: StartRecording): void {
     if (this.#recordings.has(recording)) {
-      throw new ProtocolError("recording_exists", `there is a recording ${recording} already`);
+      throw new ProtocolError("recording_taken", `there is a recording ${recording} already`);
     }
     const most = this.limits.subscriptions;
     if (this.#recordings.size >= most) {
-      throw new ProtocolError("too_many_subscriptions", `the session has ${most} recordings`);
+      throw new ProtocolError("subscription_limit_exceeded", `the session has ${most} recordings`);
     }
     if (match.length > most) {
       const text = `record has ${match.length} matches; expected at most ${most}`;
-      throw new ProtocolError("too_many_subscriptions", text, `at most ${most}`);
+      throw new ProtocolError("subscription_limit_exceeded", text, `at most ${most}`);
     }
     this.#recordings.set(recording, record(this.engine, { path, match }));
     this.sender.ok(request, null);

@@ -19,11 +19,11 @@ export class SessionReplays {
   /** Answers `replay` when the file is read. */
   open(request: number, { replay, path }: OpenReplay): void {
     if (this.#replays.has(replay)) {
-      throw new ProtocolError("recording_exists", `there is a replay ${replay} already`);
+      throw new ProtocolError("recording_taken", `there is a replay ${replay} already`);
     }
     const most = this.limits.subscriptions;
     if (this.#replays.size >= most) {
-      throw new ProtocolError("too_many_subscriptions", `the session has ${most} replays`);
+      throw new ProtocolError("subscription_limit_exceeded", `the session has ${most} replays`);
     }
     this.#replays.set(replay, null);
     openReplies(this.engine, path).then(

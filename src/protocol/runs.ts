@@ -50,17 +50,14 @@ export interface RunsHost {
   readonly limits: { readonly queues: number; readonly maxFrameBytes: number };
 }
 
-/** @throws ProtocolError `input_count` or `input_type` */
+/** @throws ProtocolError `input_type_invalid` */
 function checkInput({ inputs, graph }: Program, index: number, type: TensorType): void {
-  const expected = inputs[index];
-  if (expected === undefined) {
-    throw new ProtocolError("input_count", `the program takes ${inputs.length} inputs`);
-  }
+  const expected = inputs[index] as TensorType;
   if (sameType(type, expected)) return;
   const name = graph.functions[0]?.parameterNames?.[index];
   const which = name === undefined ? `input ${index}` : `input ${index}, "${name}",`;
   throw new ProtocolError(
-    "input_type",
+    "input_type_invalid",
     `${which} is ${formatType(type)}; the program takes ${formatType(expected)}`,
     formatType(expected),
   );
@@ -99,7 +96,7 @@ export class SessionRuns {
   run(request: number, message: RunMessage): void {
     const { tensors } = this.#host;
     if (this.#open.has(request)) {
-      throw new ProtocolError("request_exists", `there is a run ${request} already`);
+      throw new ProtocolError("request_taken", `there is a run ${request} already`);
     }
     tensors.checkAllNew(message.outputs);
     try {
@@ -118,7 +115,7 @@ export class SessionRuns {
     if (message.outputs.length !== program.outputs.length) {
       const count = program.outputs.length;
       throw new ProtocolError(
-        "output_count",
+        "output_count_invalid",
         `run names ${message.outputs.length} outputs; expected ${count}, one for each of the program`,
         `${count}`,
       );
@@ -175,7 +172,12 @@ export class SessionRuns {
   #inputs(open: OpenRun, message: RunMessage): (ValueId | Uint8Array)[] {
     const { tensors } = this.#host;
     const { program } = open.loaded;
-    const inputs = new Array<ValueId | Uint8Array>(message.inputs.length);
+    const [count, given] = [program.inputs.length, message.inputs.length];
+    if (given !== count) {
+      const found = `the program takes ${count} inputs, not ${given}`;
+      throw new ProtocolError("input_count_invalid", found, `${count}`);
+    }
+    const inputs = new Array<ValueId | Uint8Array>(given);
     for (let index = 0; index < inputs.length; index++) {
       const operand = message.inputs[index] as RunMessage["inputs"][number];
       if (typeof operand === "number") {

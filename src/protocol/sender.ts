@@ -56,7 +56,7 @@ export class Sender {
     return this.#connection.pendingBytes;
   }
 
-  /** Sends one message. @throws ProtocolError `too_large` where it does not fit in a frame */
+  /** Sends one message. @throws ProtocolError `value_too_large` where it does not fit in a frame */
   send(request: number, message: readonly unknown[], attachments = NO_ATTACHMENTS): void {
     this.sendEncoded(request, encodeHeader(message), attachments);
   }
@@ -70,7 +70,7 @@ export class Sender {
     if (length > this.#maxFrameBytes) {
       const most = this.#maxFrameBytes;
       const text = `an answer of ${length} bytes does not fit in a frame; expected at most ${most}`;
-      throw new ProtocolError("too_large", text, `${most} bytes`);
+      throw new ProtocolError("value_too_large", text, `${most} bytes`);
     }
     const large = attachments.filter(isLarge);
     if (large.length === 0) this.#connection.write(parts);
@@ -81,7 +81,7 @@ export class Sender {
     for (const { buffer } of attachments) this.#release(buffer);
   }
 
-  /** Answers a request. @throws ProtocolError `too_large`; an error is the answer then */
+  /** Answers a request. @throws ProtocolError `value_too_large`; an error is the answer then */
   ok(request: number, result: unknown, attachments = NO_ATTACHMENTS): void {
     this.send(request, ["ok", result], attachments);
   }

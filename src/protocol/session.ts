@@ -143,7 +143,7 @@ export class Session {
   #take(request: number, message: Message): void {
     if (!this.#greeted && message.type !== "hello") {
       throw new ProtocolError(
-        "hello_expected",
+        "hello_missing",
         `the first message is ${message.type}; expected hello`,
       );
     }
@@ -212,10 +212,10 @@ export class Session {
   }
 
   #hello(request: number, { protocol, limits }: Hello): void {
-    if (this.#greeted) throw new ProtocolError("hello_twice", "the session has begun already");
+    if (this.#greeted) throw new ProtocolError("hello_repeated", "the session has begun already");
     if (protocol !== PROTOCOL_VERSION) {
       throw new ProtocolError(
-        "protocol_version",
+        "protocol_unsupported",
         `the client speaks protocol ${protocol}; expected ${PROTOCOL_VERSION}`,
         `${PROTOCOL_VERSION}`,
       );
@@ -285,7 +285,7 @@ export class Session {
     const { requests, unreadBytes } = this.#host.limits;
     if (this.#open() > requests) {
       throw new ProtocolError(
-        "too_many_requests",
+        "request_limit_exceeded",
         `more than ${requests} requests have no answer yet, or transfers are not over`,
       );
     }
@@ -341,10 +341,10 @@ function clip(text: string): string {
 
 /** Errors after which the client cannot be understood or trusted to keep its limits. */
 const FATAL = new Set([
-  "bad_frame",
-  "hello_expected",
-  "protocol_version",
-  "too_many_requests",
+  "frame_invalid",
+  "hello_missing",
+  "protocol_unsupported",
+  "request_limit_exceeded",
   "reader_too_slow",
 ]);
 

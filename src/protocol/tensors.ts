@@ -63,7 +63,7 @@ export class SessionTensors {
         const range = file.tensors.get(name);
         if (range === undefined) {
           const known = [...file.tensors.keys()].slice(0, 20).join(", ");
-          throw new FileError("file_not_found", path, `it has no tensor "${name}"`, known);
+          throw new FileError("file_missing", path, `it has no tensor "${name}"`, known);
         }
         this.checkNew(id);
         const value = this.native.fileValue(file.path, range.offset, range.type);
@@ -102,14 +102,14 @@ export class SessionTensors {
     );
   }
 
-  /** @throws ProtocolError `tensor_exists` or `too_many_tensors` */
+  /** @throws ProtocolError `tensor_taken` or `tensor_limit_exceeded` */
   checkNew(id: number): void {
     if (this.#tensors.has(id)) {
-      throw new ProtocolError("tensor_exists", `there is a tensor ${id} already`, "a new id");
+      throw new ProtocolError("tensor_taken", `there is a tensor ${id} already`, "a new id");
     }
     if (this.#tensors.size >= this.limits.tensors) {
       const { tensors } = this.limits;
-      throw new ProtocolError("too_many_tensors", `the session has ${tensors} tensors`);
+      throw new ProtocolError("tensor_limit_exceeded", `the session has ${tensors} tensors`);
     }
   }
 
@@ -122,7 +122,7 @@ export class SessionTensors {
       named++;
     }
     if (named < 2 || new Set(ids).size >= named + Number(named < ids.length)) return;
-    throw new ProtocolError("tensor_exists", "one id is given to two tensors", "new ids");
+    throw new ProtocolError("tensor_taken", "one id is given to two tensors", "new ids");
   }
 
   define(id: number, tensor: SessionTensor): void {

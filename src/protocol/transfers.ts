@@ -44,11 +44,11 @@ export class Transfers {
     return this.#parcels.size + this.#discarded;
   }
 
-  /** @throws ProtocolError `transfer_exists` */
+  /** @throws ProtocolError `transfer_taken` */
   checkNew(transfer: number): void {
     if (!this.#expected.has(transfer) && !this.#incoming.has(transfer)) return;
     throw new ProtocolError(
-      "transfer_exists",
+      "transfer_taken",
       `there is a transfer ${transfer} already`,
       "a new number",
     );

@@ -28,9 +28,8 @@ export function wireSites(sites: readonly Site[]): WireSites {
   const typeIndex = (type: TensorType) =>
     types.index(`${type.dtype}[${type.shape}]`, () => wireType(type));
   return {
-    sites: sites.map(({ number, ...site }) => ({
+    sites: sites.map((site) => ({
       ...site,
-      site: number,
       function: functions.index(site.function, () => site.function),
       types: site.types.map(typeIndex),
       operands: site.operands?.map(typeIndex),

@@ -37,13 +37,13 @@ export const ATOL = 1e-8;
 
 /**
  * Refuses a tolerance with which everything, or nothing, would be the same.
- * @throws DavitError `bad_tolerance`
+ * @throws DavitError `tolerance_invalid`
  */
 export function checkTolerance({ rtol = RTOL, atol = ATOL }: Tolerance): void {
   for (const [name, value] of Object.entries({ rtol, atol })) {
     if (typeof value === "number" && value >= 0 && value < Infinity) continue;
     const expected = "a finite number, 0 or more";
-    throw new DavitError("bad_tolerance", `${name} is ${show(value)}; expected ${expected}`, {
+    throw new DavitError("tolerance_invalid", `${name} is ${show(value)}; expected ${expected}`, {
       expected,
     });
   }

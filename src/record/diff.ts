@@ -62,7 +62,7 @@ export interface RecordingDiff {
 /**
  * Compares two recordings: the first run of one with the first run of the other, and so on; in a run, events
  * of the same label or name and loop path.
- * @throws FileError where one of them cannot be read; DavitError `bad_tolerance`
+ * @throws FileError where one of them cannot be read; DavitError `tolerance_invalid`
  */
 export async function diffRecordings(
   a: string,

@@ -44,7 +44,7 @@ export class RecordingFile {
 
   /**
    * Reads what fired, up to the last whole record.
-   * @throws FileError `file_not_found`, `file_malformed` where it is no recording or damaged
+   * @throws FileError `file_missing`, `file_malformed` where it is no recording or damaged
    */
   static async open(path: string): Promise<RecordingFile> {
     const file = await WindowedFile.open(path);

@@ -41,7 +41,7 @@ export interface Recording extends Disposable {
  * await f(x);
  * recording.close();
  * ```
- * @throws FileError where the file cannot be made; DavitError `bad_match`
+ * @throws FileError where the file cannot be made; DavitError `match_invalid`
  */
 export function record(engine: Engine, options: RecordOptions): Recording {
   return new EngineRecording(engine, options);

@@ -123,7 +123,7 @@ export class Replies implements CallbackReceiver {
     if (!fits) {
       const list = (items: readonly TensorType[]) => items.map(formatType).join(", ");
       throw new DavitError(
-        "reply_mismatch",
+        "reply_invalid",
         `${this.#file.path} has (${list(types)}) for ${what}; expected (${list(site.types)})`,
       );
     }

@@ -19,7 +19,7 @@ export interface SocketServer {
 
 /**
  * Serves any number of clients of one host over a Unix socket. Only this user may connect.
- * @throws DavitError `socket_in_use` where another process serves it, `bad_socket` where it cannot be made
+ * @throws DavitError `socket_taken` where another process serves it, `socket_invalid` where it cannot be made
  */
 export async function serveHost(
   host: Host,
@@ -29,7 +29,7 @@ export async function serveHost(
   const bytes = Buffer.byteLength(path);
   if (bytes === 0 || bytes > LONGEST_PATH) {
     throw new DavitError(
-      "bad_socket",
+      "socket_invalid",
       `the path of a Unix socket has ${bytes} bytes; expected 1 to ${LONGEST_PATH}: ${path}`,
     );
   }
@@ -44,7 +44,9 @@ export async function serveHost(
     await listen(server, path);
   } catch (cause) {
     const { message } = cause as Error;
-    throw new DavitError("bad_socket", `the socket ${path} cannot be made: ${message}`, { cause });
+    throw new DavitError("socket_invalid", `the socket ${path} cannot be made: ${message}`, {
+      cause,
+    });
   }
   return {
     path,
@@ -77,7 +79,7 @@ async function removeStale(path: string): Promise<void> {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return;
   if (!stats.isSocket()) {
-    throw new DavitError("bad_socket", `${path} exists and is not a socket`);
+    throw new DavitError("socket_invalid", `${path} exists and is not a socket`);
   }
   const alive = await new Promise<boolean>((resolve) => {
     const probe = connect(path, () => {
@@ -86,6 +88,6 @@ async function removeStale(path: string): Promise<void> {
     });
     probe.once("error", () => resolve(false));
   });
-  if (alive) throw new DavitError("socket_in_use", `another process serves ${path}`);
+  if (alive) throw new DavitError("socket_taken", `another process serves ${path}`);
   unlinkSync(path);
 }

@@ -36,7 +36,9 @@ export async function servePort(engine: Engine, options: PortServerOptions = {})
   const { session, ended, closed } = serveConnection(host, { input, output, busyWait });
   if (attachable) void announce(host);
   process.on("SIGINT", ignore);
-  process.once("SIGTERM", () => session.end("terminated", "the engine was stopped by SIGTERM"));
+  process.once("SIGTERM", () =>
+    session.end("engine_terminated", "the engine was stopped by SIGTERM"),
+  );
   process.on("warning", (warning) => session.log("warning", warning.message));
   // Whatever was thrown: it need not be an error.
   process.once("uncaughtException", (error: unknown) => {

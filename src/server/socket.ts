@@ -7,7 +7,7 @@ import { type SocketServer, serveHost } from "./host-socket.js";
 
 /**
  * Serves any number of clients over a Unix socket, all on one engine. Only this user may connect.
- * @throws DavitError `socket_in_use` where another process serves it, `bad_socket` where it cannot be made.
+ * @throws DavitError `socket_taken` where another process serves it, `socket_invalid` where it cannot be made.
  */
 export async function serveSocket(
   engine: Engine,

@@ -1,40 +1,8 @@
-/** MLX's element types, by MLX's names. */
-export const DTYPES = [
-  "bool",
-  "uint8",
-  "uint16",
-  "uint32",
-  "uint64",
-  "int8",
-  "int16",
-  "int32",
-  "int64",
-  "float16",
-  "bfloat16",
-  "float32",
-  "float64",
-  "complex64",
-] as const;
+import { DTYPES, type Dtype, dtypeColumn } from "../contract/dtypes.js";
 
-/** An element type. */
-export type Dtype = (typeof DTYPES)[number];
+export { DTYPES, type Dtype };
 
-const ITEM_BYTES: Readonly<Record<Dtype, number>> = {
-  bool: 1,
-  uint8: 1,
-  uint16: 2,
-  uint32: 4,
-  uint64: 8,
-  int8: 1,
-  int16: 2,
-  int32: 4,
-  int64: 8,
-  float16: 2,
-  bfloat16: 2,
-  float32: 4,
-  float64: 8,
-  complex64: 8,
-};
+const ITEM_BYTES = dtypeColumn("bytes");
 
 /** The bytes of one element. */
 export function itemBytes(dtype: Dtype): number {

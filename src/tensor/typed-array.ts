@@ -1,3 +1,4 @@
+import { DTYPE_ROWS, DTYPES } from "../contract/dtypes.js";
 import { typedArrayName } from "../realm.js";
 import { type Dtype, itemBytes } from "./dtype.js";
 
@@ -15,22 +16,22 @@ export type TypedArray =
   | Float32Array
   | Float64Array;
 
-const CONSTRUCTORS = {
-  bool: Uint8Array,
-  uint8: Uint8Array,
-  uint16: Uint16Array,
-  uint32: Uint32Array,
-  uint64: BigUint64Array,
-  int8: Int8Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  float16: Uint16Array,
-  bfloat16: Uint16Array,
-  float32: Float32Array,
-  float64: Float64Array,
-  complex64: Float32Array,
+const ARRAYS = {
+  Uint8Array,
+  Uint16Array,
+  Uint32Array,
+  BigUint64Array,
+  Int8Array,
+  Int16Array,
+  Int32Array,
+  BigInt64Array,
+  Float32Array,
+  Float64Array,
 } as const;
+
+const CONSTRUCTORS = Object.fromEntries(
+  DTYPES.map((dtype) => [dtype, ARRAYS[DTYPE_ROWS[dtype].array]]),
+) as { readonly [D in Dtype]: (typeof ARRAYS)[(typeof DTYPE_ROWS)[D]["array"]] };
 
 /**
  * Bytes as a typed array, without a copy: bool as Uint8Array, float16 and bfloat16 as their bits in a
@@ -62,7 +63,7 @@ export function isTypedArray(value: unknown): value is TypedArray {
   return dtypeOfTypedArray(value) !== undefined;
 }
 
-const DTYPES: Readonly<Record<string, Dtype>> = {
+const DTYPE_OF_ARRAY: Readonly<Record<string, Dtype>> = {
   Uint8Array: "uint8",
   Uint8ClampedArray: "uint8",
   Uint16Array: "uint16",
@@ -80,5 +81,5 @@ const DTYPES: Readonly<Record<string, Dtype>> = {
 /** The dtype that a typed array stands for. */
 export function dtypeOfTypedArray(value: unknown): Dtype | undefined {
   const name = typedArrayName(value);
-  return name === undefined ? undefined : DTYPES[name];
+  return name === undefined ? undefined : DTYPE_OF_ARRAY[name];
 }

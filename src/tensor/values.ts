@@ -115,7 +115,7 @@ export function fromBytes(bytes: Uint8Array, type: TensorType): NestedArray {
 export function checkLength(bytes: Uint8Array, type: TensorType): void {
   if (bytes.length !== byteLength(type)) {
     throw new TensorError(
-      "value_size",
+      "value_size_invalid",
       `${formatType(type)} has ${byteLength(type)} bytes, but ${bytes.length} were given`,
     );
   }
@@ -238,7 +238,7 @@ function typedToBytes(value: TypedArray, type: TensorType): Uint8Array {
   const elements = pairs ? value.length / 2 : value.length;
   if (elements !== elementCount(type.shape)) {
     throw new TensorError(
-      "value_size",
+      "value_size_invalid",
       `${formatType(type)} has ${elementCount(type.shape)} elements, but ${elements} were given`,
     );
   }

@@ -40,7 +40,7 @@ export type Gradients<Args extends readonly unknown[], N> = N extends number
  * that begins with one. The gradient has the structure of the argument; its leaves have to be floating or
  * complex. It goes through branches (only the one taken) and loops with a count, and may itself be
  * differentiated.
- * @throws GraphError `not_differentiable`
+ * @throws GraphError `derivative_unsupported`
  */
 export function grad<
   Args extends readonly unknown[],
@@ -91,7 +91,7 @@ function differentiate(
 /**
  * What `fn` gives for the primals (a list of arguments), and the products of `cotangents` (a tree like what it gives)
  * with its Jacobian: a list of gradients, one for each argument. Those of integers are zeros.
- * @throws GraphError `not_differentiable`, or `types_differ` where cotangents do not fit
+ * @throws GraphError `derivative_unsupported`, or `type_mismatched` where cotangents do not fit
  */
 export function vjp<Args extends readonly unknown[], Result extends OperandTree>(
   fn: (...args: Args) => Result,
@@ -123,7 +123,7 @@ export function vjp<Args extends readonly unknown[], Result extends OperandTree>
 /**
  * What `fn` gives for the primals (a list of arguments), and how it changes along `tangents` (a list like that of the
  * primals): a tree like what it gives. Tangents of integers are ignored, and zeros in the result.
- * @throws GraphError `not_differentiable`, or `types_differ` where tangents do not fit
+ * @throws GraphError `derivative_unsupported`, or `type_mismatched` where tangents do not fit
  */
 export function jvp<Args extends readonly unknown[], Result extends OperandTree>(
   fn: (...args: Args) => Result,
@@ -246,10 +246,14 @@ function checkArguments(call: TracedCall, numbers: readonly number[]): void {
     for (const position of call.positions[number] as readonly number[]) {
       const { type } = call.operands[position] as Traced;
       if (isDifferentiable(type)) continue;
-      throw new GraphError("not_differentiable", `argument ${number} holds ${formatType(type)}`, {
-        op: "grad",
-        expected: "floating or complex tensors; give others as arguments that are not in argnums",
-      });
+      throw new GraphError(
+        "derivative_unsupported",
+        `argument ${number} holds ${formatType(type)}`,
+        {
+          op: "grad",
+          expected: "floating or complex tensors; give others as arguments that are not in argnums",
+        },
+      );
     }
   }
 }
@@ -260,7 +264,7 @@ function lossOf({ tree, results }: SubFunction): TensorType {
   const leads = /^(\*|\[\*.*)$/s.test(tree.structure);
   if (leads && loss?.ndim === 0 && /float/.test(loss.dtype)) return loss.type;
   const given = leads && loss !== undefined ? formatType(loss.type) : "no value first";
-  throw new GraphError("not_differentiable", `the function gives ${given}`, {
+  throw new GraphError("derivative_unsupported", `the function gives ${given}`, {
     op: "grad",
     expected: "a real floating scalar, or a list that begins with one",
   });

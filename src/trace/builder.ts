@@ -223,11 +223,11 @@ export class TraceContext {
 
 /**
  * The trace under way.
- * @throws GraphError `not_tracing`
+ * @throws GraphError `trace_missing`
  */
 export function currentTrace(what: string): TraceContext {
   if (TraceContext.current === undefined) {
-    throw new GraphError("not_tracing", `${what} was called outside a traced function`, {
+    throw new GraphError("trace_missing", `${what} was called outside a traced function`, {
       expected: "a call inside the function given to engine.jit or trace",
     });
   }

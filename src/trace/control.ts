@@ -65,10 +65,10 @@ export function checkSame(
   const found = list(given.map((value) => value.type));
   const expected = list(wanted);
   if (found !== expected) {
-    throw new GraphError("types_differ", `${what} ${found}`, { expected });
+    throw new GraphError("type_mismatched", `${what} ${found}`, { expected });
   }
   if (structure !== wantedStructure) {
-    throw new GraphError("types_differ", `${what} ${structure}`, { expected: wantedStructure });
+    throw new GraphError("type_mismatched", `${what} ${structure}`, { expected: wantedStructure });
   }
 }
 

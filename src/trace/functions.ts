@@ -130,7 +130,7 @@ function readCall(op: OpName, spec: OpSpec, args: readonly unknown[]): Call {
   const last = given.at(-1);
   const attributes = isPlainObject(last) && !isTensor(last) ? (given.pop() as Attributes) : {};
   if (given.length > spec.operands.length) {
-    throw new GraphError("arity", `${given.length} operands were given`, {
+    throw new GraphError("arity_invalid", `${given.length} operands were given`, {
       expected: signature(op, spec),
     });
   }
@@ -138,7 +138,7 @@ function readCall(op: OpName, spec: OpSpec, args: readonly unknown[]): Call {
     const value = (given[index] ?? null) as Operand | null;
     if (name.startsWith("...")) return readList(name.slice(3), value);
     if (value === null && !name.endsWith("?")) {
-      throw new GraphError("arity", `operand "${name}" is missing`, {
+      throw new GraphError("arity_invalid", `operand "${name}" is missing`, {
         expected: signature(op, spec),
       });
     }

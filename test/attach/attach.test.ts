@@ -87,7 +87,7 @@ it("watches what others compute, until it is closed", async () => {
 it("is refused what makes no sense with the engine's error", async () => {
   const attached = await attach();
   await expect(attached.probe("x", () => {}, { policy: { rate: -1 } })).rejects.toMatchObject({
-    code: "bad_policy",
+    code: "policy_invalid",
   });
   await attached.close();
 });

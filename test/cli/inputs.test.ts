@@ -204,13 +204,13 @@ it.each([
   [
     ["f.npy"],
     [i32],
-    "file_type",
+    "file_type_invalid",
     /f.npy: it holds float32\[2\] \(expected int32\[\] for parameter 0\)/,
   ],
-  [["both.npz:x"], [f32], "file_not_found", /no tensor "x" \(expected one of 0, i/],
-  [["both.npz"], [i32, i32], "file_type", /both.npz:0: it holds float32/],
-  [["both.safetensors", "both.safetensors"], [f32, f32], "file_not_found", /several tensors/],
-  [["missing.npy"], [f32], "file_not_found", /no such file/],
+  [["both.npz:x"], [f32], "file_missing", /no tensor "x" \(expected one of 0, i/],
+  [["both.npz"], [i32, i32], "file_type_invalid", /both.npz:0: it holds float32/],
+  [["both.safetensors", "both.safetensors"], [f32, f32], "file_missing", /several tensors/],
+  [["missing.npy"], [f32], "file_missing", /no such file/],
 ])("refuses %j", async (files, types, code, message) => {
   await expect(resolveInputs(files.map(at), unnamed(...types))).rejects.toMatchObject({
     code,

@@ -159,9 +159,9 @@ describe("davit inspect", () => {
 
   it("refuses what is no graph, with the file's name", async () => {
     expect(await main(["inspect", at("bad.davit")])).toBe(1);
-    expect(printed.err).toMatch(/bad\.davit: .*\[malformed_graph\]/);
+    expect(printed.err).toMatch(/bad\.davit: .*\[graph_invalid\]/);
     expect(await main(["inspect", at("missing.davit")])).toBe(1);
-    expect(printed.err).toMatch(/missing\.davit: there is no such file .*\[file_not_found\]/);
+    expect(printed.err).toMatch(/missing\.davit: there is no such file .*\[file_missing\]/);
   });
 });
 

@@ -112,13 +112,13 @@ describe("davit run --record and davit diff", () => {
   it("names files that are no recordings", async () => {
     await run("two.npy", "--record", at("good.rec"));
     expect(await diff(at("good.rec"), at("missing.rec"))).toBe(1);
-    expect(printed.err).toMatch(/missing\.rec: there is no such file .*\[file_not_found\]/);
+    expect(printed.err).toMatch(/missing\.rec: there is no such file .*\[file_missing\]/);
     printed.err = "";
     expect(await diff(at("g.davit"), at("good.rec"))).toBe(1);
     expect(printed.err).toMatch(/g\.davit: it is no recording of davit .*\[file_malformed\]/);
     printed.err = "";
     expect(await run("two.npy", "--record", at("no/such/folder/x.rec"))).toBe(1);
-    expect(printed.err).toMatch(/x\.rec.*\[file_not_found\]/);
+    expect(printed.err).toMatch(/x\.rec.*\[file_missing\]/);
     expect(await run("two.npy", "--record", at("x.rec"), "--values")).toBe(2);
   });
 });
@@ -139,7 +139,7 @@ describe("davit run --replay", () => {
 
   it("answers calls from a recording", async () => {
     expect(await asking()).toBe(1);
-    expect(printed.err).toMatch(/\[no_handler\]/);
+    expect(printed.err).toMatch(/\[handler_missing\]/);
     expect(await asking("--replay", at("replies.rec"))).toBe(0);
     expect(printed.out).toContain("array(42, dtype=float32)");
   });

@@ -29,8 +29,8 @@ const tooLarge = (x: Traced) =>
   });
 
 const fails: [string, (x: Traced) => Traced, { code: string; label: RegExp }][] = [
-  ["what LAPACK refuses", inverse, { code: "mlx", label: /^inverse/ }],
-  ["what does not fit", tooLarge, { code: "out_of_memory", label: /^large/ }],
+  ["what LAPACK refuses", inverse, { code: "mlx_failed", label: /^inverse/ }],
+  ["what does not fit", tooLarge, { code: "memory_exhausted", label: /^large/ }],
 ];
 
 /** Programs that fail at 3 - x = 0, after some that does not matter. */

@@ -104,7 +104,7 @@ describe("loops and branches", () => {
       [3, 5],
     ]);
     await expect(at(0)).rejects.toMatchObject({ op: "linalg.inv" });
-    await expect(at(1)).rejects.toMatchObject({ code: "no_handler" });
+    await expect(at(1)).rejects.toMatchObject({ code: "handler_missing" });
     await expect(at(3)).rejects.toMatchObject({ op: "linalg.inv" });
   });
 

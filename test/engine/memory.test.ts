@@ -75,13 +75,13 @@ describe("what runs out of memory", () => {
     const fill = () => {
       for (;;) kept.push(large());
     };
-    expect(fill).toThrow(expect.objectContaining({ code: "out_of_memory" }));
+    expect(fill).toThrow(expect.objectContaining({ code: "memory_exhausted" }));
     // What the views of others held is given back in a turn of the event loop.
     await new Promise(setImmediate);
-    expect(fill).toThrow(expect.objectContaining({ code: "out_of_memory" }));
+    expect(fill).toThrow(expect.objectContaining({ code: "memory_exhausted" }));
     expect(kept.length).toBeGreaterThan(5);
     const step = engine.jit((x: Traced) => mx.add(x, 1));
-    await expect(step(kept[0] as Tensor)).rejects.toMatchObject({ code: "out_of_memory" });
+    await expect(step(kept[0] as Tensor)).rejects.toMatchObject({ code: "memory_exhausted" });
     for (const tensor of kept) tensor.dispose();
     expect(await (await step(1)).toArray()).toBe(2);
   });
@@ -96,10 +96,10 @@ describe("a call whose values find no memory", () => {
     const x = one.tensor(new Float32Array(10_000));
     // Only small values are put.
     const value = () => {
-      throw Object.assign(new Error("no memory"), { code: "out_of_memory" });
+      throw Object.assign(new Error("no memory"), { code: "memory_exhausted" });
     };
     Object.defineProperty(one.native, "put", { value });
-    await expect(f(x)).rejects.toMatchObject({ code: "out_of_memory" });
+    await expect(f(x)).rejects.toMatchObject({ code: "memory_exhausted" });
     x.dispose();
     await vi.waitFor(() => {
       native().collect();

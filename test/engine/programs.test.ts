@@ -42,7 +42,7 @@ describe("the programs of a function", () => {
 
   it.each([0, 1.5, -1, Number.NaN, 2 ** 31, "4"])("cannot be %s", (maxPrograms) => {
     expect(() => engine.jit(() => 1, { maxPrograms: maxPrograms as number })).toThrow(
-      expect.objectContaining({ code: "bad_option" }),
+      expect.objectContaining({ code: "option_invalid" }),
     );
   });
 

@@ -32,10 +32,13 @@ it("refuses other suffixes, and two tensors in one .npy", async () => {
     ["a", array],
     ["b", array],
   ]);
-  await expect(readTensors("x.csv")).rejects.toMatchObject({ code: "file_name", path: "x.csv" });
-  await expect(writeTensors("x", two)).rejects.toMatchObject({ code: "file_name" });
+  await expect(readTensors("x.csv")).rejects.toMatchObject({
+    code: "file_name_unknown",
+    path: "x.csv",
+  });
+  await expect(writeTensors("x", two)).rejects.toMatchObject({ code: "file_name_unknown" });
   await expect(writeTensors(join(folder, "x.npy"), two)).rejects.toMatchObject({
-    code: "file_name",
+    code: "file_name_unknown",
     expected: "a name that ends in .npz or .safetensors",
   });
 });

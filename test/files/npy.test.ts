@@ -105,10 +105,14 @@ describe("npy", () => {
       "file_truncated",
     ],
     ["a header of 4 GiB", Buffer.from("934e554d50590200ffffffff7b7d", "hex"), "file_truncated"],
-    ["complex128", npyFile("<c16", "(1,)", new Uint8Array(16)), "file_dtype"],
-    ["pickled objects", npyFile("|O", "(1,)", new Uint8Array(8)), "file_dtype"],
-    ["text", npyFile("<U3", "(1,)", new Uint8Array(12)), "file_dtype"],
-    ["records", npyFile("[('a', '<f4')]", "(1,)", new Uint8Array(4), { raw: true }), "file_dtype"],
+    ["complex128", npyFile("<c16", "(1,)", new Uint8Array(16)), "file_dtype_unsupported"],
+    ["pickled objects", npyFile("|O", "(1,)", new Uint8Array(8)), "file_dtype_unsupported"],
+    ["text", npyFile("<U3", "(1,)", new Uint8Array(12)), "file_dtype_unsupported"],
+    [
+      "records",
+      npyFile("[('a', '<f4')]", "(1,)", new Uint8Array(4), { raw: true }),
+      "file_dtype_unsupported",
+    ],
     ["too few elements", npyFile("<f4", "(3,)", new Uint8Array(8)), "file_truncated"],
     ["too many elements", npyFile("<f4", "(1,)", new Uint8Array(8)), "file_malformed"],
     ["a negative size", npyFile("<f4", "(-1,)", new Uint8Array(4)), "file_malformed"],
@@ -196,7 +200,7 @@ describe("npy files", () => {
 
   it("tell the path and the problem", async () => {
     const missing = join(folder, "missing.npy");
-    await expect(readNpy(missing)).rejects.toMatchObject({ code: "file_not_found", path: missing });
+    await expect(readNpy(missing)).rejects.toMatchObject({ code: "file_missing", path: missing });
     await expect(readNpy(folder)).rejects.toMatchObject({ code: "file_unreadable", path: folder });
     const bad = join(folder, "bad.npy");
     await writeFile(bad, "hello");

@@ -82,6 +82,6 @@ it("writes a file anew, and makes one where there is none", async () => {
   expect(readFileSync(path, "utf8")).toBe("short");
   expect(String(await readRegular(path))).toBe("short");
   await expect(readRegular(join(folder, "nothing"))).rejects.toMatchObject({
-    code: "file_not_found",
+    code: "file_missing",
   });
 });

@@ -102,10 +102,10 @@ it.each([
 });
 
 it.each([
-  ["F8_E4M3", [4], "file_dtype"],
-  ["F4", [8], "file_dtype"],
-  ["constructor", [1], "file_dtype"],
-  [7, [1], "file_dtype"],
+  ["F8_E4M3", [4], "file_dtype_unsupported"],
+  ["F4", [8], "file_dtype_unsupported"],
+  ["constructor", [1], "file_dtype_unsupported"],
+  [7, [1], "file_dtype_unsupported"],
   ["F32", [2 ** 40], "file_malformed"],
   ["F32", [2 ** 30, 2 ** 30], "file_malformed"],
 ])(

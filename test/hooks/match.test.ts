@@ -57,7 +57,7 @@ describe("a match", () => {
   ])("that is %s is refused", (_, match) => {
     expect(() => siteTest(match as unknown as Match)).toThrow(HookError);
     expect(() => siteTest(match as unknown as Match)).toThrow(
-      expect.objectContaining({ code: "bad_match" }),
+      expect.objectContaining({ code: "match_invalid" }),
     );
   });
 });

@@ -203,7 +203,7 @@ describe("the router", () => {
         { match: "all", handler: () => {} },
         { match: "all", policy: { rate: 0 }, handler: () => {} },
       ]),
-    ).toThrow(expect.objectContaining({ code: "bad_policy" }));
+    ).toThrow(expect.objectContaining({ code: "policy_invalid" }));
     expect(native.subscriptions.size + native.budgets.size).toBe(0);
   });
 
@@ -221,7 +221,7 @@ describe("the router", () => {
     router.onCallback(request);
     expect(native.freed).toEqual([11, 12]);
     expect(native.refused).toEqual([
-      [3, 9, "no_handler", 'the call "layer.0" has no handler in this run'],
+      [3, 9, "handler_missing", 'the call "layer.0" has no handler in this run'],
     ]);
     const taken: unknown[] = [];
     router.callbacks.receive(3, { onCallback: (one, site) => taken.push([one, site]) });

@@ -296,13 +296,13 @@ describeSurvival([
     ),
     inputs: [filled("float32", [1024]), tensor("float32", [], [1])],
     options: { memoryLimit: 1 << 24 },
-    error: { code: "out_of_memory", op: expect.stringMatching(/^(vjp|sin)$/) },
+    error: { code: "memory_exhausted", op: expect.stringMatching(/^(vjp|sin)$/) },
   },
   {
     title: "a memory limit of one byte",
     graph: { functions: [only([float(2)], { op: "sin" })] },
     inputs: [vector(1, 2)],
     options: { memoryLimit: 1 },
-    error: { code: "too_large" },
+    error: { code: "value_too_large" },
   },
 ]);

@@ -61,6 +61,6 @@ describeSurvival([
       [1, 1, 1, 1],
     ],
     [1],
-    { error: { code: "mlx" } },
+    { error: { code: "mlx_failed" } },
   ),
 ]);

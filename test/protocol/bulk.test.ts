@@ -132,7 +132,7 @@ describe("the bulk socket", () => {
   it("fails a transfer of another length than its tensor's, and closes", async () => {
     const coming = expectTransfer(1, 1000);
     client.write(Buffer.concat([token, header(1, 999)]));
-    expect(await coming).toMatchObject({ code: "bad_length" });
+    expect(await coming).toMatchObject({ code: "length_invalid" });
     await closed(client.resume());
   });
 

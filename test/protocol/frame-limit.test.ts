@@ -55,12 +55,12 @@ describe("the answer to load", () => {
 
   it("is an error where it does not fit in a frame, and the session goes on", async () => {
     await expect(client.load(1, labelled(1500, "main"))).rejects.toMatchObject({
-      code: "too_large",
+      code: "value_too_large",
       expected: `${MOST} bytes`,
     });
     const run = ["run", 1, 1, [["inline", ["float32", [4]], 0]], [null], {}];
     await expect(client.result(run, [f32(1, 2, 3, 4)])).rejects.toMatchObject({
-      code: "too_large",
+      code: "value_too_large",
     });
     expect(await client.result(["info"])).toMatchObject({ programs: 0 });
     await client.load(2, increment());

@@ -60,7 +60,9 @@ describe("frames", () => {
         (f, at) => {
           const whole = encode(f.request, f.header, f.attachments);
           const cut = whole.subarray(0, Math.floor(at * whole.length));
-          expect(() => decodeFrame(cut)).toThrow(expect.objectContaining({ code: "bad_frame" }));
+          expect(() => decodeFrame(cut)).toThrow(
+            expect.objectContaining({ code: "frame_invalid" }),
+          );
         },
       ),
     );
@@ -88,7 +90,7 @@ describe("frames", () => {
     ["bytes after the header", [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 9]],
   ])("refuse %s", (_, payload) => {
     expect(() => decodeFrame(Uint8Array.from(payload))).toThrow(
-      expect.objectContaining({ code: "bad_frame" }),
+      expect.objectContaining({ code: "frame_invalid" }),
     );
   });
 

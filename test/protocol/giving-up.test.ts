@@ -233,7 +233,7 @@ describe("a read that is given up", () => {
     await one.closed;
     expect(one.client.received.at(-1)).toMatchObject({
       type: "bye",
-      args: ["too_many_requests", expect.any(String)],
+      args: ["request_limit_exceeded", expect.any(String)],
     });
   });
 });

@@ -19,7 +19,7 @@ const values = fc.letrec((tie) => ({
   ),
 })).value;
 
-const bad = expect.objectContaining({ code: "bad_frame" });
+const bad = expect.objectContaining({ code: "frame_invalid" });
 
 describe("headers", () => {
   it("come back as they were", () => {

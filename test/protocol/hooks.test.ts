@@ -6,6 +6,7 @@ import { encodeGraph } from "../../src/graph/encoding/canonical.js";
 import type { Graph } from "../../src/graph/graph.js";
 import { namedId } from "../../src/hooks/ids.js";
 import { createHost, type Host } from "../../src/protocol/host.js";
+import { DEFAULT_LIMITS } from "../../src/protocol/limits.js";
 import type { Session } from "../../src/protocol/session.js";
 import { f32, floats, type TestClient } from "../support/client.js";
 import { constant, customCall, graph, hooked } from "../support/graphs.js";
@@ -91,6 +92,23 @@ describe("a standing subscription", () => {
     expect(client.received.filter(({ type }) => type === "sites")).toHaveLength(1);
   });
 
+  it("is told what its events cost, by the bytes of their values or by their bound in number", async () => {
+    await client.load(1, hooked());
+    const plain = client.send(["subscribe", ["name", "sum"]]);
+    const summary = client.send(["subscribe", ["name", "sum"], null, ["summary", 3]]);
+    const bounded = client.send(["subscribe", ["name", "sum"], null, null, 4]);
+    for (const one of [plain, summary, bounded]) await client.answer(one);
+    const requests = [run(), run()];
+    for (const one of requests) await client.answer(one);
+    const cost = (request: number) =>
+      client.received
+        .filter((one) => one.request === request && one.type === "events")
+        .reduce((sum, { args }) => sum + args[1], 0);
+    expect(cost(plain)).toBe(2 * (64 + 16));
+    expect(cost(summary)).toBe(2 * (64 + 8 * (7 + 3)));
+    expect(cost(bounded)).toBe(2 * (DEFAULT_LIMITS.hookCredit / 4));
+  });
+
   it("gets all events of a run before the run's answer", async () => {
     await client.load(1, hooked());
     const subscription = client.send(["subscribe", ["all"]]);
@@ -164,13 +182,13 @@ describe("a standing subscription", () => {
   });
 
   it.each([
-    ["an unknown match", ["subscribe", ["sometimes"]], "bad_message"],
-    ["a number of events", ["subscribe", ["all"], null, null, "few"], "bad_message"],
-    ["a short id", ["subscribe", ["id", new Uint8Array(3)]], "bad_message"],
-    ["an unknown policy", ["subscribe", ["all"], "never"], "bad_message"],
-    ["a sample of none", ["subscribe", ["all"], ["sample", 0]], "bad_policy"],
-    ["a view of nothing", ["subscribe", ["all"], "every", "some"], "bad_message"],
-    ["a slice of text", ["subscribe", ["all"], "every", ["slice", "a", [1]]], "bad_view"],
+    ["an unknown match", ["subscribe", ["sometimes"]], "message_invalid"],
+    ["a number of events", ["subscribe", ["all"], null, null, "few"], "message_invalid"],
+    ["a short id", ["subscribe", ["id", new Uint8Array(3)]], "message_invalid"],
+    ["an unknown policy", ["subscribe", ["all"], "never"], "message_invalid"],
+    ["a sample of none", ["subscribe", ["all"], ["sample", 0]], "policy_invalid"],
+    ["a view of nothing", ["subscribe", ["all"], "every", "some"], "message_invalid"],
+    ["a slice of text", ["subscribe", ["all"], "every", ["slice", "a", [1]]], "view_invalid"],
   ])("with %s is refused", async (_, message, code) => {
     expect((await client.ask(message)).args[0].code).toBe(code);
   });
@@ -344,7 +362,7 @@ describe("a hook with a destination", () => {
     const load = (graph: Graph) => client.ask(["load", 2, {}], [encodeGraph(graph)]);
     const wrong = async (graph: Graph) => (await load(graph)).args[0];
     expect(await wrong(graph([F32, F32], [sending(0, 1)], [2]))).toMatchObject({
-      code: "type_mismatch",
+      code: "type_mismatched",
       message: /the destination is float32\[4\]/,
       expected: "a uint8 vector",
     });
@@ -417,7 +435,7 @@ describe("a call", () => {
     const { args } = await callOf(second);
     client.tell(["reply", second, args[0], [["inline", F32x4, 0]]], [f32(1, 2, 3, 4)]);
     const { code, message } = (await client.answer(second)).args[0];
-    expect(code).toBe("reply_mismatch");
+    expect(code).toBe("reply_invalid");
     expect(message).toMatch(/"ask" was answered with \(float32\[4\]\); expected \(float32\[2\]\)/);
   });
 
@@ -429,13 +447,13 @@ describe("a call", () => {
     await other.client.hello();
     other.client.tell(reply, [f32(1, 1)]);
     const forged = await other.client.find(({ type }) => type === "error");
-    expect(forged.args[0].code).toBe("call_unknown");
+    expect(forged.args[0].code).toBe("callback_unknown");
     other.session.close();
     client.tell(reply, [f32(10, 20)]);
     client.tell(reply, [f32(30, 40)]);
     expect((await client.answer(request)).type).toBe("ok");
     expect(client.received.filter(({ type }) => type === "error")).toMatchObject([
-      { request: 0, args: [{ code: "call_unknown" }] },
+      { request: 0, args: [{ code: "callback_unknown" }] },
     ]);
   });
 
@@ -447,7 +465,7 @@ describe("a call", () => {
     client.tell(["reply", request, args[0], [["inline", ["float32", [2]], 0]]], [f32(1, 1)]);
     expect(
       (await client.find(({ type, request }) => type === "error" && request === 0)).args[0].code,
-    ).toBe("call_unknown");
+    ).toBe("callback_unknown");
   });
 
   it("that is not answered in time fails its run", async () => {
@@ -456,7 +474,7 @@ describe("a call", () => {
     expect((await client.answer(request)).args[0]).toMatchObject({ code: "timeout" });
     client.tell(["reply", request, args[0], [["inline", ["float32", [2]], 0]]], [f32(1, 1)]);
     const late = await client.find(({ type, request }) => type === "error" && request === 0);
-    expect(late.args[0].code).toBe("call_unknown");
+    expect(late.args[0].code).toBe("callback_unknown");
   });
 
   it("of a session that ends holds nobody up", async () => {

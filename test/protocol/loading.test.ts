@@ -130,7 +130,7 @@ describe("while a large program is loaded", () => {
     const wrong = load(2, large({ op: "reshape", attributes: { shape: [3] } }));
     const first = run(2, inline, 10);
     const value = client.send(["get", 10]);
-    expect((await client.answer(loaded)).args[0]).toMatchObject({ code: "arity" });
+    expect((await client.answer(loaded)).args[0]).toMatchObject({ code: "arity_invalid" });
     const { args } = await client.answer(wrong);
     expect(args[0]).toMatchObject({ code: "shape_invalid", op: "reshape" });
     expect((await client.answer(first)).args).toEqual(args);
@@ -187,7 +187,7 @@ describe("while a large program is loaded", () => {
     await small.closed;
     expect(small.client.received.at(-1)).toMatchObject({
       type: "bye",
-      args: ["too_many_requests", expect.stringContaining("wait for a program to be loaded")],
+      args: ["request_limit_exceeded", expect.stringContaining("wait for a program to be loaded")],
     });
   });
 });

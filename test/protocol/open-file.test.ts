@@ -60,9 +60,9 @@ it("names tensors of a file, which runs and reads then use", async () => {
 });
 
 it.each([
-  ["that is not there", () => join(folder, "none"), { a: 1 }, "file_not_found"],
+  ["that is not there", () => join(folder, "none"), { a: 1 }, "file_missing"],
   ["that is a folder", () => folder, { a: 1 }, "file_unreadable"],
-  ["without this tensor", () => path, { a: 1, c: 2 }, "file_not_found"],
+  ["without this tensor", () => path, { a: 1, c: 2 }, "file_missing"],
   [
     "that is something else",
     () => {

@@ -61,11 +61,11 @@ describe("record", () => {
   it("refuses what makes no sense", async () => {
     await client.ask(["record", 1, at("c.rec"), []]);
     const cases: [unknown[], string, RegExp][] = [
-      [["record", 1, at("d.rec"), []], "recording_exists", /recording 1/],
-      [["record", 2, at("no/such/d.rec"), []], "file_not_found", /d\.rec/],
-      [["record", 2, 7, []], "bad_message", /record's path is 7/],
-      [["record", 2, at("d.rec"), "all"], "bad_message", /record's matches is "all"/],
-      [["record", 2, at("d.rec"), [["every"]]], "bad_message", /a match is/],
+      [["record", 1, at("d.rec"), []], "recording_taken", /recording 1/],
+      [["record", 2, at("no/such/d.rec"), []], "file_missing", /d\.rec/],
+      [["record", 2, 7, []], "message_invalid", /record's path is 7/],
+      [["record", 2, at("d.rec"), "all"], "message_invalid", /record's matches is "all"/],
+      [["record", 2, at("d.rec"), [["every"]]], "message_invalid", /a match is/],
       [["stop_recording", 2], "recording_unknown", /recording 2/],
     ];
     for (const [message, code, text] of cases) {
@@ -134,12 +134,12 @@ describe("replay", () => {
     const path = await recorded("good.rec");
     await client.result(["replay", 1, path]);
     const cases: [unknown[], string, RegExp][] = [
-      [["replay", 1, path], "recording_exists", /replay 1/],
-      [["replay", 2, at("none.rec")], "file_not_found", /none\.rec/],
-      [["replay", 2, 7], "bad_message", /replay's path is 7/],
+      [["replay", 1, path], "recording_taken", /replay 1/],
+      [["replay", 2, at("none.rec")], "file_missing", /none\.rec/],
+      [["replay", 2, 7], "message_invalid", /replay's path is 7/],
       [["stop_replay", 2], "recording_unknown", /no replay 2/],
       [["run", 1, 2, [inline], [null], { replay: 2 }], "recording_unknown", /no replay 2/],
-      [["run", 1, 2, [inline], [null], { replay: "a" }], "bad_message", /run's replay is "a"/],
+      [["run", 1, 2, [inline], [null], { replay: "a" }], "message_invalid", /run's replay is "a"/],
     ];
     for (const [message, code, text] of cases) {
       const { type, args } = await client.ask(message, message[0] === "run" ? [f32(1, 2)] : []);

@@ -122,7 +122,7 @@ describe("a frame that would be too long", () => {
   it("is refused, where it is no error", () => {
     const connection = new SlowConnection();
     const sender = new Sender(connection, 100, 1000, () => {});
-    const long = expect.objectContaining({ code: "too_large", expected: "1000 bytes" });
+    const long = expect.objectContaining({ code: "value_too_large", expected: "1000 bytes" });
     expect(() => sender.ok(1, "x".repeat(1000))).toThrow(long);
     expect(() => sender.ok(2, null, [new Uint8Array(985)])).toThrow(long);
     expect(connection.frames).toEqual([]);
@@ -134,13 +134,13 @@ describe("a frame that would be too long", () => {
     const connection = new SlowConnection();
     const sender = new Sender(connection, 100, 2 ** 20, () => {});
     const inputs = new Array(65_536).fill({ dtype: "float32", shape: new Array(32).fill(1) });
-    const error = new GraphError("type_mismatch", "y".repeat(2 ** 21), {
+    const error = new GraphError("type_mismatched", "y".repeat(2 ** 21), {
       inputs,
       expected: "z".repeat(2 ** 21),
     });
     sender.error(1, error);
     const [frame] = connection.frames as unknown as [{ header: [string, Record<string, unknown>] }];
-    expect(frame.header[1]).toMatchObject({ code: "type_mismatch" });
+    expect(frame.header[1]).toMatchObject({ code: "type_mismatched" });
     expect(frame.header[1].inputs).toHaveLength(64);
   });
 });

@@ -59,7 +59,7 @@ describe("hello", () => {
     one.send(["info"]);
     await closed;
     expect(one.received.map(({ type, args }) => [type, args[0]])).toEqual([
-      ["bye", "hello_expected"],
+      ["bye", "hello_missing"],
     ]);
   });
 
@@ -69,12 +69,12 @@ describe("hello", () => {
     await closed;
     expect(one.received[0]).toMatchObject({
       type: "bye",
-      args: ["protocol_version", expect.any(String)],
+      args: ["protocol_unsupported", expect.any(String)],
     });
   });
 
   it("is said once", async () => {
-    await expect(client.hello()).rejects.toMatchObject({ code: "hello_twice" });
+    await expect(client.hello()).rejects.toMatchObject({ code: "hello_repeated" });
   });
 });
 
@@ -143,7 +143,7 @@ describe("one burst", () => {
     const get = client.send(["get", 20]);
     const errors = await Promise.all([load, run, get].map((one) => client.answer(one)));
     expect(errors.map(({ type }) => type)).toEqual(["error", "error", "error"]);
-    expect(errors[0]?.args[0].code).toBe("malformed_graph");
+    expect(errors[0]?.args[0].code).toBe("graph_invalid");
     expect(errors[1]?.args[0]).toEqual(errors[0]?.args[0]);
     expect(errors[2]?.args[0]).toEqual(errors[0]?.args[0]);
   });
@@ -179,21 +179,26 @@ describe("tensors", () => {
   });
 
   it.each([
-    ["a type of 3 parts", ["put", 1, ["float32", [4], 1], 0], "bad_message", /put's type/],
-    ["an unknown dtype", ["put", 1, ["float31", [4]], 0], "bad_message", /"float31"/],
-    ["a negative size", ["put", 1, ["float32", [-4]], 0], "bad_message", /-4/],
-    ["a size that is no integer", ["put", 1, ["float32", [1.5]], 0], "bad_message", /1\.5/],
+    ["a type of 3 parts", ["put", 1, ["float32", [4], 1], 0], "message_invalid", /put's type/],
+    ["an unknown dtype", ["put", 1, ["float31", [4]], 0], "message_invalid", /"float31"/],
+    ["a negative size", ["put", 1, ["float32", [-4]], 0], "message_invalid", /-4/],
+    ["a size that is no integer", ["put", 1, ["float32", [1.5]], 0], "message_invalid", /1\.5/],
     [
       "a shape beyond all memory",
       ["put", 1, ["float32", new Array(8).fill(2 ** 31 - 1)], 0],
-      "bad_message",
+      "message_invalid",
       /2\^53/,
     ],
-    ["the wrong length", ["put", 1, ["float32", [5]], 0], "bad_length", /16 bytes; expected 20/],
-    ["an attachment that is not there", ["put", 1, F32x4, 1], "bad_message", /the frame has 1/],
-    ["an id below zero", ["put", -1, F32x4, 0], "bad_message", /-1/],
-    ["an id that is text", ["put", "x", F32x4, 0], "bad_message", /"x"/],
-    ["too few arguments", ["put", 1], "bad_message", /1 arguments; expected 3/],
+    [
+      "the wrong length",
+      ["put", 1, ["float32", [5]], 0],
+      "length_invalid",
+      /16 bytes; expected 20/,
+    ],
+    ["an attachment that is not there", ["put", 1, F32x4, 1], "message_invalid", /the frame has 1/],
+    ["an id below zero", ["put", -1, F32x4, 0], "message_invalid", /-1/],
+    ["an id that is text", ["put", "x", F32x4, 0], "message_invalid", /"x"/],
+    ["too few arguments", ["put", 1], "message_invalid", /1 arguments; expected 3/],
   ])("are refused with %s", async (_, message, code, text) => {
     const error = await client.ask(message, [f32(1, 2, 3, 4)]);
     expect(error.type).toBe("error");
@@ -205,7 +210,7 @@ describe("tensors", () => {
   it("have one name each", async () => {
     await client.result(["put", 1, F32x4, 0], [f32(1, 2, 3, 4)]);
     await expect(client.result(["put", 1, F32x4, 0], [f32(9, 9, 9, 9)])).rejects.toMatchObject({
-      code: "tensor_exists",
+      code: "tensor_taken",
     });
     expect(floats((await client.ask(["get", 1])).attachments[0])).toEqual([1, 2, 3, 4]);
     client.tell(["free", [1, 99]]);
@@ -218,7 +223,7 @@ describe("tensors", () => {
     await one.result(["put", 1, F32x4, 0], [f32(1, 2, 3, 4)]);
     await one.result(["put", 2, F32x4, 0], [f32(1, 2, 3, 4)]);
     await expect(one.result(["put", 3, F32x4, 0], [f32(1, 2, 3, 4)])).rejects.toMatchObject({
-      code: "too_many_tensors",
+      code: "tensor_limit_exceeded",
     });
   });
 });
@@ -226,7 +231,7 @@ describe("tensors", () => {
 describe("programs", () => {
   it("have one name each, and are unknown once unloaded", async () => {
     await client.load(1, increment());
-    await expect(client.load(1, increment())).rejects.toMatchObject({ code: "program_exists" });
+    await expect(client.load(1, increment())).rejects.toMatchObject({ code: "program_taken" });
     client.tell(["unload", 1]);
     await expect(
       client.result(["run", 1, 1, [["inline", F32x4, 0]], [null]], [f32(1, 2, 3, 4)]),
@@ -257,7 +262,9 @@ describe("programs", () => {
     client.tell(["free", [5]]);
     const { attachments } = await client.ask(["run", 1, 2, [], [null], { fetch: 16 }]);
     expect(floats(attachments[0])).toEqual([1, 2, 3, 4]);
-    await expect(client.load(3, one, { xyz: 5 })).rejects.toMatchObject({ code: "bad_message" });
+    await expect(client.load(3, one, { xyz: 5 })).rejects.toMatchObject({
+      code: "message_invalid",
+    });
     await expect(client.load(4, one, { [name]: 99 })).rejects.toMatchObject({
       code: "tensor_unknown",
     });
@@ -308,29 +315,37 @@ describe("runs", () => {
   });
 
   it.each([
-    ["no inputs", ["run", 1, 1, [], [1]], "input_count"],
+    ["no inputs", ["run", 1, 1, [], [1]], "input_count_invalid"],
     [
       "an input of another shape",
       ["run", 1, 1, [["inline", ["float32", [2, 2]], 0]], [1]],
-      "input_type",
+      "input_type_invalid",
     ],
-    ["two outputs", ["run", 1, 1, [["inline", F32x4, 0]], [1, 2]], "output_count"],
+    ["two outputs", ["run", 1, 1, [["inline", F32x4, 0]], [1, 2]], "output_count_invalid"],
     ["an unknown tensor", ["run", 1, 1, [77], [1]], "tensor_unknown"],
     ["an unknown program", ["run", 1, 9, [["inline", F32x4, 0]], [1]], "program_unknown"],
-    ["an input that is text", ["run", 1, 1, ["x"], [1]], "bad_message"],
-    ["an unknown option", ["run", 1, 1, [["inline", F32x4, 0]], [1], { fech: 1 }], "bad_message"],
-    ["a timeout of 0", ["run", 1, 1, [["inline", F32x4, 0]], [1], { timeout: 0 }], "bad_message"],
+    ["an input that is text", ["run", 1, 1, ["x"], [1]], "message_invalid"],
+    [
+      "an unknown option",
+      ["run", 1, 1, [["inline", F32x4, 0]], [1], { fech: 1 }],
+      "message_invalid",
+    ],
+    [
+      "a timeout of 0",
+      ["run", 1, 1, [["inline", F32x4, 0]], [1], { timeout: 0 }],
+      "message_invalid",
+    ],
     [
       "a hook of a wrong policy",
       ["run", 1, 1, [["inline", F32x4, 0]], [1], { hooks: [[["all"], ["rate", -1]]] }],
-      "bad_policy",
+      "policy_invalid",
     ],
   ])("with %s fail, and so does what they would have made", async (_, message, code) => {
     const run = client.send(message, [f32(1, 2, 3, 4)]);
     const get = client.send(["get", 1]);
     expect((await client.answer(run)).args[0].code).toBe(code);
     const { args } = await client.answer(get);
-    expect(args[0].code).toBe(code === "bad_message" ? "tensor_unknown" : code);
+    expect(args[0].code).toBe(code === "message_invalid" ? "tensor_unknown" : code);
     const { attachments } = await client.ask(
       ["run", 1, 1, [["inline", F32x4, 0]], [null], { fetch: 16 }],
       [f32(1, 2, 3, 4)],
@@ -361,7 +376,7 @@ describe("runs", () => {
     client.tell(message, [f32(1, 2, 3, 4)], 500);
     client.tell(message, [f32(1, 2, 3, 4)], 500);
     const errors = await client.find((one) => one.request === 500 && one.type === "error");
-    expect(errors.args[0].code).toBe("request_exists");
+    expect(errors.args[0].code).toBe("request_taken");
   });
 
   it("wait for tensors that come later, in their own queue only", async () => {
@@ -392,10 +407,10 @@ describe("runs", () => {
 
 describe("what is not a message", () => {
   it("is answered, and the session goes on", async () => {
-    expect((await client.ask(["nonsense", 1])).args[0]).toMatchObject({ code: "unknown_message" });
+    expect((await client.ask(["nonsense", 1])).args[0]).toMatchObject({ code: "message_unknown" });
     client.tell(["free", 5]);
     const error = await client.find((one) => one.request === 0);
-    expect(error).toMatchObject({ type: "error", args: [{ code: "bad_message" }] });
+    expect(error).toMatchObject({ type: "error", args: [{ code: "message_invalid" }] });
     expect((await client.ask(["info"])).type).toBe("ok");
   });
 
@@ -407,7 +422,7 @@ describe("what is not a message", () => {
     await closed;
     expect(client.received.at(-1)).toMatchObject({
       type: "bye",
-      args: ["bad_frame", expect.any(String)],
+      args: ["frame_invalid", expect.any(String)],
     });
     const count = client.received.length;
     client.send(["info"]);
@@ -453,7 +468,7 @@ describe("limits", () => {
     await closed;
     expect(one.received.at(-1)).toMatchObject({
       type: "bye",
-      args: ["too_many_requests", expect.any(String)],
+      args: ["request_limit_exceeded", expect.any(String)],
     });
   });
 
@@ -492,7 +507,7 @@ describe("limits", () => {
     for (let queue = 1; queue < 20; queue++) await run(queue);
     await one.load(2, asking());
     const waiting = one.send(["run", 1, 2, [["inline", F32x4, 0]], [null]], [f32(1, 2, 3, 4)]);
-    await expect(run(2)).rejects.toMatchObject({ code: "too_many_queues" });
+    await expect(run(2)).rejects.toMatchObject({ code: "queue_limit_exceeded" });
     one.tell(["close_queue", 1]);
     await run(2);
     one.tell(["cancel", waiting]);
@@ -507,10 +522,10 @@ describe("limits", () => {
     const hooks = new Array(3).fill([["all"]]);
     await expect(
       one.result(["run", 1, 1, [input], [null], { hooks }], [f32(1, 2, 3, 4)]),
-    ).rejects.toMatchObject({ code: "too_many_subscriptions", expected: "at most 2" });
+    ).rejects.toMatchObject({ code: "subscription_limit_exceeded", expected: "at most 2" });
     const matches = new Array(3).fill(["all"]);
     await expect(one.result(["record", 1, "/dev/null", matches])).rejects.toMatchObject({
-      code: "too_many_subscriptions",
+      code: "subscription_limit_exceeded",
     });
   });
 });

@@ -105,7 +105,7 @@ describe("davit diff", () => {
     for (const value of [NaN, Infinity, -1, -Infinity, "1" as never, null as never]) {
       for (const tolerance of [{ rtol: value }, { atol: value }]) {
         await expect(diffRecordings("a.rec", "b.rec", tolerance)).rejects.toMatchObject({
-          code: "bad_tolerance",
+          code: "tolerance_invalid",
           message: expect.stringContaining("expected a finite number, 0 or more"),
         });
       }
@@ -196,7 +196,7 @@ describe("davit diff", () => {
   it("refuses what is no recording", async () => {
     await writeRecording(at("a.rec"), []);
     await expect(diffRecordings(at("a.rec"), at("missing"))).rejects.toMatchObject({
-      code: "file_not_found",
+      code: "file_missing",
     });
   });
 });

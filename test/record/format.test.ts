@@ -162,7 +162,7 @@ describe("a recording's file", () => {
   });
 
   it("names files that are none", async () => {
-    await expect(readAll(at("missing"))).rejects.toMatchObject({ code: "file_not_found" });
+    await expect(readAll(at("missing"))).rejects.toMatchObject({ code: "file_missing" });
     await writeFile(at("text"), "no recording at all");
     await expect(readAll(at("text"))).rejects.toMatchObject({ code: "file_malformed" });
     await writeFile(at("text"), "");

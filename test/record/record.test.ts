@@ -215,7 +215,7 @@ describe("replay", () => {
     recording.close();
     const replayed = await replay(engine, at("typed.rec"));
     await expect(ask("int32")(0)).rejects.toMatchObject({
-      code: "reply_mismatch",
+      code: "reply_invalid",
       message: expect.stringMatching(
         /has \(float32\[\]\) for the call "typed"; expected \(int32\[\]\)/,
       ),

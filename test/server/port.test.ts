@@ -190,7 +190,7 @@ describe("davit port", () => {
     expect(await exited).toEqual([1, null]);
     expect(client.received.at(-1)).toMatchObject({
       type: "bye",
-      args: ["bad_frame", expect.any(String)],
+      args: ["frame_invalid", expect.any(String)],
     });
   });
 
@@ -198,7 +198,7 @@ describe("davit port", () => {
     (child.stdio[3] as Socket).end(Uint8Array.of(0, 0, 0, 9, 1, 2));
     expect(await exited).toEqual([1, null]);
     const { args } = await client.find(({ type }) => type === "bye");
-    expect(args).toEqual(["truncated", "input ended inside a frame, after 2 of 9 bytes"]);
+    expect(args).toEqual(["frame_truncated", "input ended inside a frame, after 2 of 9 bytes"]);
   });
 
   it("says so when a frame is longer than 64 MiB", async () => {
@@ -216,7 +216,7 @@ describe("davit port", () => {
     expect(await exited).toEqual([1, null]);
     expect(client.received.at(-1)).toMatchObject({
       type: "bye",
-      args: ["terminated", expect.any(String)],
+      args: ["engine_terminated", expect.any(String)],
     });
   });
 });

@@ -130,7 +130,7 @@ describe("a socket server", () => {
     expect(spawnSync(process.execPath, ["-e", script]).signal).toBe("SIGKILL");
     expect(statSync(path).isSocket()).toBe(true);
     server = await serveSocket(engine, path);
-    await expect(serveSocket(engine, path)).rejects.toMatchObject({ code: "socket_in_use" });
+    await expect(serveSocket(engine, path)).rejects.toMatchObject({ code: "socket_taken" });
     const { client, socket } = await dial();
     await client.hello();
     socket.destroy();
@@ -152,7 +152,7 @@ describe("a socket that cannot be served", () => {
     ],
   ])("for %s is refused", async (_, make, message) => {
     await expect(serveSocket(engine, make())).rejects.toMatchObject({
-      code: "bad_socket",
+      code: "socket_invalid",
       message,
     });
   });

@@ -360,7 +360,7 @@ describe("refuses", () => {
             ),
           ),
         )(x),
-      "not_differentiable",
+      "derivative_unsupported",
       /while has no derivative here; expected a loop with a count.*label "part"/,
     ],
     [
@@ -381,19 +381,19 @@ describe("refuses", () => {
           [x],
           [1],
         )[0],
-      "not_differentiable",
+      "derivative_unsupported",
       /while has no derivative here/,
     ],
     [
       "a loop with a count that is not known, backwards",
       (x, n) => grad((y: Traced) => forLoop(n, y, (s) => mx.multiply(s, 2)))(x),
-      "not_differentiable",
+      "derivative_unsupported",
       /for has no derivative here; expected a count that is a number/,
     ],
     [
       "a call to a handler",
       (x) => grad((y: Traced) => callback(y, "handler", [F32])[0] as Traced)(x),
-      "not_differentiable",
+      "derivative_unsupported",
       /custom_call.callback has no derivative here; expected stop_gradient around it/,
     ],
     [
@@ -404,25 +404,25 @@ describe("refuses", () => {
             mx.multiply(s, callback(mx.stop_gradient(s), "handler", [F32])[0] as Traced),
           ),
         )(x),
-      "not_differentiable",
+      "derivative_unsupported",
       /custom_call.callback has no derivative here; expected no call in a loop or branch/,
     ],
     [
       "an integer argument",
       (_x, n) => grad((k: Traced) => mx.astype(k, { dtype: "float32" }))(n),
-      "not_differentiable",
+      "derivative_unsupported",
       /argument 0 holds int32\[\]; expected floating or complex tensors/,
     ],
     [
       "a loss that is no scalar",
       (x) => grad((y: Traced) => mx.stack([y, y], {}))(x),
-      "not_differentiable",
+      "derivative_unsupported",
       /the function gives float32\[2\]; expected a real floating scalar/,
     ],
     [
       "a loss in an object",
       (x) => grad((y: Traced) => ({ y }))(x),
-      "not_differentiable",
+      "derivative_unsupported",
       /the function gives no value first/,
     ],
     [
@@ -434,13 +434,13 @@ describe("refuses", () => {
     [
       "cotangents of another type",
       (x) => vjp((y: Traced) => y, [x], [1, 2])[0],
-      "types_differ",
+      "type_mismatched",
       /the cotangents are \(float32\[\], float32\[\]\); expected \(float32\[\]\)/,
     ],
     [
       "tangents in another tree",
       (x) => jvp((y: { y: Traced }) => y.y, [{ y: x }], [1])[0],
-      "types_differ",
+      "type_mismatched",
       /the tangents are \[\*\]; expected \[\{"y": \*\}\]/,
     ],
   ])("%s", async (_name, fn, code, message) => {

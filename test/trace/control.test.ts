@@ -187,7 +187,7 @@ describe("refuses", () => {
           () => x,
           () => mx.sum(x),
         ),
-      "types_differ",
+      "type_mismatched",
       /a branch gives \(float32\[\]\); expected \(float32\[2\]\)/,
     ],
     [
@@ -198,7 +198,7 @@ describe("refuses", () => {
           () => ({ a: x }) as never,
           () => [x] as never,
         ),
-      "types_differ",
+      "type_mismatched",
       /a branch gives \[\*\]; expected \{"a": \*\}/,
     ],
     [
@@ -222,13 +222,13 @@ describe("refuses", () => {
     [
       "a carry that changes its type",
       (x) => forLoop(2, x, (s) => mx.astype(s, { dtype: "float16" })),
-      "types_differ",
+      "type_mismatched",
       /the body gives \(float16\[2\]\); expected \(float32\[2\]\)/,
     ],
     [
       "a body that forgets a carry",
       (x) => forLoop(2, { x, y: x }, ({ x }) => ({ x })),
-      "types_differ",
+      "type_mismatched",
       /the body gives \(float32\[2\]\); expected \(float32\[2\], float32\[2\]\)/,
     ],
     [

@@ -165,14 +165,14 @@ describe("wrong calls name what is wrong", () => {
       "a missing operand",
       ["float32[2]"],
       (x) => loose.add?.(x),
-      "arity",
+      "arity_invalid",
       /operand "b" is missing; expected mx\.add\(a, b\)/,
     ],
     [
       "attributes in place of operands",
       [],
       () => loose.arange?.(5),
-      "arity",
+      "arity_invalid",
       /1 operands were given; expected mx\.arange\(\{ start, stop, step, dtype \}\)/,
     ],
     [
@@ -186,14 +186,14 @@ describe("wrong calls name what is wrong", () => {
       "too many operands",
       ["float32[2]"],
       (x) => loose.exp?.(x, x),
-      "arity",
+      "arity_invalid",
       /2 operands were given; expected mx\.exp\(a\) \[op exp\]/,
     ],
     [
       "operands in a list where they are single",
       ["float32[2]"],
       (x) => loose.add?.([x, x]),
-      "arity",
+      "arity_invalid",
       /operand "b" is missing/,
     ],
     [

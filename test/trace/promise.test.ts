@@ -91,7 +91,7 @@ describe("a jitted function inside a traced one is refused", () => {
     ["in a loop", (x: Traced) => forLoop(2, x, (s) => double(s as never) as never)],
   ])("%s", async (_, fn) => {
     await expect(engine.jit(fn as never)(1)).rejects.toMatchObject({
-      code: "jit_in_trace",
+      code: "jit_nested",
       message: expect.stringMatching(
         /the jitted function "twice" was called inside a traced function; expected the function itself/,
       ),

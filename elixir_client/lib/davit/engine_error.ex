@@ -1,24 +1,18 @@
 defmodule Davit.EngineError do
+  alias Davit.Contract
+
+  @client_errors Contract.errors()
+                 |> Enum.filter(&(&1.room == :elixir))
+                 |> Enum.map_join("\n", &"  | `#{inspect(&1.code)}` | #{&1.doc} |")
+                 |> then(&"| code | meaning |\n  |---|---|\n#{&1}")
+
   @moduledoc """
   An error of the engine, or of the connection to it.
 
-  `code` is stable. The codes of the engine, such as `:out_of_memory`, are listed in docs/protocol.md; a code that this
-  client does not know is a string. These codes come from the client:
+  `code` is stable. docs/errors.md lists the codes of the engine, such as `:memory_exhausted`; a code that this client does
+  not know, as a handler's own, is a string. These codes come from the client:
 
-  | code | meaning |
-  |---|---|
-  | `:engine_not_found` | no engine command was found |
-  | `:engine_down` | the engine is not running; it will be started again |
-  | `:engine_lost` | the engine ended during a call, or held a tensor's values when it ended |
-  | `:timeout` | there was no answer in time, and the request was cancelled |
-  | `:tensor_freed` | the tensor was freed |
-  | `:transfer_broken` | the connection for large values ended during a transfer; the engine runs on |
-  | `:bad_destination` | the destination of a hook is not the bytes of a process, see `Davit.Hooks.to/1` |
-  | `:no_handler` | a callback has no handler among those of its run |
-  | `:subscription_lost` | the process that forwards the events of a subscription was killed |
-  | `:subscriber_down` | the subscriber is not alive |
-  | `:remote_tensor` | the tensor belongs to another node or another engine |
-  | `:protocol` | the engine sent a message that the protocol does not allow |
+  #{@client_errors}
 
   `op`, `label`, `site`, `inputs` and `expected` name the place in a graph and what was expected there, if they are known.
   """
@@ -35,22 +29,7 @@ defmodule Davit.EngineError do
         }
 
   # Atoms are never created from bytes that came over the wire.
-  @codes ~w(
-    argument_invalid arity attribute_invalid attribute_missing attribute_unknown bad_frame bad_length
-    bad_match bad_message bad_policy bad_view branches_missing bytes_mismatch call_unknown cancelled
-    constant_invalid constant_missing custom_call_invalid device_unavailable dtype_unsupported engine_closed
-    external_memory file_dtype file_malformed file_not_found file_truncated file_unreadable frame_too_large
-    function_unknown graph_invalid hello_expected hello_twice hook_unknown input_count input_type internal label_invalid
-    lane_failed limit_exceeded malformed_graph mlx no_handler not_allocated not_differentiable op_refused
-    op_unknown out_of_memory output_count policy_invalid program_exists program_unknown protocol_version
-    reader_too_slow recording_exists recording_unknown replay_missing reply_mismatch request_exists run_exists server_closed
-    session_closed shape_invalid shape_mismatch state_lost tensor_exists tensor_freed tensor_pending
-    tensor_unknown terminated timeout too_large too_many_programs too_many_queues too_many_requests
-    too_many_subscriptions too_many_tensors transfer_broken transfer_exists truncated type_invalid
-    type_mismatch types_differ unknown_message unknown_op unsupported_version value_invalid value_unknown
-    view_invalid
-  )a
-  @names Map.new(@codes, &{Atom.to_string(&1), &1})
+  @names Map.new(Contract.errors(), &{Atom.to_string(&1.code), &1.code})
 
   defexception [:code, :message, :op, :label, :site, :inputs, :expected, :run]
 
@@ -96,11 +75,14 @@ defmodule Davit.EngineError do
   end
 
   def from_wire(other) do
-    %__MODULE__{code: :protocol, message: "the engine answered with #{inspect(other, limit: 5)}"}
+    %__MODULE__{
+      code: :protocol_violated,
+      message: "the engine answered with #{inspect(other, limit: 5)}"
+    }
   end
 
   defp code(code) when is_binary(code), do: Map.get(@names, code) || :binary.copy(code)
-  defp code(_), do: :protocol
+  defp code(_), do: :protocol_violated
 
   defp text(text) when is_binary(text), do: :binary.copy(text)
   defp text(_), do: nil

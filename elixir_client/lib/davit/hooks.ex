@@ -91,7 +91,7 @@ defmodule Davit.Hooks do
 
   The process receives `{:davit_hook, "x", event}` from the process that runs the program, in program order and before the
   run returns. A process that is not alive, or on a node that is not connected, receives nothing. Bytes that are not a pid
-  fail the run with `:bad_destination`.
+  fail the run with `:destination_invalid`.
   """
   @spec to(pid) :: Davit.Tensor.t()
   def to(pid) when is_pid(pid), do: Davit.Hooks.Destination.encode(pid)

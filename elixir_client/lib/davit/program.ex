@@ -177,7 +177,7 @@ defmodule Davit.Program do
   def session!(%__MODULE__{} = program, timeout \\ :infinity) do
     if program.node != node() do
       message = "the program lives on node #{program.node}; load its graph here"
-      raise %EngineError{code: :remote_program, message: message}
+      raise %EngineError{code: :program_foreign, message: message}
     end
 
     deadline = Deadline.new(timeout)

@@ -8,7 +8,7 @@ defmodule Davit.Replay do
 
   The first run with a callback gets the replies of the first recorded run with one, and so on. Within a run, a reply is
   found by label or name, and by loop path. A callback that was not recorded fails its run with `:replay_missing`, a reply of
-  another type with `:reply_mismatch`. The engine reads the file and answers, so nothing is sent to this VM. See
+  another type with `:reply_invalid`. The engine reads the file and answers, so nothing is sent to this VM. See
   `docs/record.md`.
   """
 

@@ -63,7 +63,7 @@ defmodule Davit.Run do
       Loop.execute(run, inputs)
     rescue
       error in EngineError ->
-        if error.code == :out_of_memory and silent?(program) do
+        if error.code == :memory_exhausted and silent?(program) do
           Davit.Collector.reclaim(run.session)
           Loop.execute(run, inputs)
         else

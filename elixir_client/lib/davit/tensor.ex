@@ -11,7 +11,7 @@ defmodule Davit.Tensor do
       iex> {t.type, Davit.Tensor.to_list(t)}
       {{:float32, {2, 2}}, [[1.0, 2.0], [3.0, 4.0]]}
 
-  A tensor whose values are in an engine cannot be used on another node or in another engine (error `:remote_tensor`), nor
+  A tensor whose values are in an engine cannot be used on another node or in another engine (error `:tensor_foreign`), nor
   after that engine ended (`:engine_lost`).
   """
 
@@ -204,7 +204,7 @@ defmodule Davit.Tensor do
 
   defp remote(%Tensor{type: type, ref: ref}) do
     %EngineError{
-      code: :remote_tensor,
+      code: :tensor_foreign,
       message:
         "tensor #{Type.format(type)} lives in #{Davit.Engine.Name.show(ref.engine)} of node #{ref.node}; " <>
           "send its values instead (Davit.Tensor.to_binary/1)"

@@ -24,61 +24,26 @@ defmodule Davit.Type do
       12
   """
 
-  @bytes %{
-    bool: 1,
-    uint8: 1,
-    uint16: 2,
-    uint32: 4,
-    uint64: 8,
-    int8: 1,
-    int16: 2,
-    int32: 4,
-    int64: 8,
-    float16: 2,
-    bfloat16: 2,
-    float32: 4,
-    float64: 8,
-    complex64: 8
-  }
-  @names Map.new(@bytes, fn {dtype, _} -> {Atom.to_string(dtype), dtype} end)
+  @rows Davit.Contract.dtypes()
+  @bytes Map.new(@rows, &{&1.name, &1.bytes})
+  @names Map.new(@rows, &{Atom.to_string(&1.name), &1.name})
 
   # As Nx writes them. It has no bool.
-  @nx for {dtype, kind, bits} <- [
-            {:uint8, :u, 8},
-            {:uint16, :u, 16},
-            {:uint32, :u, 32},
-            {:uint64, :u, 64},
-            {:int8, :s, 8},
-            {:int16, :s, 16},
-            {:int32, :s, 32},
-            {:int64, :s, 64},
-            {:float16, :f, 16},
-            {:bfloat16, :bf, 16},
-            {:float32, :f, 32},
-            {:float64, :f, 64},
-            {:complex64, :c, 64}
-          ],
-          do: {dtype, :"#{kind}#{bits}", {kind, bits}}
+  @nx for %{name: dtype, nx: short} when short != nil <- @rows,
+          [_, kind, bits] = Regex.run(~r/^([a-z]+)(\d+)$/, Atom.to_string(short)),
+          do: {dtype, short, {String.to_atom(kind), String.to_integer(bits)}}
   @short Map.new([{:bool, :bool, nil} | @nx], fn {dtype, short, _} -> {dtype, short} end)
   @dtypes Map.new(@bytes, fn {dtype, _} -> {dtype, dtype} end)
           |> Map.merge(Map.new(@nx, fn {dtype, short, _} -> {short, dtype} end))
           |> Map.merge(Map.new(@nx, fn {dtype, _, pair} -> {pair, dtype} end))
 
   @type dtype ::
-          :bool
-          | :uint8
-          | :uint16
-          | :uint32
-          | :uint64
-          | :int8
-          | :int16
-          | :int32
-          | :int64
-          | :float16
-          | :bfloat16
-          | :float32
-          | :float64
-          | :complex64
+          unquote(
+            @rows
+            |> Enum.map(& &1.name)
+            |> Enum.reverse()
+            |> Enum.reduce(&{:|, [], [&1, &2]})
+          )
   @type t :: {dtype, shape :: tuple}
 
   @typedoc "A dtype in any of its forms: `:float32`, `:f32` or `{:f, 32}`."

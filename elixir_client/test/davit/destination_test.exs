@@ -67,7 +67,7 @@ defmodule Davit.Hooks.DestinationTest do
       for name <- @refused do
         pid = Process.whereis(name)
         error = assert_raise Davit.EngineError, fn -> Destination.deliver(event(pid)) end
-        assert error.code == :bad_destination
+        assert error.code == :destination_invalid
         assert error.message =~ "a system process: #{inspect(pid)} (#{inspect(name)})"
         assert_raise ArgumentError, ~r/#{inspect(name)}/, fn -> Davit.Hooks.to(pid) end
       end

@@ -6,7 +6,7 @@ defmodule Davit.EngineErrorTest do
   defp message(error), do: error |> EngineError.from_wire() |> Exception.message()
 
   @where %{
-    "code" => "type_mismatch",
+    "code" => "type_mismatched",
     "op" => "add",
     "label" => "encoder.add",
     "inputs" => [["float32", [2]], ["int8", []]],

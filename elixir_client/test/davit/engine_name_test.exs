@@ -57,7 +57,7 @@ defmodule Davit.EngineNameTest do
     assert Engine.info(one)["pid"] != Engine.info(other)["pid"]
     tensor = %{Tensor.from_list([1], :u8, engine: one, place: :engine) | data: nil}
     error = assert_raise EngineError, fn -> Tensor.to_engine(tensor, other) end
-    assert {error.code, error.message =~ inspect(one)} == {:remote_tensor, true}
+    assert {error.code, error.message =~ inspect(one)} == {:tensor_foreign, true}
   end
 
   test "an unknown name is an error, and creates no atom" do

@@ -15,7 +15,7 @@ defmodule Davit.EngineTest do
 
     test "a command that does not exist is named" do
       assert {:error, error} = Command.find(command: "no-such-davit port")
-      assert error.code == :engine_not_found
+      assert error.code == :engine_missing
       assert error.message =~ "no-such-davit"
       assert error.message =~ "DAVIT_ENGINE"
     end
@@ -24,7 +24,7 @@ defmodule Davit.EngineTest do
       name = :"missing_#{System.unique_integer([:positive])}"
       start_supervised!({Engine, name: name, command: "no-such-davit"})
       error = assert_raise EngineError, fn -> Engine.session!(name) end
-      assert error.code == :engine_not_found
+      assert error.code == :engine_missing
       assert {:down, %EngineError{}} = Engine.status(name)
     end
   end
@@ -69,7 +69,7 @@ defmodule Davit.EngineTest do
     program = Fake.program(Fake.start(), "fail", [{:float32, {2, 3}}])
     error = assert_raise EngineError, fn -> Davit.run(program, [List.duplicate([1, 2, 3], 2)]) end
     assert %{op: "matmul", label: "layer.3", site: 5, inputs: [{:float32, {2, 3}}]} = error
-    assert error.code == :shape_mismatch
+    assert error.code == :shape_invalid
 
     assert Exception.message(error) ==
              "matmul cannot multiply these (op matmul; label \"layer.3\"; inputs float32[2, 3]; " <>
@@ -169,14 +169,16 @@ defmodule Davit.EngineTest do
       engine = Fake.start()
       garbage = Fake.program(engine, "garbage")
       error = assert_raise EngineError, fn -> Davit.run(garbage, [Enum.to_list(1..16)]) end
-      assert error.code == :protocol
+      assert error.code == :protocol_violated
       assert %{"pid" => _} = Engine.info(engine)
     end
 
     test "the engine's `bye` is in the error" do
       bye = Fake.program(Fake.start(), "bye")
       error = assert_raise EngineError, fn -> Davit.run(bye, [Enum.to_list(1..16)]) end
-      assert error.message =~ "exited with status 1 after saying bad_frame: said the fake engine"
+
+      assert error.message =~
+               "exited with status 1 after saying frame_invalid: said the fake engine"
     end
 
     test "a stopped engine ends its callers' calls" do

@@ -4,7 +4,7 @@ defmodule Davit.LifecycleTest do
   alias Davit.Engine.Lifecycle
   alias Davit.EngineError
 
-  @failed %EngineError{code: :engine_not_found, message: "no command"}
+  @failed %EngineError{code: :engine_missing, message: "no command"}
   @at "2026-01-01T00:00:00Z"
 
   # The lifecycle after some events, and the actions of the last of them.

@@ -101,7 +101,7 @@ defmodule Davit.RealControlFlowTest do
     end
 
     error = assert_raise EngineError, fn -> run([@x], graph, [[1, 2]]) end
-    assert error.code == :no_handler
+    assert error.code == :handler_missing
   end
 
   test "a call's handler may compute on the same engine" do

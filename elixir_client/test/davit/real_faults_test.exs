@@ -52,7 +52,8 @@ defmodule Davit.RealFaultsTest do
 
     for {signal, how} <- [
           {"KILL", ~r/exited with signal 9 at/},
-          {"TERM", ~r/exited with status 1 after saying terminated: the engine was stopped by SIG/}
+          {"TERM",
+           ~r/exited with status 1 after saying engine_terminated: the engine was stopped by SIG/}
         ],
         _ <- 1..5 do
       # One that answered something is back soon.

@@ -175,7 +175,7 @@ defmodule Davit.RealHandlersTest do
       assert number(Davit.run(asking(), [1], callbacks: [{"ask", handler}])) == 53.0
       tensor = Tensor.from_list(1.0, :float32, other ++ [place: :engine])
       error = assert_raise EngineError, fn -> Davit.run(asking(), [%{tensor | data: nil}]) end
-      assert error.code == :remote_tensor
+      assert error.code == :tensor_foreign
     end
   end
 

@@ -91,7 +91,7 @@ defmodule Davit.RealHooksTest do
       program = sending(fn x, who -> G.hook(x, "astray", to: who) end)
 
       error = assert_raise EngineError, fn -> Davit.run(program, [1, <<7::512>>]) end
-      assert error.code == :bad_destination
+      assert error.code == :destination_invalid
       assert Exception.message(error) =~ ~r/destination of astray is not a process.*Davit.Hooks.to/s
       assert {:messages, []} = Process.info(self(), :messages)
       assert [_] = Davit.run(program, [1, Hooks.to(self())])
@@ -99,7 +99,7 @@ defmodule Davit.RealHooksTest do
 
       wrong = fn -> G.build([@scalar], &G.hook(&1, "h", to: &1)) |> Davit.load() end
       error = assert_raise EngineError, wrong
-      assert error.code == :type_mismatch
+      assert error.code == :type_mismatched
       assert error.message =~ "the destination is float32[]"
     end
   end
@@ -143,7 +143,7 @@ defmodule Davit.RealHooksTest do
 
     for bytes <- hostile do
       error = assert_raise EngineError, fn -> run.(bytes) end
-      assert error.code == :bad_destination
+      assert error.code == :destination_invalid
     end
 
     assert_raise ArgumentError, fn -> String.to_existing_atom(unheard) end

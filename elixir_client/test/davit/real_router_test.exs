@@ -388,11 +388,11 @@ defmodule Davit.RealRouterTest do
     end
 
     for {match, options, code, message} <- [
-          {{:label, String.duplicate("*", 5_000)}, [], :bad_match, "a match is"},
-          {"x", [policy: {:rate, 1.0e300}], :bad_policy, "1e+300"},
-          {"x", [view: {:slice, [-1], [2]}], :bad_view, ~s("start":[-1])},
-          {"x", [view: {:slice, [1], [2, 3]}], :bad_view, ~s("size":[2,3])},
-          {"x", [view: {:summary, 1_000_000_000}], :bad_view, "1000000000"}
+          {{:label, String.duplicate("*", 5_000)}, [], :match_invalid, "a match is"},
+          {"x", [policy: {:rate, 1.0e300}], :policy_invalid, "1e+300"},
+          {"x", [view: {:slice, [-1], [2]}], :view_invalid, ~s("start":[-1])},
+          {"x", [view: {:slice, [1], [2, 3]}], :view_invalid, ~s("size":[2,3])},
+          {"x", [view: {:summary, 1_000_000_000}], :view_invalid, "1000000000"}
         ] do
       assert {:error, error} = Hooks.subscribe(match, options)
       assert error.code == code

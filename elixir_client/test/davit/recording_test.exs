@@ -100,7 +100,7 @@ defmodule Davit.RecordingTest do
     assert {:ok, 7} = Recording.stop(recording)
 
     assert {without, 1} = davit(folder, asking(), 1.0, [])
-    assert without =~ "no_handler"
+    assert without =~ "handler_missing"
     assert {replayed, 0} = davit(folder, asking(), 1.0, ["--replay", recorded, "--record", again])
     assert replayed =~ "array(1005, dtype=float32)"
     assert {same, 0} = diff(recorded, again)

@@ -65,7 +65,7 @@ defmodule Davit.RunFailuresTest do
 
     for options <- [[], [fetch: 0]] do
       error = assert_raise EngineError, fn -> Davit.run(hollow, [input()], options) end
-      assert {error.code, error.message =~ "run"} == {:protocol, true}
+      assert {error.code, error.message =~ "run"} == {:protocol_violated, true}
       nothing_left(session)
     end
   end
@@ -177,7 +177,7 @@ defmodule Davit.RunFailuresTest do
   test "a handler's value that cannot be encoded is named as that, not as an input", %{
     engine: engine
   } do
-    program = Fake.program(engine, "call", [{:int8, {2}}])
+    program = Fake.program(engine, "callback", [{:int8, {2}}])
 
     for {value, message} <- [
           {[1, 300], ~r/value 0 of the handler of ask.*300 does not fit s8/},
@@ -206,6 +206,6 @@ defmodule Davit.RunFailuresTest do
     assert result.data == tensor.data
     assert Tensor.to_engine(foreign, engine).ref.node == node()
     error = assert_raise EngineError, fn -> Davit.run(echo, [%{foreign | data: nil}]) end
-    assert error.code == :remote_tensor
+    assert error.code == :tensor_foreign
   end
 end

@@ -73,7 +73,7 @@ defmodule Davit.RunTest do
 
       capture_log(fn ->
         task = Davit.async(Fake.program(engine, "fail"), [<<0::512>>])
-        assert {{%EngineError{code: :shape_mismatch}, stack}, _} = catch_exit(Task.await(task))
+        assert {{%EngineError{code: :shape_invalid}, stack}, _} = catch_exit(Task.await(task))
         assert is_list(stack)
       end)
     end
@@ -184,7 +184,7 @@ defmodule Davit.RunTest do
 
   describe "calls" do
     test "the handler's value is the answer", %{engine: engine} do
-      program = Fake.program(engine, "call", [{:float32, {2}}])
+      program = Fake.program(engine, "callback", [{:float32, {2}}])
       handler = fn event -> Enum.map(Tensor.to_list(hd(event.values)), &(&1 * 2)) end
       assert [t] = Davit.run(program, [[1, 2]], callbacks: [{"ask", handler}])
       assert Tensor.to_list(t) == [2.0, 4.0]
@@ -193,16 +193,16 @@ defmodule Davit.RunTest do
     end
 
     test "several values are a tuple", %{engine: engine} do
-      program = Fake.program(engine, "call", [{:float32, {}}, {:int8, {2}}])
+      program = Fake.program(engine, "callback", [{:float32, {}}, {:int8, {2}}])
       assert [a, b] = Davit.run(program, [1, [1, 2]], callbacks: [{"ask", fn _ -> {7, [8, 9]} end}])
       assert {Tensor.to_list(a), Tensor.to_list(b)} == {7.0, [8, 9]}
     end
 
     test "no handler, a wrong value, a raise: the run fails with that", %{engine: engine} do
-      program = Fake.program(engine, "call", [{:float32, {2}}])
+      program = Fake.program(engine, "callback", [{:float32, {2}}])
       run = fn calls -> Davit.run(program, [[1, 2]], callbacks: calls) end
       error = assert_raise EngineError, fn -> run.([{"other", & &1}]) end
-      assert {error.code, error.message =~ "ask"} == {:no_handler, true}
+      assert {error.code, error.message =~ "ask"} == {:handler_missing, true}
 
       wrong = fn _ -> Tensor.from_list([1], :int8) end
       message = ~r/ask has to return f32\[2\], it returned s8\[1\]/

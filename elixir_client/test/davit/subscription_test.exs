@@ -26,9 +26,9 @@ defmodule Davit.SubscriptionTest do
     test "decodes the engine's acceptance and its errors" do
       subscription = subscription()
       assert {:ok, :accepted, ^subscription} = Subscription.read(subscription, frame(["ok", nil]))
-      error = ["error", %{code: "bad_match", message: "no"}]
+      error = ["error", %{code: "match_invalid", message: "no"}]
 
-      assert {:error, %EngineError{code: :bad_match, message: "no"}} =
+      assert {:error, %EngineError{code: :match_invalid, message: "no"}} =
                Subscription.read(subscription, frame(error))
     end
 

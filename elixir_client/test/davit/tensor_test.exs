@@ -170,11 +170,11 @@ defmodule Davit.TensorTest do
       tensor = Tensor.from_binary(<<0::800_000>>, {:uint8, {100_000}}, engine: a)
       program = Fake.program(b, "echo", [{:uint8, {100_000}}])
       error = assert_raise Davit.EngineError, fn -> Davit.run(program, [tensor]) end
-      assert error.code == :remote_tensor
+      assert error.code == :tensor_foreign
 
       elsewhere = put_in(tensor.ref.node, :other@host)
       error = assert_raise Davit.EngineError, fn -> Tensor.to_binary(elsewhere) end
-      assert error.code == :remote_tensor
+      assert error.code == :tensor_foreign
       assert error.message =~ "u8[100000]"
       assert :ok = Tensor.free(elsewhere)
     end

@@ -117,7 +117,7 @@ function frame(payload) {
   }
   const [type, ...args] = header;
   const handler = handlers[type];
-  if (handler === undefined) send(request, ["error", { code: "unknown_message", message: type }]);
+  if (handler === undefined) send(request, ["error", { code: "message_unknown", message: type }]);
   else handler(request, args, attachments);
 }
 
@@ -210,7 +210,7 @@ const handlers = {
   },
   subscribe(request, [match, policy, view]) {
     if (match[1] === "refuse me" || existsSync(match[1] ?? "")) {
-      return send(request, ["error", { code: "bad_match", message: "no" }]);
+      return send(request, ["error", { code: "match_invalid", message: "no" }]);
     }
     subscriptions.set(request, { match, policy, view });
     send(request, ["ok", null]);
@@ -264,11 +264,11 @@ function answer(request, operands, outputs, options) {
 function sitesOf(name, types) {
   const site = { node: 0, function: 0, name: "h", label: "layer.0", id: ID, types: [0] };
   const table = (...sites) => ({ functions: ["main"], types, sites });
-  if (name === "events") return table({ ...site, site: 0, kind: "hook" });
-  if (name === "print") return table({ ...site, site: 0, kind: "print" });
-  if (name === "call") {
+  if (name === "events") return table({ ...site, number: 0, kind: "hook" });
+  if (name === "print") return table({ ...site, number: 0, kind: "print" });
+  if (name === "callback") {
     const all = types.map((_, index) => index);
-    return table({ ...site, site: 3, kind: "callback", name: "ask", label: undefined, types: all, operands: all });
+    return table({ ...site, number: 3, kind: "callback", name: "ask", label: undefined, types: all, operands: all });
   }
   return table();
 }
@@ -283,7 +283,7 @@ function events(stream, request, count, { type, bytes }, subscription) {
     for (let i = seq; i < Math.min(count, seq + 32); i++) {
       batch.push([0, subscription, request, i, [i], 0, [bytes]]);
     }
-    send(stream, ["events", batch]);
+    send(stream, ["events", batch, batch.length * (64 + bytes.length)]);
   }
 }
 
@@ -300,7 +300,7 @@ const behaviours = {
     if (options.print !== false) events(request, request, 1, operands[0], -1);
     answer(request, operands, outputs, options);
   },
-  call(request, operands, outputs, options) {
+  callback(request, operands, outputs, options) {
     waiting.set(request, { outputs, options });
     const values = operands.map((o) => o.bytes);
     send(request, ["callback", 1, 3, 0, []], values);
@@ -318,7 +318,7 @@ const behaviours = {
   exit: (_request, _operands, _outputs, _options, status) => process.exit(status),
   kill: () => process.kill(process.pid, "SIGKILL"),
   bye(_request) {
-    send(0, ["bye", "bad_frame", "said the fake engine"]);
+    send(0, ["bye", "frame_invalid", "said the fake engine"]);
     output.end(() => process.exit(1));
   },
   garbage(request) {
@@ -331,7 +331,7 @@ const behaviours = {
     send(request, [
       "error",
       {
-        code: "shape_mismatch",
+        code: "shape_invalid",
         message: "matmul cannot multiply these",
         op: "matmul",
         label: "layer.3",

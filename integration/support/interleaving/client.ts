@@ -209,7 +209,7 @@ export class Client {
       this.link.push(1);
       this.take(Number.POSITIVE_INFINITY);
       if (!this.alive) return; // a handler was faster
-      if (this.bye !== "bad_frame") this.fault(`garbage was answered with bye ${this.bye}`);
+      if (this.bye !== "frame_invalid") this.fault(`garbage was answered with bye ${this.bye}`);
     }
     this.alive = false;
     this.held.length = 0;
@@ -233,8 +233,8 @@ export class Client {
     const { request, type, args, attachments } = decodeMessage(payload);
     if (type === "ok" || type === "error") this.#answer(request, type, args[0], attachments);
     else if (type === "sites") this.#sites(request, args[0]);
-    else if (type === "events") this.#events(request, args[0], attachments);
-    else if (type === "callback") this.#call(request, args, attachments);
+    else if (type === "events") this.#events(request, args[0], args[1], attachments);
+    else if (type === "callback") this.#callback(request, args, attachments);
     else if (type === "bye") this.bye = args[0];
     else this.fault(`${type} came`);
   }
@@ -249,7 +249,7 @@ export class Client {
     const code = type === "error" ? result.code : undefined;
     if (request === 0) {
       // A reply to a run that was over, or a forged one.
-      if (code !== "call_unknown") this.fault(`nothing was answered with ${code}`);
+      if (code !== "callback_unknown") this.fault(`nothing was answered with ${code}`);
       return;
     }
     const pending = this.pending.get(request);
@@ -271,6 +271,7 @@ export class Client {
     request: number,
     // biome-ignore lint/suspicious/noExplicitAny: as they came
     events: readonly (readonly any[])[],
+    cost: number,
     attachments: readonly Uint8Array[],
   ): void {
     const stream = this.#streams.get(request);
@@ -278,11 +279,9 @@ export class Client {
       this.fault(`events came for ${request} after its answer`);
       return;
     }
-    let cost = 0;
     let last: { run?: RunRecord | undefined; value?: Observed["values"][number] | undefined } = {};
     for (const [index, number, runNumber, ...rest] of events) {
-      const { event, bytes } = readEvent(stream.sites.get(index), rest, attachments);
-      cost += 64 + bytes;
+      const event = readEvent(stream.sites.get(index), rest, attachments);
       const run = stream.run ?? this.#byRequest.get(runNumber);
       if (stream.standing === undefined) run?.own(number, event);
       else if (run !== undefined) run.seen(stream.standing, event);
@@ -296,7 +295,7 @@ export class Client {
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: as it came
-  #call(request: number, args: readonly any[], attachments: readonly Uint8Array[]): void {
+  #callback(request: number, args: readonly any[], attachments: readonly Uint8Array[]): void {
     const run = this.#byRequest.get(request);
     if (run === undefined) {
       this.fault(`a call came for ${request}, which is over`);

@@ -91,7 +91,7 @@ export function answerCall(client: Client, run: RunRecord, asked: Call): void {
       fail("oops");
       break;
     case "wrong":
-      run.mayFail("reply_mismatch");
+      run.mayFail("reply_invalid");
       client.tell(["reply", run.request, call, [["inline", ["float32", [2]], 0]]], [f32(1, 2)]);
       break;
     case "die":

@@ -60,7 +60,7 @@ export class RunRecord {
     private readonly source: Tensor | undefined,
     private readonly inline: boolean,
   ) {
-    if (KINDS[plan.kind].fails) this.mayFail("mlx");
+    if (KINDS[plan.kind].fails) this.mayFail("mlx_failed");
   }
 
   /** It may end with this code. */

@@ -90,7 +90,7 @@ Program::Program(int64_t id, std::vector<Function> functions)
 void Program::check_straight(Node& node) {
   for (const Node& inner : function(node.functions[0]).nodes) {
     if (inner.is_control() || inner.kind == NodeKind::bound_constant) {
-      throw OpError("not_differentiable",
+      throw OpError("derivative_unsupported",
                     node.op + " of a function with " + inner.op +
                         (inner.is_control() ? "" : " named by a hash, which has to be an operand"));
     }
@@ -130,6 +130,13 @@ const Counter* Program::counter_of(const Node& loop) const {
 }
 
 const Function& Program::iteration_of(const Node& loop) const { return iterations_.at(loop.site); }
+
+void Program::check_input_count(size_t given) const {
+  size_t expected = entry().parameters.size();
+  if (given == expected) return;
+  throw OpError("input_count_invalid", "the program takes " + std::to_string(expected) +
+                                           " inputs, not " + std::to_string(given));
+}
 
 void Program::took(std::chrono::nanoseconds time) {
   if (entry().straight()) brief_.store(time <= kBrief, std::memory_order_relaxed);

@@ -128,6 +128,9 @@ class Program {
   // How long a run took, from its beginning to its end.
   void took(std::chrono::nanoseconds time);
 
+  // Throws OpError where a run has another number of inputs.
+  void check_input_count(size_t given) const;
+
   // Tensors that its constants are bound to.
   const std::vector<ValuePtr>& bound_values() const { return bound_values_; }
 

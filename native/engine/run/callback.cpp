@@ -49,14 +49,14 @@ bool Run::callback(Frame& frame, const Node& node) {
   }
   auto& values = std::get<Arrays>(*reply);
   if (values.size() != node.outputs.size()) {
-    throw RunError("reply_mismatch",
+    throw RunError("reply_invalid",
                    "the reply has " + std::to_string(values.size()) +
                        " tensors; the call declares " + std::to_string(node.outputs.size()),
                    node.site);
   }
   for (size_t i = 0; i < values.size(); ++i) {
     if (type_of(values[i]) == node.outputs[i]) continue;
-    throw RunError("reply_mismatch",
+    throw RunError("reply_invalid",
                    "tensor " + std::to_string(i) + " of the reply is " +
                        to_string(type_of(values[i])) + "; the call declares " +
                        to_string(node.outputs[i]),

@@ -301,7 +301,7 @@ void Lane::evaluate(const Arrays& arrays, const CancelFlag& cancel) {
       // The same failure again, by way of the stream.
     }
     gate_.begin(nullptr);
-    if (failure.code == "mlx" || failure.code == "out_of_memory")
+    if (failure.code == "mlx_failed" || failure.code == "memory_exhausted")
       failure.site = failed_site(arrays);
     throw RunError(std::make_shared<Failure>(std::move(failure)));
   }

@@ -21,16 +21,14 @@ class Hold {
   Outbox& outbox_;
 };
 
-void check_inputs(const Function& entry, const std::vector<ValuePtr>& inputs) {
-  if (inputs.size() != entry.parameters.size()) {
-    throw OpError("input_count", "the program takes " + std::to_string(entry.parameters.size()) +
-                                     " inputs, not " + std::to_string(inputs.size()));
-  }
+void check_inputs(const Program& program, const std::vector<ValuePtr>& inputs) {
+  program.check_input_count(inputs.size());
+  const auto& parameters = program.entry().parameters;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i]->type() == entry.parameters[i]) continue;
-    throw OpError("input_type", "input " + std::to_string(i) + " is " +
+    if (inputs[i]->type() == parameters[i]) continue;
+    throw OpError("input_type_invalid", "input " + std::to_string(i) + " is " +
                                     to_string(inputs[i]->type()) + "; the program takes " +
-                                    to_string(entry.parameters[i]));
+                                    to_string(parameters[i]));
   }
 }
 
@@ -67,10 +65,10 @@ std::vector<int64_t> Engine::run(int64_t id, int64_t program_id, int64_t queue_i
   {
     std::lock_guard lock(mutex_);
     if (runs_.contains(id)) {
-      throw OpError("run_exists", "run " + std::to_string(id) + " is under way");
+      throw OpError("run_taken", "run " + std::to_string(id) + " is under way");
     }
   }
-  check_inputs(entry, inputs);
+  check_inputs(*program, inputs);
   std::vector<SiteSubscription> own;
   own.reserve(subscriptions.size());
   for (const auto& [site, subscription_id] : subscriptions) {
@@ -109,7 +107,7 @@ std::optional<Arrays> Engine::run_here(int64_t program_id, int64_t queue_id,
   const auto& program = this->program(program_id);
   const auto& queue = this->queue(queue_id);
   const Function& entry = program->entry();
-  check_inputs(entry, inputs);
+  check_inputs(*program, inputs);
   // It must be over when it is advanced once, and tell by its outputs whether it failed.
   if (!entry.straight() || entry.results.empty()) return std::nullopt;
   std::vector<ValuePtr> outputs;

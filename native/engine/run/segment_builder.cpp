@@ -108,7 +108,7 @@ Arrays lower(const Node& node, const std::vector<std::optional<mx::array>>& oper
 void check_shapes(const Node& node, const Arrays& derivatives, const Arrays& values) {
   for (size_t i = 0; i < derivatives.size(); ++i) {
     if (derivatives[i].shape() == values[i].shape()) continue;
-    throw OpError("mlx", "MLX's " + node.op + " of " + to_string(type_of(values[i])) + " is " +
+    throw OpError("mlx_failed", "MLX's " + node.op + " of " + to_string(type_of(values[i])) + " is " +
                              to_string(type_of(derivatives[i])));
   }
 }
@@ -253,7 +253,7 @@ Arrays Lane::differentiate(Build& state, const Node& node, const Arrays& operand
   } catch (const std::exception& error) {
     int site = site_without_derivative(error.what(), primitives);
     if (site < 0) throw;
-    throw RunError("not_differentiable", error.what(), site);
+    throw RunError("derivative_unsupported", error.what(), site);
   }
 }
 

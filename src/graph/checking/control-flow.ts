@@ -15,7 +15,7 @@ const INTEGER = /^u?int/;
 
 /**
  * Holds a control flow node's operands against its functions and gives the types of its outputs.
- * @throws GraphError `type_mismatch`, `attribute_invalid` or `arity`.
+ * @throws GraphError `type_mismatched`, `attribute_invalid` or `arity_invalid`.
  */
 export function checkControlFlow(
   node: Pick<GraphNode, "op" | "attributes">,
@@ -71,7 +71,7 @@ export function checkControlFlow(
       return checkCarries(body, state, details);
     }
     default:
-      throw new GraphError("unknown_op", `there is no op "${node.op}"`, details);
+      throw new GraphError("op_unknown", `there is no op "${node.op}"`, details);
   }
 }
 
@@ -118,7 +118,7 @@ export function isDifferentiable(type: TensorType): boolean {
 
 function checkDifferentiable(what: string, type: TensorType, details: GraphErrorDetails): void {
   if (isDifferentiable(type)) return;
-  throw new GraphError("not_differentiable", `${what} is ${formatType(type)}`, {
+  throw new GraphError("derivative_unsupported", `${what} is ${formatType(type)}`, {
     ...details,
     expected: "a floating or complex type",
   });
@@ -161,7 +161,7 @@ function checkCarries(
 ): readonly TensorType[] {
   const { results } = body;
   if (results.length > operands.length) {
-    throw new GraphError("type_mismatch", `the body gives ${results.length} carries`, {
+    throw new GraphError("type_mismatched", `the body gives ${results.length} carries`, {
       ...details,
       expected: `at most ${operands.length}, the number of operands`,
     });
@@ -170,7 +170,7 @@ function checkCarries(
     const carry = operands[index] as TensorType;
     if (!sameType(type, carry)) {
       throw new GraphError(
-        "type_mismatch",
+        "type_mismatched",
         `carry ${index} changes from ${formatType(carry)} to ${formatType(type)}`,
         { ...details, expected: `the body to give ${formatType(carry)}` },
       );
@@ -188,7 +188,7 @@ function checkScalar(
 ): void {
   if (type !== undefined && type.shape.length === 0 && accepts(type)) return;
   const found = type === undefined ? "absent" : formatType(type);
-  const code = type === undefined ? "arity" : "type_mismatch";
+  const code = type === undefined ? "arity_invalid" : "type_mismatched";
   throw new GraphError(code, `${what} is ${found}`, { ...details, expected: `${kind} scalar` });
 }
 
@@ -205,7 +205,7 @@ function checkTypes(
   ) {
     return;
   }
-  throw new GraphError("type_mismatch", `${what} are ${formatTypes(found)}`, {
+  throw new GraphError("type_mismatched", `${what} are ${formatTypes(found)}`, {
     ...details,
     expected: formatTypes(expected) + (asIn === undefined ? "" : `, as of ${asIn}`),
   });

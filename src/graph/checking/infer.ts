@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../../contract/errors.js";
 import { isError } from "../../realm.js";
 import { finish, type Steps } from "../../steps.js";
 import { byteLength, formatType, type TensorType } from "../../tensor/dtype.js";
@@ -37,7 +38,7 @@ const MAX_SIZE = 2 ** 31 - 1;
 
 /**
  * Finds the types of all values of a graph that `validateGraph` has passed; one entry per function.
- * @throws GraphError that names op, label and operand types: `type_mismatch`, `dtype_unsupported`, `too_large`, `output_count`, or what a
+ * @throws GraphError that names op, label and operand types: `type_mismatched`, `dtype_unsupported`, `value_too_large`, `output_count_invalid`, or what a
  * guard or the native engine gives.
  */
 export function inferGraph(graph: Graph, options: InferOptions): TypedFunction[] {
@@ -86,7 +87,7 @@ export function inferNode(
     ? inferOp(node, inputs, options, details)
     : inferStructural(node, inputs, signature, details);
   if (node.outputs !== undefined && types.length !== node.outputs) {
-    throw new GraphError("output_count", `${node.op} has ${node.outputs} outputs`, {
+    throw new GraphError("output_count_invalid", `${node.op} has ${node.outputs} outputs`, {
       ...details,
       expected: String(types.length),
     });
@@ -107,7 +108,7 @@ function inferOp(
     const { outputs } = findOp(node.op);
     const expected = isCallOutputCount(outputs) ? countOutputs(outputs, call) : undefined;
     if (expected !== undefined && expected !== (node.outputs ?? expected)) {
-      throw new GraphError("output_count", `${node.op} has ${node.outputs} outputs`, {
+      throw new GraphError("output_count_invalid", `${node.op} has ${node.outputs} outputs`, {
         expected: String(expected),
       });
     }
@@ -121,8 +122,8 @@ function inferOp(
   } catch (error) {
     if (error instanceof GraphError) throw error.within(details);
     if (isError(error) && typeof (error as { code?: unknown }).code === "string") {
-      const { code } = error as Error & { code: string };
-      throw new GraphError(code === "mlx" ? "op_refused" : code, error.message, {
+      const { code } = error as Error & { code: ErrorCode };
+      throw new GraphError(code === "mlx_failed" ? "op_refused" : code, error.message, {
         ...details,
         cause: error,
       });
@@ -155,7 +156,7 @@ function inferStructural(
 function checkDestination(operands: readonly TensorType[], details: GraphErrorDetails): void {
   const type = operands[operands.length - 1] as TensorType;
   if (type.dtype === "uint8" && type.shape.length === 1) return;
-  throw new GraphError("type_mismatch", `the destination is ${formatType(type)}`, {
+  throw new GraphError("type_mismatched", `the destination is ${formatType(type)}`, {
     ...details,
     expected: "a uint8 vector",
   });
@@ -176,7 +177,7 @@ function checkSize(
   }
   const fits = type.shape.every((size) => size >= 0 && size <= MAX_SIZE);
   if (fits && byteLength(type) <= limit) return;
-  throw new GraphError("too_large", `${what} would be ${formatType(type)}`, {
+  throw new GraphError("value_too_large", `${what} would be ${formatType(type)}`, {
     ...details,
     expected: fits ? `at most ${limit} bytes` : `sizes up to ${MAX_SIZE}`,
   });

@@ -111,7 +111,7 @@ function validateNode(
   const spec = findOp(node.op, details);
   checkLimit(node.inputs.length, limits.list, "the node", "operands", details);
   if (!isSize(node.outputs)) {
-    throw new GraphError("output_count", `the node has ${node.outputs} outputs`, details);
+    throw new GraphError("output_count_invalid", `the node has ${node.outputs} outputs`, details);
   }
   checkLimit(node.outputs, limits.list, "the node", "outputs", details);
   checkOperands(spec, node, values, details);
@@ -136,7 +136,7 @@ function checkOperands(
   const { min, max } = operandCounts(spec);
   const count = node.inputs.length;
   if (count < min || count > max) {
-    throw new GraphError("arity", `${node.op} has ${count} operands`, {
+    throw new GraphError("arity_invalid", `${node.op} has ${count} operands`, {
       ...details,
       expected: `${min === max ? min : max === Infinity ? `${min} or more` : `${min} to ${max}`} (${spec.operands.join(", ")})`,
     });
@@ -198,7 +198,7 @@ function checkOutputs(
   if (isCallOutputCount(outputs)) return;
   const expected = outputCount(graph, outputs, node);
   if (node.outputs !== expected) {
-    throw new GraphError("output_count", `${node.op} has ${node.outputs} outputs`, {
+    throw new GraphError("output_count_invalid", `${node.op} has ${node.outputs} outputs`, {
       ...details,
       expected: String(expected),
     });

@@ -37,7 +37,7 @@ export class CanonicalReader {
   }
 
   fail(message: string): never {
-    throw new GraphError("malformed_graph", `${message} at byte ${this.#at}`);
+    throw new GraphError("graph_invalid", `${message} at byte ${this.#at}`);
   }
 
   /** Reads a map whose keys are in order; `field` reads the value of a key, or returns false for an unknown one. */

@@ -43,7 +43,7 @@ export function hashBytes(bytes: Uint8Array): string {
 /**
  * Reads canonical bytes. The graph's form and its attributes are checked; what refers to what is not: see `validate`.
  * Attributes of kind `bytes` are views of the given bytes.
- * @throws GraphError `malformed_graph` with the offset where the bytes are not canonical; or as `findOp` and `checkAttributes`.
+ * @throws GraphError `graph_invalid` with the offset where the bytes are not canonical; or as `findOp` and `checkAttributes`.
  */
 export function decodeGraph(
   bytes: Uint8Array,
@@ -72,7 +72,7 @@ export function* decodeSteps(
     if (key === "davit") {
       version = reader.index("the version");
       if (version !== CANONICAL_VERSION) {
-        throw new GraphError("unsupported_version", `the graph has version ${version}`, {
+        throw new GraphError("version_unsupported", `the graph has version ${version}`, {
           expected: String(CANONICAL_VERSION),
         });
       }

@@ -88,7 +88,7 @@ function outputSize(call: OpCall, axis: number, geometry: Geometry): number {
   if (padded > MAX_SIZE || extent > MAX_SIZE) {
     refuse(
       call,
-      "too_large",
+      "value_too_large",
       `spatial axis ${axis} has ${padded} elements with padding and dilation, the kernel ${extent}`,
       `at most ${MAX_SIZE}`,
     );

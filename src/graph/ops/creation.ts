@@ -47,7 +47,8 @@ function diagonalGuard(call: OpCall, n: number, m: number): void {
   if (Math.abs(k) >= 2 ** 30) {
     refuse(call, "attribute_invalid", `k is ${k}`, "a diagonal between -2^30 and 2^30");
   }
-  if (m - k + 1 > MAX_SIZE) refuse(call, "too_large", `m - k is ${m - k}`, "less than 2^31 - 1");
+  if (m - k + 1 > MAX_SIZE)
+    refuse(call, "value_too_large", `m - k is ${m - k}`, "less than 2^31 - 1");
 }
 
 function squareGuard(call: OpCall): void {
@@ -72,7 +73,7 @@ function arangeGuard(call: OpCall): void {
   if (step === 0) refuse(call, "attribute_invalid", "step is 0", "a number other than 0");
   const count = Math.ceil((stop - start) / step);
   if (Math.abs(count) > MAX_SIZE) {
-    refuse(call, "too_large", `${start} to ${stop} by ${step} is ${count} elements`, "fewer");
+    refuse(call, "value_too_large", `${start} to ${stop} by ${step} is ${count} elements`, "fewer");
   }
 }
 
@@ -82,7 +83,12 @@ function meshgridGuard(call: OpCall): void {
   checkNotEmpty(call);
   // Every result has as many dimensions as there are operands.
   if (call.inputs.length > MOST_AXES) {
-    refuse(call, "arity", `meshgrid has ${call.inputs.length} operands`, `at most ${MOST_AXES}`);
+    refuse(
+      call,
+      "arity_invalid",
+      `meshgrid has ${call.inputs.length} operands`,
+      `at most ${MOST_AXES}`,
+    );
   }
   const sizes = call.inputs.map((_, index) => {
     const type = input(call, index);

@@ -31,7 +31,12 @@ function parseTerm(call: OpCall, text: string): Term {
 export function einsumGuard(call: OpCall): void {
   checkNotEmpty(call);
   if (call.inputs.length > MOST_OPERANDS) {
-    refuse(call, "arity", `einsum has ${call.inputs.length} operands`, `at most ${MOST_OPERANDS}`);
+    refuse(
+      call,
+      "arity_invalid",
+      `einsum has ${call.inputs.length} operands`,
+      `at most ${MOST_OPERANDS}`,
+    );
   }
   const subscripts = (call.attributes.subscripts as string).replaceAll(" ", "");
   const [left = "", right, ...more] = subscripts.split("->");
@@ -42,7 +47,7 @@ export function einsumGuard(call: OpCall): void {
   if (terms.length !== call.inputs.length) {
     refuse(
       call,
-      "arity",
+      "arity_invalid",
       `subscripts "${subscripts}" name ${terms.length} operands, there are ${call.inputs.length}`,
     );
   }

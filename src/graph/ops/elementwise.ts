@@ -17,7 +17,7 @@ const CLOSENESS = {
 
 function clipGuard(call: OpCall): void {
   if ((call.inputs[1] ?? null) === null && (call.inputs[2] ?? null) === null) {
-    refuse(call, "arity", "both bounds are absent", "a_min, a_max, or both");
+    refuse(call, "arity_invalid", "both bounds are absent", "a_min, a_max, or both");
   }
 }
 

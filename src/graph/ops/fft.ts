@@ -112,7 +112,7 @@ function stftGuard(call: OpCall): void {
   if (reflects && size / 2 > MAX_REFLECTIONS * Math.max(length - 1, 1)) {
     refuse(
       call,
-      "too_large",
+      "value_too_large",
       `n_fft is ${size} for a signal of ${length}`,
       `at most ${2 * MAX_REFLECTIONS} times as much`,
     );
@@ -139,7 +139,7 @@ function istftGuard(call: OpCall): void {
   checkShape(call, "the frames", [...type.shape.slice(0, -2), frames, Math.max(size, hop)]);
   if (frames * size > MAX_FRAME_ELEMENTS) {
     const found = `${frames} frames of ${size} elements`;
-    refuse(call, "too_large", found, `at most ${MAX_FRAME_ELEMENTS} elements in all frames`);
+    refuse(call, "value_too_large", found, `at most ${MAX_FRAME_ELEMENTS} elements in all frames`);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../../contract/errors.js";
 import { elementCount, formatType, itemBytes, type TensorType } from "../../tensor/dtype.js";
 import { GraphError } from "../error.js";
 import type { Attribute } from "../graph.js";
@@ -7,7 +8,7 @@ import type { OpCall } from "./op-call.js";
 export const MAX_SIZE = 2 ** 31 - 1;
 
 /** Refuses a call. `expected` follows the message; where the call is comes from the call itself. */
-export function refuse(call: OpCall, code: string, message: string, expected?: string): never {
+export function refuse(call: OpCall, code: ErrorCode, message: string, expected?: string): never {
   throw new GraphError(code, message, { op: call.op, inputs: call.inputs, expected });
 }
 
@@ -15,7 +16,7 @@ export function refuse(call: OpCall, code: string, message: string, expected?: s
 export function input(call: OpCall, index: number): TensorType {
   const type = call.inputs[index];
   if (type === null || type === undefined) {
-    return refuse(call, "arity", `operand ${index} is absent`, "a tensor");
+    return refuse(call, "arity_invalid", `operand ${index} is absent`, "a tensor");
   }
   return type;
 }
@@ -53,7 +54,7 @@ export function checkRange(
   const expected = most >= MAX_SIZE ? `${least} or more` : `${least} to ${most}`;
   return refuse(
     call,
-    value > MAX_SIZE ? "too_large" : "attribute_invalid",
+    value > MAX_SIZE ? "value_too_large" : "attribute_invalid",
     `${name} is ${value}`,
     value > MAX_SIZE ? `at most ${MAX_SIZE}` : expected,
   );
@@ -87,7 +88,7 @@ export function checkShape(
 ): void {
   for (const size of shape) checkRange(call, `a size of ${name}`, size, 0, MAX_SIZE);
   if (elementCount(shape) * itemBytes(dtype) > Number.MAX_SAFE_INTEGER) {
-    refuse(call, "too_large", `${name} is [${shape.join(", ")}]`, "fewer than 2^53 bytes");
+    refuse(call, "value_too_large", `${name} is [${shape.join(", ")}]`, "fewer than 2^53 bytes");
   }
 }
 
@@ -106,7 +107,7 @@ export function checkRank(call: OpCall, type: TensorType, least: number): void {
 /** Refuses a list that has no operand at all. */
 export function checkNotEmpty(call: OpCall): void {
   if (call.inputs.length === 0) {
-    refuse(call, "arity", `${call.op} has no operands`, "one or more");
+    refuse(call, "arity_invalid", `${call.op} has no operands`, "one or more");
   }
 }
 

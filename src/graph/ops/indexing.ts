@@ -69,7 +69,7 @@ function checkIndexOperands(call: OpCall, first: number): { axes: number[]; shap
   if (indices.length === 0 || indices.length !== axes.length) {
     refuse(
       call,
-      "arity",
+      "arity_invalid",
       `${indices.length} operands of indices for ${axes.length} axes`,
       "one for each axis, and one or more",
     );

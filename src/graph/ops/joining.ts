@@ -80,7 +80,7 @@ function checkMirror(call: OpCall, size: number, axis: number): void {
   if (mode !== "edge" && widest > part * MAX_REFLECTIONS) {
     refuse(
       call,
-      "too_large",
+      "value_too_large",
       `a width of ${widest} in mode ${mode} for axis ${axis} of size ${size}`,
       `at most ${part * MAX_REFLECTIONS}`,
     );

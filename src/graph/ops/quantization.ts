@@ -93,7 +93,7 @@ function checkBiases(call: OpCall, index: number, scheme: Scheme, shape: readonl
   if (scheme.affine !== (biases !== undefined)) {
     refuse(
       call,
-      "arity",
+      "arity_invalid",
       scheme.affine ? "biases are absent" : "biases are given",
       scheme.affine ? "biases" : "mode affine",
     );

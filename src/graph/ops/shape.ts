@@ -123,7 +123,7 @@ function asStridedGuard(call: OpCall): void {
   if (empty ? offset < 0 || offset > count : first < 0 || last >= count) {
     refuse(
       call,
-      "out_of_range",
+      "attribute_invalid",
       `elements ${first} to ${last} of ${formatType(type)}`,
       `elements 0 to ${count - 1}`,
     );

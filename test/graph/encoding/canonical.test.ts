@@ -197,12 +197,12 @@ describe("decoding what is not canonical", () => {
     ["an extension", withNode(`83 ${attributes} d40100 ${inputs} ${op}`)],
   ])("refuses %s", (_name, hex) => {
     const error = thrown(() => decodeHex(hex));
-    expect(error.code).toBe("malformed_graph");
+    expect(error.code).toBe("graph_invalid");
     expect(error.message).toMatch(/at byte \d+/);
   });
 
   it.each([
-    ["an unknown op", withNode(`82 ${inputs} a2 6f70 a7 636f6e7374616e`), "unknown_op"],
+    ["an unknown op", withNode(`82 ${inputs} a2 6f70 a7 636f6e7374616e`), "op_unknown"],
     [
       "an unknown attribute",
       withNode(
@@ -210,7 +210,7 @@ describe("decoding what is not canonical", () => {
       ),
       "attribute_unknown",
     ],
-    ["another version", "82 a5 6461766974 02 a9 66756e6374696f6e73 90", "unsupported_version"],
+    ["another version", "82 a5 6461766974 02 a9 66756e6374696f6e73 90", "version_unsupported"],
   ])("names %s", (_name, hex, code) => {
     expect(
       thrown(() => decodeHex(hex.replace("a7 636f6e7374616e", "a7 636f6e7374616e"))).code,
@@ -235,7 +235,7 @@ describe("decoding what is not canonical", () => {
       ),
       Buffer.alloc(2_000_000, 0x91),
     ]);
-    expect(thrown(() => decodeGraph(deep)).code).toBe("malformed_graph");
+    expect(thrown(() => decodeGraph(deep)).code).toBe("graph_invalid");
   });
 });
 

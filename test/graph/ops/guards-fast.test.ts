@@ -82,7 +82,7 @@ const REFUSED: readonly Refused[] = [
   ["quantize", [float(3, 16)], { mode: "nvfp4" }, "shape_invalid"],
   ["quantize", [float(4, 64), float()], {}, "attribute_invalid"],
   ["quantize", [double(4, 64)], {}, "dtype_unsupported"],
-  ["dequantize", [words(4, 8), SCALES, null], {}, "arity"],
+  ["dequantize", [words(4, 8), SCALES, null], {}, "arity_invalid"],
   ["dequantize", [words(4, 8), SCALES, float(4, 2)], {}, "shape_invalid"],
   ["dequantize", [words(4, 8), SCALES, SCALES], { bits: 0 }, "attribute_invalid"],
   ["dequantize", [words(8), float(1), float(1)], {}, "shape_invalid"],
@@ -107,7 +107,7 @@ const REFUSED: readonly Refused[] = [
     "quantized_matmul",
     [float(3, 64), words(4, 8), bytes(4, 2), SCALES],
     { mode: "mxfp4" },
-    "arity",
+    "arity_invalid",
   ],
   [
     "gather_qmm",

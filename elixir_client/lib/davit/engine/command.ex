@@ -76,6 +76,6 @@ defmodule Davit.Engine.Command do
       "no engine command: #{why}. Give Davit.Engine the option :command, or set DAVIT_ENGINE, " <>
         "for example to \"davit port\""
 
-    {:error, %EngineError{code: :engine_not_found, message: message}}
+    {:error, %EngineError{code: :engine_missing, message: message}}
   end
 end

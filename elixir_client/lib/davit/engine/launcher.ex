@@ -16,7 +16,7 @@ defmodule Davit.Engine.Launcher do
       rescue
         error in [ErlangError, ArgumentError] ->
           message = "#{path} could not be started: #{Exception.message(error)}"
-          {:error, %EngineError{code: :engine_not_found, message: message}}
+          {:error, %EngineError{code: :engine_missing, message: message}}
       end
     end
   end

@@ -59,7 +59,7 @@ defmodule Davit.Engine.Request do
 
   @doc false
   @spec protocol(String.t()) :: EngineError.t()
-  def protocol(why), do: %EngineError{code: :protocol, message: why}
+  def protocol(why), do: %EngineError{code: :protocol_violated, message: why}
 
   @doc false
   @spec timeout(timeout, String.t()) :: EngineError.t()

@@ -7,8 +7,8 @@ defmodule Davit.Graph.Infer do
   alias Davit.Graph.OpTable
   alias Davit.Type
 
-  @floats [:float16, :bfloat16, :float32, :float64]
-  @signed [:int8, :int16, :int32, :int64]
+  @floats for %{kind: :float, name: dtype} <- Davit.Contract.dtypes(), do: dtype
+  @signed for %{kind: :signed, name: dtype} <- Davit.Contract.dtypes(), do: dtype
   @wider %{uint8: :int16, uint16: :int32, uint32: :int64, uint64: :float32}
   @summed %{bool: :int32, int8: :int32, int16: :int32, uint8: :uint32, uint16: :uint32}
 

@@ -69,7 +69,7 @@ defmodule Davit.Hooks.Destination do
 
   defp bad(%Event{site: site, label: label}, what, destination) do
     %EngineError{
-      code: :bad_destination,
+      code: :destination_invalid,
       label: label,
       message: "the destination of #{Site.title(site)} is #{what}: #{destination}",
       expected: "Davit.Hooks.to(pid)"

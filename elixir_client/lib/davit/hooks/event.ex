@@ -38,20 +38,15 @@ defmodule Davit.Hooks.Event do
           values: [value]
         }
 
-  @overhead 64
   @copied 4096
   @summary ~w(count min max mean std nan inf histogram)a
 
   @doc false
-  # Decodes the events of one message. Returns each with its subscription's number, and the credit that they take together:
-  # at least `least` for each. `views` maps the numbers of subscriptions with a slice to the slice's wire form.
-  @spec decode(list, Frame.attachments(), %{non_neg_integer => Site.t()}, map, non_neg_integer) ::
-          {[{integer, t}], non_neg_integer}
-  def decode(events, attachments, sites, views, least \\ 0) do
-    Enum.map_reduce(events, 0, fn [number, subscription, run, seq, path, dropped, values], credit ->
+  # Decodes the events of one message. Returns each with its subscription's number. `views` maps the numbers of subscriptions with a slice to the slice's wire form.
+  @spec decode(list, Frame.attachments(), %{non_neg_integer => Site.t()}, map) :: [{integer, t}]
+  def decode(events, attachments, sites, views) do
+    Enum.map(events, fn [number, subscription, run, seq, path, dropped, values] ->
       site = Map.get(sites, number) || %Site{number: number, kind: :node}
-
-      {values, bytes} = values(values, site.types, attachments, views[subscription], @overhead)
 
       event = %__MODULE__{
         site: site,
@@ -61,45 +56,39 @@ defmodule Davit.Hooks.Event do
         seq: seq,
         path: path,
         dropped: dropped,
-        values: values
+        values: values(values, site.types, attachments, views[subscription])
       }
 
-      {{subscription, event}, credit + max(bytes, least)}
+      {subscription, event}
     end)
   end
 
-  defp values([], _types, _attachments, _view, bytes), do: {[], bytes}
+  defp values([], _types, _attachments, _view), do: []
 
-  defp values([value | values], types, attachments, view, bytes) do
+  defp values([value | values], types, attachments, view) do
     {type, types} =
       case types do
         [type | types] -> {type, types}
         [] -> {nil, []}
       end
 
-    {value, size} = value(value, type, attachments, view)
-    {values, bytes} = values(values, types, attachments, view, bytes + size)
-    {[value | values], bytes}
+    [value(value, type, attachments, view) | values(values, types, attachments, view)]
   end
 
   # A small value is copied, so that it does not keep the frame of its batch in memory.
   defp value({:bin, bytes}, type, _, view) when byte_size(bytes) <= @copied,
-    do: {tensor(:binary.copy(bytes), type, view), byte_size(bytes)}
+    do: tensor(:binary.copy(bytes), type, view)
 
-  defp value({:bin, bytes}, type, _, view), do: {tensor(bytes, type, view), byte_size(bytes)}
+  defp value({:bin, bytes}, type, _, view), do: tensor(bytes, type, view)
 
-  defp value(["attachment", index], type, attachments, view) do
-    bytes = elem(attachments, index)
-    {tensor(bytes, type, view), byte_size(bytes)}
-  end
+  defp value(["attachment", index], type, attachments, view),
+    do: tensor(elem(attachments, index), type, view)
 
   # The value is longer than a frame may be, so only its size was sent.
-  defp value(["omitted", size], _type, _, _), do: {{:omitted, size}, size}
+  defp value(["omitted", size], _type, _, _), do: {:omitted, size}
 
-  defp value(%{} = summary, _type, _, _) do
-    summary = Map.new(@summary, &{&1, summary[Atom.to_string(&1)]})
-    {summary, 8 * (7 + length(summary.histogram || []))}
-  end
+  defp value(%{} = summary, _type, _, _),
+    do: Map.new(@summary, &{&1, summary[Atom.to_string(&1)]})
 
   defp tensor(bytes, nil, _view), do: %Tensor{type: {:uint8, {byte_size(bytes)}}, data: bytes}
   defp tensor(bytes, type, nil), do: %Tensor{type: type, data: bytes}

@@ -41,7 +41,7 @@ defmodule Davit.Hooks.Site do
           operands: [Type.t()]
         }
 
-  @kinds Map.new([:hook, :hook_gradient, :print, :callback, :node], &{Atom.to_string(&1), &1})
+  @kinds Map.new(Davit.Contract.site_kinds(), &{Atom.to_string(&1), &1})
 
   @doc false
   # Decodes a table of sites. Functions and types are listed once in it, and sites refer to them by index. Strings are copied,
@@ -56,7 +56,7 @@ defmodule Davit.Hooks.Site do
 
   defp from_wire(site, {functions, types}) do
     %__MODULE__{
-      number: site["index"] || site["site"],
+      number: site["index"] || site["number"],
       program: site["program"],
       node: site["node"],
       function: at(functions, site["function"], nil),

@@ -8,15 +8,14 @@ defmodule Davit.Hooks.Subscription do
   alias Davit.Engine.{Exchange, Request, Routes, Session}
   alias Davit.Hooks.{Event, Site, SubscriptionSpec}
 
-  @enforce_keys [:exchange, :ref, :request, :views, :least]
-  defstruct [:exchange, :ref, :request, :views, :least, sites: %{}]
+  @enforce_keys [:exchange, :ref, :request, :views]
+  defstruct [:exchange, :ref, :request, :views, sites: %{}]
 
   @type t :: %__MODULE__{
           exchange: Exchange.t(),
           ref: reference,
           request: pos_integer,
           views: map,
-          least: non_neg_integer,
           sites: %{non_neg_integer => Site.t()}
         }
 
@@ -38,27 +37,13 @@ defmodule Davit.Hooks.Subscription do
            exchange: exchange,
            ref: exchange.ref,
            request: request,
-           views: SubscriptionSpec.slices([spec]),
-           least: least(session, events)
+           views: SubscriptionSpec.slices([spec])
          }}
 
       {:error, error} ->
         Exchange.close(exchange)
         {:error, error}
     end
-  end
-
-  # The credit that an event counts at least. The engine counts it too.
-  defp least(_session, nil), do: 0
-
-  defp least(session, events) do
-    case :ets.lookup(session.name, :hello) do
-      [{_, %{"limits" => %{"hook_credit" => credit}}}] -> div(credit + events - 1, events)
-      _ -> 0
-    end
-  rescue
-    # The table went with the engine.
-    ArgumentError -> 0
   end
 
   @doc "Decodes a frame that came for the subscription. An error ends the subscription."
@@ -70,11 +55,9 @@ defmodule Davit.Hooks.Subscription do
     end
   end
 
-  defp message(["events", events], attachments, %{sites: sites} = subscription) do
-    {events, credit} =
-      Event.decode(events, attachments, sites, subscription.views, subscription.least)
-
-    {:ok, {:events, Enum.map(events, &elem(&1, 1)), credit}, subscription}
+  defp message(["events", events, cost], attachments, %{sites: sites} = subscription) do
+    events = Event.decode(events, attachments, sites, subscription.views)
+    {:ok, {:events, Enum.map(events, &elem(&1, 1)), cost}, subscription}
   end
 
   defp message(["sites", table], _, subscription) do

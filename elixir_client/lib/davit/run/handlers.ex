@@ -139,7 +139,11 @@ defmodule Davit.Run.Handlers do
         function.(event) |> values(types) |> check(types, event)
 
       nil ->
-        raise %EngineError{code: :no_handler, message: no_handler(event.site), label: event.label}
+        raise %EngineError{
+          code: :handler_missing,
+          message: no_handler(event.site),
+          label: event.label
+        }
     end
   end
 

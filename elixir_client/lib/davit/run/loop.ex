@@ -108,18 +108,18 @@ defmodule Davit.Run.Loop do
   end
 
   # Calls the handlers. Returns the credit that the message takes.
-  defp handle(["events", events], request, attachments, run) do
+  defp handle(["events", events, cost], request, attachments, run) do
     sites = run.program.by_number
-    {events, bytes} = Event.decode(events, attachments, sites, run.handlers.slices)
+    events = Event.decode(events, attachments, sites, run.handlers.slices)
 
     as_parent(run, request, fn ->
       Enum.each(events, fn {index, event} -> Handlers.event(run.handlers, index, event) end)
     end)
 
-    bytes
+    cost
   end
 
-  defp handle(["callback", call, number, seq, path], request, values, run)
+  defp handle(["callback", callback, number, seq, path], request, values, run)
        when is_map_key(run.program.by_number, number) do
     %Site{types: results} = site = Map.fetch!(run.program.by_number, number)
 
@@ -132,7 +132,7 @@ defmodule Davit.Run.Loop do
 
     # After the timeout, the run is gone.
     if Run.left(run) > 0 do
-      header = Msgpack.encode(["reply", request, call, operands])
+      header = Msgpack.encode(["reply", request, callback, operands])
       # If the engine is gone, the error arrives as a message.
       _ = Session.send_frame(run.session, Frame.encode(0, header, attachments))
     end

@@ -105,7 +105,7 @@ defmodule Davit.Run.Plain do
 
   defp outputs({:ok, _, header, _}, _, _) do
     case Msgpack.decode(header) do
-      {:ok, ["error", %{"code" => "out_of_memory"}]} -> :other
+      {:ok, ["error", %{"code" => "memory_exhausted"}]} -> :other
       {:ok, ["error", error]} -> raise EngineError.from_wire(error)
       other -> raise Request.protocol("`run` was answered with #{inspect(other, limit: 5)}")
     end

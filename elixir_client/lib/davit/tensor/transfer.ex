@@ -22,7 +22,7 @@ defmodule Davit.Tensor.Transfer do
 
     Davit.Telemetry.span(:put, metadata, fn ->
       answer =
-        with {:error, %{code: :out_of_memory}} <- put_once(session, type, data, @attempts) do
+        with {:error, %{code: :memory_exhausted}} <- put_once(session, type, data, @attempts) do
           Collector.reclaim(session)
           put_once(session, type, data, @attempts)
         end
