@@ -3,7 +3,10 @@ import { DavitError } from "../error.js";
 
 /** A value that does not fit a tensor. */
 export class TensorError extends DavitError {
-  declare readonly code: Extract<ErrorCode, "value_invalid" | "shape_invalid" | "value_size_invalid">;
+  declare readonly code: Extract<
+    ErrorCode,
+    "value_invalid" | "shape_invalid" | "value_size_invalid"
+  >;
 
   constructor(code: TensorError["code"], message: string) {
     super(code, message);
