@@ -20,7 +20,8 @@ struct TensorType {
 // The type of an array.
 inline TensorType type_of(const mlx::core::array& array) { return {array.dtype(), array.shape()}; }
 
-// The bytes of a tensor without gaps; throws OpError("value_too_large") where they do not fit 63 bits.
+// The bytes of a tensor without gaps; throws OpError("value_too_large") where they do not fit 63
+// bits.
 size_t byte_size(const TensorType& type);
 
 // `float32[2, 3]`

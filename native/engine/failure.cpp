@@ -19,7 +19,8 @@ FailurePtr current_failure() {
   } catch (const std::exception& error) {
     // Out of memory on a stream comes as the text of native/interpose/allocator.cpp or of Metal.
     bool memory = std::string_view(error.what()).find("[malloc") != std::string_view::npos;
-    return std::make_shared<Failure>(Failure{memory ? "memory_exhausted" : "mlx_failed", error.what()});
+    return std::make_shared<Failure>(
+        Failure{memory ? "memory_exhausted" : "mlx_failed", error.what()});
   }
 }
 

@@ -76,7 +76,7 @@ mx::array allocate_array(const TensorType& type) {
   auto buffer = mx::allocator::malloc(bytes);
   if (bytes > 0 && buffer.buffer().ptr() == nullptr) {
     throw RunError("memory_exhausted", "no memory for a tensor " + to_string(type) + " of " +
-                                        std::to_string(bytes) + " bytes");
+                                           std::to_string(bytes) + " bytes");
   }
   return mx::array(std::move(buffer), type.shape, type.dtype);
 }

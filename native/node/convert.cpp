@@ -62,7 +62,7 @@ TensorType to_type(const Napi::Value& value) {
   for (int64_t size : to_integers(object.Get("shape"))) {
     if (size < 0 || size > INT32_MAX) {
       throw OpError("value_too_large", "a dimension of " + std::to_string(size) +
-                                     " elements is outside 0 to 2147483647");
+                                           " elements is outside 0 to 2147483647");
     }
     type.shape.push_back(static_cast<mx::ShapeElem>(size));
   }

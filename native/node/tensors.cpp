@@ -53,8 +53,9 @@ void EngineObject::check_size(const TensorType& type) const {
   size_t bytes = byte_size(type);
   size_t limit = engine_->memory_limit();
   if (limit > 0 && bytes > limit) {
-    throw OpError("value_too_large", "a tensor " + to_string(type) + " has " + std::to_string(bytes) +
-                                   " bytes; the memory limit is " + std::to_string(limit));
+    throw OpError("value_too_large", "a tensor " + to_string(type) + " has " +
+                                         std::to_string(bytes) + " bytes; the memory limit is " +
+                                         std::to_string(limit));
   }
 }
 

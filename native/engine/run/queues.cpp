@@ -27,8 +27,8 @@ void check_inputs(const Program& program, const std::vector<ValuePtr>& inputs) {
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i]->type() == parameters[i]) continue;
     throw OpError("input_type_invalid", "input " + std::to_string(i) + " is " +
-                                    to_string(inputs[i]->type()) + "; the program takes " +
-                                    to_string(parameters[i]));
+                                            to_string(inputs[i]->type()) + "; the program takes " +
+                                            to_string(parameters[i]));
   }
 }
 

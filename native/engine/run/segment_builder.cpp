@@ -108,8 +108,8 @@ Arrays lower(const Node& node, const std::vector<std::optional<mx::array>>& oper
 void check_shapes(const Node& node, const Arrays& derivatives, const Arrays& values) {
   for (size_t i = 0; i < derivatives.size(); ++i) {
     if (derivatives[i].shape() == values[i].shape()) continue;
-    throw OpError("mlx_failed", "MLX's " + node.op + " of " + to_string(type_of(values[i])) + " is " +
-                             to_string(type_of(derivatives[i])));
+    throw OpError("mlx_failed", "MLX's " + node.op + " of " + to_string(type_of(values[i])) +
+                                    " is " + to_string(type_of(derivatives[i])));
   }
 }
 
