@@ -11,7 +11,9 @@ if Code.ensure_loaded?(Nx) do
 
     Options, as in `Nx.default_backend({Davit.Backend, engine: MyEngine})`:
 
-      * `:engine`: the engine's name, default `Davit.Engine`.
+      * `:engine`: the engine's name, default `Davit.Engine`;
+      * `:home`: operations on tensors in this VM of at most so many bytes, with results of at most so many, are computed here
+        by `Nx.BinaryBackend`, default 0 for none. A few hundred bytes are worth it for programs that compute on single numbers.
 
     `config :davit, add_backend_on_inspect: false` leaves the engine's name out where a tensor is inspected.
 
@@ -25,17 +27,18 @@ if Code.ensure_loaded?(Nx) do
     alias Nx.Tensor, as: T
 
     @enforce_keys [:value, :engine]
-    defstruct [:value, :engine]
+    defstruct [:value, :engine, home: 0]
 
     @typedoc "`value` is a tensor of Davit, or the bits of one whose type MLX does not have."
-    @type t :: %__MODULE__{value: Tensor.t() | bitstring, engine: atom}
+    @type t :: %__MODULE__{value: Tensor.t() | bitstring, engine: atom, home: non_neg_integer}
 
     # A constant up to so many bits stays at home.
     @home_bits 512
 
     @impl true
     def init(options) do
-      Davit.Options.check!(options, [:engine])
+      Davit.Options.check!(options, [:engine, :home])
+      Davit.Options.get!(options, :home, 0, "a number of bytes", &(is_integer(&1) and &1 >= 0))
       options
     end
 
@@ -52,7 +55,8 @@ if Code.ensure_loaded?(Nx) do
     end
 
     @impl true
-    def from_binary(out, binary, options), do: Value.from_binary(out, binary, engine(options))
+    def from_binary(out, binary, options),
+      do: Value.from_binary(out, binary, engine(options), home(options))
 
     @impl true
     def eye(out, options), do: create(out, :eye, [], options)
@@ -61,8 +65,9 @@ if Code.ensure_loaded?(Nx) do
     def iota(out, axis, options), do: create(out, :iota, [axis], options)
 
     defp create(out, name, arguments, options),
-      do: Value.compute(engine(options), out, name, arguments)
+      do: Value.compute(engine(options), out, name, arguments, home(options))
 
+    defp home(options), do: options[:home] || 0
     defp engine(options), do: options[:engine] || Davit.Engine
 
     @impl true

@@ -96,6 +96,32 @@ if Code.ensure_loaded?(Nx) do
       assert bytes |> Nx.from_binary(:u8) |> Nx.to_binary() == bytes
     end
 
+    describe "the option :home" do
+      setup do
+        Nx.default_backend({Davit.Backend, home: 256})
+        :ok
+      end
+
+      defp here?(tensor), do: tensor.data.value.ref == nil
+
+      test "small operations on values at home stay there" do
+        x = Nx.tensor([1.0, 2.0]) |> Nx.multiply(3) |> Nx.sum()
+        assert here?(x)
+        assert Nx.to_number(x) == 9.0
+      end
+
+      test "larger ones do not, nor those on values in the engine" do
+        large = Nx.add(Nx.iota({100}), 1)
+        refute here?(large)
+        refute here?(Nx.sum(large))
+        assert Nx.to_number(Nx.sum(large)) == 5050
+      end
+
+      test "what has no number here has one in the engine" do
+        assert Nx.to_number(Nx.quotient(Nx.tensor(7), Nx.tensor(0))) == -1
+      end
+    end
+
     test "there are no pointers" do
       assert_raise ArgumentError, ~r/no pointers/, fn -> Nx.to_pointer(Nx.tensor(1)) end
     end

@@ -50,13 +50,13 @@ if Code.ensure_loaded?(Nx) do
 
     defp here(out, name, arguments) do
       tell(name, out.type)
-      engine = Value.engine(arguments) || Davit.Engine
+      {engine, home} = Value.place(arguments)
       arguments = [out | Enum.map(arguments, &home/1)]
       # What a function makes meanwhile has to be of that backend.
       result =
         Nx.with_default_backend(Nx.BinaryBackend, fn -> apply(Nx.BinaryBackend, name, arguments) end)
 
-      Value.from_binary(out, Nx.to_binary(result), engine)
+      Value.from_binary(out, Nx.to_binary(result), engine, home)
     end
 
     defp home(%T{data: %Nx.BinaryBackend{}} = tensor), do: tensor

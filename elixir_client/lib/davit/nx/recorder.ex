@@ -64,15 +64,16 @@ defmodule Davit.Nx.Recorder do
 
   defp operands([], _session, _count), do: {[], []}
 
-  defp operands([%Tensor{ref: nil, data: bytes, type: type} | inputs], session, count) do
-    {operands, attachments} = operands(inputs, session, count + 1)
-    {[Msgpack.encode(["inline", Type.to_wire(type), count]) | operands], [bytes | attachments]}
-  end
-
-  defp operands([%Tensor{} = tensor | inputs], session, count) do
-    id = Tensor.fetch_ref!(tensor, session)
-    {operands, attachments} = operands(inputs, session, count)
-    {[integer(id) | operands], attachments}
+  # A tensor that is at home outlives its engine.
+  defp operands([%Tensor{ref: ref, data: bytes, type: type} = tensor | inputs], session, count) do
+    if bytes != nil and (ref == nil or not Ref.in?(ref, session)) do
+      {operands, attachments} = operands(inputs, session, count + 1)
+      {[Msgpack.encode(["inline", Type.to_wire(type), count]) | operands], [bytes | attachments]}
+    else
+      id = Tensor.fetch_ref!(tensor, session)
+      {operands, attachments} = operands(inputs, session, count)
+      {[integer(id) | operands], attachments}
+    end
   end
 
   # What is kept is that of a running engine, in which the program is loaded.

@@ -5,15 +5,15 @@ if Code.ensure_loaded?(Nx) do
     # Nx.BinaryBackend has them.
 
     alias Davit.{Backend, Tensor}
-    alias Davit.Nx.{Checks, Eager, Host, Origins, Types}
+    alias Davit.Nx.{Checks, Eager, Home, Host, Origins, Types}
     alias Nx.Tensor, as: T
 
     # A value up to so many bytes stays at home until an operation takes it along.
     @home 4096
 
-    @doc "The tensor of raw values."
-    @spec from_binary(T.t(), bitstring, atom) :: T.t()
-    def from_binary(out, binary, engine) do
+    @doc "The tensor of raw values. `home` is the limit of `Davit.Nx.Home`."
+    @spec from_binary(T.t(), bitstring, atom, non_neg_integer) :: T.t()
+    def from_binary(out, binary, engine, home \\ 0) do
       value =
         case Types.type(out) do
           nil ->
@@ -24,10 +24,11 @@ if Code.ensure_loaded?(Nx) do
             if byte_size(binary) > @home, do: Tensor.to_engine(tensor, engine), else: tensor
         end
 
-      put(out, value, engine)
+      put(out, value, engine, home)
     end
 
-    defp put(out, value, engine), do: %{out | data: %Backend{value: value, engine: engine}}
+    defp put(out, value, engine, home),
+      do: %{out | data: %Backend{value: value, engine: engine, home: home}}
 
     @doc "The values of a tensor, or those of its first `limit` elements and perhaps more."
     @spec to_binary(T.t(), non_neg_integer) :: bitstring
@@ -54,19 +55,23 @@ if Code.ensure_loaded?(Nx) do
 
     @doc "The result of an operation on tensors."
     @spec compute(T.t(), atom, list) :: T.t()
-    def compute(out, name, arguments),
-      do: compute(engine(arguments) || Davit.Engine, out, name, arguments)
+    def compute(out, name, arguments) do
+      {engine, home} = place(arguments)
+
+      with :engine <- Home.compute(out, name, arguments, engine, home),
+           do: compute(engine, out, name, arguments, home)
+    end
 
     @doc "The result of an operation in an engine."
-    @spec compute(atom, T.t(), atom, list) :: T.t()
-    def compute(engine, out, name, arguments) do
+    @spec compute(atom, T.t(), atom, list, non_neg_integer) :: T.t()
+    def compute(engine, out, name, arguments, home \\ 0) do
       with type when type != nil <- Types.type(out),
            {:ok, values} <- values(arguments, engine) do
         Checks.check!(name, arguments)
 
         case Eager.run(engine, name, type, values) do
           :host -> Host.compute(out, name, arguments)
-          value -> put(out, value, engine)
+          value -> put(out, value, engine, home)
         end
       else
         _ -> Host.compute(out, name, arguments)
@@ -76,7 +81,7 @@ if Code.ensure_loaded?(Nx) do
     @doc "The results of a block; `:default` where its default implementation is to be used."
     @spec compute_block(struct, T.t() | tuple, list) :: T.t() | tuple | :default
     def compute_block(block, output, arguments) do
-      engine = engine(arguments) || Davit.Engine
+      {engine, home} = place(arguments)
       outs = if is_tuple(output), do: Tuple.to_list(output), else: [output]
       types = Enum.map(outs, &Types.type/1)
 
@@ -84,7 +89,7 @@ if Code.ensure_loaded?(Nx) do
            {:ok, values} <- values(arguments, engine),
            Checks.check!(block, arguments),
            results when is_list(results) <- Eager.run_block(engine, block, types, values) do
-        results = Enum.zip_with(outs, results, &put(&1, &2, engine))
+        results = Enum.zip_with(outs, results, &put(&1, &2, engine, home))
         if is_tuple(output), do: List.to_tuple(results), else: hd(results)
       else
         _ -> :default
@@ -110,16 +115,15 @@ if Code.ensure_loaded?(Nx) do
     defp value(list, engine) when is_list(list), do: Enum.map(list, &value(&1, engine))
     defp value(other, _engine), do: other
 
-    @doc "The engine of the first of the tensors that is in one, or else of the first of them."
-    @spec engine(list) :: atom | nil
-    def engine(arguments) do
+    @doc "The engine of the first of the tensors that is in one, or else of the first of them; and what that one keeps at home."
+    @spec place(list) :: {atom, non_neg_integer}
+    def place(arguments) do
       tensors = for %T{data: %Backend{} = data} <- List.flatten(arguments), do: data
+      in_engine = Enum.find(tensors, &match?(%{value: %Tensor{ref: ref}} when ref != nil, &1))
 
-      with nil <- Enum.find(tensors, &match?(%{value: %Tensor{ref: ref}} when ref != nil, &1)),
-           nil <- List.first(tensors) do
-        nil
-      else
-        data -> data.engine
+      case in_engine || List.first(tensors) do
+        nil -> {Davit.Engine, 0}
+        data -> {data.engine, data.home}
       end
     end
 

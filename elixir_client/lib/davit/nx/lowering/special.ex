@@ -72,9 +72,11 @@ defmodule Davit.Nx.Lowering.Special do
     size = real(:cbrt, Mlx.unary("abs", z, :float32))
     angle = "arctan2" |> Mlx.binary(im, re) |> Mlx.divide(3.0)
 
+    {sine, cosine} = {Mlx.unary("sin", angle), Mlx.unary("cos", angle)}
+    # An infinite size at the angle 0 has no imaginary part.
     Mlx.complex(
-      "cos" |> Mlx.unary(angle) |> Mlx.multiply(size),
-      "sin" |> Mlx.unary(angle) |> Mlx.multiply(size)
+      Mlx.multiply(cosine, size),
+      Mlx.where(Mlx.equal(sine, 0.0), 0.0, Mlx.multiply(sine, size))
     )
   end
 

@@ -1,0 +1,49 @@
+if Code.ensure_loaded?(Nx) do
+  defmodule Davit.Nx.Home do
+    @moduledoc false
+    # Small operations on tensors whose values are in this VM: Nx.BinaryBackend computes them faster than any way to an engine is.
+
+    alias Davit.{Backend, Tensor}
+    alias Davit.Nx.Value
+    alias Nx.Tensor, as: T
+
+    @doc """
+    The result of an operation, computed here; `:engine` where it is not so small: operands and result are to have at most
+    `limit` bytes each.
+    """
+    @spec compute(T.t(), atom, list, atom, non_neg_integer) :: T.t() | :engine
+    def compute(_out, _name, _arguments, _engine, 0), do: :engine
+
+    def compute(out, name, arguments, engine, limit) do
+      if small?(out, limit) and here?(arguments, limit) do
+        result = apply(Nx.BinaryBackend, name, [out | Enum.map(arguments, &binary/1)])
+        Value.from_binary(out, Nx.to_binary(result), engine, limit)
+      else
+        :engine
+      end
+    rescue
+      # What Nx.BinaryBackend has no number for, such as a division by zero, the engine has.
+      ArithmeticError -> :engine
+    end
+
+    # Nx.BinaryBackend cuts what a bfloat16 does not hold, the engine rounds it.
+    defp small?(%T{type: {:bf, 16}}, _limit), do: false
+    defp small?(%T{type: {_, bits}} = out, limit), do: Nx.size(out) * bits <= 8 * limit
+
+    defp here?(list, limit) when is_list(list), do: Enum.all?(list, &here?(&1, limit))
+
+    defp here?(%T{data: %Backend{value: %Tensor{data: data}}} = tensor, limit),
+      do: data != nil and small?(tensor, limit)
+
+    defp here?(%T{data: %Nx.BinaryBackend{}} = tensor, limit), do: small?(tensor, limit)
+    defp here?(%T{}, _limit), do: false
+    defp here?(_, _limit), do: true
+
+    defp binary(list) when is_list(list), do: Enum.map(list, &binary/1)
+
+    defp binary(%T{data: %Backend{value: %Tensor{data: data}}} = tensor),
+      do: Nx.BinaryBackend.from_binary(tensor, data, [])
+
+    defp binary(other), do: other
+  end
+end
