@@ -8,19 +8,34 @@ import { root } from "./support/root.js";
  * folder, or a file that everything knows. An arrow goes from a room to one before it.
  */
 const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = [
+  ["contract", []],
+  ["msgpack", []],
   ["realm.ts", []],
   ["show.ts", ["realm.ts"]],
   ["steps.ts", []],
-  ["tensor/dtype.ts", []],
+  ["tensor/dtype.ts", ["contract"]],
   ["error.ts", ["realm.ts", "tensor/dtype.ts"]],
-  ["tensor", ["realm.ts", "tensor/dtype.ts", "error.ts"]],
-  ["graph", ["realm.ts", "show.ts", "steps.ts", "tensor/dtype.ts", "error.ts", "tensor"]],
+  ["tensor", ["contract", "realm.ts", "tensor/dtype.ts", "error.ts"]],
+  [
+    "graph",
+    [
+      "contract",
+      "msgpack",
+      "realm.ts",
+      "show.ts",
+      "steps.ts",
+      "tensor/dtype.ts",
+      "error.ts",
+      "tensor",
+    ],
+  ],
   ["autograd", ["tensor/dtype.ts", "tensor", "graph"]],
   ["native.ts", ["tensor/dtype.ts", "graph"]],
   ["native-tensor.ts", ["tensor/dtype.ts", "error.ts", "tensor", "native.ts"]],
   [
     "hooks",
     [
+      "contract",
       "realm.ts",
       "show.ts",
       "steps.ts",
@@ -45,7 +60,7 @@ const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = 
       ...["native.ts", "native-tensor.ts", "hooks", "trace"],
     ],
   ],
-  ["files", ["tensor/dtype.ts", "error.ts", "tensor"]],
+  ["files", ["contract", "tensor/dtype.ts", "error.ts", "tensor"]],
   [
     "record",
     ["show.ts", "tensor/dtype.ts", "error.ts", "tensor", "native.ts", "hooks", "engine", "files"],
@@ -53,6 +68,8 @@ const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = 
   [
     "protocol",
     [
+      "contract",
+      "msgpack",
       ...["realm.ts", "show.ts", "steps.ts", "tensor/dtype.ts", "error.ts", "tensor", "graph"],
       ...["native.ts", "hooks", "engine", "files", "record"],
     ],

@@ -80,6 +80,11 @@ export abstract class MsgpackReader {
     return this.#at;
   }
 
+  /** Refuses bytes after the last item. */
+  end(): void {
+    if (this.#left > 0) this.fail(`${this.#left} bytes follow ${this.whole}`);
+  }
+
   /** Bytes that are left. */
   get #left(): number {
     return this.#bytes.length - this.#at;

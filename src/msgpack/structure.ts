@@ -34,7 +34,7 @@ export const SHAPES: readonly ItemShape[] = Array.from({ length: 256 }, (_, byte
 
 /** What is wrong with the structure of some bytes. */
 export type StructureFault =
-  | { readonly kind: "frame_truncated" }
+  | { readonly kind: "truncated" }
   | { readonly kind: "refused"; readonly byte: number }
   | { readonly kind: "deep" };
 
@@ -54,14 +54,14 @@ export function findFault(bytes: Uint8Array): StructureFault | undefined {
   let missing = 1;
   let owed = 1;
   while (missing > 0) {
-    if (owed > end - position) return { kind: "frame_truncated" };
+    if (owed > end - position) return { kind: "truncated" };
     missing--;
     owed--;
     const byte = bytes[position++] as number;
     const { kind, size: own, lengthBytes } = SHAPES[byte] as ItemShape;
     let size = own;
     if (lengthBytes > 0) {
-      if (lengthBytes > end - position) return { kind: "frame_truncated" };
+      if (lengthBytes > end - position) return { kind: "truncated" };
       for (let index = 0; index < lengthBytes; index++) {
         size = size * 256 + (bytes[position++] as number);
       }
@@ -78,5 +78,5 @@ export function findFault(bytes: Uint8Array): StructureFault | undefined {
     }
     while (missing === 0 && depth > 0) missing = open[--depth] as number;
   }
-  return position > end ? { kind: "frame_truncated" } : undefined;
+  return position > end ? { kind: "truncated" } : undefined;
 }

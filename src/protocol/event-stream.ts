@@ -1,9 +1,9 @@
 import type { HookValue, NativeEvent, Summary } from "../hooks/event.js";
 import type { Site } from "../hooks/site.js";
 import type { CreditedSubscription, Subscriber } from "../hooks/subscription.js";
+import { MsgpackWriter } from "../msgpack/writer.js";
 import type { ProgramId, RunId } from "../native.js";
 import { isBytes } from "../realm.js";
-import { Packer } from "./packer.js";
 import type { Sender } from "./sender.js";
 import { wireSites } from "./wire.js";
 
@@ -28,7 +28,7 @@ export interface StreamHost {
 }
 
 /** Memory for messages, used again: a run's stream lives shortly, and most have one message. */
-const free: Packer[] = [];
+const free: MsgpackWriter[] = [];
 const MOST_FREE = 8;
 
 /**
@@ -37,7 +37,7 @@ const MOST_FREE = 8;
  */
 export class EventStream implements Subscriber {
   subscription: CreditedSubscription | undefined;
-  #packer: Packer | undefined;
+  #writer: MsgpackWriter | undefined;
   #count = 0;
   #cost = 0;
   #attachments: Uint8Array[] = [];
@@ -60,34 +60,34 @@ export class EventStream implements Subscriber {
   onEvent(event: NativeEvent, site: Site, index: number): void {
     const { numbers } = this;
     const at = numbers === undefined ? this.#declare(event.program, site) : site.number;
-    if (this.#packer === undefined) this.host.gather(this);
-    this.#packer ??= takePacker();
-    const packer = this.#packer;
-    packer.array(7);
-    packer.integer(at);
-    packer.integer(numbers === undefined ? 0 : (numbers[index] as number));
-    packer.integer(numbers === undefined ? this.host.runNumber(event.run) : this.request);
-    packer.integer(event.seq);
-    packer.array(event.path.length);
-    for (const iteration of event.path) packer.integer(iteration);
-    packer.integer(event.dropped);
-    packer.array(event.values.length);
+    if (this.#writer === undefined) this.host.gather(this);
+    this.#writer ??= takeWriter();
+    const writer = this.#writer;
+    writer.array(7);
+    writer.integer(at);
+    writer.integer(numbers === undefined ? 0 : (numbers[index] as number));
+    writer.integer(numbers === undefined ? this.host.runNumber(event.run) : this.request);
+    writer.integer(event.seq);
+    writer.array(event.path.length);
+    for (const iteration of event.path) writer.integer(iteration);
+    writer.integer(event.dropped);
+    writer.array(event.values.length);
     // With what else the frame holds, values of half a frame always fit.
     let room = this.host.maxFrameBytes / 2;
     for (const value of event.values) {
       const bytes = isBytes(value) ? value.length : summaryBytes(value);
       if (bytes > room) {
-        packer.array(2);
-        packer.ascii("omitted");
-        packer.integer(bytes);
+        writer.array(2);
+        writer.ascii("omitted");
+        writer.integer(bytes);
       } else {
         room -= bytes;
-        this.#value(packer, value);
+        this.#value(writer, value);
       }
     }
     this.#count++;
     this.#cost += event.cost;
-    const gathered = packer.length + this.#attached;
+    const gathered = writer.length + this.#attached;
     if (this.#count >= BATCH_EVENTS || gathered >= this.#batchBytes) this.flush();
   }
 
@@ -106,40 +106,40 @@ export class EventStream implements Subscriber {
 
   /** Sends what was gathered. */
   flush(): void {
-    if (this.#packer === undefined) return;
-    this.#packer.patch16(START - 2, this.#count);
-    this.#packer.integer(this.#cost);
-    this.host.sender.sendEncoded(this.request, this.#packer.bytes, this.#attachments);
-    if (free.length < MOST_FREE) free.push(this.#packer);
-    this.#packer = undefined;
+    if (this.#writer === undefined) return;
+    this.#writer.patch16(START - 2, this.#count);
+    this.#writer.integer(this.#cost);
+    this.host.sender.sendEncoded(this.request, this.#writer.written, this.#attachments);
+    if (free.length < MOST_FREE) free.push(this.#writer);
+    this.#writer = undefined;
     this.#count = 0;
     this.#cost = 0;
     this.#attachments = [];
     this.#attached = 0;
   }
 
-  #value(packer: Packer, value: HookValue): void {
-    if (!isBytes(value)) packSummary(packer, value);
-    else if (value.length <= INLINE_BYTES) packer.binary(value);
+  #value(writer: MsgpackWriter, value: HookValue): void {
+    if (!isBytes(value)) packSummary(writer, value);
+    else if (value.length <= INLINE_BYTES) writer.binary(value);
     else {
-      packer.array(2);
-      packer.ascii("attachment");
-      packer.integer(this.#attachments.length);
+      writer.array(2);
+      writer.ascii("attachment");
+      writer.integer(this.#attachments.length);
       this.#attachments.push(value);
       this.#attached += value.length;
     }
   }
 }
 
-/** A packer that holds the head of an `events` message. */
-function takePacker(): Packer {
-  const packer = free.pop() ?? new Packer(1024);
-  packer.truncate(0);
-  packer.array(3);
-  packer.ascii("events");
+/** A writer that holds the head of an `events` message. */
+function takeWriter(): MsgpackWriter {
+  const writer = free.pop() ?? new MsgpackWriter(1024);
+  writer.truncate(0);
+  writer.array(3);
+  writer.ascii("events");
   // The head of the longest array there may be; its count is set when the frame is sent.
-  packer.array(0xffff);
-  return packer;
+  writer.array(0xffff);
+  return writer;
 }
 
 /** What a summary counts for: as much as its credit. */
@@ -147,23 +147,23 @@ function summaryBytes({ histogram }: Summary): number {
   return 8 * (7 + histogram.length);
 }
 
-function packSummary(packer: Packer, summary: Summary): void {
-  packer.map(8);
-  packer.ascii("count");
-  packer.integer(summary.count);
-  packer.ascii("min");
-  packer.float(summary.min);
-  packer.ascii("max");
-  packer.float(summary.max);
-  packer.ascii("mean");
-  packer.float(summary.mean);
-  packer.ascii("std");
-  packer.float(summary.std);
-  packer.ascii("nan");
-  packer.integer(summary.nan);
-  packer.ascii("inf");
-  packer.integer(summary.inf);
-  packer.ascii("histogram");
-  packer.array(summary.histogram.length);
-  for (const count of summary.histogram) packer.integer(count);
+function packSummary(writer: MsgpackWriter, summary: Summary): void {
+  writer.map(8);
+  writer.ascii("count");
+  writer.integer(summary.count);
+  writer.ascii("min");
+  writer.float(summary.min);
+  writer.ascii("max");
+  writer.float(summary.max);
+  writer.ascii("mean");
+  writer.float(summary.mean);
+  writer.ascii("std");
+  writer.float(summary.std);
+  writer.ascii("nan");
+  writer.integer(summary.nan);
+  writer.ascii("inf");
+  writer.integer(summary.inf);
+  writer.ascii("histogram");
+  writer.array(summary.histogram.length);
+  for (const count of summary.histogram) writer.integer(count);
 }

@@ -1,10 +1,9 @@
 import { Decoder, Encoder } from "@msgpack/msgpack";
+import { findFault, MAX_DEPTH } from "../msgpack/structure.js";
 import { ProtocolError } from "./error.js";
 
 /** The longest header. What msgpack makes of it in memory is up to a hundred times longer. */
 export const MAX_HEADER_BYTES = 1024 * 1024;
-/** The deepest nesting of arrays and maps in a header. */
-const MAX_DEPTH = 16;
 
 const encoder = new Encoder({ ignoreUndefined: true, maxDepth: 2 * MAX_DEPTH });
 const decoder = new Decoder({
@@ -73,82 +72,21 @@ function decode(bytes: Uint8Array): unknown[] {
   return message;
 }
 
-const open = new Float64Array(MAX_DEPTH);
-
-/**
- * Checks lengths and depth before anything is allocated: five bytes can ask the decoder for an array
- * of four thousand million items, and each nested one again. An item has one byte at least, so the
- * items still owed can never be more than the bytes left.
- */
+/** Refuses what the decoder should not be shown: it allocates what lengths announce. */
 function checkStructure(bytes: Uint8Array): void {
-  const end = bytes.length;
-  let position = 0;
-  let depth = 0;
-  let missing = 1;
-  let owed = 1;
-  while (missing > 0) {
-    if (owed > end - position) throw truncated(end);
-    missing--;
-    owed--;
-    const byte = bytes[position++] as number;
-    const shape = SHAPES[byte] as Shape;
-    let size = shape.size;
-    if (shape.lengthBytes > 0) {
-      if (shape.lengthBytes > end - position) throw truncated(end);
-      for (let index = 0; index < shape.lengthBytes; index++) {
-        size = size * 256 + (bytes[position++] as number);
-      }
-    }
-    if (shape.kind === "bytes") {
-      position += size;
-    } else if (shape.kind === "refused") {
-      throw bad(`a header holds the msgpack byte 0x${byte.toString(16)}`, "no extension types");
-    } else if (size > 0) {
-      if (depth === MAX_DEPTH) throw bad("a header nests too deep", `at most ${MAX_DEPTH} levels`);
-      open[depth++] = missing;
-      missing = shape.kind === "pairs" ? 2 * size : size;
-      owed += missing;
-    }
-    while (missing === 0 && depth > 0) missing = open[--depth] as number;
+  const fault = findFault(bytes);
+  if (fault === undefined) return;
+  switch (fault.kind) {
+    case "truncated":
+      throw bad(`a header of ${bytes.length} bytes ends inside a value`, "one whole msgpack array");
+    case "refused":
+      throw bad(
+        `a header holds the msgpack byte 0x${fault.byte.toString(16)}`,
+        "no extension types",
+      );
+    case "deep":
+      throw bad("a header nests too deep", `at most ${MAX_DEPTH} levels`);
   }
-  if (position > end) throw truncated(end);
-}
-
-/** How a msgpack item goes on after its first byte: `lengthBytes` that say its size, or `size` itself. */
-interface Shape {
-  readonly kind: "bytes" | "items" | "pairs" | "refused";
-  readonly size: number;
-  readonly lengthBytes: number;
-}
-
-const shape = (kind: Shape["kind"], size: number, lengthBytes = 0): Shape => ({
-  kind,
-  size,
-  lengthBytes,
-});
-
-/** The first bytes 0xc0 to 0xdf: nil, booleans, binaries, extensions, numbers, strings, arrays, maps. */
-const MIDDLE: readonly Shape[] = [
-  ...[shape("bytes", 0), shape("refused", 0), shape("bytes", 0), shape("bytes", 0)],
-  ...[1, 2, 4].map((lengthBytes) => shape("bytes", 0, lengthBytes)),
-  ...[1, 2, 3].map(() => shape("refused", 0)),
-  ...[4, 8, 1, 2, 4, 8, 1, 2, 4, 8].map((size) => shape("bytes", size)),
-  ...[1, 2, 3, 4, 5].map(() => shape("refused", 0)),
-  ...[1, 2, 4].map((lengthBytes) => shape("bytes", 0, lengthBytes)),
-  ...[2, 4].map((lengthBytes) => shape("items", 0, lengthBytes)),
-  ...[2, 4].map((lengthBytes) => shape("pairs", 0, lengthBytes)),
-];
-
-const SHAPES: readonly Shape[] = Array.from({ length: 256 }, (_, byte) => {
-  if (byte < 0x80 || byte >= 0xe0) return shape("bytes", 0);
-  if (byte < 0x90) return shape("pairs", byte & 15);
-  if (byte < 0xa0) return shape("items", byte & 15);
-  if (byte < 0xc0) return shape("bytes", byte & 31);
-  return MIDDLE[byte - 0xc0] as Shape;
-});
-
-function truncated(end: number): ProtocolError {
-  return bad(`a header of ${end} bytes ends inside a value`, "one whole msgpack array");
 }
 
 function bad(found: string, expected: string): ProtocolError {
