@@ -1,6 +1,6 @@
 import type { TensorType } from "../src/tensor/dtype.js";
 
-/** A result of a case, to be compared with that of another run. */
+/** A result of a case, or a value of one of its events, to be compared with that of another run. */
 export interface Value {
   readonly type: TensorType;
   readonly bytes: Uint8Array;
@@ -10,8 +10,13 @@ export interface Value {
 export type Outcome =
   /** Nothing was drawn. */
   | { readonly kind: "nothing" }
-  /** It has results. Equal digests: equal results and events. */
-  | { readonly kind: "ok"; readonly digest: string; readonly values?: readonly Value[] }
+  /** It has results. Equal digests: equal results and events; equal `order`: events of the same nodes. `values` are the results and then those of the events. */
+  | {
+      readonly kind: "ok";
+      readonly digest: string;
+      readonly order?: string;
+      readonly values?: readonly Value[];
+    }
   /** Refused or failed, by an error with a code. */
   | { readonly kind: "error"; readonly code: string; readonly message: string }
   /** A finding. */

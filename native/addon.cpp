@@ -4,6 +4,7 @@
 
 #include "blas/blas.h"
 #include "interpose/interpose.h"
+#include "kernels/instructions.h"
 #include "node/convert.h"
 #include "node/engine.h"
 #include "node/hang_up.h"
@@ -21,6 +22,8 @@ Napi::Value versions(const Napi::CallbackInfo& info) {
   auto result = Napi::Object::New(env);
   result.Set("mlx", mx::version());
   result.Set("blas", blas::config());
+  const auto* kernels = kernels::instructions();
+  result.Set("kernels", kernels == nullptr ? "mlx" : kernels->name);
   result.Set("devices", devices);
   return result;
 }

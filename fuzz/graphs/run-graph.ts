@@ -2,11 +2,11 @@ import { createHash, type Hash } from "node:crypto";
 import type { Engine } from "../../src/engine/engine.js";
 import type { Program } from "../../src/engine/program.js";
 import type { Graph } from "../../src/graph/graph.js";
-import type { CallbackRequest, RawEvent } from "../../src/hooks/event.js";
+import type { CallbackRequest, HookValue, RawEvent } from "../../src/hooks/event.js";
 import type { SubscriptionOptions } from "../../src/hooks/policy.js";
 import type { Site } from "../../src/hooks/site.js";
 import type { RunSubscriptions, Subscription } from "../../src/hooks/subscription.js";
-import type { TensorType } from "../../src/tensor/dtype.js";
+import { itemBytes, type TensorType } from "../../src/tensor/dtype.js";
 import { errorOutcome, type Outcome, type Value } from "../outcome.js";
 import { type Fill, filled } from "./fill.js";
 
@@ -62,10 +62,11 @@ export async function runProgram(
   keep: boolean,
 ): Promise<Outcome> {
   const hash = createHash("sha1");
+  const events: SeenEvents = { order: createHash("sha1"), values: [] };
   const inputs = arguments_.map(({ bytes, type }) => engine.fromBytes(bytes, type));
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), PATIENCE);
-  const hooks = subscribeRun(engine, program, subscriptions, hash);
+  const hooks = subscribeRun(engine, program, subscriptions, events);
   try {
     const run = engine.run(program, inputs, {
       signal: abort.signal,
@@ -80,7 +81,11 @@ export async function runProgram(
         hash.update(bytes);
         if (keep) values.push({ type: output.type, bytes: Uint8Array.from(bytes) });
       }
-      return { kind: "ok", digest: hash.digest("base64"), ...(keep ? { values } : {}) };
+      for (const { bytes } of events.values) hash.update(bytes);
+      const order = events.order.digest("base64");
+      hash.update(order);
+      if (keep) values.push(...events.values);
+      return { kind: "ok", digest: hash.digest("base64"), order, ...(keep ? { values } : {}) };
     } finally {
       for (const output of run.outputs) output.dispose();
     }
@@ -91,12 +96,17 @@ export async function runProgram(
   }
 }
 
-/** Events of those that get every one are part of the digest. */
+/** The events of subscriptions that get every one. */
+interface SeenEvents {
+  readonly order: Hash;
+  readonly values: Value[];
+}
+
 function subscribeRun(
   engine: Engine,
   program: Program,
   subscriptions: readonly SubscriptionOptions[],
-  hash: Hash,
+  events: SeenEvents,
 ): (Subscription & RunSubscriptions) | undefined {
   if (subscriptions.length === 0) return undefined;
   return engine.hooks.onRun(
@@ -104,18 +114,25 @@ function subscribeRun(
     subscriptions.map((options, index) => ({
       ...options,
       match: ["all", { probe: "*" }],
-      handler: (event: RawEvent, site: Site) => {
-        if (options.policy === "every") hash.update(told(index, event, site));
+      handler: ({ path, seq, values }: RawEvent, site: Site) => {
+        if (options.policy !== "every") return;
+        events.order.update(`${index} ${site.number} ${path} ${seq}\n`);
+        values.forEach((value, at) => {
+          events.values.push(seenValue(value, site.types[at] as TensorType));
+        });
       },
     })),
   );
 }
 
-function told(index: number, { path, seq, values }: RawEvent, site: Site): string {
-  const texts = values.map((value) =>
-    value instanceof Uint8Array ? Buffer.from(value).toString("base64") : JSON.stringify(value),
-  );
-  return `${index} ${site.number} ${path} ${seq} ${texts}\n`;
+/** A slice has fewer elements than its type says. Of a summary only the count is compared: a last bit may move the rest. */
+function seenValue(value: HookValue, { dtype }: TensorType): Value {
+  if (value instanceof Uint8Array) {
+    const bytes = Uint8Array.from(value);
+    return { type: { dtype, shape: [bytes.length / itemBytes(dtype)] }, bytes };
+  }
+  const bytes = new Uint8Array(Float64Array.of(value.count).buffer);
+  return { type: { dtype: "float64", shape: [1] }, bytes };
 }
 
 /** Answers a callback with its operands, where those have the types that it declares. */

@@ -1,20 +1,23 @@
 // OpenBLAS: the matrix products that libmlx calls, and how many threads they use.
-#include <sched.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <mutex>
-#include <thread>
 
 #include "blas/blas.h"
+#include "threads/pool.h"
 
 extern "C" {
 char* scipy_openblas_get_config();
 char* scipy_openblas_get_corename();
 void scipy_openblas_set_num_threads(int count);
+// OpenBLAS hands its jobs to this function, which returns when all are done. They wait for each
+// other.
+using DoJob = void (*)(int number, void* data, int extra);
+using RunJobs = void (*)(int sync, DoJob job, int count, size_t item, void* data, int extra);
+void scipy_openblas_set_threads_callback_function(RunJobs run);
 void scipy_cblas_sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k,
                        float alpha, const float* a, int lda, const float* b, int ldb, float beta,
                        float* c, int ldc);
@@ -48,11 +51,11 @@ struct Shape {
   int64_t multiplications() const { return int64_t{m} * n * k; }
 };
 
-// The cores that this thread may use; what the standard library counts leaves taskset out.
-int usable_cores() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) return CPU_COUNT(&set);
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+// OpenBLAS has no threads of its own that work: those of the pool do its jobs.
+void run_jobs(int, DoJob job, int count, size_t item, void* data, int extra) {
+  threads::share_together(static_cast<size_t>(count), [=](size_t i) {
+    job(static_cast<int>(i), static_cast<char*>(data) + i * item, extra);
+  });
 }
 
 // How many threads OpenBLAS uses.
@@ -126,7 +129,9 @@ class Threads {
   }
 
   int choose(Clock::time_point time) {
-    static const int cores = usable_cores();
+    static const bool handed = (scipy_openblas_set_threads_callback_function(run_jobs), true);
+    (void)handed;
+    static const int cores = threads::usable_cores();
     int wanted = computing_ > 1 || time < one_until_ ? 1 : cores;
     if (wanted != current_) {
       scipy_openblas_set_num_threads(wanted);

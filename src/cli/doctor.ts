@@ -23,6 +23,8 @@ export interface DoctorReport {
   readonly devices: readonly string[];
   /** The BLAS that computes matrix products on the CPU, as it describes itself. */
   readonly blas: string | undefined;
+  /** The instruction set of the kernels that compute on the CPU; `mlx` for MLX's own. */
+  readonly kernels: string | undefined;
   readonly erlang: string | undefined;
   readonly elixir: string | undefined;
   readonly complaints: readonly Complaint[];
@@ -30,11 +32,11 @@ export interface DoctorReport {
 
 /** `davit doctor`: says what this installation consists of and what it lacks. */
 export const doctorCommand: Command = {
-  summary: "versions, devices and BLAS in use, and what is missing",
+  summary: "versions, devices, BLAS and kernels in use, and what is missing",
   help: `Usage: davit doctor [--json]
 
-Says which versions of Davit, Node, MLX, Erlang and Elixir are in use, which devices and which BLAS
-compute, where MLX lies, and what is missing and how to get it.
+Says which versions of Davit, Node, MLX, Erlang and Elixir are in use, which devices, which BLAS and
+which kernels compute, where MLX lies, and what is missing and how to get it.
 
   --json     print one JSON object
   --help     this text
@@ -71,6 +73,7 @@ export async function doctor(): Promise<DoctorReport> {
     mlxPath: versions && loadedLibrary(/\/libmlx\.(so|dylib)/),
     devices: versions?.devices ?? [],
     blas: versions?.blas,
+    kernels: versions?.kernels,
     ...languages,
     complaints,
   };
@@ -86,6 +89,7 @@ export function formatReport(report: DoctorReport): string {
     ["MLX library", report.mlxPath],
     ["devices", report.devices.join(", ") || undefined],
     ["BLAS", report.blas],
+    ["kernels", report.kernels],
     ["Erlang/OTP", report.erlang],
     ["Elixir", report.elixir],
   ];

@@ -295,8 +295,8 @@ describeSurvival([
       [float()],
     ),
     inputs: [filled("float32", [1024]), tensor("float32", [], [1])],
-    options: { memoryLimit: 1 << 24 },
-    error: { code: "memory_exhausted", op: expect.stringMatching(/^(vjp|sin)$/) },
+    options: { memoryLimit: 1 << 22 },
+    error: { code: "memory_exhausted", op: expect.any(String) },
   },
   {
     title: "a memory limit of one byte",

@@ -61,9 +61,9 @@ export function describeSurvival(graphs: readonly Survived[]): void {
   });
 }
 
-/** The answer to each graph; how its process ended where it did not survive it. */
-async function answersTo(
-  graphs: readonly Survived[],
+/** The answer to each graph, in a process with this environment; how that ended where it did not survive the graph. */
+export async function answersTo(
+  graphs: readonly Pick<Survived, "graph" | "inputs" | "options">[],
   environment: Record<string, string | undefined>,
 ): Promise<(Answer | string)[]> {
   const answers: (Answer | string)[] = [];
@@ -75,7 +75,7 @@ async function answersTo(
   return answers;
 }
 
-async function run(graphs: readonly Survived[], environment: Record<string, string | undefined>) {
+async function run(graphs: readonly object[], environment: Record<string, string | undefined>) {
   const script = fileURLToPath(new URL("survivor.mjs", import.meta.url));
   const child = spawn(process.execPath, [script, await built("index.js")], {
     stdio: ["pipe", "pipe", "inherit"],

@@ -30,6 +30,8 @@ defmodule Davit.ReloadTest do
     :code.purge(module)
   end
 
+  # Some sixty modules, each followed by a transfer: minutes beside a busy machine.
+  @tag timeout: 600_000
   test "after every module was reloaded twice, the engine runs on and keeps its tensors", context do
     %{engine: engine, tensor: tensor, large: large, ref: ref} = context
     session = Engine.session!(engine)

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "blas/blas.h"
+#include "kernels/fuse.h"
 #include "primitives/graph.h"
 
 namespace davit {
@@ -235,7 +236,11 @@ Arrays Lane::launch(const ProgramPtr& program, const Function& function, const S
   if (!known.schedule) {
     auto traced = placeholders(function, segment, !sites.empty());
     auto outputs = known.function(traced);
-    known.schedule = std::make_shared<const Schedule>(traced, outputs, (*known.trace)->sites);
+    auto& sites_of = (*known.trace)->sites;
+    kernels::fuse(outputs, [&](auto* original, auto* fused) {
+      if (auto at = sites_of.extract(original)) sites_of.insert_or_assign(fused, at.mapped());
+    });
+    known.schedule = std::make_shared<const Schedule>(traced, outputs, sites_of);
     // The schedule has all of it.
     mx::detail::compile_erase(mx::detail::compile_cache(), known.compile_id);
   }

@@ -1,0 +1,321 @@
+#include "kernels/fuse.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "kernels/builder.h"
+#include "kernels/fused.h"
+#include "kernels/primitives.h"
+
+namespace davit::kernels {
+
+namespace mx = mlx::core;
+
+namespace {
+
+// What a program may have at most, so that its registers stay in the cache.
+constexpr size_t kMostNodes = 64;
+constexpr size_t kMostInputs = 16;
+constexpr size_t kLongRow = 1 << 16;
+
+struct Group;
+
+struct Node {
+  mx::array result;
+  std::vector<size_t> operands;  // nodes
+  std::vector<size_t> users;
+  Part part;
+  // The group that computes it, and how many values are between a source and it that are computed
+  // otherwise, each time with a group before it: no node of a group depends on another one of its
+  // phase by way of a node outside.
+  std::shared_ptr<Group> group;
+  Extent extent = Extent::wide;
+  int phase = 0;
+  bool is_output = false;
+};
+
+// Nodes over one iteration space.
+struct Group {
+  mx::Shape shape;
+  std::optional<size_t> columns_from;  // once there is a reduction
+  int phase;
+  std::vector<size_t> nodes;
+  std::shared_ptr<Group> joined;  // the group that this one is a part of
+
+  mx::Shape narrow() const { return Space{shape, columns_from.value_or(shape.size())}.narrow(); }
+};
+
+std::shared_ptr<Group> current(std::shared_ptr<Group> group) {
+  while (group && group->joined) group = group->joined;
+  return group;
+}
+
+class Fusion {
+ public:
+  Fusion(const std::vector<mx::array>& outputs, const Replaced& replaced) : replaced_(replaced) {
+    collect(outputs);
+  }
+
+  void run() {
+    for (size_t i = 0; i < nodes_.size(); ++i) place(i);
+    std::vector<std::shared_ptr<Group>> groups;
+    std::unordered_set<Group*> seen;
+    for (auto& node : nodes_) {
+      node.group = current(node.group);
+      if (node.group && seen.insert(node.group.get()).second) groups.push_back(node.group);
+    }
+    for (auto& group : groups) {
+      std::ranges::sort(group->nodes);
+      if (!worth_it(*group)) group->nodes.clear();
+    }
+    for (auto& group : groups) {
+      if (!group->nodes.empty()) replace(*group);
+    }
+  }
+
+ private:
+  // All nodes, operands first. Without recursion: a chain may have 100,000.
+  void collect(const std::vector<mx::array>& outputs) {
+    std::vector<std::pair<mx::array, size_t>> stack;
+    auto known = [&](const mx::array& array) { return number_.contains(array.id()); };
+    for (const auto& output : outputs) {
+      if (!known(output)) stack.emplace_back(output, 0);
+      while (!stack.empty()) {
+        auto& [array, next] = stack.back();
+        if (known(array)) {
+          stack.pop_back();
+        } else if (array.has_primitive() && next < array.inputs().size()) {
+          mx::array operand = array.inputs()[next++];
+          if (!known(operand)) stack.emplace_back(std::move(operand), 0);
+        } else {
+          visit(array);
+          stack.pop_back();
+        }
+      }
+      nodes_[number_.at(output.id())].is_output = true;
+    }
+  }
+
+  // An array with those that the same primitive makes.
+  void visit(const mx::array& array) {
+    std::vector<size_t> operands;
+    if (array.has_primitive()) {
+      for (const auto& operand : array.inputs()) operands.push_back(number_.at(operand.id()));
+    }
+    auto results = array.has_primitive() ? array.outputs() : std::vector<mx::array>{array};
+    for (const auto& result : results) {
+      size_t number = nodes_.size();
+      number_.emplace(result.id(), number);
+      for (size_t operand : operands) nodes_[operand].users.push_back(number);
+      Part part = results.size() == 1 ? part_of(result) : Part{};
+      nodes_.push_back({result, operands, {}, part, nullptr, Extent::wide, 0, false});
+    }
+  }
+
+  // Whether a node could compute in the group of one of its operands, and how its result would lie
+  // there.
+  std::optional<Extent> fits(const Node& node, const Node& operand) const {
+    auto group = current(operand.group);
+    if (!group || group->nodes.size() >= kMostNodes) return std::nullopt;
+    const auto& shape = node.result.shape();
+    switch (node.part.role) {
+      case Role::elementwise:
+        if (operand.extent == Extent::wide && shape == group->shape) return Extent::wide;
+        if (operand.extent == Extent::narrow && shape == group->narrow()) return Extent::narrow;
+        return std::nullopt;
+      case Role::repetition:
+        if (operand.extent == Extent::narrow && shape == group->shape) return Extent::wide;
+        return std::nullopt;
+      case Role::reduction:
+      case Role::row_wise:
+        if (operand.extent != Extent::wide || operand.result.shape() != group->shape) {
+          return std::nullopt;
+        }
+        if (group->columns_from && *group->columns_from != node.part.columns_from) {
+          return std::nullopt;
+        }
+        return node.part.role == Role::reduction ? Extent::narrow : Extent::wide;
+      case Role::none:
+        return std::nullopt;
+    }
+    return std::nullopt;
+  }
+
+  void place(size_t number) {
+    Node& node = nodes_[number];
+    bool ours = node.part.role != Role::none;
+    int phase = 0;
+    for (size_t operand : node.operands) {
+      const Node& from = nodes_[operand];
+      bool joins = ours && fits(node, from).has_value();
+      phase = std::max(phase, from.group && !joins ? from.phase + 1 : from.phase);
+    }
+    node.phase = phase;
+    if (!ours) return;
+    std::shared_ptr<Group> group;
+    bool apart = false;
+    for (size_t operand : node.operands) {
+      const Node& from = nodes_[operand];
+      auto extent = fits(node, from);
+      if (!extent || from.phase != phase) continue;
+      auto other = current(from.group);
+      if (!group) {
+        group = other;
+        node.extent = *extent;
+      } else if (group != other && node.extent == *extent && join(*group, other, group)) {
+        // They are one now.
+      } else if (group != other || node.extent != *extent) {
+        apart = true;
+      }
+    }
+    if (apart) {
+      // One of the operands is of a group that this node cannot be in, and then it must come after
+      // that.
+      node.phase = phase + 1;
+      group = nullptr;
+    }
+    if (!group) {
+      if (node.part.role == Role::repetition) {
+        // A broadcast of something else costs MLX nothing.
+        return;
+      }
+      group = std::make_shared<Group>();
+      bool rows = node.part.role == Role::reduction || node.part.role == Role::row_wise;
+      group->shape = rows ? node.result.inputs()[0].shape() : node.result.shape();
+      node.phase = std::max(node.phase, 1);
+      group->phase = node.phase;
+      node.extent = node.part.role == Role::reduction ? Extent::narrow : Extent::wide;
+    }
+    if (node.part.role == Role::reduction || node.part.role == Role::row_wise) {
+      group->columns_from = node.part.columns_from;
+    }
+    group->nodes.push_back(number);
+    node.group = group;
+  }
+
+  static bool join(Group& into, const std::shared_ptr<Group>& from, std::shared_ptr<Group> owner) {
+    if (into.shape != from->shape || into.phase != from->phase) return false;
+    if (into.columns_from && from->columns_from && into.columns_from != from->columns_from) {
+      return false;
+    }
+    if (into.nodes.size() + from->nodes.size() >= kMostNodes) return false;
+    if (!into.columns_from) into.columns_from = from->columns_from;
+    into.nodes.insert(into.nodes.end(), from->nodes.begin(), from->nodes.end());
+    from->nodes.clear();
+    from->joined = std::move(owner);
+    return true;
+  }
+
+  // What a group reads from outside, by way of broadcasts that nothing else needs.
+  struct Outside {
+    std::vector<mx::array> arrays;
+    std::vector<Extent> extents;
+    std::unordered_map<size_t, size_t> input_of;  // by node
+  };
+
+  Extent extent_of(const Group& group, const mx::array& operand) const {
+    bool narrow = group.columns_from && operand.shape() != group.shape;
+    return narrow ? Extent::narrow : Extent::wide;
+  }
+
+  Outside outside(const Group& group) const {
+    Outside result;
+    for (size_t number : group.nodes) {
+      for (size_t operand : nodes_[number].operands) {
+        if (nodes_[operand].group.get() == &group || result.input_of.contains(operand)) continue;
+        mx::array array = nodes_[operand].result;
+        auto extent = extent_of(group, array);
+        while (array.has_primitive() && array.inputs().size() == 1 &&
+               std::string_view(array.primitive().name()) == "Broadcast" &&
+               !nodes_[number_.at(array.id())].group) {
+          array = mx::array(array.inputs()[0]);
+        }
+        result.input_of.emplace(operand, result.arrays.size());
+        result.arrays.push_back(std::move(array));
+        result.extents.push_back(extent);
+      }
+    }
+    return result;
+  }
+
+  bool worth_it(const Group& group) const {
+    if (group.nodes.empty()) return false;
+    auto read = outside(group);
+    if (read.arrays.size() > kMostInputs) return false;
+    if (!group.columns_from) return true;
+    size_t columns = 1;
+    for (size_t i = *group.columns_from; i < group.shape.size(); ++i) {
+      columns *= static_cast<size_t>(group.shape[i]);
+    }
+    if (columns < 2) return false;
+    if (columns <= kLongRow) return true;
+    auto program = write(group, read).first;
+    return program.rows_divide() || columns <= largest_row(program);
+  }
+
+  // The program of a group and the nodes that are its outputs.
+  std::pair<Program, std::vector<size_t>> write(const Group& group, const Outside& read) const {
+    ProgramBuilder builder;
+    std::unordered_map<size_t, int> value_of;
+    std::vector<int> inputs;
+    for (size_t i = 0; i < read.arrays.size(); ++i) {
+      inputs.push_back(builder.input(read.arrays[i].dtype(), read.extents[i]));
+    }
+    for (const auto& [node, input] : read.input_of) value_of.emplace(node, inputs[input]);
+    std::vector<size_t> results;
+    for (size_t number : group.nodes) {
+      const Node& node = nodes_[number];
+      std::vector<int> operands;
+      for (size_t operand : node.operands) operands.push_back(value_of.at(operand));
+      int value = builder.add(node.result, operands);
+      value_of.emplace(number, value);
+      bool used = node.is_output || std::ranges::any_of(node.users, [&](size_t user) {
+                    return nodes_[user].group.get() != &group;
+                  });
+      if (!used) continue;
+      builder.output(value, node.result.dtype());
+      results.push_back(number);
+    }
+    return {builder.build(), std::move(results)};
+  }
+
+  void replace(Group& group) {
+    auto read = outside(group);
+    auto [program, results] = write(group, read);
+    auto stream = nodes_[group.nodes.front()].result.primitive().stream();
+    Space space{group.shape, group.columns_from.value_or(group.shape.size())};
+    auto fused = std::make_shared<Fused>(stream, std::move(program), std::move(space));
+    for (size_t number : group.nodes) {
+      replaced_(&nodes_[number].result.primitive(), fused.get());
+    }
+    std::vector<mx::array> arrays;
+    for (size_t number : results) arrays.push_back(nodes_[number].result);
+    for (size_t i = 0; i < arrays.size(); ++i) {
+      auto& array = arrays[i];
+      array.primitive_ptr() = fused;
+      array.inputs() = read.arrays;
+      std::vector<mx::array> siblings;
+      for (size_t j = 0; j < arrays.size() && arrays.size() > 1; ++j) {
+        if (j != i) siblings.push_back(arrays[j]);
+      }
+      array.set_siblings(std::move(siblings), static_cast<uint16_t>(i));
+    }
+  }
+
+  const Replaced& replaced_;
+  std::vector<Node> nodes_;
+  std::unordered_map<std::uintptr_t, size_t> number_;
+};
+
+}  // namespace
+
+void fuse(const std::vector<mx::array>& outputs, const Replaced& replaced) {
+  if (instructions() == nullptr) return;
+  Fusion(outputs, replaced).run();
+}
+
+}  // namespace davit::kernels

@@ -1,0 +1,43 @@
+// A primitive that computes what several of MLX's did, with a program of this room.
+#pragma once
+
+#include <mlx/mlx.h>
+#include <mlx/primitives.h>
+
+#include <vector>
+
+#include "kernels/program.h"
+
+namespace davit::kernels {
+
+// The iteration space of a program: its rows are the leading dimensions of `shape`, its columns
+// those from `columns_from` on (without narrow values, none).
+struct Space {
+  mlx::core::Shape shape;
+  size_t columns_from;
+
+  mlx::core::Shape narrow() const;
+};
+
+// Its inputs are broadcast to what the program's inputs ask for. Only for the CPU.
+class Fused : public mlx::core::Primitive {
+ public:
+  Fused(mlx::core::Stream stream, Program program, Space space);
+
+  void eval_cpu(const std::vector<mlx::core::array>& inputs,
+                std::vector<mlx::core::array>& outputs) override;
+  void eval_gpu(const std::vector<mlx::core::array>& inputs,
+                std::vector<mlx::core::array>& outputs) override;
+  const char* name() const override { return "DavitFused"; }
+
+ private:
+  bool flat(const std::vector<mlx::core::array>& inputs) const;
+
+  Program program_;
+  Space space_;
+  mlx::core::Shape narrow_;
+  size_t rows_;
+  size_t columns_;
+};
+
+}  // namespace davit::kernels

@@ -1,0 +1,217 @@
+// Loops over contiguous elements, by what they do with one. Compiled once for each instruction set,
+// as instructions.cpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/isa/math.h"
+
+namespace davit::kernels {
+namespace {
+
+template <typename T>
+constexpr bool is_float = false;
+template <>
+constexpr bool is_float<float> = true;
+template <>
+constexpr bool is_float<double> = true;
+template <typename T>
+constexpr bool is_signed = T(-1) < T(0);
+
+template <typename T>
+struct Unsigned {
+  using type = T;
+};
+template <>
+struct Unsigned<int8_t> {
+  using type = uint8_t;
+};
+template <>
+struct Unsigned<int16_t> {
+  using type = uint16_t;
+};
+template <>
+struct Unsigned<int32_t> {
+  using type = uint32_t;
+};
+template <>
+struct Unsigned<int64_t> {
+  using type = uint64_t;
+};
+// Integers wrap around; in C++ only those without a sign do.
+template <typename T>
+using Wrapping = typename Unsigned<T>::type;
+
+template <typename From, typename To, auto F>
+void map1(const void* a, const void*, const void*, void* out, size_t count, double) {
+  auto x = static_cast<const From*>(a);
+  auto to = static_cast<To*>(out);
+  for (size_t i = 0; i < count; ++i) to[i] = F(x[i]);
+}
+
+template <typename From, typename To, auto F>
+void map2(const void* a, const void* b, const void*, void* out, size_t count, double) {
+  auto x = static_cast<const From*>(a);
+  auto y = static_cast<const From*>(b);
+  auto to = static_cast<To*>(out);
+  for (size_t i = 0; i < count; ++i) to[i] = F(x[i], y[i]);
+}
+
+template <typename T, bool Cosine>
+void angle(const void* a, const void*, const void*, void* out, size_t count, double) {
+  auto x = static_cast<const float*>(a);
+  auto to = static_cast<float*>(out);
+  bool large = false;
+  for (size_t i = 0; i < count; ++i) large = large || !(absolute(x[i]) <= kLargestAngle);
+  if (large) {
+    for (size_t i = 0; i < count; ++i) to[i] = Cosine ? __builtin_cosf(x[i]) : __builtin_sinf(x[i]);
+    return;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    float result = sine(x[i], Cosine ? 1 : 0);
+    to[i] = !Cosine && x[i] == 0.0f ? x[i] : result;  // keeps the sign of zero
+  }
+}
+
+template <typename T>
+void integer_power(const void* a, const void*, const void*, void* out, size_t count,
+                   double immediate) {
+  auto x = static_cast<const T*>(a);
+  auto to = static_cast<T*>(out);
+  bool inverse = immediate < 0;
+  int exponent = static_cast<int>(inverse ? -immediate : immediate);
+  constexpr size_t kChunk = 64;
+  double base[kChunk];
+  double result[kChunk];
+  for (size_t begin = 0; begin < count; begin += kChunk) {
+    size_t length = count - begin < kChunk ? count - begin : kChunk;
+    for (size_t i = 0; i < length; ++i) {
+      base[i] = x[begin + i];
+      result[i] = 1;
+    }
+    for (int left = exponent; left != 0; left >>= 1) {
+      if ((left & 1) != 0) {
+        for (size_t i = 0; i < length; ++i) result[i] *= base[i];
+      }
+      for (size_t i = 0; i < length; ++i) base[i] *= base[i];
+    }
+    for (size_t i = 0; i < length; ++i) {
+      to[begin + i] = static_cast<T>(inverse ? 1.0 / result[i] : result[i]);
+    }
+  }
+}
+
+// The quotient rounded down, 0 where it is of zero. It is exact by way of double precision up to 32
+// bits.
+template <typename T>
+T floor_divide(T x, T y) {
+  if constexpr (is_float<T>) {
+    return __builtin_floor(x / y);
+  } else if constexpr (sizeof(T) < 8) {
+    double quotient = __builtin_floor(static_cast<double>(x) / static_cast<double>(y));
+    return y == 0 ? T(0) : static_cast<T>(static_cast<int64_t>(y == 0 ? 0.0 : quotient));
+  } else {
+    if (y == 0) return 0;
+    if constexpr (is_signed<T>) {
+      if (y == -1) return static_cast<T>(0 - static_cast<Wrapping<T>>(x));
+      T quotient = x / y;
+      return x % y != 0 && (x < 0) != (y < 0) ? quotient - 1 : quotient;
+    } else {
+      return x / y;
+    }
+  }
+}
+
+// With the sign of the divisor; x where that is zero.
+template <typename T>
+T remainder(T x, T y) {
+  if constexpr (is_float<T>) {
+    T rest = sizeof(T) == 4 ? __builtin_remainderf(x, y) : __builtin_remainder(x, y);
+    return rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest;
+  } else {
+    using U = Wrapping<T>;
+    return static_cast<T>(static_cast<U>(x) -
+                          static_cast<U>(floor_divide(x, y)) * static_cast<U>(y));
+  }
+}
+
+inline float maximum(float x, float y) { return x != x ? x : x > y ? x : y; }
+
+inline float logaddexp(float x, float y) {
+  float high = maximum(x, y);
+  float low = x != x ? x : x < y ? x : y;
+  float result = high + log1p(exp(low - high));
+  return low == -kInfinity || high == kInfinity ? high : result;
+}
+
+template <typename T>
+void select(const void* a, const void* b, const void* c, void* out, size_t count, double) {
+  auto condition = static_cast<const uint8_t*>(a);
+  auto x = static_cast<const T*>(b);
+  auto y = static_cast<const T*>(c);
+  auto to = static_cast<T*>(out);
+  for (size_t i = 0; i < count; ++i) to[i] = condition[i] != 0 ? x[i] : y[i];
+}
+
+template <typename From, typename To>
+void cast(const void* a, const void*, const void*, void* out, size_t count, double) {
+  auto x = static_cast<const From*>(a);
+  auto to = static_cast<To*>(out);
+  for (size_t i = 0; i < count; ++i) to[i] = static_cast<To>(x[i]);
+}
+
+template <typename From>
+void cast_to_boolean(const void* a, const void*, const void*, void* out, size_t count, double) {
+  auto x = static_cast<const From*>(a);
+  auto to = static_cast<uint8_t*>(out);
+  for (size_t i = 0; i < count; ++i) to[i] = x[i] != 0 ? 1 : 0;
+}
+
+// Partial results of a reduction, in as many lanes for every instruction set.
+constexpr size_t kLanes = 64;
+// So many elements are reduced before their result joins the others, which keeps sums exact.
+constexpr size_t kChunk = 4096;
+
+template <typename T, auto F>
+T reduce_chunk(const T* x, size_t count, T start) {
+  T lanes[kLanes];
+  for (size_t lane = 0; lane < kLanes; ++lane) lanes[lane] = start;
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) lanes[lane] = F(lanes[lane], x[i + lane]);
+  }
+  for (size_t lane = 0; i + lane < count; ++lane) lanes[lane] = F(lanes[lane], x[i + lane]);
+  for (size_t half = kLanes / 2; half > 0; half /= 2) {
+    for (size_t lane = 0; lane < half; ++lane) lanes[lane] = F(lanes[lane], lanes[lane + half]);
+  }
+  return lanes[0];
+}
+
+template <typename T, auto F, auto Start>
+void reduce(const void* in, void* out, size_t rows, size_t columns) {
+  auto x = static_cast<const T*>(in);
+  auto to = static_cast<T*>(out);
+  for (size_t row = 0; row < rows; ++row, x += columns) {
+    T result = Start();
+    for (size_t begin = 0; begin < columns; begin += kChunk) {
+      size_t left = columns - begin;
+      T part = reduce_chunk<T, F>(x + begin, left < kChunk ? left : kChunk, Start());
+      result = begin == 0 ? part : F(result, part);
+    }
+    to[row] = result;
+  }
+}
+
+template <typename T>
+void repeat(const void* in, void* out, size_t rows, size_t columns) {
+  auto x = static_cast<const T*>(in);
+  auto to = static_cast<T*>(out);
+  for (size_t row = 0; row < rows; ++row, to += columns) {
+    T value = x[row];
+    for (size_t i = 0; i < columns; ++i) to[i] = value;
+  }
+}
+
+}  // namespace
+}  // namespace davit::kernels
