@@ -137,4 +137,21 @@ defmodule Davit do
       :error -> raise %EngineError{code: :protocol_violated, message: "a file's tensor has no type"}
     end
   end
+
+  if Code.ensure_loaded?(Nx) do
+    # So that `compiler: Davit` is enough.
+    @behaviour Nx.Defn.Compiler
+
+    @doc false
+    defdelegate __jit__(function, variables, trace, arguments_list, options), to: Davit.Compiler
+    @doc false
+    defdelegate __compile__(function, variables, trace, options), to: Davit.Compiler
+    @doc false
+    defdelegate __partitions_options__(options), to: Davit.Compiler
+    @doc false
+    defdelegate __to_backend__(options), to: Davit.Compiler
+    @doc false
+    defdelegate __shard_jit__(function, mesh, variables, trace, arguments_list, options),
+      to: Davit.Compiler
+  end
 end

@@ -13,7 +13,8 @@ defmodule Davit.Application do
       OsProcesses,
       {Registry, keys: :unique, name: Davit.Hooks.Registry},
       Davit.Nx.Programs,
-      Davit.Nx.Answers
+      Davit.Nx.Answers,
+      Davit.Nx.Compiler.Cache
     ]
 
     Supervisor.start_link(children, strategy: :one_for_one, name: Davit.Supervisor)

@@ -89,6 +89,84 @@ defmodule Davit.AssemblyTest do
     assert otherwise.results == [0]
   end
 
+  test "what several branches use is computed once, before them" do
+    p = Expression.parameter(@bool)
+    x = Expression.parameter(@vector)
+    shared = Expression.node("sin", [x], %{}, @vector)
+    graph = Assembly.graph([p, x], [condition(p, shared, add(shared, x))])
+    assert [main, then, otherwise] = graph.functions
+    assert nodes(main) == [{"sin", [1]}, {"cond", [0, 1, 2]}]
+    assert nodes(then) == []
+    assert nodes(otherwise) == [{"add", [1, 0]}]
+
+    # A chain of conditions grows with its length.
+    chain = Enum.reduce(1..20, x, fn _, value -> condition(p, value, add(value, value)) end)
+    assert [main | functions] = Assembly.graph([p, x], [chain]).functions
+    assert length(main.nodes) == 20
+    assert length(functions) == 40
+  end
+
+  test "an effect in some branches stays there; in all of them, or in two conditions, it happens once before them" do
+    p = Expression.parameter(@bool)
+    x = Expression.parameter(@vector)
+    [hook] = Expression.node("custom_call.hook", [x], %{"id" => <<0::128>>}, [@vector])
+
+    ops = fn result ->
+      for function <- Assembly.graph([p, x], [result]).functions,
+          do: Enum.map(function.nodes, & &1.op)
+    end
+
+    partly = condition(p, hook, condition(p, hook, x))
+    assert ops.(partly) == [["cond"], ["custom_call.hook"], ["cond"], ["custom_call.hook"], []]
+
+    fully = condition(p, hook, condition(p, hook, hook))
+    assert [["custom_call.hook", "cond"] | _] = ops.(fully)
+
+    twice = add(condition(p, hook, x), condition(p, x, hook))
+    assert [["custom_call.hook", "cond", "cond", "add"] | _] = ops.(twice)
+  end
+
+  test "an effect in a loop stays there, and what else its two functions use is computed before it" do
+    x = Expression.parameter(@vector)
+    table = Expression.node("sin", [x], %{}, @vector)
+    [hook] = Expression.node("custom_call.hook", [table], %{"id" => <<0::128>>}, [@vector])
+    less = Expression.node("less", [hook, table], %{}, {:bool, {3}})
+    predicate = Expression.node("all", [less], %{}, @bool)
+    carry = Expression.parameter(@vector)
+
+    functions = [
+      {"predicate", function("predicate", [Expression.parameter(@vector)], [predicate])},
+      {"body", function("body", [carry], [add(carry, hook)])}
+    ]
+
+    [looped] = Expression.node("while", [x], %{}, [@vector], functions: functions)
+    assert [main, predicate, body] = Assembly.graph([x], [looped]).functions
+    assert nodes(main) == [{"sin", [0]}, {"while", [0, 1]}]
+    assert [{"custom_call.hook", [1]} | _] = nodes(predicate)
+    assert [{"custom_call.hook", [1]} | _] = nodes(body)
+  end
+
+  test "what is to be computed after something is in the function that it is in" do
+    x = Expression.parameter(@vector)
+    [hook] = Expression.node("custom_call.hook", [x], %{"id" => <<0::128>>}, [@vector])
+    result = Expression.node("sin", [x], %{}, @vector, after: [hook])
+    assert [main] = Assembly.graph([x], [result]).functions
+    assert nodes(main) == [{"custom_call.hook", [0]}, {"sin", [0]}]
+  end
+
+  test "nodes get the label under which they are made, unless they have one" do
+    x = Expression.parameter(@vector)
+
+    result =
+      Expression.labelled("head", fn ->
+        named = Expression.node("sin", [x], %{}, @vector, label: "own")
+        Expression.node("cos", [named], %{}, @vector)
+      end)
+
+    assert [%{nodes: [%{label: "own"}, %{label: "head"}]}] = Assembly.graph([x], [result]).functions
+    assert Expression.node("sin", [x], %{}, @vector).node.label == nil
+  end
+
   test "a constant is in every function that uses it" do
     p = Expression.parameter(@bool)
     constant = Expression.constant(<<0::96>>, @vector)

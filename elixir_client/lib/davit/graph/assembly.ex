@@ -3,10 +3,12 @@ defmodule Davit.Graph.Assembly do
   Makes a graph of expressions, see `Davit.Graph.Expression`.
 
   A node belongs to the outermost function that uses it, and is computed there once. What only a branch or a body uses is
-  in that function alone, so a branch that is not taken is not computed. A constant is in every function that uses it.
+  in that function alone, so a branch that is not taken is not computed. What several branches use is computed before them,
+  once; an effect among it stays in the branches if there is one that does not need it. A constant is in every function that uses it.
   """
 
   alias Davit.Graph
+  alias Davit.Graph.Assembly.Sharing
   alias Davit.Graph.{Control, Expression, Function}
 
   @doc """
@@ -45,7 +47,7 @@ defmodule Davit.Graph.Assembly do
   defp function(function, around) do
     own = MapSet.new(function.parameters, & &1.node.id)
     roots = function.results ++ function.effects
-    {nodes, captures} = reach(roots, {%{}, %{}}, own, around)
+    {nodes, captures} = roots |> reach({%{}, %{}}, own, around) |> share(own, around)
 
     nodes = nodes |> Map.values() |> Enum.sort_by(& &1.id)
     inside = nodes |> MapSet.new(& &1.id) |> MapSet.union(own)
@@ -53,6 +55,17 @@ defmodule Davit.Graph.Assembly do
     {nodes, captures} = Enum.map_reduce(nodes, captures, &calls(&1, &2, inside, around))
 
     {%{function: function, nodes: nodes}, captures |> Map.values() |> Enum.sort_by(&order/1)}
+  end
+
+  # With what several of the functions that the nodes call use.
+  defp share({nodes, _} = state, own, around) do
+    calls = for {_, %{functions: [_ | _]} = node} <- nodes, do: node
+    here = nodes |> Map.keys() |> MapSet.new() |> MapSet.union(own) |> MapSet.union(around)
+
+    case calls != [] and Sharing.shared(calls, here) do
+      shared when shared in [false, []] -> state
+      shared -> shared |> reach(state, own, around) |> share(own, around)
+    end
   end
 
   defp order(expression), do: {expression.node.id, expression.output}
@@ -75,7 +88,7 @@ defmodule Davit.Graph.Assembly do
         reach(rest, {nodes, Map.put(captures, order(expression), expression)}, own, around)
 
       true ->
-        state = reach(node.inputs, {Map.put(nodes, id, node), captures}, own, around)
+        state = reach(node.inputs ++ node.after, {Map.put(nodes, id, node), captures}, own, around)
         reach(rest, state, own, around)
     end
   end

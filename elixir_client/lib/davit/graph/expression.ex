@@ -15,6 +15,8 @@ defmodule Davit.Graph.Expression do
 
   Nodes are numbered as they are made, and stand in a graph in that order. An expression is used once or often, in one graph
   or in many. It stays in its process: a copy of it repeats what its parts share.
+
+  `labelled/2` labels all nodes that a function makes.
   """
 
   alias Davit.Graph.{Function, OpTable}
@@ -36,11 +38,13 @@ defmodule Davit.Graph.Expression do
           outputs: pos_integer,
           label: String.t() | nil,
           data: {hash :: String.t(), Type.t(), binary} | nil,
+          after: [t],
           functions: [{key :: String.t() | {String.t(), non_neg_integer}, Function.t()}]
         }
 
   # So many bytes of a constant are part of the graph.
   @inline 1024
+  @label {__MODULE__, :label}
 
   @doc "A value that a function is given."
   @spec parameter(Type.t()) :: t
@@ -49,7 +53,8 @@ defmodule Davit.Graph.Expression do
   @doc """
   The value of a node with one output, or a list of the values where `types` is a list.
 
-  Attributes are by name, as the op's row in docs/ops.md says. Options: `:label`; `:functions`, those that the node calls,
+  Attributes are by name, as the op's row in docs/ops.md says. Options: `:label`; `:after`, expressions that are computed where
+  this node is, although it does not take their values, as hooks; `:functions`, those that the node calls,
   each with the attribute that names it: `{"then", function}`, or `{{"branches", 0}, function}` for one of a list. Such functions
   may use expressions from around them.
   """
@@ -75,10 +80,23 @@ defmodule Davit.Graph.Expression do
       inputs: inputs,
       attributes: attributes,
       outputs: outputs,
-      label: options[:label],
+      label: options[:label] || Process.get(@label),
       data: options[:data],
+      after: options[:after] || [],
       functions: options[:functions] || []
     }
+  end
+
+  @doc "Runs `fun`; every node that it makes, and that has no label of its own, gets this one."
+  @spec labelled(String.t() | nil, (() -> result)) :: result when result: term
+  def labelled(label, fun) do
+    outer = Process.put(@label, label)
+
+    try do
+      fun.()
+    after
+      if outer, do: Process.put(@label, outer), else: Process.delete(@label)
+    end
   end
 
   @doc "A constant of raw bytes: row by row, little-endian."

@@ -1,0 +1,102 @@
+if Code.ensure_loaded?(Nx) do
+  defmodule Davit.Compiler do
+    @moduledoc """
+    A compiler for `Nx.Defn`: a whole function becomes one program, which MLX runs in a Davit engine.
+
+        Nx.Defn.default_options(compiler: Davit)
+        Nx.Defn.jit(fn x -> Nx.sum(Nx.multiply(x, 2)) end, compiler: Davit).(Nx.tensor([1, 2, 3]))
+
+    `Davit` and `Davit.Compiler` are the same as `:compiler`. Results are tensors of `Davit.Backend`.
+
+    ## Options
+
+      * `:engine`: the name of the engine, default `Davit.Engine`;
+      * `:hooks`: functions for named hooks, by name. They take the place of those that the hooks have themselves. The same compiled
+        function is used whatever they are;
+      * `:timeout`: of a run, in milliseconds, default `:infinity`. Compiling is not part of it;
+      * `:max_concurrency`: how many partitions a `Nx.Serving` gets, default 1. Each runs in processes of its own, and so on lanes of
+        its own.
+
+    Other options are for other compilers, and make no difference.
+
+    docs/nx.md tells what is compiled when, and how hooks work.
+    """
+
+    @behaviour Nx.Defn.Compiler
+
+    alias Davit.Nx.Compiler.{Cache, Compiled, Key, Name}
+
+    @doc """
+    How often functions were compiled in this VM, and why.
+
+      * `:hits`: calls of a function that was compiled already;
+      * `:programs`: programs that were loaded into an engine, where MLX compiles them;
+      * functions that were traced, which takes less time, by the reason: `:function`, for the first time; `:arguments`, for
+        arguments of other types, shapes or names, or other options; `:captured`, with other captured values; `:process`, for another
+        process, since it calls functions that hold a pid or a reference; `:forgotten`, since it was not used for long.
+
+    A function that is traced again uses the program that it has already, unless its graph is another one.
+    """
+    @spec stats() :: %{atom => non_neg_integer}
+    defdelegate stats(), to: Cache, as: :counts
+
+    @doc false
+    @impl true
+    def __jit__(function, variables, trace, arguments_list, options) do
+      {compiled, captured} = compiled(function, variables, trace, options)
+      run(compiled, captured, arguments_list, options)
+    end
+
+    @doc false
+    @impl true
+    def __compile__(function, variables, trace, options) do
+      {compiled, captured} = compiled(function, variables, trace, options)
+      fn arguments_list -> run(compiled, captured, arguments_list, options) end
+    end
+
+    @doc false
+    @impl true
+    def __partitions_options__(options),
+      do: List.duplicate(options, Keyword.get(options, :max_concurrency, 1))
+
+    @doc false
+    @impl true
+    def __to_backend__(options), do: {Davit.Backend, Keyword.take(options, [:engine])}
+
+    @doc false
+    @impl true
+    def __shard_jit__(_function, _mesh, _variables, _trace, _arguments_list, _options) do
+      raise ArgumentError,
+            "Davit has no sharding: an engine computes on one device. Run the function once for each part, " <>
+              "or use Nx.Serving with partitions"
+    end
+
+    defp run(compiled, captured, arguments_list, options) do
+      hooks = Keyword.get(options, :hooks, %{})
+      options = Keyword.take(options, [:timeout])
+
+      for arguments <- arguments_list,
+          do: Compiled.run(compiled, arguments, captured, hooks, options)
+    end
+
+    # The compiled function, and the tensors that the one at hand captured.
+    defp compiled(function, variables, trace, options) do
+      engine = Keyword.get(options, :engine, Davit.Engine)
+      {environment, captured} = Key.of(function)
+      {templates, _} = Key.of(variables)
+      key = {{engine, Key.function(function)}, environment, templates}
+
+      compiled =
+        Cache.fetch(key, fn reason ->
+          label = Name.of(function)
+          metadata = fn -> %{engine: engine, function: label, reason: reason} end
+
+          Davit.Telemetry.span(:compile, metadata, fn ->
+            Compiled.new(engine, trace, variables, captured, label)
+          end)
+        end)
+
+      {compiled, captured}
+    end
+  end
+end

@@ -1,0 +1,210 @@
+defmodule Davit.Nx.Compiler.Cache do
+  @moduledoc false
+  # Compiled functions by their keys, and programs by their graphs. There are so many at most: when a generation is full, what the
+  # one before it holds is forgotten unless it was used since. One process compiles a function at a time; others that want the
+  # same wait for it.
+
+  use GenServer
+
+  alias Davit.{Graph, Program}
+
+  @table __MODULE__
+  # Entries of a generation.
+  @most 1024
+  @counters [:hits, :programs, :function, :arguments, :captured, :process, :forgotten]
+
+  @typedoc """
+  Why a function was traced: for the first time; for arguments of other templates; with other captured values; for another
+  process, since it calls functions that belong to one; or again, since it was forgotten.
+  """
+  @type reason :: :function | :arguments | :captured | :process | :forgotten
+
+  def start_link(_), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
+
+  @doc "How often a compiled function was found, a function was traced, by reason, and a program loaded."
+  @spec counts() :: %{atom => non_neg_integer}
+  def counts do
+    counters = :persistent_term.get(__MODULE__)
+
+    for {name, place} <- Enum.with_index(@counters, 1),
+        into: %{},
+        do: {name, :counters.get(counters, place)}
+  end
+
+  defp count(name) do
+    place = Enum.find_index(@counters, &(&1 == name)) + 1
+    :counters.add(:persistent_term.get(__MODULE__), place, 1)
+  end
+
+  @doc """
+  The compiled function of a key: a function, what it captured, and the templates of its arguments. `make` gets the reason
+  where there is none.
+  """
+  @spec fetch({term, term, term}, (reason -> compiled)) :: compiled
+        when compiled: %{bound?: boolean}
+  def fetch(key, make) do
+    case find(key) do
+      nil -> exclusively(key, fn -> find(key) || trace(key, make) end)
+      compiled -> compiled
+    end
+  end
+
+  defp find(key) do
+    case lookup({:compiled, key}) do
+      :bound -> lookup({:compiled, key, self()})
+      compiled -> compiled
+    end
+    |> tap(&if(&1, do: count(:hits)))
+  end
+
+  defp trace({function, captured, _} = key, make) do
+    known? = lookup({:compiled, key}) == :bound
+
+    reason =
+      case lookup({:function, function}) do
+        nil -> :function
+        _ when known? -> :process
+        {_, ^key} -> :forgotten
+        {^captured, _} -> :arguments
+        _ -> :captured
+      end
+
+    compiled = make.(reason)
+    count(reason)
+    put({:function, function}, {captured, key})
+
+    if compiled.bound? do
+      put({:compiled, key}, :bound)
+      put({:compiled, key, self()}, compiled)
+    else
+      put({:compiled, key}, compiled)
+    end
+
+    compiled
+  end
+
+  @doc "The program of a graph in an engine; loaded if it is not there."
+  @spec program(Davit.Engine.name(), Graph.t()) :: Program.t()
+  def program(engine, graph) do
+    key = {:program, engine, Graph.hash(graph)}
+
+    lookup(key) ||
+      exclusively(key, fn ->
+        lookup(key) ||
+          (
+            program = Program.load(graph, engine: engine)
+            count(:programs)
+            put(key, program)
+            program
+          )
+      end)
+  end
+
+  defp lookup(key) do
+    case :ets.lookup(@table, {:young, key}) do
+      [{_, value}] ->
+        value
+
+      [] ->
+        with [{_, value}] <- :ets.lookup(@table, {:old, key}) do
+          put(key, value)
+          value
+        else
+          [] -> nil
+        end
+    end
+  end
+
+  defp put(key, value) do
+    :ets.insert(@table, {{:young, key}, value})
+    if :ets.update_counter(@table, :count, 1) >= @most, do: GenServer.call(__MODULE__, :age)
+  end
+
+  # One process at a time; who has the key already goes on.
+  defp exclusively(key, fun) do
+    case GenServer.call(__MODULE__, {:lock, key}, :infinity) do
+      :held ->
+        fun.()
+
+      ref ->
+        try do
+          fun.()
+        after
+          GenServer.cast(__MODULE__, {:unlock, key, ref})
+        end
+    end
+  end
+
+  @impl true
+  def init(_) do
+    :ets.new(@table, [:named_table, :public, read_concurrency: true])
+    :ets.insert(@table, {:count, 0})
+    :persistent_term.put(__MODULE__, :counters.new(length(@counters), [:write_concurrency]))
+    {:ok, %{}}
+  end
+
+  # The state has for each key that is locked who holds it, and who waits for it.
+  @impl true
+  def handle_call({:lock, key}, {pid, _} = from, locks) do
+    case locks do
+      %{^key => {_, ^pid, _}} ->
+        {:reply, :held, locks}
+
+      %{^key => {ref, holder, waiting}} ->
+        {:noreply, %{locks | key => {ref, holder, [from | waiting]}}}
+
+      %{} ->
+        {:noreply, grant(key, from, [], locks)}
+    end
+  end
+
+  def handle_call(:age, _from, locks) do
+    # Others may have asked for the same.
+    if :ets.lookup_element(@table, :count, 2) >= @most do
+      :ets.match_delete(@table, {{:old, :_}, :_})
+      young = :ets.match_object(@table, {{:young, :_}, :_})
+      for {{:young, key}, value} <- young, do: :ets.insert(@table, {{:old, key}, value})
+      :ets.match_delete(@table, {{:young, :_}, :_})
+      :ets.insert(@table, {:count, 0})
+    end
+
+    # The collector counts who holds the programs' tokens: garbage would count.
+    {:reply, :ok, locks, :hibernate}
+  end
+
+  @impl true
+  def handle_cast({:unlock, key, ref}, locks) do
+    case locks do
+      %{^key => {^ref, _, waiting}} ->
+        Process.demonitor(ref, [:flush])
+        {:noreply, next(key, waiting, locks)}
+
+      _ ->
+        {:noreply, locks}
+    end
+  end
+
+  @impl true
+  def handle_info({:DOWN, ref, :process, _, _}, locks) do
+    case Enum.find(locks, &match?({_, {^ref, _, _}}, &1)) do
+      {key, {_, _, waiting}} -> {:noreply, next(key, waiting, locks)}
+      nil -> {:noreply, locks}
+    end
+  end
+
+  # Nobody sends this one anything else: what comes is not for it.
+  def handle_info(_, locks), do: {:noreply, locks}
+
+  defp next(key, [], locks), do: Map.delete(locks, key)
+
+  defp next(key, waiting, locks) do
+    {from, rest} = List.pop_at(waiting, -1)
+    grant(key, from, rest, locks)
+  end
+
+  defp grant(key, {pid, _} = from, waiting, locks) do
+    ref = Process.monitor(pid)
+    GenServer.reply(from, ref)
+    Map.put(locks, key, {ref, pid, waiting})
+  end
+end

@@ -1,0 +1,129 @@
+if Code.ensure_loaded?(Nx) do
+  defmodule Davit.Nx.Compiler.Compiled do
+    @moduledoc false
+    # A function that is compiled for arguments of some templates: its program, what that takes, and what comes of it. There is no
+    # program where the results are arguments.
+
+    alias Davit.Graph.Assembly
+    alias Davit.{Program, Tensor}
+    alias Davit.Hooks.Site
+    alias Davit.Nx.Compiler.{Cache, Calls, Closure, Key, Lower, Order, State, Template}
+    alias Nx.Defn.Composite
+    alias Nx.Tensor, as: T
+
+    @enforce_keys [:engine, :program, :inputs, :outputs, :template, :calls, :bound?]
+    defstruct @enforce_keys
+
+    @typedoc """
+    `outputs` says for each tensor of the template whether it is the next one of the program, or one of the inputs. `bound?`: it
+    calls functions that belong to the process that traced it.
+    """
+    @type t :: %__MODULE__{
+            engine: Davit.Engine.name(),
+            program: Program.t() | nil,
+            inputs: [State.input()],
+            outputs: [:program | {:input, non_neg_integer}],
+            template: Nx.Container.t(),
+            calls: [Calls.call()],
+            bound?: boolean
+          }
+
+    @doc "Traces and lowers a function, and loads its program, if there is none like it."
+    @spec new(Davit.Engine.name(), fun, [Nx.Container.t()], [Nx.Tensor.t()], String.t()) :: t
+    def new(engine, function, variables, captured, label) do
+      function = Closure.map(function, &as_expression/1)
+      result = Order.on_one_scheduler(fn -> function.(variables) end)
+
+      {result, template} =
+        {Composite.traverse(result, &Template.plain/1),
+         Composite.traverse(result, &Nx.to_template/1)}
+
+      {values, state} = Lower.function(result, State.new(engine, captured, label))
+      {inputs, parameters} = State.inputs(state)
+
+      places =
+        for {parameter, place} <- Enum.with_index(parameters),
+            into: %{},
+            do: {parameter.node.id, place}
+
+      outputs =
+        Enum.map(values, &if(place = places[&1.node.id], do: {:input, place}, else: :program))
+
+      results = for {value, :program} <- Enum.zip(values, outputs), do: value
+      calls = Enum.reverse(state.calls)
+
+      program =
+        if results != [] do
+          graph = Assembly.graph(parameters, results, name: label)
+          Cache.program(engine, graph) |> slim()
+        end
+
+      %__MODULE__{
+        engine: engine,
+        program: program,
+        inputs: inputs,
+        outputs: outputs,
+        template: template,
+        calls: calls,
+        bound?: calls |> Calls.functions() |> Key.bound?()
+      }
+    end
+
+    # Nx takes a captured tensor into an expression only if it is of Nx.BinaryBackend; so those of Davit become expressions before.
+    defp as_expression(%T{data: %Davit.Backend{}} = tensor) do
+      node = %Nx.Defn.Expr{id: make_ref(), op: :tensor, args: [tensor], context: nil}
+      {:ok, %{tensor | data: node}}
+    end
+
+    defp as_expression(%T{} = tensor), do: {:ok, tensor}
+    defp as_expression(_), do: :error
+
+    # What a run needs of the program: of the sites only those that may call, and one of each kind beside them.
+    defp slim(program) do
+      {calling, others} = Enum.split_with(program.sites, &(&1.kind != :node))
+      by_number = Map.new(calling, fn %Site{} = site -> {site.number, site} end)
+      %{program | sites: calling ++ Enum.take(others, 1), by_number: by_number}
+    end
+
+    @doc """
+    Runs it on arguments, functions that return tensors, and the captured tensors of the function at hand. `hooks` are functions
+    by name.
+    """
+    @spec run(t, [(() -> Nx.Tensor.t())], [Nx.Tensor.t()], map, keyword) :: Nx.Container.t()
+    def run(%__MODULE__{engine: engine} = compiled, arguments, captured, hooks, options) do
+      arguments = List.to_tuple(arguments)
+      inputs = for input <- compiled.inputs, do: input(input, arguments, captured, engine)
+      results = results(compiled, inputs, hooks, options)
+      values = outputs(compiled.outputs, results, inputs)
+      result = Template.container(compiled.template, values, engine)
+      # While another function is traced, its expressions take only tensors of that backend.
+      if Nx.Defn.Compiler.current(), do: Nx.backend_copy(result, Nx.BinaryBackend), else: result
+    end
+
+    defp input({:argument, place}, arguments, _, engine),
+      do: Template.to_input(elem(arguments, place).(), engine)
+
+    defp input({:captured, place}, _, captured, engine),
+      do: captured |> Enum.at(place) |> Template.to_input(engine)
+
+    defp input({:tensor, tensor}, _, _, engine), do: Template.to_input(tensor, engine)
+
+    defp results(%{program: nil}, _, _, _), do: []
+
+    defp results(%{program: program} = compiled, inputs, hooks, options) do
+      handlers = Calls.handlers(compiled.calls, hooks, compiled.engine)
+      results = Davit.run(%{program | handlers: handlers}, inputs, options)
+      # The program's token as well: another process may have forgotten it.
+      Tensor.touch(compiled)
+      results
+    end
+
+    defp outputs([], [], _), do: []
+
+    defp outputs([:program | rest], [value | values], inputs),
+      do: [value | outputs(rest, values, inputs)]
+
+    defp outputs([{:input, place} | rest], values, inputs),
+      do: [Enum.at(inputs, place) | outputs(rest, values, inputs)]
+  end
+end

@@ -1,0 +1,124 @@
+if Code.ensure_loaded?(Nx) do
+  defmodule Davit.Nx.Compiler.Key do
+    @moduledoc false
+    # What tells two calls of the compiler apart: which function, what it captured, and the templates of its arguments. A key holds
+    # no function and no tensor. Floats are in it by their bits, since 0.0 and -0.0 are equal on OTP 25; long binaries and the
+    # values of tensors by their hash; tensors in an engine by their id, which is never used again.
+
+    alias Davit.Backend
+    alias Davit.Tensor
+    alias Nx.Tensor, as: T
+
+    # So many bytes of a binary are in a key.
+    @short 64
+
+    @doc """
+    The key of a term, and the tensors in it, in the order in which they are met: another term with the same key has the same
+    tensors in the same order.
+    """
+    @spec of(term) :: {term, [T.t()]}
+    def of(term) do
+      {key, tensors} = key(term, [])
+      {key, Enum.reverse(tensors)}
+    end
+
+    @doc "Which function it is, whatever it captured."
+    @spec function(fun) :: term
+    def function(fun) do
+      info = Function.info(fun)
+
+      case info[:type] do
+        # A module that is loaded again is another one.
+        :external -> {info[:module], info[:name], info[:arity], md5(info[:module])}
+        :local -> {info[:module], info[:new_uniq], info[:new_index], info[:arity]}
+      end
+    end
+
+    defp md5(module), do: module.module_info(:md5)
+
+    @doc """
+    Whether a term holds what belongs to a process or a moment: pids, ports, references. What such a function was made with is not
+    in the key of the function that made it.
+    """
+    @spec bound?(term) :: boolean
+    def bound?(term) when is_pid(term) or is_port(term) or is_reference(term), do: true
+    def bound?(%T{}), do: false
+    def bound?([head | tail]), do: bound?(head) or bound?(tail)
+    def bound?(tuple) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> bound?()
+    def bound?(map) when is_map(map), do: map |> :maps.to_list() |> bound?()
+    def bound?(fun) when is_function(fun), do: bound?(environment(fun))
+    def bound?(_), do: false
+
+    # What a function captured. An evaluated function holds its code there as well.
+    defp environment(fun) do
+      case Function.info(fun, :type) do
+        {:type, :local} -> fun |> Function.info(:env) |> elem(1)
+        {:type, :external} -> []
+      end
+    end
+
+    defp key(term, tensors)
+         when is_atom(term) or is_integer(term) or is_pid(term) or is_port(term) or
+                is_reference(term),
+         do: {term, tensors}
+
+    defp key(float, tensors) when is_float(float), do: {{:float, <<float::float>>}, tensors}
+    defp key(bits, tensors) when is_bitstring(bits), do: {bits(bits), tensors}
+    defp key([], tensors), do: {[], tensors}
+
+    defp key([head | tail], tensors) do
+      {head, tensors} = key(head, tensors)
+      {tail, tensors} = key(tail, tensors)
+      {[head | tail], tensors}
+    end
+
+    defp key(%T{} = tensor, tensors) do
+      {values, tensors} = values(tensor, tensors)
+
+      {{:tensor, tensor.type, tensor.shape, tensor.names, tensor.vectorized_axes, values}, tensors}
+    end
+
+    defp key(tuple, tensors) when is_tuple(tuple) do
+      {list, tensors} = tuple |> Tuple.to_list() |> key(tensors)
+      {List.to_tuple(list), tensors}
+    end
+
+    defp key(map, tensors) when is_map(map) do
+      {list, tensors} = map |> :maps.to_list() |> key(tensors)
+      {{:map, list}, tensors}
+    end
+
+    defp key(fun, tensors) when is_function(fun) do
+      {environment, tensors} = fun |> environment() |> key(tensors)
+      {{:function, function(fun), environment}, tensors}
+    end
+
+    # An argument that is only a template.
+    defp values(%T{data: %Nx.Defn.Expr{op: :parameter}}, tensors), do: {:parameter, tensors}
+
+    defp values(%T{data: %Backend{value: %Tensor{data: nil, ref: ref}}} = tensor, tensors),
+      do: {{ref.node, ref.engine, ref.instance, ref.id}, [tensor | tensors]}
+
+    defp values(%T{data: %Backend{value: %Tensor{data: bytes}}} = tensor, tensors),
+      do: {bits(bytes), [tensor | tensors]}
+
+    defp values(%T{data: %Backend{value: bits}} = tensor, tensors),
+      do: {bits(bits), [tensor | tensors]}
+
+    defp values(%T{data: %Nx.BinaryBackend{state: bits}} = tensor, tensors),
+      do: {bits(bits), [tensor | tensors]}
+
+    # Of another backend: its own term says which values they are.
+    defp values(%T{data: data} = tensor, tensors) do
+      {key, _} = key(data, [])
+      {key, [tensor | tensors]}
+    end
+
+    defp bits(bits) when byte_size(bits) <= @short, do: bits
+
+    defp bits(bits) do
+      padding = rem(8 - rem(bit_size(bits), 8), 8)
+      {:hash, bit_size(bits), :crypto.hash(:sha256, <<bits::bitstring, 0::size(padding)>>)}
+    end
+  end
+end

@@ -1,0 +1,46 @@
+if Code.ensure_loaded?(Nx) do
+  defmodule Davit.Nx.Compiler.Order do
+    @moduledoc false
+    # The order of effects. An expression of Nx says what needs what; which of two hooks comes first, of which neither needs the
+    # other, it does not. Their ids are references, and those that are made on one scheduler grow: so a function is traced on one
+    # scheduler, and its nodes are in the order of their ids.
+
+    alias Nx.Defn.{Composite, Expr, Tree}
+    alias Nx.Tensor, as: T
+
+    @ordered [:io_call, :hook, :token, :attach_token, :runtime_call, :while, :cond, :block]
+
+    @doc "Runs `fun`, whose references are in order."
+    @spec on_one_scheduler((() -> result)) :: result when result: term
+    def on_one_scheduler(fun) do
+      # 0 is none in particular.
+      before = :erlang.process_flag(:scheduler, :erlang.system_info(:scheduler_id))
+
+      try do
+        fun.()
+      after
+        :erlang.process_flag(:scheduler, before)
+      end
+    end
+
+    @doc "The nodes of a function that have effects, or may have them inside, in the order of the program."
+    @spec of(Nx.Container.t()) :: [T.t()]
+    def of(container) do
+      {_, found} = Composite.reduce(container, {%{}, []}, &walk/2)
+      found |> Enum.sort_by(& &1.data.id) |> Enum.uniq_by(& &1.data.id)
+    end
+
+    defp walk(%T{data: %Expr{id: id, op: op}} = tensor, {seen, found}) do
+      if is_map_key(seen, id) do
+        {seen, found}
+      else
+        found = if op in @ordered, do: [tensor | found], else: found
+        {_, acc} = Tree.apply_args(tensor, :scope, {Map.put(seen, id, []), found}, &visit/2)
+        acc
+      end
+    end
+
+    defp visit(%T{} = tensor, acc), do: {tensor, walk(tensor, acc)}
+    defp visit(other, acc), do: {other, acc}
+  end
+end
