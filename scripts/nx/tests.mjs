@@ -1,5 +1,6 @@
 /**
- * The tests that need Nx: those of `elixir_client/test/nx`, and Nx's own on Davit.Backend. NX_PATH names a checkout of
+ * The tests that need Nx: those of `elixir_client/test/nx`, and Nx's own on Davit.Backend, by themselves and with Davit
+ * as compiler. NX_PATH names a checkout of
  * Nx (its folder `nx`) whose dependencies mix finds; NX_ELIXIR a folder with the programs of an Elixir that Nx takes,
  * where the one on the PATH is too old.
  */
@@ -24,7 +25,10 @@ export function testNx(suites = []) {
   foreground(program("mix"), ["compile"], { cwd, env });
   if (suites.length === 0) foreground(program("mix"), ["test", "test/nx"], { cwd, env });
   const paths = join(env.MIX_BUILD_ROOT, "test", "lib", "*", "ebin");
-  foreground(program("elixir"), ["-pa", paths, "test/nx_suites/run.exs", ...suites], { cwd, env });
+  const run = ["-pa", paths, "test/nx_suites/run.exs"];
+  for (const mode of [[], ["--compiler"]]) {
+    foreground(program("elixir"), [...run, ...mode, ...suites], { cwd, env });
+  }
 }
 
 function whatIsMissing() {

@@ -1,8 +1,8 @@
 # Runs tests of Nx, from the checkout that NX_PATH names, on Davit.Backend. From elixir_client, after MIX_ENV=test mix compile:
 #
-#     elixir -pa "_build/test/lib/*/ebin" test/nx_suites/run.exs [SUITE...]
+#     elixir -pa "_build/test/lib/*/ebin" test/nx_suites/run.exs [--compiler] [SUITE...]
 #
-# Without names all suites run. The last line counts: "N passed, N failed, N skipped".
+# With --compiler, Davit takes the place of Nx.Defn.Evaluator, also where a test asks for that. Without names all suites run. The last line counts: "N passed, N failed, N skipped".
 
 defmodule Davit.NxSuites.Results do
   # Counts tests. One that fails and is among the exceptions counts as skipped.
@@ -71,7 +71,24 @@ defmodule Davit.NxSuites do
   {exceptions, _} = __DIR__ |> Path.join("exceptions.exs") |> Code.eval_file()
   @exceptions exceptions
 
-  def main(names) do
+  # What only an evaluator can pass: it calls the functions of a backend of the test's own.
+  @evaluator [
+    "test jit uses the default backend on iota",
+    "test optional callbacks (defn) calls the default impl if custom does not exist",
+    "test inspect works with defn call for backend Elixir.Nx.OptionalTest.CustomImplTestBackend",
+    "test inspect works with defn call for backend Elixir.Nx.OptionalTest.NonCustomImplTestBackend"
+  ]
+
+  def main(["--compiler" | names]) do
+    :persistent_term.put({__MODULE__, :compiler}, true)
+    {:ok, _} = Application.ensure_all_started(:nx)
+    Nx.Defn.global_default_options(compiler: Davit)
+    run(names, for(name <- @evaluator, do: {:test, String.to_atom(name)}))
+  end
+
+  def main(names), do: run(names, [])
+
+  defp run(names, exclude) do
     {:ok, _} = Application.ensure_all_started([:davit, :nx])
     Application.put_env(:davit, :add_backend_on_inspect, false)
     File.cd!(System.fetch_env!("NX_PATH"))
@@ -80,7 +97,7 @@ defmodule Davit.NxSuites do
     ExUnit.start(
       autorun: false,
       formatters: [ExUnit.CLIFormatter, Davit.NxSuites.Results],
-      exclude: [:distributed],
+      exclude: [:distributed | exclude],
       assert_receive_timeout: 60_000,
       timeout: 600_000
     )
@@ -131,6 +148,20 @@ defmodule Davit.NxSuites do
   # tensors that are there before any backend is chosen.
   defp on_davit({name, _, _} = numerical) when name in [:defn, :defnp], do: numerical
 
+  defp on_davit({:alias, _, _} = directive), do: directive
+
+  defp on_davit({:__aliases__, meta, names}) do
+    if List.last(names) == :Evaluator and compiler?(),
+      do: {:__aliases__, meta, [:Davit]},
+      else: {:__aliases__, meta, names}
+  end
+
+  # The options of a serving are those by default, and what it adds.
+  defp on_davit([{:batch_keys, _} = keys | options]) do
+    compiler = if compiler?(), do: [compiler: {:__aliases__, [], [:Davit]}], else: []
+    [keys | compiler ++ options]
+  end
+
   defp on_davit({:when, meta, [head, guard]}), do: {:when, meta, [on_davit(head), guard]}
 
   defp on_davit({op, meta, [a, b]}) when op in [:==, :!=],
@@ -143,6 +174,8 @@ defmodule Davit.NxSuites do
   defp on_davit({left, right}), do: {on_davit(left), on_davit(right)}
   defp on_davit(list) when is_list(list), do: Enum.map(list, &on_davit/1)
   defp on_davit(other), do: other
+
+  defp compiler?, do: :persistent_term.get({__MODULE__, :compiler}, false)
 
   defp call(function, argument), do: {{:., [], [__MODULE__, function]}, [], [argument]}
 
