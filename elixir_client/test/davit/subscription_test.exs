@@ -5,8 +5,7 @@ defmodule Davit.SubscriptionTest do
   alias Davit.Hooks.{Event, Site, Subscription, SubscriptionSpec}
 
   defp subscription(fields \\ []) do
-    fields =
-      Keyword.merge([exchange: nil, ref: make_ref(), request: 1, views: %{}, least: 0], fields)
+    fields = Keyword.merge([exchange: nil, ref: make_ref(), request: 1, views: %{}], fields)
 
     struct!(Subscription, fields)
   end
@@ -32,9 +31,9 @@ defmodule Davit.SubscriptionTest do
                Subscription.read(subscription, frame(error))
     end
 
-    test "decodes events with the sites that were declared before" do
+    test "decodes events with the sites that were declared before, and returns their cost" do
       assert {:ok, :sites, subscription} = Subscription.read(subscription(), frame(@sites))
-      events = frame(["events", [event({:bin, @values}), event(["attachment", 0])]], [@values])
+      events = frame(["events", [event({:bin, @values}), event(["attachment", 0])], 500], [@values])
 
       assert {:ok, {:events, [one, two], credit}, ^subscription} =
                Subscription.read(subscription, events)
@@ -42,27 +41,22 @@ defmodule Davit.SubscriptionTest do
       assert %Event{site: %Site{number: 7}, name: "h", run: 3, path: [1, 2]} = one
       assert Event.value(one) == Event.value(two)
       assert %{type: {:uint8, {4, 3}}, data: @values} = Event.value(one)
-      assert credit == 2 * (64 + 12)
-    end
-
-    test "counts each event as the least that an event takes" do
-      {:ok, :sites, subscription} = Subscription.read(subscription(least: 1000), frame(@sites))
-      events = frame(["events", [event({:bin, @values}), event({:bin, @values})]])
-      assert {:ok, {:events, [_, _], 2000}, _} = Subscription.read(subscription, events)
+      assert credit == 500
     end
 
     test "gives the value of a slice the shape of the slice" do
       spec = SubscriptionSpec.to_wire("h", view: {:slice, [1], [2]})
       views = SubscriptionSpec.slices([spec])
       {:ok, :sites, subscription} = Subscription.read(subscription(views: views), frame(@sites))
-      events = frame(["events", [event({:bin, binary_part(@values, 3, 6)})]])
+      events = frame(["events", [event({:bin, binary_part(@values, 3, 6)})], 500])
       assert {:ok, {:events, [event], _}, _} = Subscription.read(subscription, events)
       assert Event.value(event).type == {:uint8, {2, 3}}
     end
 
     test "returns a protocol error for a frame or message that it does not know" do
       for frame <- [<<0>>, frame(["surprise"])] do
-        assert {:error, %EngineError{code: :protocol}} = Subscription.read(subscription(), frame)
+        assert {:error, %EngineError{code: :protocol_violated}} =
+                 Subscription.read(subscription(), frame)
       end
     end
   end
