@@ -4,6 +4,7 @@ import { errorsMarkdown } from "./errors-markdown.js";
 import { elixirOpDocs } from "./op-docs.js";
 import { elixirOpTable } from "./op-table.js";
 import { opsMarkdown } from "./ops-markdown.js";
+import { protocolMarkdown } from "./protocol-markdown.js";
 import { typeVectors } from "./type-vectors.js";
 import { vectorsJson } from "./vectors.js";
 import { workHeader } from "./work.js";
@@ -18,6 +19,7 @@ export function generatedFiles(): Record<string, () => string> {
     "docs/ops.md": opsMarkdown,
     "elixir_client/lib/davit/graph/op_docs.ex": elixirOpDocs,
     "docs/errors.md": errorsMarkdown,
+    "docs/protocol.md": protocolMarkdown,
     "elixir_client/lib/davit/contract.ex": elixirContract,
     "elixir_client/lib/davit/graph/op_table.ex": elixirOpTable,
     "elixir_client/test/vectors/canonical.exs": () =>

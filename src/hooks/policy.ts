@@ -1,3 +1,4 @@
+import { MAX_INT, POLICIES, VIEWS } from "../contract/hooks.js";
 import type { NativeSubscription, NativeView } from "../native.js";
 import { show } from "../show.js";
 import { HookError } from "./error.js";
@@ -28,10 +29,9 @@ export interface SubscriptionOptions {
 
 /** The bins of the view `summary` where none are named. */
 export const DEFAULT_BINS = 16;
-const MAX_BINS = 4096;
-const MAX_INT = 2 ** 31 - 1;
+const MAX_BINS = VIEWS.summary.arguments.bins.most;
 const MAX_RANK = 32;
-const MAX_HZ = 1e6;
+const MAX_HZ = POLICIES.rate.arguments.hz.most;
 
 /**
  * Returns the options in the form of the native engine.

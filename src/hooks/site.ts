@@ -1,3 +1,4 @@
+import type { SiteKind } from "../contract/hooks.js";
 import type { ProgramId } from "../native.js";
 import type { TensorType } from "../tensor/dtype.js";
 
@@ -9,7 +10,7 @@ export interface Site {
   readonly node: number;
   /** The function's name. */
   readonly function: string;
-  readonly kind: "hook" | "hook_gradient" | "print" | "callback" | "node";
+  readonly kind: SiteKind;
   /** 16 bytes; only a plain node has none. */
   readonly id?: Uint8Array;
   readonly name?: string;

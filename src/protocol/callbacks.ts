@@ -6,7 +6,7 @@ import type { Site } from "../hooks/site.js";
 import type { ValueId } from "../native.js";
 import { byteLength, sameType, type TensorType } from "../tensor/dtype.js";
 import { ProtocolError } from "./error.js";
-import type { Operand, Reply, ReplyError } from "./message.js";
+import type { MessageOf, Operand } from "./message.js";
 import type { Sender } from "./sender.js";
 import type { SessionTensor, SessionTensors } from "./tensors.js";
 import { wireError } from "./wire.js";
@@ -60,7 +60,7 @@ export class SessionCallbacks {
   }
 
   /** Takes `reply`. Values that do not fit the declared results fail the run. */
-  reply(caller: Caller | undefined, { run: request, callback, values }: Reply): void {
+  reply(caller: Caller | undefined, { run: request, callback, values }: MessageOf<"reply">): void {
     const { run, site } = take(caller, request, callback);
     const { engine, tensors } = this.host;
     const given: Given[] = [];
@@ -92,7 +92,7 @@ export class SessionCallbacks {
   /** Takes `reply_error`: the run fails with the handler's error. */
   replyError(
     caller: Caller | undefined,
-    { run: request, callback, code, message }: ReplyError,
+    { run: request, callback, code, message }: MessageOf<"reply_error">,
   ): void {
     const { run } = take(caller, request, callback);
     this.host.engine.native.replyError(run.id, callback, code, message);

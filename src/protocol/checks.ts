@@ -33,6 +33,12 @@ export function text(value: unknown, what: string): string {
   throw badMessage(what, value, "a string");
 }
 
+/** A boolean. */
+export function bool(value: unknown, what: string): boolean {
+  if (typeof value === "boolean") return value;
+  throw badMessage(what, value, "true or false");
+}
+
 /** A list. */
 export function list(value: unknown, what: string): readonly unknown[] {
   if (Array.isArray(value)) return value;

@@ -1,9 +1,10 @@
 import { Decoder, Encoder } from "@msgpack/msgpack";
+import { SESSION_LIMITS } from "../contract/limits.js";
 import { findFault, MAX_DEPTH } from "../msgpack/structure.js";
 import { ProtocolError } from "./error.js";
 
 /** The longest header. What msgpack makes of it in memory is up to a hundred times longer. */
-export const MAX_HEADER_BYTES = 1024 * 1024;
+export const MAX_HEADER_BYTES = SESSION_LIMITS.maxHeaderBytes.default;
 
 const encoder = new Encoder({ ignoreUndefined: true, maxDepth: 2 * MAX_DEPTH });
 const decoder = new Decoder({

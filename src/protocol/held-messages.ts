@@ -1,6 +1,6 @@
 import { type Accesses, accessesOf } from "./accesses.js";
 import { ProtocolError } from "./error.js";
-import type { Load, Message } from "./message.js";
+import type { Message, MessageOf } from "./message.js";
 
 /** What a message costs beside its bytes while it is held. */
 const OVERHEAD = 256;
@@ -48,7 +48,7 @@ export class HeldMessages {
   }
 
   /** A program is being loaded in later turns, until {@link loaded}. */
-  loading(message: Load): void {
+  loading(message: MessageOf<"load">): void {
     this.#loading = accessesOf(message);
     this.#note(this.#loading);
   }

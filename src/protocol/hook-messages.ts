@@ -6,7 +6,7 @@ import { badMessage, list, text } from "./checks.js";
 /** `[match, policy, view]`; what each may hold is checked where subscriptions are made. */
 export function parseHook(value: unknown): { match: Match; policy: Policy; view: View } {
   const [match, policy, view] = list(value, "a hook") as unknown[];
-  return { match: parseMatch(match), policy: policyOf(policy), view: viewOf(view) };
+  return { match: parseMatch(match), policy: parsePolicy(policy), view: parseView(view) };
 }
 
 /** Which sites are meant: the form is checked here, globs where they are used. */
@@ -29,7 +29,8 @@ export function parseMatch(value: unknown): Match {
   throw badMessage("a match", value, expected);
 }
 
-function policyOf(value: unknown): Policy {
+/** Which events are meant. */
+export function parsePolicy(value: unknown): Policy {
   if (value === undefined || value === null || value === "every") return "every";
   if (value === "latest") return "latest";
   if (Array.isArray(value) && value.length === 2) {
@@ -39,7 +40,8 @@ function policyOf(value: unknown): Policy {
   throw badMessage("a policy", value, '"every", "latest", ["sample", n] or ["rate", hz]');
 }
 
-function viewOf(value: unknown): View {
+/** What of their values is meant. */
+export function parseView(value: unknown): View {
   if (value === undefined || value === null || value === "full") return "full";
   if (Array.isArray(value)) {
     if (value.length === 3 && value[0] === "slice") {

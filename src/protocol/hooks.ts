@@ -4,7 +4,7 @@ import type { SubscriptionSpec } from "../hooks/subscription.js";
 import type { ProgramId, RunId } from "../native.js";
 import { ProtocolError } from "./error.js";
 import { EventStream, type StreamHost } from "./event-stream.js";
-import type { Subscribe } from "./message.js";
+import type { MessageOf } from "./message.js";
 import type { Sender } from "./sender.js";
 
 /** What a run's caller gets without asking for it, each under a number of its own in the run's stream. */
@@ -53,7 +53,7 @@ export class SessionHooks implements StreamHost {
   }
 
   /** Answers `subscribe`: the request's number becomes the subscription. */
-  subscribe(request: number, { match, policy, view, events }: Subscribe): void {
+  subscribe(request: number, { match, policy, view, events }: MessageOf<"subscribe">): void {
     if (this.#standing.has(request)) {
       throw new ProtocolError("request_taken", `there is a subscription ${request} already`);
     }

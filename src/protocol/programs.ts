@@ -5,7 +5,7 @@ import type { Work } from "../steps.js";
 import { byteLength } from "../tensor/dtype.js";
 import { noteRun, ProtocolError } from "./error.js";
 import { encodeHeader } from "./header.js";
-import type { Load } from "./message.js";
+import type { MessageOf } from "./message.js";
 import type { Sender } from "./sender.js";
 import type { SessionTensor, SessionTensors } from "./tensors.js";
 import { wireSites, wireType } from "./wire.js";
@@ -86,7 +86,7 @@ export class SessionPrograms {
    * Answers `load`, at once or, where it takes longer, in a later turn: false then, and `later` is called when it is over.
    * There is one load at a time.
    */
-  load(request: number, message: Load, later: () => void): boolean {
+  load(request: number, message: MessageOf<"load">, later: () => void): boolean {
     const { program: id, constants, externals, graph } = message;
     if (this.#programs.has(id)) {
       throw new ProtocolError("program_taken", `there is a program ${id} already`, "a new id");

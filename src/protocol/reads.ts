@@ -1,7 +1,7 @@
 import type { NativeEngine } from "../native.js";
 import { byteLength, type TensorType } from "../tensor/dtype.js";
 import { ProtocolError } from "./error.js";
-import type { Get } from "./message.js";
+import type { MessageOf } from "./message.js";
 import type { Sender } from "./sender.js";
 import type { SessionTensor, SessionTensors } from "./tensors.js";
 import type { Transfers } from "./transfers.js";
@@ -37,7 +37,7 @@ export class SessionReads {
   }
 
   /** Answers `get`, once the tensor is ready. */
-  get(request: number, { tensor: id, bulk }: Get): void {
+  get(request: number, { tensor: id, bulk }: MessageOf<"get">): void {
     if (this.#reads.has(request)) {
       throw new ProtocolError("request_taken", `there is a get ${request} already`);
     }

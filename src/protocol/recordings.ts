@@ -1,7 +1,7 @@
 import type { Engine } from "../engine/engine.js";
 import { type Recording, record } from "../record/record.js";
 import { ProtocolError } from "./error.js";
-import type { StartRecording } from "./message.js";
+import type { MessageOf } from "./message.js";
 import type { Sender } from "./sender.js";
 
 /** The recordings that one session has under way; each is a file of the engine's machine. */
@@ -15,7 +15,7 @@ export class SessionRecordings {
   ) {}
 
   /** Answers `record`: from here on what matches is kept. */
-  start(request: number, { recording, path, match }: StartRecording): void {
+  start(request: number, { recording, path, matches }: MessageOf<"record">): void {
     if (this.#recordings.has(recording)) {
       throw new ProtocolError("recording_taken", `there is a recording ${recording} already`);
     }
@@ -23,11 +23,11 @@ export class SessionRecordings {
     if (this.#recordings.size >= most) {
       throw new ProtocolError("subscription_limit_exceeded", `the session has ${most} recordings`);
     }
-    if (match.length > most) {
-      const text = `record has ${match.length} matches; expected at most ${most}`;
+    if (matches.length > most) {
+      const text = `record has ${matches.length} matches; expected at most ${most}`;
       throw new ProtocolError("subscription_limit_exceeded", text, `at most ${most}`);
     }
-    this.#recordings.set(recording, record(this.engine, { path, match }));
+    this.#recordings.set(recording, record(this.engine, { path, match: matches }));
     this.sender.ok(request, null);
   }
 

@@ -1,7 +1,7 @@
 import type { Engine } from "../engine/engine.js";
 import { openReplies, type Replies } from "../record/replay.js";
 import { ProtocolError } from "./error.js";
-import type { OpenReplay } from "./message.js";
+import type { MessageOf } from "./message.js";
 import type { Sender } from "./sender.js";
 
 /** The recordings whose replies a session's runs may be given. */
@@ -17,7 +17,7 @@ export class SessionReplays {
   ) {}
 
   /** Answers `replay` when the file is read. */
-  open(request: number, { replay, path }: OpenReplay): void {
+  open(request: number, { replay, path }: MessageOf<"replay">): void {
     if (this.#replays.has(replay)) {
       throw new ProtocolError("recording_taken", `there is a replay ${replay} already`);
     }

@@ -9,7 +9,7 @@ import { byteLength, formatType, sameType, type TensorType } from "../tensor/dty
 import { type Caller, SessionCallbacks } from "./callbacks.js";
 import { noteRun, ProtocolError } from "./error.js";
 import type { OwnHooks, RunHooks, SessionHooks } from "./hooks.js";
-import type { RunMessage } from "./message.js";
+import type { MessageOf } from "./message.js";
 import type { LoadedProgram, SessionPrograms } from "./programs.js";
 import { type SessionQueue, SessionQueues } from "./queues.js";
 import type { SessionReplays } from "./replays.js";
@@ -93,7 +93,7 @@ export class SessionRuns {
   }
 
   /** Takes `run`; it is answered when it is over. */
-  run(request: number, message: RunMessage): void {
+  run(request: number, message: MessageOf<"run">): void {
     const { tensors } = this.#host;
     if (this.#open.has(request)) {
       throw new ProtocolError("request_taken", `there is a run ${request} already`);
@@ -108,7 +108,7 @@ export class SessionRuns {
     }
   }
 
-  #start(request: number, message: RunMessage): void {
+  #start(request: number, message: MessageOf<"run">): void {
     const { engine, programs, hooks, replays } = this.#host;
     const loaded = programs.find(message.program);
     const { program } = loaded;
@@ -151,7 +151,7 @@ export class SessionRuns {
   /** Answers a small run at once, where nobody is to be told anything else of it. */
   #runHere(
     { request, loaded }: OpenRun,
-    message: RunMessage,
+    message: MessageOf<"run">,
     inputs: readonly (ValueId | Uint8Array)[],
     queue: SessionQueue,
   ): boolean {
@@ -169,7 +169,7 @@ export class SessionRuns {
   }
 
   /** The native operands: numbers of tensors, and the bytes of those that came inline. */
-  #inputs(open: OpenRun, message: RunMessage): (ValueId | Uint8Array)[] {
+  #inputs(open: OpenRun, message: MessageOf<"run">): (ValueId | Uint8Array)[] {
     const { tensors } = this.#host;
     const { program } = open.loaded;
     const [count, given] = [program.inputs.length, message.inputs.length];
@@ -179,7 +179,7 @@ export class SessionRuns {
     }
     const inputs = new Array<ValueId | Uint8Array>(given);
     for (let index = 0; index < inputs.length; index++) {
-      const operand = message.inputs[index] as RunMessage["inputs"][number];
+      const operand = message.inputs[index] as MessageOf<"run">["inputs"][number];
       if (typeof operand === "number") {
         const tensor = tensors.find(operand);
         if (tensor.error !== undefined) throw tensor.error;
@@ -201,7 +201,7 @@ export class SessionRuns {
     for (const operand of operands) this.#host.tensors.unpin(operand);
   }
 
-  #register(open: OpenRun, run: Run, message: RunMessage): void {
+  #register(open: OpenRun, run: Run, message: MessageOf<"run">): void {
     const { engine, tensors } = this.#host;
     const { program } = open.loaded;
     open.loaded.runs++;
@@ -230,7 +230,7 @@ export class SessionRuns {
     }
   }
 
-  #queue(message: RunMessage): SessionQueue {
+  #queue(message: MessageOf<"run">): SessionQueue {
     const parent = message.parent === undefined ? undefined : this.#open.get(message.parent);
     if (parent === undefined) return this.#queues.find(message.queue);
     parent.children ??= { id: this.#host.engine.createQueue(), runs: 0 };

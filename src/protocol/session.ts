@@ -1,12 +1,12 @@
 import { SessionArrivals } from "./arrivals.js";
 import { ProtocolError } from "./error.js";
 import { decodeFrame } from "./frame.js";
-import { decodeHeader, MAX_HEADER_BYTES } from "./header.js";
+import { decodeHeader } from "./header.js";
 import { HeldMessages } from "./held-messages.js";
 import { SessionHooks } from "./hooks.js";
 import type { Host } from "./host.js";
 import { wireLimits } from "./limits.js";
-import type { Hello, Load, Message, Put } from "./message.js";
+import type { Message, MessageOf } from "./message.js";
 import { parseMessage } from "./parse-message.js";
 import { SessionPrograms } from "./programs.js";
 import { SessionReads } from "./reads.js";
@@ -135,7 +135,7 @@ export class Session {
     this.#sender.error(request, error);
   }
 
-  #load(request: number, message: Load): void {
+  #load(request: number, message: MessageOf<"load">): void {
     const over = this.#programs.load(request, message, () => this.#held.loaded());
     if (!over) this.#held.loading(message);
   }
@@ -211,7 +211,7 @@ export class Session {
     }
   }
 
-  #hello(request: number, { protocol, limits }: Hello): void {
+  #hello(request: number, { protocol, limits }: MessageOf<"hello">): void {
     if (this.#greeted) throw new ProtocolError("hello_repeated", "the session has begun already");
     if (protocol !== PROTOCOL_VERSION) {
       throw new ProtocolError(
@@ -230,7 +230,7 @@ export class Session {
       engine: "davit",
       instance: host.instance,
       limits: {
-        ...wireLimits(host.limits, MAX_HEADER_BYTES),
+        ...wireLimits(host.limits),
         hook_credit: this.#hooks.credit,
         memory: host.engine.info().memory.limit,
       },
@@ -241,7 +241,7 @@ export class Session {
     });
   }
 
-  #put(request: number, { tensor: id, tensorType: type, source }: Put): void {
+  #put(request: number, { tensor: id, tensorType: type, source }: MessageOf<"put">): void {
     const { native } = this.#host.engine;
     this.#tensors.make(id, () => {
       if ("transfer" in source) {

@@ -3,7 +3,7 @@ import { FileError } from "../files/error.js";
 import type { NativeEngine, ValueId } from "../native.js";
 import type { TensorType } from "../tensor/dtype.js";
 import { noteRun, ProtocolError } from "./error.js";
-import type { OpenFile } from "./message.js";
+import type { MessageOf } from "./message.js";
 import { openHeader } from "./open-file.js";
 import type { Sender } from "./sender.js";
 import { wireType } from "./wire.js";
@@ -54,7 +54,7 @@ export class SessionTensors {
   }
 
   /** Answers `open_file`. */
-  openFile(request: number, { path, tensors }: OpenFile): void {
+  openFile(request: number, { path, tensors }: MessageOf<"open_file">): void {
     for (const [, id] of tensors) this.checkNew(id);
     try {
       const file = openHeader(resolve(path));

@@ -107,7 +107,7 @@ describe("one burst", () => {
     const wrong = client.send(["run", 1, 1, [20], [21], { answer: false }]);
     client.send(["run", 1, 1, [21], [22], { answer: false }]);
     const { args } = await client.ask(["get", 22]);
-    expect(args[0]).toMatchObject({ code: "input_type", run: wrong });
+    expect(args[0]).toMatchObject({ code: "input_type_invalid", run: wrong });
     const answered = client.received.map(({ request }) => request);
     expect(answered).not.toContain(silent);
     expect(answered).not.toContain(wrong);

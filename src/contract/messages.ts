@@ -1,0 +1,257 @@
+/** What an argument of a client's message is. `?` at the end: it may be left out, or be nil. */
+export type FieldKind =
+  | "id"
+  | "ids"
+  | "count"
+  | "text"
+  | "reason?"
+  | "hello"
+  | "constants?"
+  | "externals?"
+  | "type"
+  | "source"
+  | "file_tensors"
+  | "operands"
+  | "outputs"
+  | "run_options?"
+  | "get_options?"
+  | "match"
+  | "matches"
+  | "policy?"
+  | "view?"
+  | "events?";
+
+/** One argument of a message. */
+export interface FieldRow {
+  readonly kind: FieldKind;
+  readonly doc: string;
+}
+
+/** A message of a client. */
+export interface ClientMessageRow {
+  /** In order. */
+  readonly arguments: Readonly<Record<string, FieldRow>>;
+  /** What the first attachment holds, where the message always has one. */
+  readonly attachment?: string;
+  readonly doc: string;
+  /** The result of its answer; without one it is answered only where it is wrong. */
+  readonly result?: string;
+}
+
+const OPERANDS = 'each a tensor id or `["inline", type, attachment]`';
+
+/** The messages of a client, by their types. */
+export const CLIENT_MESSAGES = {
+  hello: {
+    arguments: {
+      hello: {
+        kind: "hello",
+        doc: "`{protocol: 1, client, limits?}`. `limits` may hold `hook_credit`, to have less than the engine's.",
+      },
+    },
+    doc: "The client's first message of a session, after the engine's `ready`.",
+    result:
+      "`{protocol, engine, instance, limits, bulk: path or nil, token: bin16, versions, devices}`",
+  },
+  load: {
+    arguments: {
+      program: { kind: "id", doc: "A new id." },
+      constants: {
+        kind: "constants?",
+        doc: "A map from the hash (hex) of a `constant_by_hash` to a tensor id.",
+      },
+      externals: {
+        kind: "externals?",
+        doc: "A map from the name of an `external` to a tensor id.",
+      },
+    },
+    attachment: "graph",
+    doc: "A new program. The attachment is the graph's canonical bytes.",
+    result:
+      "`{hash, inputs: [type], outputs: [type], functions: [name], types: [type], sites: [site]}`",
+  },
+  unload: {
+    arguments: { program: { kind: "id", doc: "The program." } },
+    doc: "Frees a program. Runs of it that are under way go on.",
+  },
+  put: {
+    arguments: {
+      tensor: { kind: "id", doc: "A new id." },
+      tensorType: { kind: "type", doc: "Its type." },
+      source: {
+        kind: "source",
+        doc: 'The index of an attachment, or `["transfer", n]` for bytes that come over the bulk socket.',
+      },
+    },
+    doc: "A new tensor.",
+    result: "`nil`",
+  },
+  open_file: {
+    arguments: {
+      path: {
+        kind: "text",
+        doc: "A file of the engine's machine. A relative path is one of the engine's working directory.",
+      },
+      tensors: { kind: "file_tensors", doc: "A map from names in the file to new tensor ids." },
+    },
+    doc: "Names tensors of a .safetensors file. The header is read and checked at once, each tensor when a run or a read first needs it.",
+    result: "a map from name to type",
+  },
+  run: {
+    arguments: {
+      queue: { kind: "id", doc: "Any unsigned number. The queue is made on first use." },
+      program: { kind: "id", doc: "The program." },
+      inputs: { kind: "operands", doc: `One for each parameter, ${OPERANDS}.` },
+      outputs: { kind: "outputs", doc: "New tensor ids; `nil` for one that is not to be kept." },
+      options: { kind: "run_options?", doc: "See *Options of a run*." },
+    },
+    doc: "Runs a program.",
+    result: "`{outputs: [type], values: [attachment or nil]}`",
+  },
+  get: {
+    arguments: {
+      tensor: { kind: "id", doc: "The tensor." },
+      options: {
+        kind: "get_options?",
+        doc: "`{bulk: true}` to get it over the bulk socket. A tensor above half of a frame needs it.",
+      },
+    },
+    doc: "The value of a tensor.",
+    result: "`{type, value: attachment}` or `{type, transfer: n, bytes: length}`",
+  },
+  free: {
+    arguments: { tensors: { kind: "ids", doc: "Tensors. Unknown ids are ignored." } },
+    doc: "Frees names at arrival, and memory once nothing uses it. A `put` whose bytes have not come is answered by an error `tensor_freed`, unless a run, a read or a program waits for them.",
+  },
+  cancel: {
+    arguments: {
+      request: { kind: "id", doc: "The number of the request." },
+      reason: { kind: "reason?", doc: "The message of its error." },
+    },
+    doc: "Gives up a `load`, a `run`, a `get` or a `put` by transfer that has no answer yet. It is answered by an error `cancelled`, a run at its next checkpoint. Of a `get` that was answered, the bytes that have not begun to leave are not sent, see *The bulk socket*. Requests that are over are left alone.",
+  },
+  close_queue: {
+    arguments: { queue: { kind: "id", doc: "The queue." } },
+    doc: "Frees a queue. Runs queued in it still run.",
+  },
+  record: {
+    arguments: {
+      recording: { kind: "id", doc: "A new id." },
+      path: { kind: "text", doc: "The file, as in `open_file`." },
+      matches: { kind: "matches", doc: "What is recorded: whatever one of them is for." },
+    },
+    doc: "Writes events, and the replies of all callbacks, to a file of the engine's machine (docs/record.md).",
+    result: "`nil`",
+  },
+  stop_recording: {
+    arguments: { recording: { kind: "id", doc: "The recording." } },
+    doc: "Ends a recording. It is answered when the file is whole. The end of a session does the same.",
+    result: "`{events: count}`",
+  },
+  replay: {
+    arguments: {
+      replay: { kind: "id", doc: "A new id, which may be used once this is answered." },
+      path: { kind: "text", doc: "The file, as in `open_file`." },
+    },
+    doc: "Reads a recording, whose replies runs may be given by their option `replay` (docs/record.md).",
+    result: "`nil`",
+  },
+  stop_replay: {
+    arguments: { replay: { kind: "id", doc: "The replay." } },
+    doc: "Frees a replay.",
+    result: "`{answered: count of callbacks}`",
+  },
+  subscribe: {
+    arguments: {
+      match: { kind: "match", doc: "Which sites." },
+      policy: { kind: "policy?", doc: "Which of their events." },
+      view: { kind: "view?", doc: "What of their values." },
+      events: { kind: "events?", doc: "How many events may be in flight. Any number by default." },
+    },
+    doc: "Subscribes to events, see *Hooks*. The request number becomes the subscription.",
+    result: "`nil`",
+  },
+  unsubscribe: {
+    arguments: { subscription: { kind: "id", doc: "Its request number." } },
+    doc: "Ends a subscription. Nothing comes for it after the events already sent.",
+  },
+  consumed: {
+    arguments: { bytes: { kind: "count", doc: "The cost of the events that were taken." } },
+    doc: "Returns hook credit. Sent with the request number of the subscription or run.",
+  },
+  reply: {
+    arguments: {
+      run: { kind: "id", doc: "The request number of the run." },
+      callback: { kind: "id", doc: "The number of the callback." },
+      values: { kind: "operands", doc: `The values, ${OPERANDS}.` },
+    },
+    doc: "Answers a `callback`. Values of other types, or another number of them, than declared fail the run with `reply_invalid`.",
+  },
+  reply_error: {
+    arguments: {
+      run: { kind: "id", doc: "The request number of the run." },
+      callback: { kind: "id", doc: "The number of the callback." },
+      code: { kind: "text", doc: "The code of the error." },
+      message: { kind: "text", doc: "Its message." },
+    },
+    doc: "Answers a `callback`: the run fails with this error.",
+  },
+  info: {
+    arguments: {},
+    doc: "What the engine holds. `programs` and `tensors` are those of this session, those of `engine` are of all sessions. `uptime` is in seconds.",
+    result:
+      "`{memory, counters, programs, tensors, engine: {pid, uptime, folder, programs, runs}}`",
+  },
+} as const satisfies Readonly<Record<string, ClientMessageRow>>;
+
+/** A message of the engine. */
+export interface EngineMessageRow {
+  readonly arguments: readonly string[];
+  /** Which request number it carries. */
+  readonly request:
+    | "of the request"
+    | "of the subscription"
+    | "of the run"
+    | "of the run or subscription"
+    | "0";
+  readonly doc: string;
+}
+
+/** The messages of the engine, by their types. */
+export const ENGINE_MESSAGES = {
+  ok: { arguments: ["result"], request: "of the request", doc: "The request is done." },
+  error: {
+    arguments: ["{code, message, op?, label?, site?, inputs?: [type or nil], expected?}"],
+    request: "of the request",
+    doc: "The request failed. `code` is stable; `inputs` has the first 64 operands at most.",
+  },
+  sites: {
+    arguments: ["{functions, types, sites: [site]}"],
+    request: "of the subscription",
+    doc: "Declares sites before their first event is sent there. Beside a site's own fields: `index`, the number in this stream; `program`: its id, absent where another session loaded it.",
+  },
+  events: {
+    arguments: ["[event]", "cost"],
+    request: "of the run or subscription",
+    doc: "A batch of events, and the hook credit that they hold together until they are consumed.",
+  },
+  callback: {
+    arguments: ["callback", "site", "seq", "path"],
+    request: "of the run",
+    doc: "A `callback` node waits for a reply; `site` is its number. The attachments are the values of its operands, in order; the site's `operands` and `types` say what they are and what is to be returned.",
+  },
+  ready: {
+    arguments: ["{protocol, engine}"],
+    request: "0",
+    doc: "The first frame of a session: the engine listens.",
+  },
+  log: {
+    arguments: ["level", "text"],
+    request: "0",
+    doc: "A line for people. `level`: `debug`, `info`, `warning`, `error`.",
+  },
+  bye: { arguments: ["code", "message"], request: "0", doc: "The session ends." },
+} as const satisfies Readonly<Record<string, EngineMessageRow>>;
+
+/** The type of a message of the engine. */
+export type EngineMessageName = keyof typeof ENGINE_MESSAGES;
