@@ -19,6 +19,19 @@ defmodule Davit.RunTest do
     assert {e.data, Tensor.to_binary(e)} == {nil, large}
   end
 
+  test "a process runs many programs in turn, and keeps what they need within bounds", %{
+    engine: engine
+  } do
+    programs = for size <- 1..100, do: {size, Fake.program(engine, "echo", [{:uint8, {size}}])}
+
+    for _ <- 1..2, {size, program} <- programs do
+      bytes = :binary.copy(<<size>>, size)
+      assert [%{data: ^bytes}] = Davit.run(program, [bytes])
+    end
+
+    assert map_size(Process.get(Davit.Run.Plain)) <= 64
+  end
+
   test "bad inputs are named", %{engine: engine} do
     program = Fake.program(engine, "echo", [{:float32, {2}}])
 

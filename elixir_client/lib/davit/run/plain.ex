@@ -2,7 +2,7 @@ defmodule Davit.Run.Plain do
   @moduledoc false
   # The fast path for plain runs: small inputs are sent with the run, small outputs come with the answer, and there are no
   # handlers. The data that such runs of a program share is prepared once, as a plan: the session, the header of the request
-  # and the expected header of the answer. A process keeps the plan of the program that it ran last.
+  # and the expected header of the answer. A process keeps the plans of some programs that it ran.
 
   alias Davit.{EngineError, Frame, Msgpack, Program, Tensor, Type}
   alias Davit.Engine.{Exchange, Request, Session}
@@ -11,6 +11,8 @@ defmodule Davit.Run.Plain do
 
   @fetch 4096
   @operand_bytes 4096
+  # So many plans; when there would be more, a process begins anew.
+  @plans 64
 
   @enforce_keys [:program, :session]
   defstruct [:program, :session, :header, :answer, :operands]
@@ -29,7 +31,7 @@ defmodule Davit.Run.Plain do
   # The id of a program belongs to its session. The plan must not hold the program's token, which the collector counts.
   defp plan(%Program{id: id, engine: engine, node: node} = program) do
     case Process.get(__MODULE__) do
-      %__MODULE__{program: ^id, session: %{name: ^engine} = session} = plan when node == node() ->
+      %{{^engine, ^id} => %__MODULE__{session: session} = plan} when node == node() ->
         if Session.up?(session), do: plan, else: prepare(program)
 
       _ ->
@@ -53,7 +55,9 @@ defmodule Davit.Run.Plain do
   defp prepare(program) do
     plan = %__MODULE__{program: program.id, session: Program.session!(program)}
     plan = if plain?(program), do: headers(plan, program), else: plan
-    Process.put(__MODULE__, plan)
+    plans = Process.get(__MODULE__, %{})
+    plans = if map_size(plans) < @plans, do: plans, else: %{}
+    Process.put(__MODULE__, Map.put(plans, {program.engine, program.id}, plan))
     plan
   end
 
