@@ -202,6 +202,29 @@ if Code.ensure_loaded?(Nx) do
       end
     end
 
+    test "lu and solve, of batches and of any real type" do
+      for type <- [{:f, 32}, {:f, 64}, {:s, 32}, {:bf, 16}] do
+        matrices = fn ->
+          Nx.tensor([[[2, 1, 1], [4, -6, 0], [-2, 7, 2]], [[0, 2, 1], [1, 1, 0], [3, 0, 1]]],
+            type: type
+          )
+        end
+
+        assert_same(fn -> Nx.LinAlg.lu(matrices.()) end, label: inspect(type), tolerance: 4)
+        b = fn shape -> ramp(shape, type) end
+
+        assert_same(fn -> Nx.LinAlg.solve(matrices.(), b.({2, 3, 2})) end,
+          label: inspect(type),
+          tolerance: 20
+        )
+
+        assert_same(fn -> Nx.LinAlg.solve(matrices.()[0], b.({3})) end,
+          label: inspect(type),
+          tolerance: 20
+        )
+      end
+    end
+
     test "reduce and window_reduce with a function" do
       assert_same(fn ->
         Nx.reduce(ramp({2, 3}, {:s, 32}), 1, [axes: [1]], &Nx.add(Nx.multiply(&1, 2), &2))

@@ -12,6 +12,8 @@ defmodule Davit.Nx.Lowering.Blocks do
     Nx.Block.CumulativeMin => "cummin"
   }
 
+  @factorizations [Nx.Block.LinAlg.LU, Nx.Block.LinAlg.Solve]
+
   @doc "The block's results, or `:default`."
   def lower(block, outs, arguments)
 
@@ -64,6 +66,9 @@ defmodule Davit.Nx.Lowering.Blocks do
     a = Lowering.op(kind, {:complex64, middle}, [a, [axis: last, length: columns, eps: block.eps]])
     [Lowering.op(kind, {:complex64, shape}, [a, [axis: first, length: rows, eps: block.eps]])]
   end
+
+  def lower(%{__struct__: name} = block, outs, arguments) when name in @factorizations,
+    do: Lowering.Factorizations.lower(block, outs, arguments)
 
   def lower(_block, _outs, _arguments), do: :default
 end
