@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { getHeapStatistics } from "node:v8";
+import type { POLICIES } from "./contract/hooks.js";
 import type { Attributes } from "./graph/graph.js";
 import type { TensorType } from "./tensor/dtype.js";
 
@@ -42,11 +43,11 @@ export type NativeView =
   | { readonly kind: "slice"; readonly start: readonly number[]; readonly size: readonly number[] }
   | { readonly kind: "summary"; readonly bins: number };
 
-/** Which events a subscriber gets. `interval` is n for `sample`, milliseconds for `rate`. */
+/** Which events a subscriber gets. `argument` is the number of a policy that has one, else 0. */
 export interface NativeSubscription {
   readonly budget: CreditBudgetId;
-  readonly policy: "every" | "latest" | "sample" | "rate";
-  readonly interval: number;
+  readonly policy: keyof typeof POLICIES;
+  readonly argument: number;
   readonly view: NativeView;
 }
 

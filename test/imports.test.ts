@@ -30,7 +30,7 @@ const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = 
     ],
   ],
   ["autograd", ["tensor/dtype.ts", "tensor", "graph"]],
-  ["native.ts", ["tensor/dtype.ts", "graph"]],
+  ["native.ts", ["contract", "tensor/dtype.ts", "graph"]],
   ["native-tensor.ts", ["tensor/dtype.ts", "error.ts", "tensor", "native.ts"]],
   [
     "hooks",

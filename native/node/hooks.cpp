@@ -53,9 +53,11 @@ Napi::Value EngineObject::create_subscription(const Napi::CallbackInfo& info) {
   auto env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
     auto object = info[0].As<Napi::Object>();
-    auto id = engine_->create_subscription(id_of(object.Get("budget")),
-                                           to_policy(text_of(object.Get("policy"))),
-                                           object.Get("interval").ToNumber().DoubleValue(),
+    auto policy = to_policy(text_of(object.Get("policy")));
+    double argument = object.Get("argument").ToNumber().DoubleValue();
+    // Events a second, as milliseconds between them.
+    double interval = policy == Policy::rate ? 1000 / argument : argument;
+    auto id = engine_->create_subscription(id_of(object.Get("budget")), policy, interval,
                                            to_view(object.Get("view").As<Napi::Object>()));
     return Napi::Number::New(env, static_cast<double>(id));
   });

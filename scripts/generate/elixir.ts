@@ -21,6 +21,10 @@ export function elixirTerm(value: unknown, indent = "", used = indent.length): s
   if (typeof value === "symbol") return `:${value.description}`;
   if (typeof value === "string") return elixirString(value);
   if (value instanceof ElixirFloat) return value.text();
+  // As mix format writes long integers.
+  if (typeof value === "number" && Number.isInteger(value) && Math.abs(value) >= 100_000) {
+    return String(value).replace(/\B(?=(\d{3})+$)/g, "_");
+  }
   if (typeof value !== "object") return String(value);
   const inner = `${indent}  `;
   const item = (prefix: string, content: unknown) => {

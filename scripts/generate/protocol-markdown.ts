@@ -14,7 +14,7 @@ export function protocolMarkdown(): string {
   const text = readFileSync(page, "utf8");
   const made = new Set<string>();
   const filled = text.replace(
-    /<!-- contract: (\w+) -->\n[^]*?<!-- end -->/g,
+    /<!-- contract: (\w+) -->\n[\s\S]*?<!-- end -->/g,
     (_match, name: string) => {
       const part = PARTS[name];
       if (part === undefined) throw new Error(`docs/protocol.md asks for the part ${name}`);

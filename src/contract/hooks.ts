@@ -52,6 +52,13 @@ export const POLICIES = {
   },
 } as const satisfies Readonly<Record<string, FormRow>>;
 
+/** A form as TypeScript has it: a name, or an object with the name and its one number. */
+export type NumberForm<Rows extends Readonly<Record<string, FormRow>>> = {
+  [Name in keyof Rows]: keyof Rows[Name]["arguments"] extends never
+    ? Name
+    : { readonly [Key in Name]: number };
+}[keyof Rows];
+
 /** What of a value a subscriber gets. */
 export const VIEWS = {
   full: { arguments: {}, doc: "All of it." },

@@ -1,4 +1,11 @@
-import { MAX_INT, POLICIES, VIEWS } from "../contract/hooks.js";
+import {
+  type ArgumentRow,
+  type FormRow,
+  MAX_INT,
+  type NumberForm,
+  POLICIES,
+  VIEWS,
+} from "../contract/hooks.js";
 import type { NativeSubscription, NativeView } from "../native.js";
 import { show } from "../show.js";
 import { HookError } from "./error.js";
@@ -7,7 +14,7 @@ import { HookError } from "./error.js";
  * Which events a subscriber gets: `every` one (the run waits for a slow reader), the `latest` when the reader is
  * ready, every n-th, or at most so many a second.
  */
-export type Policy = "every" | "latest" | { readonly sample: number } | { readonly rate: number };
+export type Policy = NumberForm<typeof POLICIES>;
 
 /**
  * What a subscriber gets of a value: all of it, a part (clipped to the value; axes not given are taken whole),
@@ -31,7 +38,6 @@ export interface SubscriptionOptions {
 export const DEFAULT_BINS = 16;
 const MAX_BINS = VIEWS.summary.arguments.bins.most;
 const MAX_RANK = 32;
-const MAX_HZ = POLICIES.rate.arguments.hz.most;
 
 /**
  * Returns the options in the form of the native engine.
@@ -41,25 +47,37 @@ export function nativeOptions(options: SubscriptionOptions): Omit<NativeSubscrip
   return { ...nativePolicy(options.policy ?? "every"), view: nativeView(options.view ?? "full") };
 }
 
-function nativePolicy(policy: Policy): Pick<NativeSubscription, "policy" | "interval"> {
-  if (policy === "every" || policy === "latest") return { policy, interval: 0 };
-  if (hasOneKey(policy)) {
-    if ("sample" in policy && isInteger(policy.sample, 1)) {
-      return { policy: "sample", interval: policy.sample };
-    }
-    if ("rate" in policy && typeof policy.rate === "number") {
-      // Written so that NaN is refused too.
-      if (policy.rate > 0 && policy.rate <= MAX_HZ) {
-        return { policy: "rate", interval: 1000 / policy.rate };
-      }
-    }
+function nativePolicy(given: Policy): Pick<NativeSubscription, "policy" | "argument"> {
+  const [name, value] = (
+    typeof given === "string" ? [given] : hasOneKey(given) ? Object.entries(given)[0] : []
+  ) as readonly unknown[];
+  const row = typeof name === "string" && Object.hasOwn(POLICIES, name) ? name : undefined;
+  if (row !== undefined) {
+    const policy = row as keyof typeof POLICIES;
+    const [range] = Object.values<ArgumentRow>(POLICIES[policy].arguments);
+    if (range === undefined && value === undefined) return { policy, argument: 0 };
+    if (range !== undefined && isWithin(value, range)) return { policy, argument: value };
   }
-  throw new HookError(
-    "policy_invalid",
-    `a policy is ${show(policy)}`,
-    `"every", "latest", { sample: n } with an integer n from 1 to ${MAX_INT}, or { rate: hz } with 0 < hz <= ${MAX_HZ}`,
-  );
+  throw new HookError("policy_invalid", `a policy is ${show(given)}`, EXPECTED_POLICY);
 }
+
+/** Tells whether a value is a number of a range. NaN is in none. */
+function isWithin(value: unknown, range: ArgumentRow): value is number {
+  if (!("least" in range) || typeof value !== "number") return false;
+  const { kind, least, most, open } = range;
+  if (kind === "integer" && !Number.isInteger(value)) return false;
+  return value <= most && (open === true ? value > least : value >= least);
+}
+
+const EXPECTED_POLICY = Object.entries<FormRow>(POLICIES)
+  .map(([name, row]) => {
+    const [argument] = Object.entries(row.arguments);
+    if (argument === undefined || !("least" in argument[1])) return `"${name}"`;
+    const [key, { kind, least, most, open }] = [argument[0], argument[1]];
+    const range = open === true ? `above ${least} and at most ${most}` : `from ${least} to ${most}`;
+    return `{ ${name}: ${key} } with ${kind === "integer" ? "an integer" : "a number"} ${key} ${range}`;
+  })
+  .join(", ");
 
 function nativeView(view: View): NativeView {
   if (view === "full") return { kind: "full" };

@@ -1,3 +1,4 @@
+import { type FormRow, POLICIES } from "../contract/hooks.js";
 import type { Match } from "../hooks/match.js";
 import type { Policy, View } from "../hooks/policy.js";
 import { isBytes } from "../realm.js";
@@ -29,15 +30,25 @@ export function parseMatch(value: unknown): Match {
   throw badMessage("a match", value, expected);
 }
 
-/** Which events are meant. */
+const POLICY_FORMS = Object.entries<FormRow>(POLICIES)
+  .map(([name, row]) => {
+    const names = Object.keys(row.arguments);
+    return names.length === 0 ? `"${name}"` : `["${name}", ${names.join(", ")}]`;
+  })
+  .join(", ");
+
+/** Which events are meant: the form is checked here, ranges where it is used. */
 export function parsePolicy(value: unknown): Policy {
-  if (value === undefined || value === null || value === "every") return "every";
-  if (value === "latest") return "latest";
-  if (Array.isArray(value) && value.length === 2) {
-    if (value[0] === "sample") return { sample: value[1] as number };
-    if (value[0] === "rate") return { rate: value[1] as number };
+  if (value === undefined || value === null) return "every";
+  const [name, ...given] = Array.isArray(value) ? (value as unknown[]) : [value];
+  if (typeof name === "string" && Object.hasOwn(POLICIES, name)) {
+    const policy = name as keyof typeof POLICIES;
+    const count = Object.keys(POLICIES[policy].arguments).length;
+    if (count === given.length && (count === 0) !== Array.isArray(value)) {
+      return (count === 0 ? policy : { [policy]: given[0] }) as Policy;
+    }
   }
-  throw badMessage("a policy", value, '"every", "latest", ["sample", n] or ["rate", hz]');
+  throw badMessage("a policy", value, POLICY_FORMS);
 }
 
 /** What of their values is meant. */

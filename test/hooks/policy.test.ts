@@ -3,13 +3,13 @@ import { nativeOptions, type SubscriptionOptions } from "../../src/hooks/policy.
 
 describe("a delivery", () => {
   it("is every value in full by default", () => {
-    expect(nativeOptions({})).toEqual({ policy: "every", interval: 0, view: { kind: "full" } });
+    expect(nativeOptions({})).toEqual({ policy: "every", argument: 0, view: { kind: "full" } });
   });
 
   it.each<[SubscriptionOptions, unknown]>([
-    [{ policy: "latest" }, { policy: "latest", interval: 0 }],
-    [{ policy: { sample: 7 } }, { policy: "sample", interval: 7 }],
-    [{ policy: { rate: 20 } }, { policy: "rate", interval: 50 }],
+    [{ policy: "latest" }, { policy: "latest", argument: 0 }],
+    [{ policy: { sample: 7 } }, { policy: "sample", argument: 7 }],
+    [{ policy: { rate: 20 } }, { policy: "rate", argument: 20 }],
     [{ view: "summary" }, { view: { kind: "summary", bins: 16 } }],
     [{ view: { summary: { bins: 0 } } }, { view: { kind: "summary", bins: 0 } }],
     [

@@ -163,7 +163,7 @@ describe("native engine", () => {
     // An event costs 80 bytes.
     const budget = engine.createCreditBudget(100, 0);
     const every = () =>
-      engine.createSubscription({ budget, policy: "every", interval: 0, view: { kind: "full" } });
+      engine.createSubscription({ budget, policy: "every", argument: 0, view: { kind: "full" } });
     engine.subscribe(loop, every(), [3]);
     engine.subscribe(straight, every(), [0]);
     const x = engine.put(vector, new Uint8Array(16));

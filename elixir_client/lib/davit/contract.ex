@@ -366,6 +366,17 @@ defmodule Davit.Contract do
 
   @site_kinds [:hook, :hook_gradient, :print, :callback, :node]
 
+  @policies %{
+    every: nil,
+    latest: nil,
+    sample: %{kind: :integer, least: 1, most: 2_147_483_647, open: false},
+    rate: %{kind: :number, least: 0, most: 1_000_000, open: true}
+  }
+
+  @doc "The policies of a subscription, each with what its number may be, or nil where it has none."
+  @spec policies() :: %{atom => %{kind: atom, least: number, most: number, open: boolean} | nil}
+  def policies, do: @policies
+
   @doc "Every element type: its name, what kind of number it holds, the bytes of an element, and Nx's name or nil."
   @spec dtypes() :: [
           %{name: atom, kind: atom, bytes: pos_integer, nx: atom | nil}

@@ -67,11 +67,27 @@ defmodule Davit.Hooks.SubscriptionSpec do
             "&Mod.fun/arity as a match, got #{inspect(other)}"
   end
 
-  defp policy(policy) when policy in [:every, :latest], do: Atom.to_string(policy)
-  defp policy({:sample, n}) when is_integer(n) and n > 0, do: ["sample", n]
-  defp policy({:rate, hz}) when is_number(hz) and hz > 0, do: ["rate", hz]
+  @policies Davit.Contract.policies()
 
-  defp policy(other) do
+  defp policy(policy)
+       when is_map_key(@policies, policy) and :erlang.map_get(policy, @policies) == nil,
+       do: Atom.to_string(policy)
+
+  defp policy({policy, argument} = given) when is_map_key(@policies, policy) do
+    if within?(argument, @policies[policy]),
+      do: [Atom.to_string(policy), argument],
+      else: refuse_policy(given)
+  end
+
+  defp policy(other), do: refuse_policy(other)
+
+  defp within?(_, nil), do: false
+  defp within?(number, %{kind: :integer}) when not is_integer(number), do: false
+  defp within?(number, _) when not is_number(number), do: false
+  defp within?(number, %{open: true} = range), do: number > range.least and number <= range.most
+  defp within?(number, range), do: number >= range.least and number <= range.most
+
+  defp refuse_policy(other) do
     raise ArgumentError,
           "expected :every, :latest, {:sample, n} or {:rate, hz} as a policy, got #{inspect(other)}"
   end

@@ -157,7 +157,7 @@ if Code.ensure_loaded?(Nx) do
       for value <- values do
         with {:omitted, bytes} <- value do
           raise %EngineError{
-            code: :too_large,
+            code: :value_too_large,
             message:
               "the hook #{Davit.Hooks.Site.title(event.site)} has a value of #{bytes} bytes, which is more than a message " <>
                 "may have (32 MiB); hook a slice or a summary of it",
