@@ -50,12 +50,12 @@ function program(name) {
 
 /** Builds for this Elixir are kept apart. */
 function environment() {
-  const { NX_ELIXIR: folder, PATH, MIX_REBAR3 } = process.env;
+  const { NX_ELIXIR: folder, PATH, MIX_REBAR3, MIX_BUILD_ROOT } = process.env;
   const rebar = MIX_REBAR3 ?? which("rebar3");
   return {
     ...elixirEnv,
     MIX_ENV: "test",
-    MIX_BUILD_ROOT: inRoot("elixir_client", "_build", "nx"),
+    MIX_BUILD_ROOT: MIX_BUILD_ROOT ?? inRoot("elixir_client", "_build", "nx"),
     ...(folder === undefined ? {} : { PATH: `${folder}${delimiter}${PATH}` }),
     ...(rebar === undefined ? {} : { MIX_REBAR3: rebar }),
   };

@@ -22,7 +22,7 @@ if Code.ensure_loaded?(Nx) do
 
     @behaviour Nx.Backend
 
-    alias Davit.Nx.{Host, Lowering, Types, Value}
+    alias Davit.Nx.{BlockDefault, Host, Lowering, Types, Value}
     alias Davit.Tensor
     alias Nx.Tensor, as: T
 
@@ -146,7 +146,7 @@ if Code.ensure_loaded?(Nx) do
     @impl true
     def block(block, output, arguments, fun) do
       with :default <- Value.compute_block(block, output, arguments),
-           do: apply(fun, [block | arguments])
+           do: BlockDefault.compute(block, arguments, fun)
     end
   end
 end

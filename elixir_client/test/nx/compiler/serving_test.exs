@@ -30,7 +30,9 @@ if Code.ensure_loaded?(Nx) do
       tasks =
         for n <- 1..16,
             do:
-              Task.async(fn -> Nx.Serving.batched_run(name, batch([[n, n + 1]])) |> Nx.to_list() end)
+              Task.async(fn ->
+                Nx.Serving.batched_run(name, batch([[n, n + 1]])) |> Nx.to_list()
+              end)
 
       assert Task.await_many(tasks, :infinity) == for(n <- 1..16, do: [[2 * n, 2 * n + 2]])
     end
