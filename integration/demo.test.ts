@@ -14,9 +14,14 @@ const golden = reference.filter(({ ids }) => ids.length < 100);
 const root = fileURLToPath(new URL("..", import.meta.url));
 const layers = Array.from({ length: 6 }, (_, n) => `encoder.${n}`);
 
+beforeAll(async () => {
+  const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
+  await promisify(execFile)(process.execPath, [tsc, "-p", join(root, "examples")]);
+});
+
 /** Runs the command that `npm run demo` runs after the set-up. */
 function demo(args: string[], env: NodeJS.ProcessEnv = process.env) {
-  const command = [join(root, "dist", "cli", "main.js"), "demo", ...args];
+  const command = [join(root, "build", "examples", "minilm", "demo.js"), ...args];
   return promisify(execFile)(process.execPath, command, { env, maxBuffer: 2 ** 26 });
 }
 
@@ -58,6 +63,14 @@ describe("the demo", () => {
       expect(stdout).toMatch(new RegExp(`^  summaries  ${layer}  min +-\\d`, "m"));
     }
     expect(stdout).toMatch(/^ {3}6( +-?0\.\d\d){5} +1\.00$/m);
+  });
+
+  it("explains itself, and refuses options that it does not have", async () => {
+    expect((await demo(["--help"])).stdout).toMatch(/^Usage: npm run demo/);
+    await expect(demo(["--jsn"])).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("--jsn"),
+    });
   });
 
   describe("without Elixir", () => {

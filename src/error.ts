@@ -1,7 +1,7 @@
 import { isError } from "./realm.js";
 import type { TensorType } from "./tensor/dtype.js";
 
-/** What is known of the place where something failed. */
+/** The place where something failed, as far as it is known. */
 export interface ErrorDetails {
   readonly op?: string | undefined;
   readonly label?: string | undefined;
@@ -28,7 +28,7 @@ export class DavitError extends Error {
   readonly site: number | undefined;
   /** The types of the operands of the node at fault; null where an optional operand is absent. */
   readonly inputs: readonly (TensorType | null)[] | undefined;
-  /** What would have been right. */
+  /** The values or types that would have been right. */
   readonly expected: string | undefined;
 
   constructor(code: string, message: string, details: ErrorDetails = {}) {

@@ -23,7 +23,7 @@ export class Tensor implements Disposable {
     this.#native = native;
     this.#value = value;
     this.ready = ready ?? Promise.resolve();
-    // Who never looks at a failed run's tensor learns of the failure from the run.
+    // A tensor of a failed run that is never read must not be an unhandled rejection: the run rejects as well.
     this.ready.catch(() => {});
     native.hold(this, value);
   }
@@ -102,7 +102,7 @@ export class Tensor implements Disposable {
 
   #read(): ArrayBuffer {
     const { value } = this;
-    // Whoever transferred the buffer has taken it along.
+    // A buffer that was transferred to another thread is gone.
     const taken = this.#view?.byteLength === 0;
     if (this.#view === undefined || taken) this.#view = guarded(() => this.#native.read(value));
     return this.#view;

@@ -26,7 +26,7 @@ export interface NativeNode {
   readonly inputs: readonly number[];
   readonly attributes: Attributes;
   readonly outputs: readonly TensorType[];
-  /** Whether its values may be watched by its site. */
+  /** Lets its values be watched, by its site. */
   readonly watchable: boolean;
 }
 
@@ -37,13 +37,13 @@ export interface NativeFunction {
   readonly results: readonly number[];
 }
 
-/** What a subscriber gets of a value. */
+/** The part of a value that a subscriber gets. */
 export type NativeView =
   | { readonly kind: "full" }
   | { readonly kind: "slice"; readonly start: readonly number[]; readonly size: readonly number[] }
   | { readonly kind: "summary"; readonly bins: number };
 
-/** Which events a subscriber gets. `argument` is the number of a policy that has one, else 0. */
+/** A policy, and the credit budget and view of a subscription. `argument` is the number of a policy that has one, else 0. */
 export interface NativeSubscription {
   readonly budget: CreditBudgetId;
   readonly policy: keyof typeof POLICIES;
@@ -94,7 +94,7 @@ export interface NativeEngine {
   typeOf(value: ValueId): TensorType;
   /** The bytes of a ready tensor, row by row, without a copy where its memory has no gaps. Keeps the memory alive. */
   read(value: ValueId): ArrayBuffer;
-  /** Ends a buffer that `read` or `allocate` gave: its memory may go now, and not only when it is collected as garbage. */
+  /** Ends a buffer of `read` or `allocate`: its memory is freed now, and not only when it is collected as garbage. */
   release(buffer: ArrayBufferLike): void;
   /** Binds a tensor to an object, which V8 is told the weight of: the tensor is freed when the object is garbage. */
   hold(object: object, value: ValueId): void;
@@ -115,9 +115,9 @@ export interface NativeEngine {
     subscriptions?: readonly number[],
   ): ValueId[];
   /**
-   * The results of a small program without control flow, if it can be run at once, on this thread: nobody watches it,
+   * The results of a small program without control flow, if it can be run at once, on this thread: it has no subscriptions,
    * the queue is empty and the inputs are there. Nothing is told of it through `onBatch`. Undefined where it has to be
-   * queued. What makes the run fail is thrown, with the `site` of the node at fault.
+   * queued. Throws the error that makes the run fail, with the `site` of the node at fault.
    */
   runHere(
     program: ProgramId,
@@ -152,7 +152,7 @@ export interface NativeEngine {
 
   memory(): NativeMemory;
   counters(): Readonly<Record<string, number>>;
-  /** Whether the process stays alive for what the engine may still tell; false at first. */
+  /** Sets whether the process stays alive for the engine's runs; false at first. */
   setAlive(alive: boolean): void;
   /** Ends the engine's threads, for when no run is under way. Tensors can still be read and freed. */
   close(): void;
@@ -192,7 +192,7 @@ export interface Native {
   ): TensorType[];
   /** Names of all ops that the native table lowers. */
   opNames(): string[];
-  /** How buffers are checked (`DAVIT_GUARD_PAGES`, `DAVIT_POISON`), found by allocating; for tests. */
+  /** Returns the checks of buffers (`DAVIT_GUARD_PAGES`, `DAVIT_POISON`), found by allocating; for tests. */
   allocationChecks(): { readonly guardPages: boolean; readonly poison: number | null };
   /**
    * Ends the process some milliseconds after the other end of a descriptor was closed, unless it ended before;
@@ -200,7 +200,7 @@ export interface Native {
    */
   exitOnHangUp(descriptor: number, milliseconds: number): void;
   /**
-   * What the collector needs of JavaScript: how many bytes its heap has, and `later`, which calls back when the event
+   * Sets the functions that the collector calls: `heapBytes` returns the bytes of JavaScript's heap, and `later`, which calls back when the event
    * loop has turned, by when the memory of collected buffers was given back.
    */
   setUpCollector(heapBytes: () => number, later: (done: () => void) => void): void;
@@ -213,7 +213,7 @@ export interface Native {
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
-/** Where the addon lies; `DAVIT_ADDON` names another. */
+/** The path of the addon; `DAVIT_ADDON` names another. */
 export const addonPath = process.env.DAVIT_ADDON ?? join(root, "build", "Release", "davit.node");
 
 /** The program of `src/server/guard.ts`, built with the addon. */

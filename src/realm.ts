@@ -1,7 +1,7 @@
 import { types } from "node:util";
 
 /**
- * What a value is, whatever realm it comes from: code that runs in a `vm` context, as tests under Jest do, has classes
+ * Tests for values of any realm: code that runs in a `vm` context, as tests under Jest do, has classes
  * of its own, which `instanceof` does not know.
  */
 

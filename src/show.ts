@@ -7,7 +7,7 @@ export function show(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 
-/** What JSON has a form for; undefined for anything else, and for what does not let itself be read. */
+/** Returns a value as JSON; undefined where JSON has no form for it, or where it cannot be read. */
 function json(value: unknown): string | undefined {
   try {
     if (isBytes(value)) return `${value.length} bytes`;
@@ -18,7 +18,7 @@ function json(value: unknown): string | undefined {
   }
 }
 
-/** What is known of something that was thrown. */
+/** The fields of a thrown value. */
 export interface Thrown {
   /** The `code` of an error that has one. */
   readonly code: string | undefined;

@@ -1,4 +1,4 @@
-/** Work in steps: between two of them others may have their turn. What it returns is its result. */
+/** Work in steps: between two of them others may have their turn. Its return value is its result. */
 export type Steps<Result> = Generator<undefined, Result>;
 
 /** Does all steps at once. */

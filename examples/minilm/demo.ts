@@ -21,10 +21,20 @@ const SENTENCES = [
   "Stir the sauce until it thickens.",
 ];
 
-const { values, positionals } = parseArgs({
-  options: { json: { type: "boolean" }, node: { type: "boolean" } },
-  allowPositionals: true,
-});
+const HELP = `Usage: npm run demo -- [OPTIONS] [SENTENCE...]
+
+Embeds sentences with all-MiniLM-L6-v2. An Elixir program runs the engine as its port, while two
+other Elixir processes watch every layer through hooks. Without Elixir the same runs in Node.
+
+  --json     print one JSON object: sentences, embeddings, events, timings
+  --node     do not use Elixir
+  --help     this text`;
+
+const { values, positionals } = readArguments();
+if (values.help === true) {
+  console.log(HELP);
+  process.exit(0);
+}
 const sentences = positionals.length > 0 ? positionals : SENTENCES;
 const json = values.json === true;
 // With --json, stdout is for the object alone.
@@ -38,8 +48,20 @@ try {
   const result = await run();
   if (json) console.log(JSON.stringify(result));
 } catch (error) {
-  console.error(`davit demo: ${(error as Error).message}`);
+  console.error(`demo: ${(error as Error).message}`);
   process.exitCode = 1;
+}
+
+/** Reads the command line. Wrong options end the process with 2. */
+function readArguments() {
+  try {
+    const flag = { type: "boolean" } as const;
+    const options = { json: flag, node: flag, help: flag };
+    return parseArgs({ options, allowPositionals: true });
+  } catch (error) {
+    console.error(`demo: ${(error as Error).message}\n\n${HELP}`);
+    process.exit(2);
+  }
 }
 
 async function run(): Promise<DemoResult> {

@@ -34,7 +34,7 @@ export class AttachedEngine {
     this.closed = client.closed;
   }
 
-  /** Calls a handler with every value of the hooks of this name, in all programs of the engine. */
+  /** Calls a handler with every event of the hooks of this name, in all programs of the engine. */
   on(
     name: string,
     handler: EventHandler,
@@ -43,7 +43,7 @@ export class AttachedEngine {
     return this.subscribe({ name }, handler, options);
   }
 
-  /** Calls a handler with every value of the labelled nodes that a glob matches, hooks or not. */
+  /** Calls a handler with every event of the labelled nodes that a glob matches, hooks or not. */
   probe(
     glob: string,
     handler: EventHandler,
@@ -52,7 +52,7 @@ export class AttachedEngine {
     return this.subscribe({ probe: glob }, handler, options);
   }
 
-  /** Calls a handler with every value of the sites that a match is for. */
+  /** Calls a handler with every event of the sites that a match is for. */
   subscribe(
     match: RemoteMatch,
     handler: EventHandler,

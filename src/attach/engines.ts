@@ -2,7 +2,7 @@ import { Client } from "../client/client.js";
 import { DavitError } from "../error.js";
 import { enginePids, engineSocket, removeDeadSockets } from "./folder.js";
 
-/** What an engine says of itself. */
+/** An engine's description of itself. */
 export interface EngineInfo {
   readonly pid: number;
   /** Seconds since its process began. */

@@ -16,7 +16,7 @@ export interface DerivativeNode {
  * arguments, then a cotangent for each result of `outs`; its outputs are the results, then a gradient for
  * each argument of `wrt`. Straight functions are left to the native engine; for others a function is added to the
  * table: it stores the carries of counted loops on its way forward, runs their bodies' derivatives backwards,
- * and takes only the branches that were taken. What it needs again inside loops and branches it computes
+ * and takes only the branches that were taken. Values that it needs again inside loops and branches it computes
  * again, without hooks.
  * @throws GraphError `derivative_unsupported`
  */

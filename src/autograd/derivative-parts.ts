@@ -87,7 +87,7 @@ export function linked(
   return wanted;
 }
 
-/** Those of a straight part's nodes that some values need, and the values from outside that these need. */
+/** The nodes of a straight part that some values need, and the values from outside that these need. */
 export function needed(
   nodes: readonly PlacedNode[],
   values: readonly number[],

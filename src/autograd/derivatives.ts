@@ -15,7 +15,7 @@ export interface Chunk {
 export class Derivatives {
   readonly #silent = new Map<number, number>();
   readonly #made = new Map<string, number>();
-  /** Functions without hooks and prints; what watches gradients in them is meant to be there. */
+  /** Functions without hooks and prints; hooks of gradients in them stay. */
   readonly #finished = new Set<number>();
 
   constructor(readonly table: FunctionTable) {}
@@ -60,7 +60,7 @@ export class Derivatives {
     });
   }
 
-  /** The part of a straight part that some of its values need. `gradients`: with what watches gradients. */
+  /** The part of a straight part that some of its values need. `gradients`: with hooks of gradients. */
   chunk(
     source: TypedBody,
     nodes: readonly PlacedNode[],

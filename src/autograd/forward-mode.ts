@@ -15,7 +15,7 @@ import { FunctionCopy } from "./function-copy.js";
 import { FunctionWriter } from "./function-writer.js";
 
 /**
- * Makes the function of arguments and tangents (of the arguments `wrt`) that gives results and tangents of
+ * Makes the function of arguments and tangents (of the arguments `wrt`) that returns results and tangents of
  * those results that have them.
  */
 export function forwardMode(

@@ -20,7 +20,7 @@ export class FunctionCopy {
     this.set(parameters, this.writer.parameters(this.types(parameters)));
   }
 
-  /** What values of the source are here. */
+  /** The values here that stand for those of the source. */
   values(sources: readonly number[]): number[] {
     return sources.map((value) => (value < 0 ? value : (this.#values[value] as number)));
   }

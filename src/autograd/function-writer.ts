@@ -58,7 +58,7 @@ export class FunctionWriter {
     return this.add("call", operands, { function: callee }, this.table.signature(callee).results);
   }
 
-  /** Adds the function to its table and gives its number there. */
+  /** Adds the function to its table. Returns its number there. */
   finish(results: readonly number[]): number {
     return this.table.add({
       name: this.name,

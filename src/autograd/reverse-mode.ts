@@ -18,7 +18,7 @@ import { FunctionWriter } from "./function-writer.js";
 
 const ITERATION: TensorType = { dtype: "int32", shape: [] };
 
-/** Makes the function of arguments and cotangents (of the results `outs`) that gives results and gradients. */
+/** Makes the function of arguments and cotangents (of the results `outs`) that returns results and gradients. */
 export function reverseMode(
   derivatives: Derivatives,
   index: number,
@@ -28,7 +28,7 @@ export function reverseMode(
   return new ReversePass(derivatives, index, outs, wrt, false).make();
 }
 
-/** Makes the function that gives gradients alone; it computes what it needs again, without hooks. */
+/** Makes the function that returns gradients alone; it computes what it needs again, without hooks. */
 function gradientFunction(
   derivatives: Derivatives,
   index: number,
@@ -40,7 +40,7 @@ function gradientFunction(
   );
 }
 
-/** What a part of a function has to do on the way back. */
+/** The reverse pass of a part of a function. */
 type Backward = () => void;
 
 const NOTHING: Backward = () => {};
@@ -96,7 +96,7 @@ class ReversePass {
 
   #straight(nodes: readonly PlacedNode[]): Backward {
     for (const placed of nodes) {
-      // What watches gradients is in the derivative of this part.
+      // Hooks of gradients are in the derivative of this part.
       this.#copy.add(placed, this.again || customCallKind(placed.node) === "hook_gradient");
     }
     return () => {
@@ -220,7 +220,7 @@ class ReversePass {
     return results.includes(parameter) || nodes.some(({ inputs }) => inputs.includes(parameter));
   }
 
-  /** The loop of the way forward; gives the buffers. */
+  /** Writes the loop of the forward pass. Returns the buffers. */
   #storing({ node, outputs }: PlacedNode, count: number, stored: readonly number[]): number[] {
     const { body, carries, invariants } = loopOperands({ node, outputs });
     const types = this.#copy.types(outputs);

@@ -6,7 +6,7 @@ import type { Graph } from "../graph/graph.js";
 import { UsageError } from "./command.js";
 import type { InputSource } from "./inputs.js";
 
-/** Where the tensors of values come from that are not in the graph. */
+/** The sources of tensors that are not in the graph. */
 export interface BoundSources {
   /** By the SHA-256 of their bytes, in hex. */
   readonly constants: ReadonlyMap<string, InputSource>;
@@ -57,7 +57,7 @@ async function findConstants(
   return found;
 }
 
-/** Where a tensor lies; undefined for one of a type that MLX does not have, which is no constant of a graph. */
+/** Returns the place of a tensor; undefined for one of a type that MLX does not have, which is no constant of a graph. */
 function rangeOf({ tensors }: Safetensors, name: string): FileRange | undefined {
   try {
     return tensors.get(name);

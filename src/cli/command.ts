@@ -1,7 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { nearest } from "../graph/nearest.js";
 
-/** How a command ends: 0 done, 1 what it did failed, 2 it was called wrongly. */
+/** The status that a command exits with: 0 done, 1 failed, 2 called wrongly. */
 export type ExitCode = 0 | 1 | 2;
 
 /** The options of a command, as `parseArgs` takes them. */
@@ -9,7 +9,7 @@ export type Options = Readonly<
   Record<string, { type: "string" | "boolean"; multiple?: boolean; short?: string }>
 >;
 
-/** What the user gave: options by name, and the rest in order. */
+/** The arguments of a command line: options by name, and the rest in order. */
 export interface Arguments {
   readonly flags: ReadonlySet<string>;
   readonly values: ReadonlyMap<string, readonly string[]>;

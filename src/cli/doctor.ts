@@ -11,7 +11,7 @@ export interface Complaint {
   readonly remedy: string;
 }
 
-/** What an installation of Davit consists of; what is missing is undefined and has a complaint. */
+/** The parts of an installation of Davit; a missing part is undefined and has a complaint. */
 export interface DoctorReport {
   readonly davit: string;
   readonly node: string;

@@ -16,7 +16,7 @@ export const ENGINE_HELP = `\
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 
-/** The engine's options as the command line gives them. */
+/** Returns the engine's options of a command line. */
 export function engineOptions(args: Arguments): EngineOptions {
   const device = single(args, "device");
   if (device !== undefined && device !== "cpu" && device !== "gpu") {

@@ -8,7 +8,7 @@ export const HOOK_OPTIONS = {
   record: { type: "string" },
 } as const satisfies Options;
 
-/** What --hook and --probe are for, in this order. */
+/** Returns the matches of --hook and --probe, in this order. */
 export function hookMatches(args: Arguments): ({ label: string } | { probe: string })[] {
   return [
     ...(args.values.get("hook") ?? []).map((label) => ({ label })),

@@ -10,7 +10,7 @@ import { formatType, sameType } from "../tensor/dtype.js";
 import { UsageError } from "./command.js";
 import { findParameter, lookUp, type Parameter, parameterText } from "./parameters.js";
 
-/** Where an input comes from: read already, or still in a .safetensors file that the engine reads itself. */
+/** The source of an input: read already, or still in a .safetensors file that the engine reads itself. */
 export type InputSource =
   | { readonly kind: "array"; readonly array: FileArray }
   | { readonly kind: "range"; readonly path: string; readonly range: FileRange };
@@ -79,10 +79,10 @@ function splitMember(file: string): { path: string; member: string | undefined }
   return path === undefined ? { path: file, member } : { path, member };
 }
 
-/** What parameters have got so far. */
+/** The inputs that parameters have so far. */
 class Values {
   readonly #sources = new Map<Parameter, InputSource>();
-  /** Those that inputs ask for themselves: files do not fill them. */
+  /** The parameters that inputs name: files do not fill them. */
   readonly #asked: ReadonlySet<Parameter>;
 
   constructor(asked: readonly Parameter[]) {

@@ -16,17 +16,16 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   port: async () => (await import("./port.js")).port,
   serve: async () => (await import("./serve.js")).serve,
   doctor: async () => (await import("./doctor.js")).doctorCommand,
-  demo: async () => (await import("./demo.js")).demo,
 };
 
-/** Codes of what can only be wrong because an option is. */
+/** Codes of errors that only a wrong option can cause. */
 const WRONG_OPTIONS: ReadonlySet<unknown> = new Set([
   "option_invalid",
   "match_invalid",
   "tolerance_invalid",
 ]);
 
-/** Runs one command line and gives its exit code. */
+/** Runs one command line. Returns its exit code. */
 export async function main(argv: readonly string[]): Promise<ExitCode> {
   const [name, ...rest] = argv;
   try {

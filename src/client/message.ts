@@ -7,7 +7,7 @@ export interface EngineMessage {
   /** The number of the request that it answers or belongs to; 0 for none. */
   readonly request: number;
   readonly type: string;
-  // biome-ignore lint/suspicious/noExplicitAny: whoever knows the type knows the arguments
+  // biome-ignore lint/suspicious/noExplicitAny: the type of a message determines its arguments
   readonly args: readonly any[];
   readonly attachments: readonly Uint8Array[];
 }

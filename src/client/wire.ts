@@ -8,7 +8,7 @@ export type RemoteMatch =
   | { readonly label: string }
   | { readonly probe: string };
 
-/** What a subscriber wants of an engine in another process. */
+/** A request for events of an engine in another process. */
 export interface RemoteSpec extends SubscriptionOptions {
   readonly match: RemoteMatch;
 }

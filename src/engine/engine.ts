@@ -1,4 +1,4 @@
-import { DavitError, guarded, toDavitError } from "../error.js";
+import { DavitError, guarded } from "../error.js";
 import type { Graph } from "../graph/graph.js";
 import type { EventHandler } from "../hooks/event.js";
 import { onEvents } from "../hooks/handlers.js";
@@ -17,7 +17,7 @@ import {
   type ValueId,
 } from "../native.js";
 import { Tensor } from "../native-tensor.js";
-import { type Steps, Work } from "../steps.js";
+import type { Work } from "../steps.js";
 import type { Dtype, TensorType } from "../tensor/dtype.js";
 import { type TensorLike, toBytes, typeOfValue } from "../tensor/values.js";
 import type { OperandTree } from "../trace/control.js";
@@ -25,7 +25,7 @@ import type { Callback } from "../trace/custom-call.js";
 import { type BatchSink, readBatch } from "./batch.js";
 import { type JitOptions, type Jitted, jit } from "./jit.js";
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from "./options.js";
-import { type Bindings, loadSteps, type Program } from "./program.js";
+import type { Bindings, Program } from "./program.js";
 import { LoadedPrograms } from "./programs.js";
 import {
   EngineRuns,
@@ -79,7 +79,7 @@ export class Engine {
         }),
     );
     this.hooks = new HookRouter(this.native, options.hookCredit);
-    this.#programs = new LoadedPrograms(this.native, this.hooks);
+    this.#programs = new LoadedPrograms(this.native, this.hooks, options);
     this.#runs = new EngineRuns(this.native, this.hooks, this.#programs);
     this.#queue = this.native.createQueue();
   }
@@ -225,30 +225,7 @@ export class Engine {
    */
   loading(graph: Graph | Uint8Array, bindings: Bindings = {}, owner?: object): Work<Program> {
     this.#checkOpen();
-    const { loadTimeout } = this.options;
-    return new Work(this.#load(graph, bindings, owner), loadTimeout, () => {
-      const text = `the graph was not loaded after ${loadTimeout} ms of work`;
-      const expected = `at most ${loadTimeout} ms, the engine option loadTimeout`;
-      return new DavitError("timeout", `${text}; expected ${expected}`, { expected });
-    });
-  }
-
-  *#load(graph: Graph | Uint8Array, bindings: Bindings, owner?: object): Steps<Program> {
-    let program: Program | undefined;
-    let known = false;
-    try {
-      program = yield* loadSteps(graph, bindings, this.native, this.options);
-      this.#programs.add(program);
-      yield;
-      yield* this.hooks.addProgram(program, owner);
-      known = true;
-      return program;
-    } catch (error) {
-      throw toDavitError(error);
-    } finally {
-      // The work may have been stopped before its end.
-      if (!known && program !== undefined) this.unload(program);
-    }
+    return this.#programs.loading(graph, bindings, owner);
   }
 
   /**

@@ -14,7 +14,7 @@ export interface ExportedGraph {
   readonly constants: ReadonlyMap<string, Tensor>;
 }
 
-/** What a graph should say besides what was traced. */
+/** Options of {@link exportGraph}. */
 export interface ExportOptions {
   /**
    * A name for each argument of the function, for `davit run --input NAME=FILE`. A tensor in an argument that is a list

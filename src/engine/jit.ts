@@ -29,7 +29,7 @@ export interface ArgumentObject {
   readonly [key: string]: Argument;
 }
 
-/** What a traced function gives: tensors where it gave traced values. */
+/** The result of a traced function: tensors in the place of traced values. */
 export type Result<T> = OperandTree extends T
   ? Tree<Tensor>
   : T extends OperandLeaf
@@ -38,9 +38,9 @@ export type Result<T> = OperandTree extends T
       ? { -readonly [K in keyof T]: Result<T[K]> }
       : Tensor;
 
-/** How a function keeps its programs. */
+/** Options of {@link Engine.jit}. */
 export interface JitOptions {
-  /** How many programs it keeps, of those used last. Default 128. */
+  /** The number of programs to keep: those used last. Default 128. */
   readonly maxPrograms?: number;
 }
 
@@ -59,11 +59,11 @@ export interface Jitted<R> extends Disposable {
    * labels come from `label`. The function need not be traced again, nor its source touched.
    */
   probe(glob: string, handler: EventHandler, options?: SubscriptionOptions): Subscription;
-  /** The program for arguments like these, traced if need be. It may be used as long as it is referred to. */
+  /** Returns the program for arguments like these, which is traced if need be. It may be used as long as it is referred to. */
   program(...args: Argument[]): Program;
-  /** What tracing gave for arguments like these: the graph and the tensors it captured. */
+  /** Returns the trace for arguments like these: the graph and the tensors that it captured. */
   trace(...args: Argument[]): TraceResult;
-  /** How many programs the function has kept so far. */
+  /** Counts of the function's programs so far. */
   readonly programs: ProgramCounts;
   /** Frees its programs and their constants now; runs under way go on. It cannot be called any more. */
   dispose(): void;

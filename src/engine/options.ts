@@ -5,7 +5,7 @@ import { DEFAULT_HOOK_CREDIT } from "../hooks/router.js";
 import { native } from "../native.js";
 import { show } from "../show.js";
 
-/** How an engine works. Every field has a default. */
+/** Options of {@link Engine.create}. Every field has a default. */
 export interface EngineOptions {
   /** Threads that compute, each with streams and a compile cache of its own. Default: one a core. */
   readonly lanes?: number;
@@ -13,13 +13,13 @@ export interface EngineOptions {
   readonly memoryLimit?: number;
   /** Bytes of freed memory that are kept for reuse. Default: 1 GiB, at most an eighth of the machine's memory. */
   readonly cacheLimit?: number;
-  /** Where programs run. Default: the GPU where MLX has one, else the CPU. */
+  /** The device that programs run on. Default: the GPU where MLX has one, else the CPU. */
   readonly device?: "cpu" | "gpu";
   /** Bytes of hook events in flight to one subscription. Default 8 MiB. */
   readonly hookCredit?: number;
   /** Milliseconds of work that loading a graph may take. Default 60,000. */
   readonly loadTimeout?: number;
-  /** How large a graph may be. */
+  /** The limits of a graph. */
   readonly graphLimits?: Partial<GraphLimits>;
 }
 

@@ -1,9 +1,9 @@
-/** How many times the native engine is polled before the event loop turns. */
+/** The number of polls of the native engine before the event loop turns. */
 const POLLS_A_TURN = 64;
 
 /**
- * Asks the native engine for what has happened on this thread, of which it wakes nobody; and only when the caller has
- * done what it is about.
+ * Polls the native engine for what has happened on this thread, for which there is no wake-up; and only when the caller
+ * has done its part.
  */
 export class Polling {
   readonly #poll: () => void;

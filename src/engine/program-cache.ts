@@ -1,14 +1,14 @@
 import { DavitError } from "../error.js";
 
-/** How many programs a function keeps by default. */
+/** The number of programs that a function keeps by default. */
 const DEFAULT_LIMIT = 128;
 const MOST = 2 ** 31 - 1;
 
-/** What a function has kept of its programs so far, one for each combination of argument types. */
+/** Counts of a function's programs so far, one for each combination of argument types. */
 export interface ProgramCounts {
   /** Programs kept now. */
   readonly kept: number;
-  /** How many times the function was traced. */
+  /** The number of times that the function was traced. */
   readonly traced: number;
   /** Programs that were freed because the function had too many: those not used for longest go first. */
   readonly evicted: number;
@@ -33,7 +33,7 @@ export class ProgramCache<Entry> {
     return { kept: this.#entries.size, traced: this.#traced, evicted: this.#evicted };
   }
 
-  /** What there is for a key, or what `make` makes. @throws DavitError `function_disposed` */
+  /** Returns the entry for a key, or the one that `make` makes. @throws DavitError `function_disposed` */
   get(key: string, make: () => Entry): Entry {
     if (this.#disposed) {
       throw new DavitError("function_disposed", "the function was disposed of");

@@ -43,7 +43,7 @@ interface PlacedNode {
 export class Program {
   readonly inputs: readonly TensorType[];
   readonly outputs: readonly TensorType[];
-  /** What can be watched: hooks, prints, callbacks, and nodes with a label. */
+  /** The nodes that can be watched: hooks, prints, callbacks, and nodes with a label. */
   readonly sites: readonly Site[];
   readonly #nodes: readonly PlacedNode[];
   #hash: string | undefined;

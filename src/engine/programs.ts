@@ -1,8 +1,12 @@
+import { DavitError, toDavitError } from "../error.js";
+import type { Graph } from "../graph/graph.js";
 import type { HookRouter } from "../hooks/router.js";
 import type { NativeEngine, ProgramId } from "../native.js";
-import type { Program } from "./program.js";
+import { type Steps, Work } from "../steps.js";
+import type { ResolvedOptions } from "./options.js";
+import { type Bindings, loadSteps, type Program } from "./program.js";
 
-/** What is kept of a program beside the program itself, which may be garbage. */
+/** The record of a program, which itself may be garbage. */
 interface Loaded {
   readonly id: ProgramId;
   /** Runs that are not over. */
@@ -14,20 +18,49 @@ interface Loaded {
 export class LoadedPrograms {
   readonly #native: NativeEngine;
   readonly #hooks: HookRouter;
+  readonly #options: ResolvedOptions;
   readonly #loaded = new Map<ProgramId, Loaded>();
   readonly #forgotten = new FinalizationRegistry<Loaded>((loaded) => this.#unload(loaded));
 
-  constructor(native: NativeEngine, hooks: HookRouter) {
+  constructor(native: NativeEngine, hooks: HookRouter, options: ResolvedOptions) {
     this.#native = native;
     this.#hooks = hooks;
+    this.#options = options;
   }
 
   get size(): number {
     return this.#loaded.size;
   }
 
-  /** The native engine has taken a program. */
-  add(program: Program): void {
+  /** Loads a program a while at a time, for an owner where it has one: see {@link HookRouter.addProgram}. */
+  loading(graph: Graph | Uint8Array, bindings: Bindings, owner?: object): Work<Program> {
+    const { loadTimeout } = this.#options;
+    return new Work(this.#load(graph, bindings, owner), loadTimeout, () => {
+      const text = `the graph was not loaded after ${loadTimeout} ms of work`;
+      const expected = `at most ${loadTimeout} ms, the engine option loadTimeout`;
+      return new DavitError("timeout", `${text}; expected ${expected}`, { expected });
+    });
+  }
+
+  *#load(graph: Graph | Uint8Array, bindings: Bindings, owner?: object): Steps<Program> {
+    let program: Program | undefined;
+    let known = false;
+    try {
+      program = yield* loadSteps(graph, bindings, this.#native, this.#options);
+      this.#add(program);
+      yield;
+      yield* this.#hooks.addProgram(program, owner);
+      known = true;
+      return program;
+    } catch (error) {
+      throw toDavitError(error);
+    } finally {
+      // The work may have been stopped before its end.
+      if (!known && program !== undefined) this.unload(program.id);
+    }
+  }
+
+  #add(program: Program): void {
     const loaded = { id: program.id, runs: 0, unloaded: false };
     this.#loaded.set(program.id, loaded);
     this.#forgotten.register(program, loaded, loaded);

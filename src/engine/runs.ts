@@ -8,11 +8,11 @@ import { Polling } from "./polling.js";
 import type { Program } from "./program.js";
 import type { LoadedPrograms } from "./programs.js";
 
-/** How a run is started. */
+/** Options of a run on native tensors. */
 export interface RunOptions {
   /** Runs of one queue happen in order. Default: the engine's own queue. */
   readonly queue?: QueueId;
-  /** Those of this run alone, from {@link HookRouter.subscribeRun}. */
+  /** The subscriptions of this run alone, from {@link HookRouter.subscribeRun}. */
   readonly subscriptions?: readonly number[];
   /** Called once when the run is over, with the error that made it fail; all its events came before. */
   readonly onDone?: (error?: DavitError) => void;
@@ -21,7 +21,7 @@ export interface RunOptions {
 /** A run under way. */
 export interface Run {
   readonly id: RunId;
-  /** Native tensors, pending at first; later runs may take them at once. They are freed by whoever started the run. */
+  /** Native tensors, pending at first; later runs may take them at once. The caller frees them. */
   readonly outputs: readonly ValueId[];
   /** Ends the run at its next checkpoint; it fails with this code. Nothing happens where it is over. */
   cancel(code?: string, message?: string): void;

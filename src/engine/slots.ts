@@ -24,7 +24,7 @@ export interface BindingEngine {
   fromBytes(bytes: Uint8Array, type: TensorType): Tensor;
 }
 
-/** What a run of this process is bound to: its own functions and the console. */
+/** The binding of a run of this process to its functions and to the console. */
 export interface Binding {
   readonly subscriptions: readonly number[];
   started(run: RunId): void;
@@ -154,7 +154,7 @@ function toValues(
 }
 
 /**
- * What a handler returned as a list: of a callback without results nothing, whatever it is; of one with one result that
+ * Returns the results of a callback as a list: none for a callback without results, whatever it returned; for one result that
  * result, in a list or bare.
  */
 function resultList(returned: unknown, types: readonly TensorType[]): readonly CallbackResult[] {

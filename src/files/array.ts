@@ -7,7 +7,7 @@ export interface FileArray {
   readonly bytes: Uint8Array;
 }
 
-/** Where a tensor lies in a file, for reading it later. */
+/** The place of a tensor in a file, for reading it later. */
 export interface FileRange {
   readonly type: TensorType;
   /** Bytes from the start of the file. */
@@ -19,7 +19,7 @@ const MAX_SIZE = 2 ** 31 - 1;
 /** As many axes as numpy allows. */
 const MAX_RANK = 64;
 
-/** Refuses a shape that no tensor can have, and gives the bytes that one of this type holds. */
+/** Refuses a shape that no tensor can have. Returns the number of bytes of a tensor of this type. */
 export function checkedByteLength(type: TensorType, path: string): number {
   if (type.shape.length > MAX_RANK) {
     throw new FileError(

@@ -14,7 +14,7 @@ export class FileError extends DavitError {
     /** The file, followed by `:member` where the fault is in one of its members. */
     readonly path: string,
     problem: string,
-    /** What a good file would have had there. */
+    /** The content that a good file would have there. */
     expected: string,
     options?: ErrorOptions,
   ) {

@@ -31,7 +31,7 @@ const FORMATS: ReadonlySet<string> = new Set([".npy", ".npz", ".safetensors"]);
 export const ONLY = "value";
 
 /**
- * Reads all tensors of a file; its suffix tells the format. What cannot be used of a .npz or .safetensors file is listed,
+ * Reads all tensors of a file; its suffix tells the format. A tensor of a .npz or .safetensors file that cannot be used is listed,
  * and throws when it is asked for.
  */
 export async function readTensors(

@@ -92,6 +92,6 @@ export function encodeNpz(
       "less than 4 GiB; a .safetensors file may be larger",
     );
   }
-  // A fixed date, numpy's, so that the same arrays give the same file.
+  // A fixed date, numpy's, so that the same arrays make the same file.
   return zipSync(members, { level: compress ? 6 : 0, mtime: new Date(1980, 0, 1) });
 }

@@ -3,7 +3,7 @@ import { access, type FileHandle, open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { FileError, fromSystem } from "./error.js";
 
-/** What a file is opened for: to be read, or to be written anew. */
+/** The purpose of opening a file: to read it, or to write it anew. */
 export type Purpose = "read" | "write";
 
 /**
@@ -118,7 +118,7 @@ async function checkFolder(folder: string, path: string): Promise<void> {
   throw new FileError("file_missing", path, `there is no folder ${folder}`, "an existing folder");
 }
 
-/** What is known of a path; undefined where there is nothing, or something that does not let itself be seen. */
+/** Returns the status of a path; undefined where there is nothing, or where it cannot be seen. */
 async function statsOf(path: string): Promise<Stats | undefined> {
   return await stat(path).catch(() => undefined);
 }
@@ -133,7 +133,7 @@ function kindOf(stats: Stats): string {
   return stats.isSocket() ? "a socket" : "a device";
 }
 
-/** What is no regular file may refuse to be opened in the first place. */
+/** A path that is no regular file may refuse to be opened in the first place. */
 function refused(error: unknown, path: string): unknown {
   const { code } = error as { code?: unknown };
   if (code === "EISDIR") return notRegular(path, "a folder", error);

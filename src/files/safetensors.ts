@@ -6,10 +6,10 @@ import { FileError } from "./error.js";
 import { Members } from "./members.js";
 import { readAt, withRegular } from "./open.js";
 
-/** What a .safetensors file says of itself; the tensors stay in the file. */
+/** The header of a .safetensors file; the tensors stay in the file. */
 export interface Safetensors {
   readonly path: string;
-  /** Where each tensor lies, in file order. One of a type that MLX does not have throws when it is asked for. */
+  /** The place of each tensor, in file order. A tensor of a type that MLX does not have throws when it is asked for. */
   readonly tensors: Members<FileRange>;
   readonly metadata: ReadonlyMap<string, string>;
 }
@@ -104,7 +104,7 @@ export async function writeSafetensors(
   });
 }
 
-/** The length that the first 8 bytes give, checked. */
+/** The length that the first 8 bytes hold, checked. */
 export function headerLength(start: Uint8Array, fileSize: number, path: string): number {
   if (start.length < 8) {
     throw new FileError("file_truncated", path, `it has ${start.length} bytes`, "8 bytes or more");
@@ -195,7 +195,7 @@ function parseJson(header: Uint8Array, path: string): Record<string, unknown> {
   return record(value, path);
 }
 
-/** What a header says of one tensor. */
+/** The entry of one tensor in a header. */
 interface Entry {
   /** @throws FileError where MLX has no such tensor */
   readonly type: () => TensorType;

@@ -3,7 +3,7 @@ import { FileError } from "./error.js";
 
 /**
  * Reads zip archives. A reader of our own, because fflate, which writes them for us, checks neither
- * checksums nor ranges: a damaged or hostile archive would give wrong numbers or exhaust memory.
+ * checksums nor ranges: a damaged or hostile archive would result in wrong numbers or exhaust memory.
  */
 
 /** One file of an archive. */

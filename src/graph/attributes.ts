@@ -38,7 +38,7 @@ const listOf = (test: (value: unknown) => boolean) => (value: unknown) =>
 
 const isIndex = isSize;
 
-/** What each kind accepts, and how it is called. */
+/** The values that each kind accepts, and its name in messages. */
 const KINDS: Readonly<
   Record<AttributeKind, { readonly test: (value: unknown) => boolean; readonly name: string }>
 > = {

@@ -2,7 +2,7 @@ import type { ErrorCode } from "../contract/errors.js";
 import { DavitError, type ErrorDetails } from "../error.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
 
-/** Where a graph is wrong and what would be right. */
+/** The place where a graph is wrong, and what would be right. */
 export interface GraphErrorDetails extends ErrorDetails {
   /** The name of the function. */
   readonly function?: string | undefined;
@@ -14,7 +14,7 @@ export interface GraphErrorDetails extends ErrorDetails {
 export class GraphError extends DavitError {
   declare readonly code: ErrorCode;
   readonly details: GraphErrorDetails;
-  /** What is wrong, without where. */
+  /** The message without the place. */
   readonly reason: string;
 
   constructor(code: ErrorCode, message: string, details: GraphErrorDetails = {}) {

@@ -15,7 +15,7 @@ export interface Graph {
 export interface GraphFunction {
   readonly name: string;
   readonly parameters: readonly TensorType[];
-  /** What the parameters are called, one name for each; absent where they have no names. */
+  /** The names of the parameters, one for each; absent where they have no names. */
   readonly parameterNames?: readonly string[] | undefined;
   readonly nodes: readonly GraphNode[];
   /** The values it returns, by number. */
@@ -29,13 +29,13 @@ export interface GraphNode {
   /** The operands, by value number; -1 where an optional operand is absent. */
   readonly inputs: readonly number[];
   readonly attributes: Attributes;
-  /** How many values it makes. */
+  /** The number of its output values. */
   readonly outputs: number;
   /** A source name or layer path, such as `encoder.3.attention`; shown by errors, hooks and printers. */
   readonly label?: string;
 }
 
-/** A node's static arguments. What each may be is in the op's row of the table. */
+/** A node's static arguments. The op's row of the table has the kinds of their values. */
 export type Attributes = Readonly<Record<string, Attribute>>;
 
 /** One static argument. Integers beyond 2^53 are bigints; bytes are raw. */

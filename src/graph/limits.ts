@@ -1,6 +1,6 @@
 import { defaultLimits, GRAPH_LIMITS, type LimitsOf } from "../contract/limits.js";
 
-/** How large a graph from outside may be; `src/contract/limits.ts` says what each counts. */
+/** The limits of a graph from outside; `src/contract/limits.ts` documents each. */
 export interface GraphLimits extends LimitsOf<typeof GRAPH_LIMITS> {}
 
 /** The limits that hold where none are given. */

@@ -23,7 +23,7 @@ export function findOp(op: string, details: GraphErrorDetails = {}, table = TABL
   });
 }
 
-/** How many operands an op takes. */
+/** The number of operands that an op takes. */
 export function operandCounts(spec: OpSpec): { readonly min: number; readonly max: number } {
   const min = spec.operands.filter((name) => !name.endsWith("?") && !name.startsWith("...")).length;
   const any = spec.operands.at(-1)?.startsWith("...") === true;

@@ -15,7 +15,7 @@ export function checkHandler(handler: unknown): void {
   throw new HookError("handler_invalid", `the handler is ${show(handler)}`, "a function");
 }
 
-/** Calls handlers, and gives an event's cost back when its handler is done with it. */
+/** Calls handlers, and returns the credit of an event when its handler has returned, or its promise is settled. */
 export class HandlerSubscriber implements Subscriber {
   #subscription: CreditedSubscription | undefined;
   readonly #handlers: readonly RawEventHandler[];

@@ -5,11 +5,10 @@ import { HookError } from "./error.js";
 import type { Site } from "./site.js";
 
 /**
- * Which sites a subscription is for. `label` is a glob (`*` any characters, `?` one, `\` takes the next as it
+ * The sites of a subscription. `label` is a glob (`*` any characters, `?` one, `\` takes the next as it
  * is) held against the label of a hook or print, or its name where it has no label; `probe` is one
- * against the label of any node. A list is for whatever one of its matches is for. `"prints"` is for whoever shows a
- * run's prints, `"destinations"` for whoever passes on hooks that say who gets them, `"callbacks"` for whoever keeps the
- * replies of its callbacks.
+ * against the label of any node. A list matches what one of its items matches. `"prints"` matches prints,
+ * `"destinations"` hooks with a destination, `"callbacks"` callbacks, whose values are their replies.
  */
 export type Match =
   | "all"
@@ -22,7 +21,7 @@ export type Match =
   | { readonly probe: string }
   | readonly Match[];
 
-/** Tells whether a site is meant. */
+/** Returns whether a match is for a site. */
 export type SiteTest = (site: Site) => boolean;
 
 const EXPECTED =
@@ -121,7 +120,7 @@ export function compileGlob(pattern: string): (text: string) => boolean {
     const text = [...value];
     let step = 0;
     let at = 0;
-    // Where to go on when a guess of how much the last `*` takes turns out wrong.
+    // The place to go on from when the last `*` has to take more characters.
     let retryStep = -1;
     let retryAt = 0;
     while (at < text.length) {

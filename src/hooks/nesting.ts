@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { QueueId } from "../native.js";
 
-/** What nested runs need of an engine. */
+/** The parts of an engine that nested runs need. */
 interface Queues {
   createQueue(): QueueId;
   closeQueue(queue: QueueId): void;
@@ -11,8 +11,8 @@ interface Queues {
 const current = new AsyncLocalStorage<Nesting>();
 
 /**
- * Where the runs of handlers go: to a queue of their own, not behind the run that waits for the handlers, be it for a
- * reply or for the credit of an event.
+ * The queue for the runs that handlers start: not behind the run that waits for the handlers, for a reply or for the
+ * credit of an event.
  */
 export class Nesting {
   readonly #queues: Queues;
@@ -30,14 +30,14 @@ export class Nesting {
     return nesting !== undefined && nesting.#queues === queues ? nesting.#own() : undefined;
   }
 
-  // What a handler left behind may start runs after it: nobody waits for them any more.
+  // A handler may leave timers and promises behind, which start runs after it. No run waits for these.
   #own(): QueueId | undefined {
     if (this.#closed && this.#underWay === 0) return undefined;
     this.#queue ??= this.#queues.createQueue();
     return this.#queue;
   }
 
-  /** Calls a handler; its runs are nested until its promise, where it gives one, is settled. */
+  /** Calls a handler; its runs are nested until its promise, if it returns one, is settled. */
   run<T>(handler: () => T): T {
     this.#underWay++;
     try {
@@ -69,7 +69,7 @@ export class Nesting {
   }
 }
 
-/** Whether somebody has to wait for a handler's result. */
+/** Returns whether a handler's result is a promise. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 }

@@ -11,13 +11,13 @@ import { show } from "../show.js";
 import { HookError } from "./error.js";
 
 /**
- * Which events a subscriber gets: `every` one (the run waits for a slow reader), the `latest` when the reader is
+ * The events that a subscriber gets: `every` one (the run waits for a slow reader), the `latest` when the reader is
  * ready, every n-th, or at most so many a second.
  */
 export type Policy = NumberForm<typeof POLICIES>;
 
 /**
- * What a subscriber gets of a value: all of it, a part (clipped to the value; axes not given are taken whole),
+ * The part of a value that a subscriber gets: all of it, a slice (clipped to the value; axes not given are taken whole),
  * or statistics with a histogram of so many bins.
  */
 export type View =
@@ -26,7 +26,7 @@ export type View =
   | { readonly slice: { readonly start: readonly number[]; readonly size: readonly number[] } }
   | { readonly summary: { readonly bins: number } };
 
-/** Which events a subscriber gets, and what of their values. */
+/** Options of a subscription: the events that it gets, and the part of their values. */
 export interface SubscriptionOptions {
   /** Default `every`. */
   readonly policy?: Policy | undefined;

@@ -44,7 +44,7 @@ interface KnownProgram {
   readonly watchedBy: Set<SubscriptionId>;
 }
 
-/** Where the events of a native subscription go. */
+/** The subscriber of a native subscription. */
 interface Route {
   readonly subscriber: Subscriber;
   readonly index: number;
@@ -172,7 +172,7 @@ export class HookRouter {
       watchedBy: new Set(),
     };
     this.#programs.set(program.id, known);
-    // Those that are made between two steps find the program by themselves.
+    // Subscriptions that are made between two steps find the program by themselves.
     for (const standing of [...this.#standing.values()]) {
       if (!this.#standing.has(standing.id)) continue;
       this.#attach(program.id, known, standing);

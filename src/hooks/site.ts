@@ -17,7 +17,7 @@ export interface Site {
   readonly label?: string;
   /** The last value says who gets the others, in a form that the client knows. */
   readonly destination?: true;
-  /** How a print is rendered, where it says so. */
+  /** The options of a print. */
   readonly print?: { readonly precision?: number; readonly limit?: number };
   /** The types of its values; of a callback, of what it is answered with. */
   readonly types: readonly TensorType[];

@@ -3,12 +3,12 @@ import type { Match } from "./match.js";
 import type { SubscriptionOptions } from "./policy.js";
 import type { Site } from "./site.js";
 
-/** What a subscriber wants: the events of which sites, which of them, and what of their values. */
+/** A request for events: the sites, the policy and the view. */
 export interface SubscriptionSpec extends SubscriptionOptions {
   readonly match: Match;
 }
 
-/** Takes the events of a subscription as they come out of the engine, and gives their cost back. */
+/** Takes the events of a subscription as they come out of the engine, and returns their credit. */
 export interface Subscriber {
   /** `index` is the place of the spec in the list given to {@link HookRouter.subscribeRun}; 0 for a standing subscription. */
   onEvent(event: NativeEvent, site: Site, index: number): void;
@@ -20,9 +20,9 @@ export interface Subscription {
   close(): void;
 }
 
-/** A subscription whose subscriber gives credit back itself. */
+/** A subscription whose subscriber returns credit itself. */
 export interface CreditedSubscription extends Subscription {
-  /** Gives back the cost of events that were consumed. */
+  /** Returns the credit of events that were consumed. */
   credit(bytes: number): void;
 }
 

@@ -1,6 +1,6 @@
 import type { Message } from "./message.js";
 
-/** The names that a message refers to: those that it only needs, and those that it gives, ends or puts in order. */
+/** The names that a message refers to: those that it only needs, and those that it assigns, ends or puts in order. */
 export interface Accesses {
   readonly uses: readonly string[];
   readonly changes: readonly string[];
@@ -13,7 +13,7 @@ const program = (id: number) => `program ${id}`;
 const queue = (id: number) => `queue ${id}`;
 const replay = (id: number) => `replay ${id}`;
 
-/** What a message refers to: of two messages that share a name which one of them changes, the order counts. */
+/** The names that a message refers to: of two messages that share a name which one of them changes, the order counts. */
 export function accessesOf(message: Message): Accesses {
   switch (message.type) {
     case "load": {

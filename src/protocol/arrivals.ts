@@ -1,6 +1,7 @@
 import type { NativeEngine } from "../native.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
 import { ProtocolError } from "./error.js";
+import type { MessageOf } from "./message.js";
 import type { Sender } from "./sender.js";
 import { SessionTensor, type SessionTensors } from "./tensors.js";
 import type { Transfers } from "./transfers.js";
@@ -25,9 +26,22 @@ export class SessionArrivals {
     private readonly transfers: Transfers,
   ) {}
 
-  /** How many requests wait for their answer. */
+  /** The number of requests without an answer. */
   get waiting(): number {
     return this.#arrivals.size;
+  }
+
+  /** Takes `put`: the bytes came with it, or a transfer brings them. */
+  put(request: number, { tensor: id, tensorType: type, source }: MessageOf<"put">): void {
+    this.tensors.make(id, () => {
+      if ("transfer" in source) {
+        this.receive(request, id, type, source.transfer);
+      } else {
+        const value = this.native.put(type, source.bytes);
+        this.tensors.define(id, new SessionTensor(value, type, false));
+        this.sender.ok(request, null);
+      }
+    });
   }
 
   /** Names a tensor that a transfer brings; `request` is answered when the bytes are there. */

@@ -5,10 +5,10 @@ import type { Carrier, Receipt, Transfers } from "./transfers.js";
 const HEADER_BYTES = 16;
 /** Bytes that nobody wants are read so many at a time. */
 const WASTE_BYTES = 256 * 1024;
-/** How long a connection may take to show its token, in milliseconds. */
+/** The time that a connection may take to show its token, in milliseconds. */
 const TOKEN_TIMEOUT = 10_000;
 
-/** What a connection needs of its listener. */
+/** The parts of a listener that its connections need. */
 export interface BulkHost {
   readonly tokenBytes: number;
   readonly session: (token: Buffer) => Transfers | undefined;
@@ -30,7 +30,7 @@ export class BulkConnection implements Carrier {
   #coming: { readonly transfer: number; readonly length: number } | undefined;
   #receipt: Receipt | undefined;
   #received = 0;
-  /** Where bytes go that nobody wants; made when the first come. */
+  /** Memory for bytes that are thrown away; made when the first come. */
   #waste: Buffer | undefined;
   /** The first bytes of the transfer come into the scratch, as it had no name when reading stopped. */
   #early = false;
@@ -83,7 +83,7 @@ export class BulkConnection implements Carrier {
     }
   }
 
-  /** Where the next bytes from the system go. */
+  /** Memory for the next bytes from the system. */
   #target(): Uint8Array {
     if (this.#receipt !== undefined) return this.#rest(this.#receipt);
     if (this.#coming !== undefined && this.#coming.length > 0) {
@@ -152,7 +152,7 @@ export class BulkConnection implements Carrier {
           `${receipt.length} bytes`,
         ),
       );
-      // What follows cannot be told from a header any more.
+      // The next header cannot be found any more.
       this.#coming = undefined;
       this.destroy();
       return false;

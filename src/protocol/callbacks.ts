@@ -15,7 +15,7 @@ import { wireError } from "./wire.js";
 export interface Caller {
   readonly request: number;
   readonly run: Run | undefined;
-  /** Those that wait for a reply, by their number. */
+  /** The callbacks that wait for a reply, by their number. */
   readonly callbacks: Map<number, Site>;
 }
 

@@ -23,6 +23,20 @@ export function runOf(error: object): number | undefined {
   return failedRuns.get(error) || undefined;
 }
 
+/** Errors after which the client cannot be understood or trusted to keep its limits. */
+const FATAL: ReadonlySet<string> = new Set([
+  "frame_invalid",
+  "hello_missing",
+  "protocol_unsupported",
+  "request_limit_exceeded",
+  "reader_too_slow",
+]);
+
+/** Returns whether an error ends its session. */
+export function isFatal(error: unknown): boolean {
+  return error instanceof ProtocolError && FATAL.has(error.code);
+}
+
 /** Prints a value that a client sent, shortened, for a message. */
 export function describe(value: unknown): string {
   if (isBytes(value)) return `${value.length} bytes`;

@@ -15,7 +15,7 @@ const BATCH_BYTES = 256 * 1024;
 /** Bytes of a message's head: two arrays and a word. */
 const START = 11;
 
-/** What a stream needs of its session. */
+/** The parts of a session that a stream needs. */
 export interface StreamHost {
   readonly sender: Sender;
   readonly maxFrameBytes: number;
@@ -142,7 +142,7 @@ function takeWriter(): MsgpackWriter {
   return writer;
 }
 
-/** What a summary counts for: as much as its credit. */
+/** The bytes that a summary counts for: as many as its credit. */
 function summaryBytes({ histogram }: Summary): number {
   return 8 * (7 + histogram.length);
 }

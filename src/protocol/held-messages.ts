@@ -2,10 +2,10 @@ import { type Accesses, accessesOf } from "./accesses.js";
 import { ProtocolError } from "./error.js";
 import type { Message, MessageOf } from "./message.js";
 
-/** What a message costs beside its bytes while it is held. */
+/** The cost of a held message beside its bytes. */
 const OVERHEAD = 256;
 
-/** What holding messages needs of its session. */
+/** The parts of a session that held messages need. */
 export interface HeldHost {
   readonly limits: { readonly heldBytes: number };
   /** Does what a message says; answers errors itself. */
@@ -42,7 +42,7 @@ export class HeldMessages {
     this.#host = host;
   }
 
-  /** How many messages wait, a load that is under way included. */
+  /** The number of messages that wait, with a load that is under way. */
   get size(): number {
     return this.#held.length + (this.#loading === undefined ? 0 : 1);
   }

@@ -7,7 +7,7 @@ import { EventStream, type StreamHost } from "./event-stream.js";
 import type { MessageOf } from "./message.js";
 import type { Sender } from "./sender.js";
 
-/** What a run's caller gets without asking for it, each under a number of its own in the run's stream. */
+/** The events that a run's caller gets without asking for them, each kind under a number of its own in the run's stream. */
 const OWN = {
   /** Prints, which the caller shows. */
   prints: { number: -1, spec: { match: "prints", policy: "every", view: "full" } },
@@ -18,7 +18,7 @@ const OWN = {
 /** One of the kinds that a run's caller gets without asking for it. */
 export type OwnHooks = keyof typeof OWN;
 
-/** What hooks need of their session. */
+/** The parts of a session that its hooks need. */
 export interface HooksHost {
   readonly router: HookRouter;
   readonly sender: Sender;

@@ -7,7 +7,7 @@ import { type NativeVersions, native } from "../native.js";
 import type { BulkListener } from "./bulk.js";
 import { DEFAULT_LIMITS, type Limits } from "./limits.js";
 
-/** What the sessions of one engine share. */
+/** The state that the sessions of one engine share. */
 export interface Host {
   readonly engine: Engine;
   /** Names this engine among all there were: a tensor's id means something only together with it. */

@@ -1,6 +1,6 @@
 import { defaultLimits, type LimitsOf, SESSION_LIMITS } from "../contract/limits.js";
 
-/** What a session may hold and send; `src/contract/limits.ts` says what each counts. All are told to the client in the answer to `hello`. */
+/** The limits of what a session may hold and send; `src/contract/limits.ts` documents each. All are told to the client in the answer to `hello`. */
 export interface Limits extends Omit<LimitsOf<typeof SESSION_LIMITS>, "maxHeaderBytes"> {}
 
 const DEFAULTS = defaultLimits(SESSION_LIMITS);

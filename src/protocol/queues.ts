@@ -5,7 +5,7 @@ import { ProtocolError } from "./error.js";
 /** A queue that a client named. */
 export interface SessionQueue {
   readonly id: QueueId;
-  /** How many of its runs are not over. */
+  /** The number of its runs that are not over. */
   runs: number;
 }
 

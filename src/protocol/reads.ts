@@ -12,13 +12,13 @@ interface Read {
   readonly request: number;
   readonly tensor: SessionTensor;
   readonly bulk: boolean;
-  /** What is called when the tensor is settled. */
+  /** Called when the tensor is settled. */
   readonly whenReady: () => void;
   /** The transfer that it was answered with. */
   transfer: number | undefined;
 }
 
-/** What the client of one session reads. */
+/** The reads of one session's client. */
 export class SessionReads {
   readonly #reads = new Map<number, Read>();
   #waiting = 0;
@@ -31,7 +31,7 @@ export class SessionReads {
     private readonly limits: { readonly maxFrameBytes: number },
   ) {}
 
-  /** How many requests wait for their answer. */
+  /** The number of requests without an answer. */
   get waiting(): number {
     return this.#waiting;
   }

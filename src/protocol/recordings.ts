@@ -48,7 +48,7 @@ export class SessionRecordings {
       try {
         recording.close();
       } catch {
-        // What is whole of the file can be read.
+        // The file can be read up to its last whole record.
       }
     }
     this.#recordings.clear();

@@ -1,45 +1,21 @@
 import type { Engine } from "../engine/engine.js";
-import type { Program } from "../engine/program.js";
 import type { Run } from "../engine/runs.js";
-import type { CallbackReceiver } from "../hooks/callback-router.js";
 import type { CallbackRequest } from "../hooks/event.js";
 import type { Site } from "../hooks/site.js";
 import type { RunId, ValueId } from "../native.js";
-import { byteLength, formatType, sameType, type TensorType } from "../tensor/dtype.js";
+import { byteLength } from "../tensor/dtype.js";
 import { type Caller, SessionCallbacks } from "./callbacks.js";
 import { noteRun, ProtocolError } from "./error.js";
-import type { OwnHooks, RunHooks, SessionHooks } from "./hooks.js";
+import type { OwnHooks, SessionHooks } from "./hooks.js";
 import type { MessageOf } from "./message.js";
-import type { LoadedProgram, SessionPrograms } from "./programs.js";
+import { bindInputs, OpenRun } from "./open-run.js";
+import type { SessionPrograms } from "./programs.js";
 import { type SessionQueue, SessionQueues } from "./queues.js";
 import type { SessionReplays } from "./replays.js";
 import type { Sender } from "./sender.js";
 import { SessionTensor, type SessionTensors } from "./tensors.js";
 
-/** A run that has not been answered. */
-class OpenRun implements Caller {
-  run: Run | undefined;
-  hooks: RunHooks | undefined;
-  timer: NodeJS.Timeout | undefined;
-  /** For what the run's handlers run: it must not wait behind the run. */
-  children: SessionQueue | undefined;
-  queue: SessionQueue | undefined;
-  /** Who answers its callbacks, where it is not the client. */
-  replies: CallbackReceiver | undefined;
-  /** Its tensor operands that were pending, pinned: their failure is its own. */
-  operands: SessionTensor[] = [];
-  outputs: SessionTensor[] = [];
-  readonly callbacks = new Map<number, Site>();
-
-  constructor(
-    readonly request: number,
-    readonly loaded: LoadedProgram,
-    readonly fetch: number,
-    readonly answered: boolean,
-  ) {}
-}
-
-/** What runs need of their session. */
+/** The parts of a session that its runs need. */
 export interface RunsHost {
   readonly engine: Engine;
   readonly sender: Sender;
@@ -48,19 +24,6 @@ export interface RunsHost {
   readonly hooks: SessionHooks;
   readonly replays: SessionReplays;
   readonly limits: { readonly queues: number; readonly maxFrameBytes: number };
-}
-
-/** @throws ProtocolError `input_type_invalid` */
-function checkInput({ inputs, graph }: Program, index: number, type: TensorType): void {
-  const expected = inputs[index] as TensorType;
-  if (sameType(type, expected)) return;
-  const name = graph.functions[0]?.parameterNames?.[index];
-  const which = name === undefined ? `input ${index}` : `input ${index}, "${name}",`;
-  throw new ProtocolError(
-    "input_type_invalid",
-    `${which} is ${formatType(type)}; the program takes ${formatType(expected)}`,
-    formatType(expected),
-  );
 }
 
 /** The runs and queues of one session. */
@@ -77,7 +40,7 @@ export class SessionRuns {
     this.#queues = new SessionQueues(host.engine, host.limits);
   }
 
-  /** How many wait for their answer. */
+  /** The number of runs without an answer. */
   get size(): number {
     return this.#open.size;
   }
@@ -109,7 +72,7 @@ export class SessionRuns {
   }
 
   #start(request: number, message: MessageOf<"run">): void {
-    const { engine, programs, hooks, replays } = this.#host;
+    const { engine, programs, tensors, hooks, replays } = this.#host;
     const loaded = programs.find(message.program);
     const { program } = loaded;
     if (message.outputs.length !== program.outputs.length) {
@@ -123,7 +86,7 @@ export class SessionRuns {
     const open = new OpenRun(request, loaded, message.fetch, message.answer);
     try {
       if (message.replay !== undefined) open.replies = replays.find(message.replay);
-      const inputs = this.#inputs(open, message);
+      const inputs = bindInputs(open, message.inputs, tensors);
       open.queue = this.#queue(message);
       if (this.#runHere(open, message, inputs, open.queue)) {
         this.#unpinOperands(open);
@@ -166,35 +129,6 @@ export class SessionRuns {
     const attachments = results.map((bytes) => new Uint8Array(bytes));
     sender.sendEncoded(request, loaded.answer(results.length), attachments);
     return true;
-  }
-
-  /** The native operands: numbers of tensors, and the bytes of those that came inline. */
-  #inputs(open: OpenRun, message: MessageOf<"run">): (ValueId | Uint8Array)[] {
-    const { tensors } = this.#host;
-    const { program } = open.loaded;
-    const [count, given] = [program.inputs.length, message.inputs.length];
-    if (given !== count) {
-      const found = `the program takes ${count} inputs, not ${given}`;
-      throw new ProtocolError("input_count_invalid", found, `${count}`);
-    }
-    const inputs = new Array<ValueId | Uint8Array>(given);
-    for (let index = 0; index < inputs.length; index++) {
-      const operand = message.inputs[index] as MessageOf<"run">["inputs"][number];
-      if (typeof operand === "number") {
-        const tensor = tensors.find(operand);
-        if (tensor.error !== undefined) throw tensor.error;
-        checkInput(program, index, tensor.type as TensorType);
-        if (tensor.pending) {
-          tensor.pins++;
-          open.operands.push(tensor);
-        }
-        inputs[index] = tensor.value;
-      } else {
-        checkInput(program, index, operand.type);
-        inputs[index] = operand.bytes;
-      }
-    }
-    return inputs;
   }
 
   #unpinOperands({ operands }: OpenRun): void {
@@ -249,7 +183,7 @@ export class SessionRuns {
 
   #done(open: OpenRun, failure: Error | undefined): void {
     const { engine, sender, tensors } = this.#host;
-    // What a failed operand passes on is the operand's own error, with its own op and label.
+    // The run fails with the error of a failed operand, which has its own op and label.
     const error =
       failure && (open.operands.find((operand) => operand.error !== undefined)?.error ?? failure);
     if (error !== undefined) noteRun(error, open.request);

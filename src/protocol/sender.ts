@@ -3,7 +3,7 @@ import { FrameEncoder } from "./frame.js";
 import { encodeHeader } from "./header.js";
 import { wireError } from "./wire.js";
 
-/** What a session writes to: a port or a socket, as `erlang-port` makes them. */
+/** The connection of a session: a port or a socket, as `erlang-port` makes them. */
 export interface Connection {
   /**
    * Writes one frame. Copies parts shorter than 8 KiB at once; longer ones must not change until `left` is called: they
@@ -38,7 +38,7 @@ export class Sender {
   #draining = false;
   #ended = false;
 
-  /** `release` gives back the memory of an attachment, which is the sender's from when it is sent. */
+  /** `release` frees the memory of an attachment, which belongs to the sender once it is sent. */
   constructor(
     connection: Connection,
     highWater: number,
@@ -135,7 +135,7 @@ export class Sender {
   }
 }
 
-/** Whether an attachment is worth giving back, and has its memory for itself. */
+/** Returns whether an attachment is large, and has its memory for itself. */
 function isLarge({ byteLength, buffer }: Uint8Array): boolean {
   return byteLength >= RELEASED_BYTES && byteLength === buffer.byteLength;
 }

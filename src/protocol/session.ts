@@ -1,11 +1,11 @@
 import { SessionArrivals } from "./arrivals.js";
-import { ProtocolError } from "./error.js";
+import { isFatal, ProtocolError } from "./error.js";
 import { decodeFrame } from "./frame.js";
 import { decodeHeader } from "./header.js";
 import { HeldMessages } from "./held-messages.js";
 import { SessionHooks } from "./hooks.js";
 import type { Host } from "./host.js";
-import { wireLimits } from "./limits.js";
+import { helloAnswer, infoAnswer, PROTOCOL_VERSION } from "./introduction.js";
 import type { Message, MessageOf } from "./message.js";
 import { parseMessage } from "./parse-message.js";
 import { SessionPrograms } from "./programs.js";
@@ -14,11 +14,9 @@ import { SessionRecordings } from "./recordings.js";
 import { SessionReplays } from "./replays.js";
 import { SessionRuns } from "./runs.js";
 import { type Connection, Sender } from "./sender.js";
-import { SessionTensor, SessionTensors } from "./tensors.js";
+import { SessionTensors } from "./tensors.js";
 import { Transfers } from "./transfers.js";
 
-/** The version of the protocol that this is. */
-export const PROTOCOL_VERSION = 1;
 /** Values wait while more than this is unread. */
 const HIGH_WATER = 8 * 1024 * 1024;
 
@@ -158,7 +156,7 @@ export class Session {
         this.#programs.unload(message.program);
         break;
       case "put":
-        this.#put(request, message);
+        this.#arrivals.put(request, message);
         break;
       case "open_file":
         this.#tensors.openFile(request, message);
@@ -225,32 +223,7 @@ export class Session {
     if (limits.hookCredit !== undefined) {
       this.#hooks.credit = Math.max(1, Math.min(limits.hookCredit, host.limits.hookCredit));
     }
-    this.#sender.ok(request, {
-      protocol: PROTOCOL_VERSION,
-      engine: "davit",
-      instance: host.instance,
-      limits: {
-        ...wireLimits(host.limits),
-        hook_credit: this.#hooks.credit,
-        memory: host.engine.info().memory.limit,
-      },
-      bulk: host.bulk?.path ?? null,
-      token: this.#token ?? null,
-      versions: host.versions,
-      devices: host.devices,
-    });
-  }
-
-  #put(request: number, { tensor: id, tensorType: type, source }: MessageOf<"put">): void {
-    const { native } = this.#host.engine;
-    this.#tensors.make(id, () => {
-      if ("transfer" in source) {
-        this.#arrivals.receive(request, id, type, source.transfer);
-      } else {
-        this.#tensors.define(id, new SessionTensor(native.put(type, source.bytes), type, false));
-        this.#sender.ok(request, null);
-      }
-    });
+    this.#sender.ok(request, helloAnswer(host, this.#hooks.credit, this.#token));
   }
 
   /** Ends whatever has this request number and is not over. */
@@ -263,21 +236,8 @@ export class Session {
   }
 
   #info(request: number): void {
-    const { engine } = this.#host;
-    const { memory, counters } = engine.info();
-    this.#sender.ok(request, {
-      memory,
-      counters,
-      programs: this.#programs.size,
-      tensors: this.#tensors.size,
-      engine: {
-        pid: process.pid,
-        uptime: Math.round(process.uptime()),
-        folder: process.cwd(),
-        programs: engine.hooks.programCount,
-        runs: engine.runsUnderWay,
-      },
-    });
+    const counts = { programs: this.#programs.size, tensors: this.#tensors.size };
+    this.#sender.ok(request, infoAnswer(this.#host, counts));
   }
 
   /** A client that does not read its answers may not ask for more. */
@@ -337,17 +297,4 @@ const LONGEST_LOG = 64 * 1024;
 
 function clip(text: string): string {
   return text.length > LONGEST_LOG ? `${text.slice(0, LONGEST_LOG)}…` : text;
-}
-
-/** Errors after which the client cannot be understood or trusted to keep its limits. */
-const FATAL = new Set([
-  "frame_invalid",
-  "hello_missing",
-  "protocol_unsupported",
-  "request_limit_exceeded",
-  "reader_too_slow",
-]);
-
-function isFatal(error: unknown): boolean {
-  return error instanceof ProtocolError && FATAL.has(error.code);
 }

@@ -12,7 +12,7 @@ import { wireType } from "./wire.js";
 export class SessionTensor {
   /** Why it has no value. */
   error: unknown;
-  /** What waits until it is ready or failed. */
+  /** Called when it is ready or has failed. */
   waiting: Set<() => void> | undefined;
   /** Users that need the value after its name is gone. */
   pins = 0;
@@ -42,7 +42,7 @@ export class SessionTensors {
     return this.#tensors.size;
   }
 
-  /** Names a new tensor by `make`. What fails is named too, so that what depends on it fails with the same error. */
+  /** Names a new tensor by `make`. A tensor that fails is named too, so that messages that depend on it fail with the same error. */
   make(id: number, make: () => void): void {
     this.checkNew(id);
     try {
@@ -113,7 +113,7 @@ export class SessionTensors {
     }
   }
 
-  /** Checks names that one message gives; nil is none. @throws ProtocolError as {@link checkNew} */
+  /** Checks names that one message assigns; null is none. @throws ProtocolError as {@link checkNew} */
   checkAllNew(ids: readonly (number | null)[]): void {
     let named = 0;
     for (const id of ids) {
@@ -175,7 +175,7 @@ export class SessionTensors {
 
   /** The session ends. */
   close(): void {
-    // What waits for a tensor still under way holds others, which it lets go of when it is called.
+    // A callback that waits for a pending tensor holds others, and lets go of them when it is called.
     for (const tensor of this.#tensors.values()) this.#drop(tensor);
     this.#tensors.clear();
   }

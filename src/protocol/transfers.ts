@@ -1,6 +1,6 @@
 import { ProtocolError } from "./error.js";
 
-/** Where the bytes of a transfer go, and who is told when they are there or will not come. */
+/** The memory for the bytes of a transfer, and a function to call when they are there or will not come. */
 export interface Receipt {
   readonly length: number;
   /** Undefined where nobody wants the bytes any more: they are thrown away. */
@@ -30,9 +30,9 @@ export interface Carrier {
 /** The transfers of one session over the bulk socket: named on the one side, carried on the other, in any order. */
 export class Transfers {
   readonly #expected = new Map<number, Receipt>();
-  /** Those whose bytes are coming in. */
+  /** The transfers whose bytes are coming in. */
   readonly #incoming = new Map<number, Receipt>();
-  /** Those that have not begun to leave, in order. */
+  /** The transfers that have not begun to leave, in order. */
   readonly #parcels = new Map<number, Parcel>();
   #discarded = 0;
   #carrier: Carrier | undefined;

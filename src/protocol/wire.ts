@@ -4,7 +4,7 @@ import { describeThrown } from "../show.js";
 import type { TensorType } from "../tensor/dtype.js";
 import { runOf } from "./error.js";
 
-/** How types, sites and errors look in headers. */
+/** Types, sites and errors in headers. */
 
 /** `[dtype, [sizes]]` */
 export type WireType = readonly [string, readonly number[]];
@@ -54,7 +54,7 @@ class Indexed<Item> {
   }
 }
 
-/** What errors of all rooms may say beside their code and message. */
+/** The fields of an error beside its code and message. */
 interface ErrorDetails {
   readonly op?: string;
   readonly label?: string;
@@ -63,11 +63,11 @@ interface ErrorDetails {
   readonly expected?: string;
 }
 
-/** What an error tells at most: types of operands, and characters of a text. */
+/** The most types of operands, and characters of a text, that an error tells. */
 const MOST_INPUTS = 64;
 const LONGEST_TEXT = 16 * 1024;
 
-/** Any error as it travels. What has no code is a fault of Davit's own: `internal`. */
+/** Any error as it travels. An error without a code is a fault of Davit's own: `internal`. */
 export function wireError(error: unknown): Record<string, unknown> {
   const { code = "internal", message } = describeThrown(error);
   if (!isError(error)) return { code, message: clip(message) };

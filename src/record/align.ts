@@ -46,7 +46,7 @@ export function* align(
 ): Generator<Pair> {
   const [ours, theirs] = [place(run, a), place(run, b)];
   const waiting = theirs.entries();
-  /** Those of b alone that come before its next event that a has too. */
+  /** The events of b alone that come before its next event that a has too. */
   const alone = function* (): Generator<Pair> {
     for (const [key, placed] of waiting) {
       if (ours.has(key)) return;

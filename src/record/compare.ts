@@ -15,7 +15,7 @@ export interface Tolerance {
   readonly atol?: number | undefined;
 }
 
-/** How two tensors of one type differ. */
+/** The differences of two tensors of one type. */
 export interface Comparison {
   readonly elements: number;
   /** Elements out of tolerance. */
@@ -71,7 +71,7 @@ function compareReals(x: ArrayLike<number>, y: ArrayLike<number>, tally: Tally):
     const a = x[i] as number;
     const b = y[i] as number;
     const difference = a - b;
-    // Most are equal. Infinities give NaN here.
+    // Most are equal. The difference of infinities is NaN.
     if (difference === 0) continue;
     if (Number.isFinite(a) && Number.isFinite(b)) {
       tally.finite(i, difference, Math.max(Math.abs(a), Math.abs(b)));

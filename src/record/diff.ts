@@ -20,7 +20,7 @@ export type FirstDifference = { readonly where: Where } & (
   | { readonly kind: "type"; readonly a: readonly TensorType[]; readonly b: readonly TensorType[] }
 );
 
-/** How the values of one title differ, over all its events that both recordings have. */
+/** The differences of the values of one title, over all its events that both recordings have. */
 export interface TitleDiff extends Omit<Comparison, "first"> {
   readonly title: string;
   readonly events: number;
@@ -38,19 +38,19 @@ export interface Alone {
 /** One of the recordings that were compared. */
 export interface Side {
   readonly path: string;
-  /** Whether it was closed; if not, it was compared up to its last whole record. */
+  /** True where it was closed; if not, it was compared up to its last whole record. */
   readonly complete: boolean;
   readonly runs: number;
   readonly events: number;
   /** The first event with a NaN or an infinity. */
   readonly notFinite?: Where;
-  /** What the other one lacks, by title. */
+  /** The events that the other one lacks, by title. */
   readonly alone: readonly Alone[];
 }
 
-/** What {@link diffRecordings} finds. */
+/** The result of {@link diffRecordings}. */
 export interface RecordingDiff {
-  /** Whether they have the same events with the same values. */
+  /** True where they have the same events with the same values. */
   readonly same: boolean;
   readonly first?: FirstDifference;
   readonly a: Side;

@@ -32,7 +32,7 @@ export interface Place {
   readonly ordinal: number;
 }
 
-/** What a record says before its payload. */
+/** The header of a record, before its payload. */
 export type RecordHeader =
   | readonly ["recording", version: number]
   | readonly ["place", number: number, place: Place]
@@ -54,12 +54,12 @@ export interface Prefix {
   readonly payloadCrc: number;
 }
 
-/** What a place is called: the label, else the name, else what it is. */
+/** Returns the title of a place: the label, else the name, else its kind. */
 export function titleOf(place: Pick<Place, "kind" | "label" | "name">): string {
   return place.label ?? place.name ?? `(${place.kind})`;
 }
 
-/** How many sites before each one have the same title, by site. */
+/** Returns the number of sites before each one that have the same title, by site. */
 export function ordinals(sites: Iterable<Site>): Map<number, number> {
   const counts = new Map<string, number>();
   const found = new Map<number, number>();
@@ -72,7 +72,7 @@ export function ordinals(sites: Iterable<Site>): Map<number, number> {
   return found;
 }
 
-/** Where each value of these types lies in a payload, and how long that is. */
+/** Returns the place of each value of these types in a payload, and the payload's length. */
 export function layout(types: readonly TensorType[]): { offsets: number[]; length: number } {
   let at = 0;
   const offsets = types.map((type) => {

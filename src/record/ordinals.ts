@@ -12,7 +12,7 @@ export class SiteOrdinals {
     this.#hooks = hooks;
   }
 
-  /** How many sites of this title the program has before this one. */
+  /** Returns the number of sites of this title before this one in the program. */
   of(program: ProgramId, site: Site): number {
     const known = this.#known.get(site);
     if (known !== undefined) return known;

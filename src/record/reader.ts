@@ -22,7 +22,7 @@ export interface RecordedEvent {
   readonly program: number;
   readonly seq: number;
   readonly path: readonly number[];
-  /** Where its values lie in the file, and how many bytes they are. */
+  /** The place of its values in the file, and the number of their bytes. */
   readonly at: number;
   readonly length: number;
   readonly crc: number;
@@ -34,7 +34,7 @@ export class RecordingFile {
     private readonly file: WindowedFile,
     /** In the order in which they fired. */
     readonly events: readonly RecordedEvent[],
-    /** Whether it was closed; if not, its writer died, and this is what it had written whole. */
+    /** True where it was closed; if not, its writer died, and these are its whole records. */
     readonly complete: boolean,
   ) {}
 

@@ -10,11 +10,11 @@ import { type Place, VERSION } from "./format.js";
 import { SiteOrdinals } from "./ordinals.js";
 import { RecordWriter } from "./writer.js";
 
-/** What is recorded, and where. */
+/** Options of {@link record}. */
 export interface RecordOptions {
   /** The file; it is written anew. */
   readonly path: string;
-  /** Which hooks and probes. Default `"all"`: every hook and print. Replies of callbacks are always recorded. */
+  /** The hooks and probes to record. Default `"all"`: every hook and print. Replies of callbacks are always recorded. */
   readonly match?: Match;
 }
 

@@ -22,7 +22,7 @@ export class RecordWriter {
     this.#file = openRegularSync(path, "write");
   }
 
-  /** Adds a record. Where the disk is full or refuses, that is told by {@link close}; what is recorded goes on. */
+  /** Adds a record. An error of the disk is thrown by {@link close}; the recorded runs go on. */
   write(header: RecordHeader, values?: readonly Uint8Array[]): void {
     if (this.#error !== undefined) return;
     for (const part of encodeRecord(header, values)) {

@@ -3,12 +3,12 @@ import type { Host } from "../protocol/host.js";
 import type { Limits } from "../protocol/limits.js";
 import { Session } from "../protocol/session.js";
 
-/** How clients are served. */
+/** Options of serving clients. */
 export interface ServerOptions {
   readonly limits?: Partial<Limits>;
   /** Microseconds for which the process stays awake after an answer, for a client that is as prompt. Default 200; 0 for never. */
   readonly busyWait?: number | undefined;
-  /** Whether other processes of this user may attach to the engine; see `davit ps`. Default true. */
+  /** Lets other processes of this user attach to the engine; see `davit ps`. Default true. */
   readonly attachable?: boolean;
 }
 

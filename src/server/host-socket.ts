@@ -5,7 +5,7 @@ import type { Host } from "../protocol/host.js";
 import type { Session } from "../protocol/session.js";
 import { serveConnection } from "./connection.js";
 
-/** What the system allows for the name of a Unix socket. */
+/** The longest name of a Unix socket that the system allows. */
 const LONGEST_PATH = process.platform === "linux" ? 107 : 103;
 
 /** A socket that is served. */

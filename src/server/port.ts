@@ -8,21 +8,21 @@ import { announce } from "./announce.js";
 import { type ServerOptions, serveConnection } from "./connection.js";
 import { guardInput } from "./guard.js";
 
-/** How a port is served. */
+/** Options of {@link servePort}. */
 export interface PortServerOptions extends ServerOptions {
   /** Descriptors. Default: 3 and 4, those of `:nouse_stdio`. */
   readonly input?: number;
   readonly output?: number;
 }
 
-/** How long after the client is gone the process may take to end by itself, in milliseconds. */
+/** The time that the process may take to end by itself after its client is gone, in milliseconds. */
 const HANG_UP_GRACE = 700;
 
-/** How long the end waits for a client that does not read, in milliseconds. */
+/** The time that the end waits for a client that does not read, in milliseconds. */
 const FLUSH_TIMEOUT = 200;
 
 /**
- * Serves one client over an Erlang port until it closes it, and gives the status to exit with. The process
+ * Serves one client over an Erlang port until it closes it, and returns the status to exit with. The process
  * should then exit at once: runs may still be under way, and nothing waits for them.
  */
 export async function servePort(engine: Engine, options: PortServerOptions = {}): Promise<number> {
@@ -52,7 +52,7 @@ export async function servePort(engine: Engine, options: PortServerOptions = {})
   return clean ? 0 : 1;
 }
 
-/** What is printed goes to stderr: stdout is the Erlang VM's own. */
+/** Sends what is printed to stderr: stdout is the Erlang VM's own. */
 function keepOutputClean(): void {
   globalThis.console = new Console(process.stderr, process.stderr);
 }

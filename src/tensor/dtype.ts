@@ -14,7 +14,7 @@ export function isDtype(value: unknown): value is Dtype {
   return typeof value === "string" && Object.hasOwn(ITEM_BYTES, value);
 }
 
-/** What is known of a tensor before it is computed. */
+/** The dtype and shape of a tensor. */
 export interface TensorType {
   readonly dtype: Dtype;
   readonly shape: readonly number[];

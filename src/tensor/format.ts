@@ -1,7 +1,7 @@
 import { elementCount, type TensorType } from "./dtype.js";
 import { checkLength, elementReader, type Scalar } from "./values.js";
 
-/** How a tensor is printed. */
+/** Options of printing a tensor. */
 export interface FormatOptions {
   /** Significant digits of floating numbers. Default 6. */
   readonly precision?: number | undefined;

@@ -51,12 +51,12 @@ export function fromBfloat16Bits(half: number): number {
   return float[0] as number;
 }
 
-/** Converts float16 bits, as a view of a float16 tensor gives them. */
+/** Converts float16 bits, as a view of a float16 tensor has them. */
 export function float16ToFloat32(halves: Uint16Array): Float32Array {
   return Float32Array.from(halves, fromFloat16Bits);
 }
 
-/** Converts bfloat16 bits, as a view of a bfloat16 tensor gives them. */
+/** Converts bfloat16 bits, as a view of a bfloat16 tensor has them. */
 export function bfloat16ToFloat32(halves: Uint16Array): Float32Array {
   const words = new Uint32Array(halves.length);
   for (let i = 0; i < halves.length; i++) words[i] = (halves[i] as number) << 16;

@@ -24,7 +24,7 @@ export type Scalar = number | bigint | boolean;
 /** A value as nested arrays, one level per dimension; a complex element is a pair `[re, im]`. */
 export type NestedArray = Scalar | readonly NestedArray[];
 
-/** What a tensor can be made from. */
+/** A value that a tensor can be made from. */
 export type TensorLike = NestedArray | TypedArray;
 
 /**

@@ -23,7 +23,7 @@ export interface GradOptions<N extends number | readonly number[]> {
   readonly argnums?: N;
 }
 
-/** What may be given where a function takes traced values: these, tensors and constants, in the same trees. */
+/** The arguments of a function that takes traced values: these, tensors and constants, in the same trees. */
 export type OperandsFor<T> = OperandTree extends T
   ? OperandTree
   : T extends OperandLeaf
@@ -36,7 +36,7 @@ export type Gradients<Args extends readonly unknown[], N> = N extends number
   : { -readonly [K in keyof N]: N[K] extends number ? TracedTree<Args[N[K]]> : never };
 
 /**
- * The function that gives the gradient of `fn`, as `mx.grad` does: `fn` gives a real floating scalar, or a list
+ * Returns the function that computes the gradient of `fn`, as `mx.grad` does: `fn` returns a real floating scalar, or a list
  * that begins with one. The gradient has the structure of the argument; its leaves have to be floating or
  * complex. It goes through branches (only the one taken) and loops with a count, and may itself be
  * differentiated.
@@ -52,7 +52,7 @@ export function grad<
   return ((...args: OperandTree[]) => differentiate(fn as never, options, args)[1]) as never;
 }
 
-/** As {@link grad}; gives what `fn` gives, then the gradient. */
+/** As {@link grad}; the function returns the result of `fn`, then the gradient. */
 export function valueAndGrad<
   Args extends readonly unknown[],
   Result extends OperandTree,
@@ -89,7 +89,7 @@ function differentiate(
 }
 
 /**
- * What `fn` gives for the primals (a list of arguments), and the products of `cotangents` (a tree like what it gives)
+ * Returns the result of `fn` for the primals (a list of arguments), and the products of `cotangents` (a tree like the result)
  * with its Jacobian: a list of gradients, one for each argument. Those of integers are zeros.
  * @throws GraphError `derivative_unsupported`, or `type_mismatched` where cotangents do not fit
  */
@@ -121,8 +121,8 @@ export function vjp<Args extends readonly unknown[], Result extends OperandTree>
 }
 
 /**
- * What `fn` gives for the primals (a list of arguments), and how it changes along `tangents` (a list like that of the
- * primals): a tree like what it gives. Tangents of integers are ignored, and zeros in the result.
+ * Returns the result of `fn` for the primals (a list of arguments), and its change along `tangents` (a list like that of
+ * the primals): a tree like the result. Tangents of integers are ignored, and zeros in the result.
  * @throws GraphError `derivative_unsupported`, or `type_mismatched` where tangents do not fit
  */
 export function jvp<Args extends readonly unknown[], Result extends OperandTree>(
@@ -264,7 +264,7 @@ function lossOf({ tree, results }: SubFunction): TensorType {
   const leads = /^(\*|\[\*.*)$/s.test(tree.structure);
   if (leads && loss?.ndim === 0 && /float/.test(loss.dtype)) return loss.type;
   const given = leads && loss !== undefined ? formatType(loss.type) : "no value first";
-  throw new GraphError("derivative_unsupported", `the function gives ${given}`, {
+  throw new GraphError("derivative_unsupported", `the function returns ${given}`, {
     op: "grad",
     expected: "a real floating scalar, or a list that begins with one",
   });

@@ -38,7 +38,7 @@ export function subFunction(
   });
 }
 
-/** What several sub-functions use of the function around them: they all get it, in one order. */
+/** Returns the values of the function around them that several sub-functions use: all get them, in one order. */
 export function sharedCaptures(functions: readonly SubFunction[]): Traced[] {
   return [...new Set(functions.flatMap(({ builder }) => builder.capturedFromParent()))];
 }
@@ -81,7 +81,7 @@ function scalar(value: Traced, dtype: "bool" | "integer", what: string): void {
 }
 
 /**
- * One of two branches: only the one taken is computed, and only its hooks fire. Both give results of the same
+ * Runs one of two branches: only that one is computed, and only its hooks fire. Both return results of the same
  * types. They may use any value of the function around them.
  */
 export function cond<Result extends OperandTree>(
@@ -92,7 +92,7 @@ export function cond<Result extends OperandTree>(
   return branches("cond", predicate, [then, otherwise]) as unknown as TracedTree<Result>;
 }
 
-/** The branch with the index's number, clamped to the first and the last. */
+/** Runs the branch with the index's number, clamped to the first and the last. */
 export function switchCase<Result extends OperandTree>(
   index: Operand,
   cases: readonly (() => Result)[],
@@ -121,7 +121,10 @@ function branches(
   const [first] = functions as [SubFunction];
   const types = first.results.map((result) => result.type);
   for (const other of functions.slice(1)) {
-    checkSame("a branch gives", other.results, types, [other.tree.structure, first.tree.structure]);
+    checkSame("a branch returns", other.results, types, [
+      other.tree.structure,
+      first.tree.structure,
+    ]);
   }
   const captures = sharedCaptures(functions);
   finish(trace, functions, captures);
@@ -150,7 +153,7 @@ function carriesOf(builder: FunctionBuilder, initial: OperandTree) {
 }
 
 /**
- * Repeats `body` while `predicate` gives true. Both take the carried values; the body gives the next ones, of the
+ * Runs `body` while `predicate` returns true. Both take the carried values; the body returns the next ones, of the
  * same types. Where the predicate compares an integer with a bound and the body adds a constant to it, the
  * engine knows the number of iterations and evaluates many at once.
  */
@@ -171,7 +174,7 @@ export function whileLoop<State extends OperandTree>(
   );
   const [answer] = test.results;
   if (answer === undefined || test.results.length !== 1) {
-    throw new GraphError("type_invalid", `the predicate gives ${test.results.length} values`, {
+    throw new GraphError("type_invalid", `the predicate returns ${test.results.length} values`, {
       expected: "one bool[]",
     });
   }
@@ -179,7 +182,7 @@ export function whileLoop<State extends OperandTree>(
   const next = subFunction(trace, `${builder.name}.while_body`, types, (parameters) =>
     body(state(parameters)),
   );
-  checkSame("the body gives", next.results, types, [next.tree.structure, tree.structure]);
+  checkSame("the body returns", next.results, types, [next.tree.structure, tree.structure]);
   const captures = sharedCaptures([test, next]);
   finish(trace, [test, next], captures);
   const attributes = { predicate: test.builder.index, body: next.builder.index };
@@ -187,8 +190,8 @@ export function whileLoop<State extends OperandTree>(
 }
 
 /**
- * Repeats `body` a number of times: a number that is known now, or an integer scalar. The body takes the iteration
- * (an int32 scalar from 0) and the carried values, and gives the next ones, of the same types.
+ * Runs `body` a number of times: a number that is known now, or an integer scalar. The body takes the iteration
+ * (an int32 scalar from 0) and the carried values, and returns the next ones, of the same types.
  */
 export function forLoop<State extends OperandTree>(
   count: number | Traced,
@@ -205,7 +208,7 @@ export function forLoop<State extends OperandTree>(
       parameters[0] as Traced,
     ),
   );
-  checkSame("the body gives", next.results, types, [next.tree.structure, tree.structure]);
+  checkSame("the body returns", next.results, types, [next.tree.structure, tree.structure]);
   const captures = sharedCaptures([next]);
   finish(trace, [next], captures);
   const known = typeof count === "number";

@@ -13,12 +13,12 @@ import type { Traced } from "./traced.js";
 import { flatten, type Tree } from "./tree.js";
 
 /**
- * A function that a `callback` of a program hands values to; what it returns flows on: a list of results, or the only one
- * bare. What it returns for a callback without results is ignored.
+ * A function that a `callback` of a program hands values to; its return value flows on: a list of results, or the only one
+ * bare. Its return value is ignored where the callback has no results.
  */
 export type Callback = (...values: Tensor[]) => CallbackResults | Promise<CallbackResults>;
 
-/** What a callback returns. */
+/** The return value of a callback. */
 export type CallbackResults = CallbackResult | readonly CallbackResult[] | undefined;
 
 /** A tensor, or what one of the declared type can be made of. */
@@ -73,7 +73,7 @@ export function hookGradient<Values extends OperandTree>(
   });
 }
 
-/** How a value is printed. */
+/** Options of {@link print}. */
 export interface PrintOptions {
   /** Significant digits. Default 6. */
   readonly precision?: number;

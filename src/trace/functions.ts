@@ -9,7 +9,7 @@ import { currentTrace } from "./builder.js";
 import { isTensor, type Operand, operandType, toTraced } from "./operand.js";
 import type { Traced } from "./traced.js";
 
-/** What each kind of attribute is in JavaScript. */
+/** The JavaScript type of each kind of attribute. */
 interface KindType extends Record<AttributeKind, unknown> {
   bool: boolean;
   int: number | bigint;

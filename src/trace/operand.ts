@@ -7,7 +7,7 @@ import type { FunctionBuilder } from "./builder.js";
 import { isPromise } from "./promise.js";
 import { Traced } from "./traced.js";
 
-/** What an op takes: a traced value, a tensor, or something that a constant is made of. */
+/** An operand of an op: a traced value, a tensor, or something that a constant is made of. */
 export type Operand = Traced | Tensor | TensorLike;
 
 /** Tells a tensor of an engine. */

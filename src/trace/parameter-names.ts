@@ -4,7 +4,7 @@ import type { TensorTypeLeaf } from "./tensor-type-leaf.js";
 import type { Flat } from "./tree.js";
 
 /**
- * The names that object arguments give the parameters of a program: the keys that lead to each, such as `x` or `layers.0.w`.
+ * Returns the names that the keys of object arguments are for the parameters of a program: the keys that lead to each, such as `x` or `layers.0.w`.
  * There are none where an argument is not an object, so has no name, or where two would be called the same.
  */
 export function namesOfKeys(args: readonly Flat<TensorTypeLeaf>[]): string[] | undefined {

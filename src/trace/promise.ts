@@ -9,7 +9,7 @@ export function isPromise(value: unknown): boolean {
 }
 
 /**
- * What a traced function returned. A function that is traced runs once, from beginning to end, and cannot wait.
+ * Returns the result of a traced function. A function that is traced runs once, from beginning to end, and cannot wait.
  * @throws GraphError `function_async`
  */
 export function synchronous<Result>(name: string, result: Result): Result {

@@ -24,7 +24,7 @@ export interface TraceResult {
 
 /**
  * Runs a function once on values that stand for tensors of given types, and records what it does as a graph.
- * `types` holds trees of types, one for each argument. Where all of them are objects, their keys name the graph's parameters.
+ * `types` holds trees of types, one for each argument. If all of them are objects, their keys name the graph's parameters.
  * @throws GraphError `function_async` for an async function; else one that names the op, its label and its operands' types, from the line that called it.
  */
 export function trace<Args extends readonly Tree<Traced>[]>(

@@ -100,7 +100,7 @@ afterAll(() => rm(folder, { recursive: true }));
 describe("davit", () => {
   it("helps", async () => {
     expect(await main(["--help"])).toBe(0);
-    for (const command of ["run", "inspect", "port", "serve", "doctor", "demo"]) {
+    for (const command of ["run", "inspect", "port", "serve", "doctor"]) {
       expect(printed.out).toMatch(new RegExp(`^  ${command} +\\w`, "m"));
       printed.out = "";
       expect(await main([command, "--help"])).toBe(0);

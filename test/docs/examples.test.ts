@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { ExampleModule, pageExamples } from "../support/doc-examples.js";
 
-describe.each(["hooks.md", "trace.md"])("the examples of %s", (page) => {
+describe.each(["engine.md", "files.md", "hooks.md", "trace.md"])("the examples of %s", (page) => {
   const examples = pageExamples(page);
   const program = new ExampleModule(examples);
   afterAll(() => program.remove());

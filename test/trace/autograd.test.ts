@@ -417,13 +417,13 @@ describe("refuses", () => {
       "a loss that is no scalar",
       (x) => grad((y: Traced) => mx.stack([y, y], {}))(x),
       "derivative_unsupported",
-      /the function gives float32\[2\]; expected a real floating scalar/,
+      /the function returns float32\[2\]; expected a real floating scalar/,
     ],
     [
       "a loss in an object",
       (x) => grad((y: Traced) => ({ y }))(x),
       "derivative_unsupported",
-      /the function gives no value first/,
+      /the function returns no value first/,
     ],
     [
       "an argument that there is not",

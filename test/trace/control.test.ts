@@ -188,7 +188,7 @@ describe("refuses", () => {
           () => mx.sum(x),
         ),
       "type_mismatched",
-      /a branch gives \(float32\[\]\); expected \(float32\[2\]\)/,
+      /a branch returns \(float32\[\]\); expected \(float32\[2\]\)/,
     ],
     [
       "branches with other trees",
@@ -199,7 +199,7 @@ describe("refuses", () => {
           () => [x] as never,
         ),
       "type_mismatched",
-      /a branch gives \[\*\]; expected \{"a": \*\}/,
+      /a branch returns \[\*\]; expected \{"a": \*\}/,
     ],
     [
       "a predicate that is no bool",
@@ -223,13 +223,13 @@ describe("refuses", () => {
       "a carry that changes its type",
       (x) => forLoop(2, x, (s) => mx.astype(s, { dtype: "float16" })),
       "type_mismatched",
-      /the body gives \(float16\[2\]\); expected \(float32\[2\]\)/,
+      /the body returns \(float16\[2\]\); expected \(float32\[2\]\)/,
     ],
     [
       "a body that forgets a carry",
       (x) => forLoop(2, { x, y: x }, ({ x }) => ({ x })),
       "type_mismatched",
-      /the body gives \(float32\[2\]\); expected \(float32\[2\], float32\[2\]\)/,
+      /the body returns \(float32\[2\]\); expected \(float32\[2\], float32\[2\]\)/,
     ],
     [
       "a loop's predicate with several values",
@@ -240,7 +240,7 @@ describe("refuses", () => {
           (s) => s,
         ),
       "type_invalid",
-      /the predicate gives 2 values/,
+      /the predicate returns 2 values/,
     ],
     [
       "a count that is no integer",

@@ -92,7 +92,7 @@ it("gradients have the tree of the argument", () => {
   expectTypeOf(wrong).toBeFunction();
 });
 
-it("jit gives tensors where the function gives traced values", () => {
+it("jit gives tensors where the function returns traced values", () => {
   const jitted = (engine: Engine) =>
     engine.jit((x: Traced) => ({ y: mx.exp(x), rest: [x, 1] as const }));
   expectTypeOf<Awaited<ReturnType<ReturnType<typeof jitted>>>>().toEqualTypeOf<{

@@ -4,7 +4,7 @@ import { GraphError, type GraphErrorDetails } from "../error.js";
 import type { GraphNode } from "../graph.js";
 import type { GraphLimits } from "../limits.js";
 
-/** What is left of a graph's limits that all its nodes share. */
+/** The rest of the limits that all nodes of a graph share. */
 export interface LeafBudget {
   constantBytes: number;
 }

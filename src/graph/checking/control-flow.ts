@@ -3,7 +3,7 @@ import { formatType, sameType, type TensorType } from "../../tensor/dtype.js";
 import { formatTypes, GraphError, type GraphErrorDetails } from "../error.js";
 import type { Attributes, GraphNode } from "../graph.js";
 
-/** The types that a function takes and gives. */
+/** The types of a function's parameters and results. */
 export interface Signature {
   readonly parameters: readonly TensorType[];
   readonly results: readonly TensorType[];
@@ -14,7 +14,7 @@ const ITERATION: TensorType = { dtype: "int32", shape: [] };
 const INTEGER = /^u?int/;
 
 /**
- * Holds a control flow node's operands against its functions and gives the types of its outputs.
+ * Checks a control flow node's operands against its functions. Returns the types of its outputs.
  * @throws GraphError `type_mismatched`, `attribute_invalid` or `arity_invalid`.
  */
 export function checkControlFlow(
@@ -153,7 +153,7 @@ function checkBranches(
   return first[1].results;
 }
 
-/** The first operands are the carries: as many as the body gives, and of the same types. */
+/** The first operands are the carries: as many as the body returns, and of the same types. */
 function checkCarries(
   body: Signature,
   operands: readonly TensorType[],
@@ -161,7 +161,7 @@ function checkCarries(
 ): readonly TensorType[] {
   const { results } = body;
   if (results.length > operands.length) {
-    throw new GraphError("type_mismatched", `the body gives ${results.length} carries`, {
+    throw new GraphError("type_mismatched", `the body returns ${results.length} carries`, {
       ...details,
       expected: `at most ${operands.length}, the number of operands`,
     });
@@ -172,7 +172,7 @@ function checkCarries(
       throw new GraphError(
         "type_mismatched",
         `carry ${index} changes from ${formatType(carry)} to ${formatType(type)}`,
-        { ...details, expected: `the body to give ${formatType(carry)}` },
+        { ...details, expected: `the body to return ${formatType(carry)}` },
       );
     }
   });

@@ -19,7 +19,7 @@ export type InferTypes = (
   attributes: Attributes,
 ) => readonly TensorType[];
 
-/** What inference needs to know besides the graph. */
+/** The options of inference. */
 export interface InferOptions {
   readonly inferTypes: InferTypes;
   /** Whose dtype gaps hold. Default `cpu`. */
@@ -39,7 +39,7 @@ const MAX_SIZE = 2 ** 31 - 1;
 /**
  * Finds the types of all values of a graph that `validateGraph` has passed; one entry per function.
  * @throws GraphError that names op, label and operand types: `type_mismatched`, `dtype_unsupported`, `value_too_large`, `output_count_invalid`, or what a
- * guard or the native engine gives.
+ * guard or the native engine has.
  */
 export function inferGraph(graph: Graph, options: InferOptions): TypedFunction[] {
   return finish(inferSteps(graph, options));
@@ -71,10 +71,10 @@ export function* inferSteps(graph: Graph, options: InferOptions): Steps<TypedFun
   return typed;
 }
 
-/** What of a node tells its outputs' types; `outputs`, where it is given, has to be their number. */
+/** The parts of a node that determine its output types; `outputs`, where it is given, has to be their number. */
 type InferredNode = Pick<GraphNode, "op" | "attributes" | "label"> & { readonly outputs?: number };
 
-/** Finds the types of one node's outputs. `signature` gives those of the functions that it names. */
+/** Finds the types of one node's outputs. `signature` returns those of the functions that it names. */
 export function inferNode(
   node: InferredNode,
   inputs: readonly (TensorType | null)[],

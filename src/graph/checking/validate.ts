@@ -40,7 +40,7 @@ export function* validateSteps(
   checkLimit(expandedNodes(graph), limits.expandedNodes, "the graph", "nodes once inlined", {});
 }
 
-/** How many nodes a derivative makes of each node of its function, about. */
+/** About the number of nodes that a derivative makes of each node of its function. */
 const DERIVATIVE_NODES = 5;
 
 /**

@@ -39,11 +39,11 @@ export interface DescribedNode {
   readonly outputs: readonly DescribedValue[];
   /** Name and text of each attribute, without those that name functions. */
   readonly attributes: readonly (readonly [name: string, text: string])[];
-  /** What functions it calls: the attribute and the index of the function. */
+  /** The functions that it calls: attribute and index of each. */
   readonly calls: readonly (readonly [name: string, callee: number])[];
 }
 
-/** Describes a valid graph; `types` as `inferGraph` gives them add the types of all values. */
+/** Describes a valid graph; `types`, as `inferGraph` returns them, add the types of all values. */
 export function describeGraph(graph: Graph, types?: readonly TypedFunction[]): DescribedFunction[] {
   const names = functionNames(graph);
   return graph.functions.map((item, index) =>

@@ -5,7 +5,7 @@ import { describeGraph } from "./describe.js";
 
 /**
  * A graph as plain data for `JSON.stringify`: `{hash, functions: [{name, parameters, nodes, results}]}`. Types are text; a
- * parameter has a `name` where the graph gives it one; attributes are text as `printGraph` writes them, and functions
+ * parameter has a `name` where the graph has one; attributes are text as `printGraph` writes them, and functions
  * are named by their index.
  */
 export function graphToJson(graph: Graph, types?: readonly TypedFunction[]): object {

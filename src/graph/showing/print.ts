@@ -19,8 +19,8 @@ import {
  * }
  * ```
  *
- * Parameters have a name where the graph gives them one. The types of nodes are there where `types` is given, as
- * `inferGraph` gives them.
+ * Parameters have their names in the graph, if any. The types of nodes are shown where `types` is given, as
+ * `inferGraph` returns them.
  */
 export function printGraph(graph: Graph, types?: readonly TypedFunction[]): string {
   const functions = describeGraph(graph, types);

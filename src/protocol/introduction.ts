@@ -1,0 +1,43 @@
+import type { Host } from "./host.js";
+import { wireLimits } from "./limits.js";
+
+/** The version of the protocol that this is. */
+export const PROTOCOL_VERSION = 1;
+
+/** Returns the answer to `hello`: what the engine is, and what a session may do. */
+export function helloAnswer(host: Host, hookCredit: number, token: Uint8Array | undefined) {
+  return {
+    protocol: PROTOCOL_VERSION,
+    engine: "davit",
+    instance: host.instance,
+    limits: {
+      ...wireLimits(host.limits),
+      hook_credit: hookCredit,
+      memory: host.engine.info().memory.limit,
+    },
+    bulk: host.bulk?.path ?? null,
+    token: token ?? null,
+    versions: host.versions,
+    devices: host.devices,
+  };
+}
+
+/** Returns the answer to `info`; `session` has the counts of the session that asks. */
+export function infoAnswer(
+  { engine }: Host,
+  session: { readonly programs: number; readonly tensors: number },
+) {
+  const { memory, counters } = engine.info();
+  return {
+    memory,
+    counters,
+    ...session,
+    engine: {
+      pid: process.pid,
+      uptime: Math.round(process.uptime()),
+      folder: process.cwd(),
+      programs: engine.hooks.programCount,
+      runs: engine.runsUnderWay,
+    },
+  };
+}
