@@ -3,7 +3,7 @@ import { nearest } from "../src/graph/nearest.js";
 import { isOp } from "../src/graph/ops/index.js";
 
 /** What the command line asks for. */
-export interface Wish {
+export interface FuzzOptions {
   readonly help: boolean;
   readonly campaigns: readonly string[];
   /** For how long; Infinity where a number of cases is given instead. */
@@ -37,7 +37,11 @@ const DEFAULT_BUDGET = 30;
  * Reads a command line. Without names all campaigns are meant.
  * @throws UsageError that names what is wrong
  */
-export function parseWish(argv: readonly string[], known: readonly string[], now: number): Wish {
+export function parseOptions(
+  argv: readonly string[],
+  known: readonly string[],
+  now: number,
+): FuzzOptions {
   let parsed: ReturnType<typeof parse>;
   try {
     parsed = parse(argv);

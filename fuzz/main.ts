@@ -1,5 +1,5 @@
 /** `npm run fuzz`: see `--help`, and docs/reliability.md. */
-import { parseWish, UsageError, type Wish } from "./arguments.js";
+import { type FuzzOptions, parseOptions, UsageError } from "./arguments.js";
 import type { CampaignKind } from "./campaign.js";
 import { KINDS } from "./campaigns/kinds.js";
 import { type Finding, formatFinding } from "./finding.js";
@@ -32,13 +32,17 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
-async function fuzz(kind: CampaignKind<unknown>, wish: Wish, until: number): Promise<Tally> {
+async function fuzz(
+  kind: CampaignKind<unknown>,
+  options: FuzzOptions,
+  until: number,
+): Promise<Tally> {
   const started = Date.now();
   const tally = await runCampaign(kind, {
-    seed: wish.seed,
-    cases: wish.cases,
+    seed: options.seed,
+    cases: options.cases,
     isOver: () => interrupted || Date.now() >= until,
-    budget: wish.budget * 1000,
+    budget: options.budget * 1000,
     onFinding: tellFindings(),
   });
   const seconds = (Date.now() - started) / 1000;
@@ -73,21 +77,21 @@ function summary({ cases, ok, findings, compared, errors }: Tally): string {
 
 async function main(argv: readonly string[]): Promise<number> {
   const names = KINDS.map(({ name }) => name);
-  const wish = parseWish(argv, names, Date.now());
-  if (wish.help) {
+  const options = parseOptions(argv, names, Date.now());
+  if (options.help) {
     console.log(HELP);
     return 0;
   }
   // Workers inherit it.
-  process.env.DAVIT_FUZZ_WITHOUT = wish.without.join(",");
-  console.log(`seed ${wish.seed}: the same again with --seed ${wish.seed}`);
-  const kinds = KINDS.filter(({ name }) => wish.campaigns.includes(name));
+  process.env.DAVIT_FUZZ_WITHOUT = options.without.join(",");
+  console.log(`seed ${options.seed}: the same again with --seed ${options.seed}`);
+  const kinds = KINDS.filter(({ name }) => options.campaigns.includes(name));
   let findings = 0;
-  let left = wish.seconds * 1000;
+  let left = options.seconds * 1000;
   for (const [index, kind] of kinds.entries()) {
     const started = Date.now();
     const share = left / (kinds.length - index);
-    const tally = await fuzz(kind, wish, started + share);
+    const tally = await fuzz(kind, options, started + share);
     left -= Date.now() - started;
     findings += tally.findings;
   }

@@ -5,14 +5,14 @@ import type { Body, BodyNode, Ref } from "./recipe.js";
 import type { Types } from "./types.js";
 
 /** How a body is drawn. */
-export interface BodyWish {
+export interface BodyOptions {
   readonly nodes: number;
   /** Whether hooks, prints and calls stand between its nodes. */
   readonly customCalls: boolean;
 }
 
 /** Draws a straight function; undefined where none of its nodes was accepted. */
-export function drawBody(types: Types, { nodes, customCalls }: BodyWish): Body | undefined {
+export function drawBody(types: Types, { nodes, customCalls }: BodyOptions): Body | undefined {
   const { random } = types;
   const body = new BodyDrawer();
   for (let count = random.below(3); count > 0; count--) body.parameter(types.anyType());

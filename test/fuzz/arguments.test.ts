@@ -1,25 +1,25 @@
 import { describe, expect, it } from "vitest";
-import { parseWish } from "../../fuzz/arguments.js";
+import { parseOptions } from "../../fuzz/arguments.js";
 
 const KNOWN = ["graphs", "files"];
-const wish = (...argv: string[]) => parseWish(argv, KNOWN, 7_000);
+const options = (...argv: string[]) => parseOptions(argv, KNOWN, 7_000);
 
 describe("the command line of the fuzzer", () => {
   it("means all campaigns, a minute and the clock's seed where it says nothing", () => {
-    expect(wish()).toMatchObject({ campaigns: KNOWN, seconds: 60, seed: 7_000 });
-    expect(wish().cases).toBe(Number.POSITIVE_INFINITY);
+    expect(options()).toMatchObject({ campaigns: KNOWN, seconds: 60, seed: 7_000 });
+    expect(options().cases).toBe(Number.POSITIVE_INFINITY);
   });
 
   it("takes a number of cases instead of seconds, or both", () => {
-    expect(wish("--cases", "10")).toMatchObject({
+    expect(options("--cases", "10")).toMatchObject({
       cases: 10,
       seconds: Number.POSITIVE_INFINITY,
     });
-    expect(wish("--cases", "10", "--seconds", "5")).toMatchObject({ cases: 10, seconds: 5 });
+    expect(options("--cases", "10", "--seconds", "5")).toMatchObject({ cases: 10, seconds: 5 });
   });
 
   it("takes names in any order, and ops that are to be left out", () => {
-    const { campaigns, without } = wish("files", "graphs", "--without", "add,linalg.eig");
+    const { campaigns, without } = options("files", "graphs", "--without", "add,linalg.eig");
     expect(campaigns).toEqual(KNOWN);
     expect(without).toEqual(["add", "linalg.eig"]);
   });
@@ -32,6 +32,6 @@ describe("the command line of the fuzzer", () => {
     [["--without", "ad"], "--without: there is no op ad"],
     [["--fast"], "--fast"],
   ])("refuses %j", (argv, message) => {
-    expect(() => wish(...argv)).toThrow(message);
+    expect(() => options(...argv)).toThrow(message);
   });
 });
