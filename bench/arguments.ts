@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { nearest } from "../src/graph/nearest.js";
 
 /** What the command line asks for. */
-export interface Wish {
+export interface BenchOptions {
   readonly names: readonly string[];
   readonly json: boolean;
   readonly help: boolean;
@@ -17,7 +17,7 @@ export class UsageError extends Error {
  * Reads a command line; without names all figures are meant, and they keep their order.
  * @throws UsageError that names what is unknown, and what was probably meant
  */
-export function parseWish(argv: readonly string[], known: readonly string[]): Wish {
+export function parseOptions(argv: readonly string[], known: readonly string[]): BenchOptions {
   const options = { json: { type: "boolean" }, help: { type: "boolean", short: "h" } } as const;
   const { tokens } = parseArgs({
     args: [...argv],

@@ -1,6 +1,6 @@
 /** `npm run bench`: see `--help`, and docs/performance.md. */
 import { availableParallelism, cpus } from "node:os";
-import { parseWish, UsageError } from "./arguments.js";
+import { parseOptions, UsageError } from "./arguments.js";
 import { Unavailable } from "./figure.js";
 import { figures } from "./figures/index.js";
 import { type Entry, entry, heading, line } from "./report.js";
@@ -38,7 +38,7 @@ async function measure(tools: Tools, name: string): Promise<Entry> {
 }
 
 async function run(argv: readonly string[]): Promise<number> {
-  const { names, json, help } = parseWish(argv, Object.keys(figures));
+  const { names, json, help } = parseOptions(argv, Object.keys(figures));
   if (help) {
     console.log(HELP);
     return 0;

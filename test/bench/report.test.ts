@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseWish, UsageError } from "../../bench/arguments.js";
+import { parseOptions, UsageError } from "../../bench/arguments.js";
 import { atLeast, atMost, type Figure, type Target } from "../../bench/figure.js";
 import { entry, line } from "../../bench/report.js";
 
@@ -57,11 +57,11 @@ describe("the command line", () => {
   const known = ["roundtrip.free", "sgemm", "ready"];
 
   it("means all figures where it names none", () => {
-    expect(parseWish([], known)).toEqual({ names: known, json: false, help: false });
+    expect(parseOptions([], known)).toEqual({ names: known, json: false, help: false });
   });
 
   it("keeps the order of the table, and names a figure once", () => {
-    const { names, json } = parseWish(["ready", "--json", "roundtrip.free", "ready"], known);
+    const { names, json } = parseOptions(["ready", "--json", "roundtrip.free", "ready"], known);
     expect(names).toEqual(["roundtrip.free", "ready"]);
     expect(json).toBe(true);
   });
@@ -72,6 +72,6 @@ describe("the command line", () => {
     [["--jsn"], "unknown option --jsn; did you mean --json?"],
     [["--json=yes"], "--json takes no value"],
   ])("refuses %j", (argv, message) => {
-    expect(() => parseWish(argv, known)).toThrow(new UsageError(message));
+    expect(() => parseOptions(argv, known)).toThrow(new UsageError(message));
   });
 });
