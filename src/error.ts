@@ -18,7 +18,9 @@ export interface ErrorDetails {
  * message is for people, and names the value, what was expected, and op, label and types where they are known.
  */
 export class DavitError extends Error {
+  /** The name of this class. */
   override readonly name = "DavitError";
+  /** The stable code of the error. */
   readonly code: string;
   /** The op of the node at fault. */
   readonly op: string | undefined;
@@ -31,6 +33,7 @@ export class DavitError extends Error {
   /** The values or types that would have been right. */
   readonly expected: string | undefined;
 
+  /** Makes an error with a code; the message is for people. */
   constructor(code: string, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;

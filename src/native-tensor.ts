@@ -9,6 +9,7 @@ import { fromBytes, type NestedArray, type TypedArray, typedArray } from "./tens
  * TypeScript also at the end of the block that declares it with `using`.
  */
 export class Tensor implements Disposable {
+  /** Dtype and shape. */
   readonly type: TensorType;
   /** Resolves when the value is computed; rejects with what made its run fail. */
   readonly ready: Promise<void>;
@@ -28,10 +29,12 @@ export class Tensor implements Disposable {
     native.hold(this, value);
   }
 
+  /** The type of its elements. */
   get dtype(): Dtype {
     return this.type.dtype;
   }
 
+  /** Its sizes, outermost first; empty for a scalar. */
   get shape(): readonly number[] {
     return this.type.shape;
   }

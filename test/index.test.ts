@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -93,6 +93,40 @@ it("a program that uses them has the types that it needs", async () => {
     await engine.close();
   `;
   expect(await typeErrors(program)).toBe("");
+});
+
+/** The members of the classes and interfaces of a declaration file that have no documentation. */
+function undocumented(file: string, names: ReadonlySet<string>): string[] {
+  const lines = readFileSync(join(root, "dist", file), "utf8").split("\n");
+  const found: string[] = [];
+  let type: string | undefined;
+  lines.forEach((line, index) => {
+    const documented = lines[index - 1]?.trimEnd().endsWith("*/") === true;
+    const [, name] = /^export (?:declare )?(?:class|interface) (\w+)/.exec(line) ?? [];
+    if (name !== undefined) type = names.has(name) ? name : undefined;
+    else if (line.startsWith("}")) type = undefined;
+    const member = /^ {4}(?! |\*|\/|[})]|#private|private|\[Symbol)/.test(line);
+    if (type !== undefined && (name !== undefined || member) && !documented) {
+      found.push(`${file}: ${type}: ${line.trim()}`);
+    }
+  });
+  return found;
+}
+
+it("every member of a public class or interface is documented", async () => {
+  await built("index.d.ts");
+  const folder = join(root, "dist");
+  const text = ["index.d.ts", "trace/index.d.ts", "record/index.d.ts"]
+    .map((file) => readFileSync(join(folder, file), "utf8"))
+    .join("\n");
+  const lists = [...text.matchAll(/\{([^}]*)\}/g)].map(([, list]) => list as string);
+  const names = new Set(lists.join(",").match(/\b[A-Z]\w+/g));
+  expect(names).toContain("Tensor");
+  // What older builds left in dist/ has no source.
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter(
+    (file) => file.endsWith(".d.ts") && existsSync(join(root, "src", file.replace(".d.ts", ".ts"))),
+  );
+  expect(files.flatMap((file) => undocumented(file, names))).toEqual([]);
 });
 
 it("the parts of the engine that are not public are not in its types", async () => {

@@ -29,6 +29,7 @@ export class AttachedEngine {
   readonly #client: Client;
   #recordings = 0;
 
+  /** @internal */
   constructor(client: Client) {
     this.#client = client;
     this.closed = client.closed;

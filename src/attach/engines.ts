@@ -4,14 +4,17 @@ import { enginePids, engineSocket, removeDeadSockets } from "./folder.js";
 
 /** An engine's description of itself. */
 export interface EngineInfo {
+  /** The process id. */
   readonly pid: number;
   /** Seconds since its process began. */
   readonly uptime: number;
   /** Its working folder. */
   readonly folder: string;
+  /** The number of loaded programs. */
   readonly programs: number;
   /** Runs under way. */
   readonly runs: number;
+  /** Memory of MLX, in bytes. */
   readonly memory: { readonly active: number; readonly peak: number };
 }
 

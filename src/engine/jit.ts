@@ -46,6 +46,7 @@ export interface JitOptions {
 
 /** A function that runs on an engine; traced once for every combination of argument types. */
 export interface Jitted<R> extends Disposable {
+  /** Runs the function. Resolves with its result when the run is over. */
   (...args: Argument[]): Promise<Result<R>>;
   /** As calling it, with a signal that cancels the run. */
   with(options: { signal?: AbortSignal }, ...args: Argument[]): Promise<Result<R>>;

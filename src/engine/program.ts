@@ -41,7 +41,9 @@ interface PlacedNode {
 
 /** A graph that an engine has taken: typed, named by its hash, and known to the lanes. */
 export class Program {
+  /** The types of its parameters. */
   readonly inputs: readonly TensorType[];
+  /** The types of its results. */
   readonly outputs: readonly TensorType[];
   /** The nodes that can be watched: hooks, prints, callbacks, and nodes with a label. */
   readonly sites: readonly Site[];
@@ -52,6 +54,7 @@ export class Program {
   constructor(
     /** @internal */
     readonly id: ProgramId,
+    /** The graph that it was loaded from. */
     readonly graph: Graph,
     typed: readonly TypedFunction[],
     hash?: string,

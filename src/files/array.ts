@@ -3,12 +3,15 @@ import { FileError } from "./error.js";
 
 /** A tensor as a file holds it: its type, and its elements row by row, little-endian. */
 export interface FileArray {
+  /** Dtype and shape. */
   readonly type: TensorType;
+  /** The elements, row by row, little-endian. */
   readonly bytes: Uint8Array;
 }
 
 /** The place of a tensor in a file, for reading it later. */
 export interface FileRange {
+  /** Dtype and shape. */
   readonly type: TensorType;
   /** Bytes from the start of the file. */
   readonly offset: number;

@@ -27,10 +27,12 @@ export class Members<T> implements ReadonlyMap<string, T> {
     this.#others = others;
   }
 
+  /** The number of members. */
   get size(): number {
     return this.#members.size;
   }
 
+  /** Returns whether there is a member of this name. */
   has(name: string): boolean {
     return this.#members.has(name);
   }
@@ -40,14 +42,17 @@ export class Members<T> implements ReadonlyMap<string, T> {
     return (this.#members.get(name) ?? this.#others.get(name))?.();
   }
 
+  /** The names. */
   keys(): MapIterator<string> {
     return this.#members.keys();
   }
 
+  /** The members. */
   *values(): MapIterator<T> {
     for (const read of this.#members.values()) yield read();
   }
 
+  /** Names and members. */
   *entries(): MapIterator<[string, T]> {
     for (const [name, read] of this.#members) yield [name, read()];
   }
@@ -56,6 +61,7 @@ export class Members<T> implements ReadonlyMap<string, T> {
     return this.entries();
   }
 
+  /** Calls a function with every member. */
   forEach(visit: (value: T, name: string, map: ReadonlyMap<string, T>) => void): void {
     for (const [name, value] of this) visit(value, name, this);
   }

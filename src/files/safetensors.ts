@@ -8,9 +8,11 @@ import { readAt, withRegular } from "./open.js";
 
 /** The header of a .safetensors file; the tensors stay in the file. */
 export interface Safetensors {
+  /** The path of the file. */
   readonly path: string;
   /** The place of each tensor, in file order. A tensor of a type that MLX does not have throws when it is asked for. */
   readonly tensors: Members<FileRange>;
+  /** The texts that the file holds beside its tensors. */
   readonly metadata: ReadonlyMap<string, string>;
 }
 

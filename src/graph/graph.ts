@@ -8,15 +8,19 @@ import type { TensorType } from "../tensor/dtype.js";
  * a function refers only to functions after it, so there is no recursion.
  */
 export interface Graph {
+  /** Its functions; the first one is the entry. */
   readonly functions: readonly GraphFunction[];
 }
 
 /** One function. It sees its parameters and nothing else. */
 export interface GraphFunction {
+  /** Its name, for messages and printers. */
   readonly name: string;
+  /** The types of its parameters. */
   readonly parameters: readonly TensorType[];
   /** The names of the parameters, one for each; absent where they have no names. */
   readonly parameterNames?: readonly string[] | undefined;
+  /** Its nodes, each after those that it uses. */
   readonly nodes: readonly GraphNode[];
   /** The values it returns, by number. */
   readonly results: readonly number[];
@@ -28,6 +32,7 @@ export interface GraphNode {
   readonly op: string;
   /** The operands, by value number; -1 where an optional operand is absent. */
   readonly inputs: readonly number[];
+  /** Its static arguments. */
   readonly attributes: Attributes;
   /** The number of its output values. */
   readonly outputs: number;

@@ -9,13 +9,21 @@ import type { Site } from "./site.js";
  * NaN where there are none; the histogram has equal bins from min to max. Complex elements count by magnitude.
  */
 export interface Summary {
+  /** The number of elements. */
   readonly count: number;
+  /** The least finite element. */
   readonly min: number;
+  /** The greatest finite element. */
   readonly max: number;
+  /** The mean of the finite elements. */
   readonly mean: number;
+  /** The standard deviation of the finite elements. */
   readonly std: number;
+  /** The number of elements that are NaN. */
   readonly nan: number;
+  /** The number of infinite elements. */
   readonly inf: number;
+  /** The number of finite elements in each bin. */
   readonly histogram: readonly number[];
 }
 
@@ -46,11 +54,15 @@ export interface NativeEvent extends RawEvent {
 
 /** One firing of a hook, or of a watched node, as a handler of this process gets it. */
 export interface Event {
+  /** The hook's name, where it has one. */
   readonly name: string | undefined;
+  /** The node's label, where it has one. */
   readonly label: string | undefined;
   /** The node's number in program order: tells two hooks of one name apart. */
   readonly site: number;
+  /** The number of the run, in this process. */
   readonly run: RunId;
+  /** The number of the program, in this process. */
   readonly program: ProgramId;
   /** Events of this run before this one. */
   readonly seq: number;
@@ -60,6 +72,7 @@ export interface Event {
   readonly dropped: number;
   /** The first value; most hooks have one. */
   readonly value: TypedArray | Summary;
+  /** All its values. */
   readonly values: readonly (TypedArray | Summary)[];
   /** The values' types; a `slice` view has fewer elements than they say. */
   readonly types: readonly TensorType[];

@@ -52,8 +52,11 @@ export interface Side {
 export interface RecordingDiff {
   /** True where they have the same events with the same values. */
   readonly same: boolean;
+  /** The first event with different values or types. */
   readonly first?: FirstDifference;
+  /** The first recording. */
   readonly a: Side;
+  /** The second recording. */
   readonly b: Side;
   /** In the order in which they first fired. */
   readonly titles: readonly TitleDiff[];

@@ -16,15 +16,21 @@ import { decodeHeader } from "./header.js";
 
 /** One event of a recording; its values are still in the file. */
 export interface RecordedEvent {
+  /** The node that fired. */
   readonly place: Place;
   /** The run's number in the process that recorded; runs that were started later have larger ones. */
   readonly run: number;
+  /** The program's number in the process that recorded. */
   readonly program: number;
+  /** Events of the run before this one. */
   readonly seq: number;
+  /** Iterations of the loops around the node, outermost first. */
   readonly path: readonly number[];
   /** The place of its values in the file, and the number of their bytes. */
   readonly at: number;
+  /** The number of bytes of its values. */
   readonly length: number;
+  /** The checksum of its values. */
   readonly crc: number;
 }
 
@@ -38,6 +44,7 @@ export class RecordingFile {
     readonly complete: boolean,
   ) {}
 
+  /** The path of the file. */
   get path(): string {
     return this.file.path;
   }
@@ -81,6 +88,7 @@ export class RecordingFile {
     });
   }
 
+  /** Closes the file. */
   async close(): Promise<void> {
     await this.file.close();
   }

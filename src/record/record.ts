@@ -20,6 +20,7 @@ export interface RecordOptions {
 
 /** A recording under way. */
 export interface Recording extends Disposable {
+  /** The path of the file. */
   readonly path: string;
   /** Events written so far. */
   readonly events: number;

@@ -16,7 +16,9 @@ export function isDtype(value: unknown): value is Dtype {
 
 /** The dtype and shape of a tensor. */
 export interface TensorType {
+  /** The type of its elements. */
   readonly dtype: Dtype;
+  /** Its sizes, outermost first; empty for a scalar. */
   readonly shape: readonly number[];
 }
 

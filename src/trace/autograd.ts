@@ -20,6 +20,7 @@ import { type Flat, flatten } from "./tree.js";
 
 /** Which arguments to differentiate by: one, or several. Default the first. */
 export interface GradOptions<N extends number | readonly number[]> {
+  /** The number of an argument, from 0, or a list of them. */
   readonly argnums?: N;
 }
 

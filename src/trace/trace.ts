@@ -11,6 +11,7 @@ import { type Flat, flatten, type Tree } from "./tree.js";
 
 /** A function that was traced. */
 export interface TraceResult {
+  /** The graph of the function. */
   readonly graph: Graph;
   /** Tensors that the function used, by the names of the graph's externals that stand for them. */
   readonly captures: ReadonlyMap<string, Tensor>;

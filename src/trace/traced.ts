@@ -2,6 +2,7 @@ import { type Dtype, formatType, type TensorType } from "../tensor/dtype.js";
 
 /** A value of a function that is being traced: its type is known, its elements are not. */
 export class Traced {
+  /** Dtype and shape. */
   readonly type: TensorType;
 
   /** @internal */
@@ -13,14 +14,17 @@ export class Traced {
     this.type = type;
   }
 
+  /** The type of its elements. */
   get dtype(): Dtype {
     return this.type.dtype;
   }
 
+  /** Its sizes, outermost first; empty for a scalar. */
   get shape(): readonly number[] {
     return this.type.shape;
   }
 
+  /** The number of its axes. */
   get ndim(): number {
     return this.type.shape.length;
   }
