@@ -289,5 +289,24 @@ if Code.ensure_loaded?(Nx) do
       assert_raise KeyError, fn -> compiled(&runtime_failing/1, [1]) end
       assert_raise RuntimeError, ~r/output template/, fn -> compiled(&runtime_wrong/1, [1]) end
     end
+
+    # Nx main has no tokens.
+    if function_exported?(Nx.Defn.Kernel, :create_token, 0) do
+      defn tokens(a, b, p) do
+        {token, sum} = hook_token(create_token(), a + b, :sum)
+        {token, _} = hook_token(token, a * b, :product, to_self(:tag))
+        if p, do: attach_token(token, sum), else: a
+      end
+
+      test "the hooks of a token are called in order, where what it is attached to is computed" do
+        hooks = %{sum: sender(self(), :tag)}
+        assert compiled(&tokens/3, [2, 5, 1], hooks: hooks) |> Nx.to_number() == 7
+        assert sent(:tag) == [7, 10]
+        assert compiled(&tokens/3, [2, 5, 0], hooks: hooks) |> Nx.to_number() == 2
+        assert sent(:tag) == []
+        assert compiled(&tokens/3, [3, 5, 1]) |> Nx.to_number() == 8
+        assert sent(:tag) == [15]
+      end
+    end
   end
 end

@@ -2,6 +2,7 @@ if Code.ensure_loaded?(Nx) do
   defmodule Davit.Nx.Compiler.ServingTest do
     use ExUnit.Case, async: true
     import Davit.Test.AgainstEvaluator
+    alias Davit.Test.OnPeer
 
     @moduletag :engine
 
@@ -92,6 +93,32 @@ if Code.ensure_loaded?(Nx) do
       {exit, _} = catch_exit(Nx.Serving.batched_run(name, batch([-1])))
       assert inspect(exit) =~ "negative"
       assert Nx.Serving.batched_run(name, batch([2])) |> Nx.to_list() == [2]
+    end
+
+    test "a serving on two nodes, each with its engine" do
+      [{one, _}, {two, node}] = for _ <- 1..2, do: OnPeer.start()
+      name = :"serving_#{System.unique_integer([:positive])}"
+      [here, _there] = for peer <- [one, two], do: OnPeer.start_serving(peer, name)
+      OnPeer.connect(one, node)
+      OnPeer.await_servings(one, name, 2)
+
+      # A row that is read from the engine, and one that comes along.
+      for size <- [3, 5000] do
+        row = Enum.map(1..size, &(&1 * 0.001))
+
+        for where <- [name, {:distributed, name}] do
+          result = OnPeer.batched_run(one, where, row)
+          for {a, x} <- Enum.zip(result, row), do: assert_in_delta(a, :math.cos(x), 1.0e-6)
+        end
+      end
+
+      # Without the one here, the other one serves.
+      OnPeer.stop_serving(one, here)
+      OnPeer.await_servings(one, name, 1)
+      before = OnPeer.calls(two)
+      assert [cosine] = OnPeer.batched_run(one, {:distributed, name}, [1.0])
+      assert_in_delta cosine, :math.cos(1), 1.0e-6
+      assert OnPeer.calls(two) == before + 1
     end
   end
 end

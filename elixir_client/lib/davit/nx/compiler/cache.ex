@@ -6,7 +6,7 @@ defmodule Davit.Nx.Compiler.Cache do
 
   use GenServer
 
-  alias Davit.{Graph, Program}
+  alias Davit.{Graph, Program, Tensor}
 
   @table __MODULE__
   # Entries of a generation.
@@ -86,18 +86,22 @@ defmodule Davit.Nx.Compiler.Cache do
   @doc "The program of a graph in an engine; loaded if it is not there."
   @spec program(Davit.Engine.name(), Graph.t()) :: Program.t()
   def program(engine, graph) do
-    key = {:program, engine, Graph.hash(graph)}
+    bytes = Graph.to_binary(graph)
+    key = {:program, engine, Graph.hash(bytes)}
 
     lookup(key) ||
       exclusively(key, fn ->
-        lookup(key) ||
-          (
-            program = Program.load(graph, engine: engine)
-            count(:programs)
-            put(key, program)
-            program
-          )
+        lookup(key) || tap(load(engine, bytes, graph.constants), &put(key, &1))
       end)
+  end
+
+  defp load(engine, bytes, constants) do
+    constants =
+      Map.new(constants, fn {hash, {type, data}} -> {hash, %Tensor{type: type, data: data}} end)
+
+    program = Program.load(bytes, engine: engine, constants: constants)
+    count(:programs)
+    program
   end
 
   defp lookup(key) do
