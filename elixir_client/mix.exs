@@ -50,6 +50,7 @@ defmodule Davit.MixProject do
       main: "readme",
       extras: [
         "README.md",
+        "../docs/nx.md",
         "../docs/hooks.md",
         "../docs/debugging.md",
         "../docs/record.md",

@@ -28,12 +28,13 @@ defmodule Davit.Telemetry do
 
   ## Single events
 
-  These are executed in a process of the engine. Their handlers may use the engine.
+  These are executed in a process of the engine, unless said otherwise. Their handlers may use the engine.
 
   | event | when | measurements | metadata |
   |---|---|---|---|
   | `[:davit, :engine, :up]` | an engine is ready | `duration`: of its start, in native time units | `engine`; `instance`: 1 for the first engine of this name, counted up at each start; `hello`: what the engine said of itself |
   | `[:davit, :engine, :down]` | an engine ended or did not start | `retry_in`: until the next start, in milliseconds | `engine`; `instance`; `error`: a `Davit.EngineError` |
+  | `[:davit, :nx, :host]` | `Nx.BinaryBackend` computes an operation that MLX cannot do exactly; in the calling process | `count`: 1 | `operation`; `type`: that of the result, as Nx writes it |
   | `[:davit, :collector, :freed]` | tensors and programs that nothing refers to were freed | `count`: how many | `engine` |
   """
 

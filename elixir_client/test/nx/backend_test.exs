@@ -122,6 +122,28 @@ if Code.ensure_loaded?(Nx) do
       end
     end
 
+    test "what Nx.BinaryBackend computes is told by telemetry, and logged once" do
+      :telemetry.attach(
+        "host",
+        [:davit, :nx, :host],
+        fn _, measurements, metadata, pid -> send(pid, {:host, measurements, metadata}) end,
+        self()
+      )
+
+      Logger.put_module_level(Davit.Nx.Host, :info)
+
+      on_exit(fn ->
+        :telemetry.detach("host")
+        Logger.delete_module_level(Davit.Nx.Host)
+      end)
+
+      compute = fn -> Nx.cosh(Nx.tensor(Complex.new(1, 2), type: {:c, 128})) end
+      log = ExUnit.CaptureLog.capture_log([level: :info], fn -> {compute.(), compute.()} end)
+      assert_received {:host, %{count: 1}, %{operation: :cosh, type: {:c, 128}}}
+      assert_received {:host, %{count: 1}, %{operation: :cosh, type: {:c, 128}}}
+      assert [_, _] = String.split(log, "Nx.cosh with the result type {:c, 128}")
+    end
+
     test "there are no pointers" do
       assert_raise ArgumentError, ~r/no pointers/, fn -> Nx.to_pointer(Nx.tensor(1)) end
     end
