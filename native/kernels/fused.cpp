@@ -64,40 +64,51 @@ bool Fused::flat(const std::vector<mx::array>& inputs) const {
   return first != nullptr && !first->flags().row_contiguous;
 }
 
-void Fused::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
-  bool in_place_order = flat(inputs);
-  auto dense = in_place_order ? Layout{{static_cast<int64_t>(rows_ * columns_)}, {1}} : Layout{};
-  std::vector<Source> sources;
-  sources.reserve(inputs.size());
-  const mx::array* order = nullptr;
+// How the inputs lie in memory; `flat`: all alike, without gaps.
+Execution Fused::execution(const std::vector<mx::array>& inputs, bool flat) const {
+  std::vector<Layout> layouts;
+  layouts.reserve(inputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) {
-    const auto& input = inputs[i];
     bool wide = program_.values[program_.inputs[i].value].extent == Extent::wide;
-    const auto& shape = wide ? space_.shape : narrow_;
-    if (in_place_order && input.size() > 1) {
-      sources.push_back({input.data<std::byte>(), dense});
-      order = &input;
+    if (flat && inputs[i].size() > 1) {
+      layouts.push_back({{static_cast<int64_t>(rows_ * columns_)}, {1}});
     } else {
-      sources.push_back({input.data<std::byte>(), broadcast_layout(input, shape)});
+      layouts.push_back(broadcast_layout(inputs[i], wide ? space_.shape : narrow_));
     }
+  }
+  return {program_, layouts, rows_, columns_};
+}
+
+void Fused::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {
+  bool row_by_row = std::ranges::all_of(inputs, [](const mx::array& input) {
+    return input.flags().row_contiguous || input.size() == 1;
+  });
+  bool alike = !row_by_row && flat(inputs);
+  const mx::array* order = nullptr;
+  std::vector<const void*> sources;
+  sources.reserve(inputs.size());
+  for (const auto& input : inputs) {
+    sources.push_back(input.data<std::byte>());
+    if (input.size() > 1) order = &input;
   }
   std::vector<void*> memory;
   memory.reserve(outputs.size());
-  std::vector<bool> taken(inputs.size(), false);
+  uint32_t taken = 0;
   for (size_t o = 0; o < outputs.size(); ++o) {
     auto& output = outputs[o];
     bool donated = false;
     for (size_t i = 0; i < inputs.size() && !donated; ++i) {
       const auto& input = inputs[i];
-      if (taken[i] || !input.is_donatable() || input.shape() != output.shape()) continue;
-      bool dense_input = in_place_order || input.flags().row_contiguous;
-      if (!dense_input || input.data_size() != input.size()) continue;
+      if ((taken >> i & 1) != 0 || !input.is_donatable()) continue;
+      if (input.shape() != output.shape() || input.data_size() != input.size()) continue;
+      if (!alike && !input.flags().row_contiguous) continue;
       if (input.buffer_size() > output.nbytes() + (16 << 10)) continue;
       if (!may_overwrite(program_, i, o)) continue;
       output.copy_shared_buffer(input);
-      taken[i] = donated = true;
+      taken |= 1u << i;
+      donated = true;
     }
-    if (!donated && in_place_order) {
+    if (!donated && alike) {
       output.set_data(mx::allocator::malloc(output.nbytes()), order->data_size(), order->strides(),
                       order->flags());
     } else if (!donated) {
@@ -105,7 +116,13 @@ void Fused::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array
     }
     memory.push_back(output.data<std::byte>());
   }
-  run(program_, sources, memory, rows_, columns_);
+  if (row_by_row) {
+    // What most runs have in common is found out once.
+    if (!usual_) usual_.emplace(execution(inputs, false));
+    usual_->run(sources, memory);
+  } else {
+    execution(inputs, alike).run(sources, memory);
+  }
 }
 
 void Fused::eval_gpu(const std::vector<mx::array>&, std::vector<mx::array>&) {

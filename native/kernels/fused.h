@@ -4,8 +4,10 @@
 #include <mlx/mlx.h>
 #include <mlx/primitives.h>
 
+#include <optional>
 #include <vector>
 
+#include "kernels/execution.h"
 #include "kernels/program.h"
 
 namespace davit::kernels {
@@ -32,12 +34,15 @@ class Fused : public mlx::core::Primitive {
 
  private:
   bool flat(const std::vector<mlx::core::array>& inputs) const;
+  Execution execution(const std::vector<mlx::core::array>& inputs, bool flat) const;
 
   Program program_;
   Space space_;
   mlx::core::Shape narrow_;
   size_t rows_;
   size_t columns_;
+  // Of inputs that lie row by row. A primitive belongs to one lane.
+  std::optional<Execution> usual_;
 };
 
 }  // namespace davit::kernels

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "kernels/instructions.h"
@@ -57,21 +56,11 @@ struct Layout {
   std::vector<int64_t> strides;
 };
 
-struct Source {
-  const void* data;
-  Layout layout;
-};
-
 // Bytes that a port's element takes in memory.
 size_t item_bytes(const Program& program, const Port& port);
 
 // The most columns that a program with rows that do not divide can have.
 size_t largest_row(const Program& program);
-
-// Computes the outputs, which lie row by row without gaps. An output may be the memory of an input
-// of the same layout and item size, where may_overwrite() says so.
-void run(const Program& program, std::span<const Source> sources, std::span<void* const> outputs,
-         size_t rows, size_t columns);
 
 // Whether an output may take the memory of an input: nobody reads the input after the output is
 // written.
