@@ -95,8 +95,9 @@ export class MsgpackWriter {
   /** An integer of at most 64 bits; a number that it holds exactly, or a bigint. */
   integer(value: number | bigint): void {
     this.#reserve(9);
-    if (typeof value === "bigint" && !Number.isSafeInteger(Number(value))) this.#wide(value);
-    else this.#integer(Number(value));
+    if (typeof value === "number") this.#integer(value);
+    else if (Number.isSafeInteger(Number(value))) this.#integer(Number(value));
+    else this.#wide(value);
   }
 
   #integer(value: number): void {

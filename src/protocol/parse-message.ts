@@ -23,6 +23,8 @@ interface Plan {
   readonly most: number;
   readonly arguments: readonly Argument[];
   readonly attachment: string | undefined;
+  /** The index of the argument that is spread; -1 where there is none. */
+  readonly spread: number;
 }
 
 const PLANS: ReadonlyMap<string, Plan> = new Map(
@@ -38,10 +40,22 @@ const PLANS: ReadonlyMap<string, Plan> = new Map(
         spread: SPREAD.has(kind),
       })),
       attachment: row.attachment,
+      spread: fields.findIndex(([, { kind }]) => SPREAD.has(kind)),
     };
     return [type, plan] as const;
   }),
 );
+
+/** The parts of the argument that is spread, or nothing. The message is made of this object: to copy it takes as long as to parse it. */
+function begin(
+  { arguments: fields, spread }: Plan,
+  header: readonly unknown[],
+  attachments: readonly Uint8Array[],
+): Record<string, unknown> {
+  if (spread < 0) return {};
+  const { what, parse } = fields[spread] as Argument;
+  return parse(header[spread + 1], what, attachments, {}) as Record<string, unknown>;
+}
 
 /**
  * Checks a decoded header against its row of the contract.
@@ -70,12 +84,11 @@ export function parseMessage(
       expected,
     );
   }
-  const message: Record<string, unknown> = { type };
+  const message = begin(plan, header, attachments);
+  message.type = type;
   for (let index = 0; index < plan.most; index++) {
     const { name, what, parse, spread } = plan.arguments[index] as Argument;
-    const value = parse(header[index + 1], what, attachments, message);
-    if (spread) Object.assign(message, value);
-    else message[name] = value;
+    if (!spread) message[name] = parse(header[index + 1], what, attachments, message);
   }
   if (plan.attachment !== undefined) {
     // What takes it keeps views of these bytes, and the frame's memory is shared with other frames.
