@@ -15,6 +15,7 @@ defmodule Davit.Telemetry do
   | `[:davit, :run]` | a call of `Davit.run/3` or `Davit.run_many/3` | `engine`; `program`: the hash of its graph; `runs`: how many |
   | `[:davit, :put]` | a tensor's values are sent to the engine | `engine`; `type`: a `t:Davit.Type.t/0`; `bytes`: of the values |
   | `[:davit, :get]` | a tensor's values are read from the engine | `engine`; `type`; `bytes` |
+  | `[:davit, :compile]` | a function of `Nx.Defn` is traced, lowered and loaded | `engine`; `function`: its name; `reason`: see `Davit.Compiler.stats/0` |
 
   The measurements and further metadata of their events:
 

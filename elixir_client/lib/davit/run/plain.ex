@@ -19,6 +19,8 @@ defmodule Davit.Run.Plain do
 
   @doc "Runs a program without options. Returns the outputs, or `:other` if the run is not plain, or was not sent."
   @spec run(Program.t(), [Inputs.input()]) :: [Tensor.t()] | :other
+  def run(%Program{handlers: [_ | _]}, _inputs), do: :other
+
   def run(%Program{} = program, inputs) do
     with %{header: header} = plan when header != nil <- plan(program),
          attachments when is_list(attachments) <- attachments(inputs, plan.operands) do
@@ -62,9 +64,12 @@ defmodule Davit.Run.Plain do
   end
 
   defp plain?(program) do
-    Enum.all?(program.sites, &(&1.kind == :node)) and
+    Enum.all?(program.sites, &quiet?/1) and
       total(program.inputs) <= @operand_bytes and total(program.outputs) <= @fetch
   end
+
+  # Nothing of it comes to the caller, unless that asks for it.
+  defp quiet?(site), do: site.kind == :node or (site.kind == :hook and not site.destination)
 
   defp total(types), do: types |> Enum.map(&Type.byte_size/1) |> Enum.sum()
 
@@ -107,15 +112,22 @@ defmodule Davit.Run.Plain do
   defp outputs({:ok, _, header, attachments}, %{answer: header}, program),
     do: tensors(program.outputs, attachments, 0)
 
-  defp outputs({:ok, _, header, _}, _, _) do
+  defp outputs({:ok, _, header, _}, _, program) do
     case Msgpack.decode(header) do
-      {:ok, ["error", %{"code" => "memory_exhausted"}]} -> :other
+      {:ok, ["error", %{"code" => "memory_exhausted"} = error]} -> again(program, error)
       {:ok, ["error", error]} -> raise EngineError.from_wire(error)
       other -> raise Request.protocol("`run` was answered with #{inspect(other, limit: 5)}")
     end
   end
 
   defp outputs({:error, why}, _, _), do: raise(Request.protocol(why))
+
+  # What subscribers may have seen is not made a second time.
+  defp again(program, error) do
+    if Enum.all?(program.sites, &(&1.kind == :node)),
+      do: :other,
+      else: raise(EngineError.from_wire(error))
+  end
 
   defp tensors([], _, _), do: []
 

@@ -258,6 +258,17 @@ if Code.ensure_loaded?(Nx) do
       assert_received {:tag, %Nx.Tensor{vectorized_axes: [], shape: {2, 2}, names: [:v, :i]}}
     end
 
+    test "a value that is longer than a message is an error that says so" do
+      x = Nx.broadcast(Nx.tensor(1, type: :u8), {33, 1024, 1024})
+
+      error =
+        assert_raise Davit.EngineError, ~r/container.*34603008 bytes.*slice/, fn ->
+          compiled(&container/1, [Nx.backend_copy(x, Davit.Backend)], hooks: %{container: & &1})
+        end
+
+      assert error.code == :value_too_large
+    end
+
     test "the hooks of one process are called there, in many processes at once" do
       tasks =
         for n <- 1..20 do
