@@ -1,4 +1,4 @@
-// What is known of a tensor before it is computed.
+// The type of a tensor: its dtype and shape.
 #pragma once
 
 #include <mlx/mlx.h>

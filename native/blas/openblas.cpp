@@ -58,7 +58,7 @@ void run_jobs(int, DoJob job, int count, size_t item, void* data, int extra) {
   });
 }
 
-// How many threads OpenBLAS uses.
+// The number of threads that OpenBLAS uses.
 //
 // They wait for each other busily. Where another process has taken the core of one, the others
 // wait for a time slice of the scheduler. Microseconds for float32 products, two cores, AMD EPYC,

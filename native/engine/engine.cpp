@@ -93,8 +93,8 @@ Engine::Engine(EngineOptions options) : outbox_(options.wake), memory_limit_(opt
   }
   if (!inline_streams) interpose::relieve_others_by(options.relief);
   if (inline_streams) {
-    host_lane_ = std::make_unique<Lane>(outbox_, counters_, options.device, true,
-                                        Lane::Thread::callers, options.wake);
+    js_lane_ = std::make_unique<Lane>(outbox_, counters_, options.device, true,
+                                      Lane::Thread::callers, options.wake);
   }
 }
 
@@ -119,7 +119,7 @@ void Engine::unload_program(int64_t program) {
     Lane* lane = each.get();
     lane->post([lane, program] { lane->forget(program); });
   }
-  if (host_lane_) host_lane_->forget(program);
+  if (js_lane_) js_lane_->forget(program);
 }
 
 const ProgramPtr& Engine::program(int64_t id) const { return find(programs_, id, "program"); }

@@ -35,7 +35,8 @@ struct EngineOptions {
   std::function<void()> relief;
 };
 
-// Methods are for one host thread, except where they say otherwise. Unknown ids throw OpError.
+// Methods are for the JavaScript thread, except where they say otherwise. Unknown ids throw
+// OpError.
 class Engine {
  public:
   explicit Engine(EngineOptions options);
@@ -59,8 +60,8 @@ class Engine {
   // Queues a run and names its outputs. `subscriptions` holds those of this run alone, by site.
   std::vector<int64_t> run(int64_t id, int64_t program, int64_t queue, std::vector<ValuePtr> inputs,
                            const std::vector<std::pair<int, int64_t>>& subscriptions);
-  // The results of a run that is best done at once, on the host's thread, and of which nobody but
-  // the caller is told; nothing where it has to be queued. Throws RunError where it fails.
+  // Runs a program at once, on the JavaScript thread, and returns its results; nothing where the
+  // run has to be queued. The outbox tells nothing of the run. Throws RunError where it fails.
   std::optional<Arrays> run_here(int64_t program, int64_t queue, std::vector<ValuePtr> inputs);
   void cancel(int64_t run, std::string code, std::string message);
   // Answers callbacks; where the run or the callback is gone, nothing happens. A reply may advance
@@ -78,8 +79,8 @@ class Engine {
   // Sets the sites of a program that a subscription is for.
   void subscribe(int64_t program, int64_t subscription, const std::vector<int64_t>& sites);
 
-  // For the host, when it was woken: does what is to be done on its thread, then gives what is to
-  // be told.
+  // Does the tasks that were posted to the JavaScript thread, and returns the oldest records of the
+  // outbox. To be called after a wake-up.
   Batch take_batch();
   Outbox& outbox() { return outbox_; }
   Counters& counters() { return counters_; }
@@ -92,10 +93,13 @@ class Engine {
  private:
   const std::shared_ptr<Queue>& queue(int64_t id) const;
   void try_start(Queue& queue);
-  // Whether a run is best done at once, on the host's thread.
-  bool runs_here(Run& run, const Program& program) const;
-  void begin_here(Run& run);
-  // On the host's thread, which takes what is told when this is over.
+  // Makes a run with new outputs; throws OpError where an id is unknown or an input does not fit.
+  RunPtr make_run(int64_t id, int64_t program, int64_t queue, std::vector<ValuePtr> inputs,
+                  std::vector<SiteSubscription> subscriptions);
+  // Puts a run into its queue and begins it on the JavaScript thread, where it is best done at
+  // once. Returns false, and leaves it alone, where it is not. Under the lock.
+  bool begin_here(const RunPtr& run);
+  // Advances a run on the JavaScript thread, which takes from the outbox afterwards.
   void advance_here(Run& run);
   RunPtr find_run(int64_t id);
   void settled(Value& value);
@@ -106,7 +110,8 @@ class Engine {
   ValueStore values_;
   size_t memory_limit_;
   std::vector<std::unique_ptr<Lane>> lanes_;
-  std::unique_ptr<Lane> host_lane_;  // null where streams have threads of their own
+  std::unique_ptr<Lane>
+      js_lane_;  // of the JavaScript thread; null where streams have threads of their own
 
   std::mutex mutex_;  // guards queues' contents, waiters of tensors, and runs_
   std::unordered_map<int64_t, RunPtr> runs_;

@@ -8,7 +8,7 @@ namespace {
 // A value longer than this travels in memory of its own, without a second copy.
 constexpr size_t kBlobBytes = 16 << 10;
 
-// About a thousand events: what the host deals with in one go, some milliseconds.
+// About a thousand events, which JavaScript handles in some milliseconds.
 constexpr size_t kBatchWords = 16 << 10;
 
 void put_path(std::vector<double>& words, const LoopPath& path) {
@@ -46,7 +46,7 @@ void Outbox::add(Write&& write) {
     if (batches_.empty() || batches_.back().words.size() > kBatchWords) batches_.emplace_back();
     write(batches_.back());
   }
-  // Held back, it is the host's thread that adds, or that takes what others add meanwhile.
+  // While the wake-up is held back, the JavaScript thread takes what is added.
   if (resting && !held_.load(std::memory_order_relaxed)) wake_();
 }
 

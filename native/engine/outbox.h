@@ -1,4 +1,4 @@
-// What the engine tells its host: finished runs, events and callbacks, in order.
+// The records that the engine hands to JavaScript: finished runs, events and callbacks, in order.
 #pragma once
 
 #include <atomic>
@@ -56,8 +56,8 @@ struct Event {
   std::vector<EventValue> values;
 };
 
-// Collects records from all threads. The host is woken when it has come to rest and there is
-// something to take; while it takes, nobody wakes it.
+// Collects records from all threads. A record that is added while JavaScript is idle wakes it;
+// while it takes records, there is no wake-up.
 class Outbox {
  public:
   explicit Outbox(std::function<void()> wake) : wake_(std::move(wake)) {}
@@ -70,12 +70,11 @@ class Outbox {
 
   // The oldest records, a limited number of them.
   Batch take();
-  // After a take, when what was taken is dealt with: whether there is more. Where there is not, the
-  // host comes to rest.
+  // To be called after take(), when its records are handled. Returns whether there are more; where
+  // there are none, JavaScript is idle from then on.
   bool more();
 
-  // For the host's own thread: while it holds the wake-up back, it sees to it that take() is
-  // called.
+  // For the JavaScript thread: holds wake-ups back, after which it has to call take().
   void hold() { held_ = true; }
   void unhold() { held_ = false; }
 

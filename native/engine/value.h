@@ -36,7 +36,7 @@ class Value {
   // Settles the tensor; only the scheduler calls these, once.
   void set(mlx::core::array array);
   void fail(FailurePtr failure);
-  // Whether runs have to wait for somebody else to settle it.
+  // Returns whether runs have to wait until it is settled.
   bool pending() const { return !settled() && !load_; }
 
   // Runs that wait for this tensor; the scheduler's lock guards it.

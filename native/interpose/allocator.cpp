@@ -24,11 +24,11 @@
 
 namespace {
 
-// What fresh memory holds under guard pages, where DAVIT_POISON does not say: as a float a large
-// negative number, as an index far out of range.
+// The byte that fresh memory holds under guard pages, where DAVIT_POISON does not say: as a float a
+// large negative number, as an index far out of range.
 constexpr uint8_t kPattern = 0xc5;
 
-// How memory is checked, by the environment: for tests.
+// The checks of memory that the environment asks for, in tests.
 struct Checks {
   bool guard_pages = false;
   std::optional<uint8_t> poison;
@@ -110,7 +110,7 @@ class CheckedAllocator : public mlx::core::allocator::Allocator {
       poison_ = checks.poison;
       if (checks.guard_pages) guards_ = std::make_unique<davit::interpose::GuardPages>();
     } catch (const std::exception&) {
-      // Who makes an engine is told (allocation_checks).
+      // allocation_checks() throws it when an engine is made.
     }
   }
 

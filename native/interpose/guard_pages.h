@@ -19,7 +19,7 @@ class GuardPages {
   // A buffer in MLX's form (its size, then its bytes), filled with a pattern. `shadow` is what the
   // caller wants back when the buffer is freed. Null where the system has no more pages for it.
   void* take(size_t size, void* shadow, uint8_t pattern);
-  // Whether a buffer is one of these.
+  // Returns whether a buffer is one of these.
   bool owns(const void* buffer) const;
   // Frees a buffer and returns its shadow; ends the process where bytes before the buffer were
   // written.
@@ -28,7 +28,7 @@ class GuardPages {
   size_t size(const void* buffer) const;
 
  private:
-  // What lies before a buffer's bytes. MLX knows the last member.
+  // The header before a buffer's bytes. MLX knows the last member.
   struct Head {
     void* shadow;
     uint8_t pattern;

@@ -19,7 +19,7 @@ namespace davit::interpose {
 // took effect.
 bool run_streams_inline();
 
-// Whether they do: what is dispatched to a CPU stream is done when the dispatch returns.
+// Returns whether they do: a task for a CPU stream is done when its dispatch returns.
 bool streams_inline();
 
 // Throws what a task of this thread's inline streams threw since the last call; for after an
@@ -33,12 +33,12 @@ void forget_stream_errors();
 // 0 means no limit. Returns whether it took effect.
 bool limit_allocations(size_t bytes);
 
-// What an allocation that finds no memory does before it is tried once more: on this thread, and on
-// those that have nothing of their own.
+// Sets what an allocation that finds no memory does before it is tried once more: on this thread,
+// and on those that have nothing of their own.
 void relieve_thread_by(std::function<void()> relief);
 void relieve_others_by(std::function<void()> relief);
 
-// What is done to buffers so that tests see a kernel that reads or writes where it may not.
+// Checks of buffers, so that tests see a kernel that reads or writes where it may not.
 struct AllocationChecks {
   bool guard_pages = false;       // DAVIT_GUARD_PAGES=1: each ends at a page that cannot be touched
   std::optional<uint8_t> poison;  // DAVIT_POISON=BYTE: what fresh memory holds

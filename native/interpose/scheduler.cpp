@@ -17,7 +17,7 @@ std::atomic<bool> inline_streams{false};
 std::atomic<int> tasks_seen{0};
 std::atomic<int> signals_seen{0};
 
-// What a task of this thread's streams threw first, until somebody asks.
+// The first exception of a task of this thread's streams, until check_streams() takes it.
 std::exception_ptr& thread_error() {
   static thread_local std::exception_ptr error;
   return error;
@@ -30,7 +30,7 @@ bool inlined(mlx::core::Stream stream) {
 }  // namespace
 
 // The same contracts as MLX's own (mlx/scheduler.h), without the threads. An error does not travel
-// in events: check_streams() gives it to the thread that evaluates.
+// in events: check_streams() throws it on the thread that evaluates.
 namespace mlx::core::scheduler {
 
 void Scheduler::enqueue(Stream s, std::function<void()> task) {

@@ -12,7 +12,7 @@ namespace {
 
 // Less than this is not worth a collection.
 constexpr int64_t kLeast = 32 << 20;
-// What an object costs beside its bytes: names, types, references.
+// The cost of an object beside its bytes: names, types, references.
 constexpr size_t kOverhead = 512;
 // More than any heap's limit: V8 collects at once where so much external memory is announced.
 constexpr int64_t kPressure = int64_t{1} << 50;

@@ -34,7 +34,7 @@ class Collector {
   // Has V8 collect all garbage now, and frees the tensors that it held.
   void collect();
 
-  // What objects hold, what V8 was told of it, and how often was collected for it.
+  // The bytes that objects hold, those of them that V8 was told of, and the number of collections.
   struct State {
     int64_t held;
     int64_t external;
@@ -81,7 +81,7 @@ class Handles : public std::enable_shared_from_this<Handles> {
   void release(int64_t id);
   // Frees the names of objects that are garbage.
   void sweep();
-  // Frees nothing any more: whoever freed is gone.
+  // Frees nothing any more, as the function that freed is gone.
   void close();
 
  private:

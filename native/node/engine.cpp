@@ -9,7 +9,7 @@ namespace davit::node {
 
 namespace {
 
-// What most batches have room in.
+// Most batches fit into so many words.
 constexpr size_t kWords = 32 << 10;
 
 }  // namespace
@@ -123,7 +123,8 @@ Napi::Value EngineObject::close(const Napi::CallbackInfo& info) {
 void EngineObject::deliver(Napi::Env env, Napi::Function on_batch) {
   Batch batch = engine_->take_batch();
   if (!batch.empty()) hand_over(env, on_batch, std::move(batch));
-  // What has come meanwhile waits for the event loop's next turn: others want to be served, too.
+  // Records that came meanwhile wait for the event loop's next turn, so that others are served,
+  // too.
   if (engine_->outbox().more()) {
     napi_call_function(env, env.Undefined(), on_more_.Value(), 0, nullptr, nullptr);
   }
@@ -159,7 +160,7 @@ void EngineObject::hand_over(Napi::Env env, Napi::Function on_batch, Batch batch
     for (uint32_t i = 0; i < batch.texts.size(); ++i) texts.Set(i, batch.texts[i]);
     arguments[4] = texts;
   }
-  // What it throws, or the environment's end, is for the caller, a thread-safe function, to handle.
+  // The caller, a thread-safe function, handles an exception and the environment's end.
   napi_call_function(env, env.Undefined(), on_batch, 5, arguments, nullptr);
 }
 

@@ -48,7 +48,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value subscribe(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value counters(const Napi::CallbackInfo& info);
-  // Whether the process stays alive for what the engine may still tell.
+  // Sets whether the process stays alive for the engine's runs.
   Napi::Value set_alive(const Napi::CallbackInfo& info);
 
   // Frees a tensor's name.
@@ -62,7 +62,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value poll(const Napi::CallbackInfo& info);
   // Ends lanes and wake-ups, for when no run is under way.
   Napi::Value close(const Napi::CallbackInfo& info);
-  // Hands the outbox to the host; on the JavaScript thread.
+  // Hands the outbox to JavaScript; on the JavaScript thread.
   void deliver(Napi::Env env, Napi::Function on_batch);
   void hand_over(Napi::Env env, Napi::Function on_batch, Batch batch);
 
@@ -71,7 +71,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   // The JavaScript side, as lanes see it.
   struct Host {
     std::mutex mutex;
-    bool gone = false;    // nobody is to be woken any more
+    bool gone = false;    // wake-ups have no effect any more
     bool closed = false;  // for the environment's thread
     Napi::ThreadSafeFunction wake;
   };

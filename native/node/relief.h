@@ -1,4 +1,4 @@
-// How a thread that is out of memory gets the JavaScript thread to collect garbage.
+// Lets a thread that is out of memory have the JavaScript thread collect garbage.
 #pragma once
 
 #include <napi.h>
@@ -21,7 +21,7 @@ class Relief {
   // environment's own thread it collects and returns.
   void ask();
 
-  // The environment ends: nobody waits any longer.
+  // For the end of the environment: lets all waiting threads go on.
   void end();
 
  private:

@@ -15,7 +15,7 @@ namespace {
 
 // Fills an array with what a file has from an offset on.
 void read_file(const std::string& path, int64_t offset, mx::array& array) {
-  // What was a file may be a pipe by now, which must not be waited for.
+  // The path may name a pipe by now, and opening it must not wait.
   int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) {
     throw RunError("file_unreadable", path + ": " + std::strerror(errno));
@@ -151,7 +151,7 @@ Napi::Value EngineObject::read(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value EngineObject::release(const Napi::CallbackInfo& info) {
-  // The buffer gives its memory back when it is detached, not when it is garbage of JavaScript.
+  // A buffer frees its memory when it is detached, not only when it is collected.
   info[0].As<Napi::ArrayBuffer>().Detach();
   return info.Env().Undefined();
 }

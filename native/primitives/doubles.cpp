@@ -76,7 +76,7 @@ class ExactDouble : public mx::UnaryPrimitive {
   void eval_cpu(const Arrays& inputs, mx::array& output) override {
     const auto& input = inputs[0];
     if (input.flags().contiguous) {
-      // What lies in memory without gaps stays in that order.
+      // A value without gaps in memory stays in that order.
       auto data = mx::allocator::malloc(input.data_size() * input.itemsize());
       output.set_data(std::move(data), input.data_size(), input.strides(), input.flags());
     } else {

@@ -18,7 +18,7 @@ const std::set<std::string_view> kProducts = {"Matmul",        "GatherMM",      
                                               "BlockMaskedMM", "QuantizedMatmul", "QQMatmul",
                                               "GatherQMM",     "GatherQQMM",      "Convolution"};
 
-// What takes elements of its first operand.
+// Primitives that take elements of their first operand.
 bool takes(std::string_view name) { return name == "Gather" || name == "GatherAxis"; }
 
 // The operand that holds what is written into the first one, or nothing.

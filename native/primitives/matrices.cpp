@@ -20,7 +20,7 @@ namespace {
 // Which part of a matrix is read.
 enum class Part { all, lower, upper };
 
-// That of a primitive, or nothing where it does not call LAPACK.
+// Returns the part of its matrix that a primitive reads; nothing where it does not call LAPACK.
 std::optional<Part> part_read(const mx::Primitive& primitive) {
   auto triangle = [](bool upper) { return upper ? Part::upper : Part::lower; };
   std::string_view name = primitive.name();
@@ -61,7 +61,7 @@ bool all_finite(const mx::array& matrices) {
   return result;
 }
 
-// Whether the part that is read of a matrix of so many columns is finite.
+// Returns whether the part that is read of a matrix of so many columns is finite.
 template <typename T>
 bool finite_part(const T* matrix, int rows, int columns, Part part) {
   for (int row = 0; row < rows; ++row) {

@@ -23,11 +23,11 @@ class CreditBudget {
   void force(int64_t bytes);
   // Gives bytes back.
   void release(int64_t bytes);
-  // Lets those who wait try again.
+  // Lets all waiting runs try again.
   void wake();
-  // Nobody waits for a closed budget, and everything fits.
+  // Closes the budget: everything fits from now on, and no run waits.
   void close();
-  // Whether nothing is in flight.
+  // Returns true while nothing is in flight.
   bool idle() const;
   int64_t budget() const { return budget_; }
   int64_t least() const { return least_; }

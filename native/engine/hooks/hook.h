@@ -43,7 +43,7 @@ class HookCursor {
   void expect(Launch launch);
   // Hands the values of a node to its subscriptions; runs on the stream thread.
   void fire(int site, const std::vector<mlx::core::array>& values);
-  // After a failed evaluation: forgets what did not fire and gives its credit back.
+  // After a failed evaluation: forgets the events that did not come, and gives their credit back.
   void abandon();
 
  private:
@@ -67,7 +67,7 @@ std::vector<mlx::core::array> hook_gradient(
     const std::vector<mlx::core::array>& values,
     std::function<std::vector<mlx::core::array>(std::vector<mlx::core::array>)> seen);
 
-// Whether a primitive is one of those that hook() makes.
+// Returns whether a primitive is one that hook() made.
 bool is_hook(const mlx::core::Primitive& primitive);
 
 // A new token, the start of a chain.

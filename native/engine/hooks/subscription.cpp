@@ -76,7 +76,7 @@ Event Subscription::make_event(const SiteValues& fired, int64_t cost) const {
   return event;
 }
 
-// Whether the policy takes these values, credit aside.
+// Returns whether the policy takes these values, credit aside.
 bool Subscription::wants() {
   ++seen_;
   if (policy_ == Policy::sample) {
@@ -149,7 +149,7 @@ void Subscription::close() {
     open_.store(false, std::memory_order_release);
     latest_.reset();
   }
-  // A run may be waiting for credit to emit what nobody wants any more.
+  // A run may be waiting for credit for an event of this subscription.
   budget_->wake();
 }
 

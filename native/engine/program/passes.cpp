@@ -9,7 +9,7 @@ namespace davit {
 
 namespace {
 
-// What the work of an op grows with.
+// The quantity that the work of an op grows with.
 Work work_of(std::string_view op) {
   auto row =
       std::lower_bound(std::begin(kWork), std::end(kWork), op,

@@ -1,4 +1,4 @@
-// What is done to the functions of a program before they are cut into segments.
+// The passes over the functions of a program before they are cut into segments.
 #pragma once
 
 #include <vector>

@@ -8,12 +8,13 @@ namespace davit {
 
 namespace {
 
-// What a small program has at most: a node costs about a microsecond, 4,096 elements as much again.
+// The most nodes and elements of a small program: a node costs about a microsecond, 4,096 elements
+// as much again.
 constexpr size_t kSmallNodes = 16;
 constexpr size_t kSmallElements = 4096;
 
-// What a brief run takes at most. To hand one to a lane and to be told of its end takes twice as
-// long; but one lane after the other could be at work instead of the host's thread.
+// The longest time of a brief run. Handing a run to a lane and taking its end takes twice as long,
+// but lanes compute side by side, and the JavaScript thread does not.
 constexpr std::chrono::microseconds kBrief{50};
 
 // Tells whether a node's work follows from the sizes of what it takes and returns.
@@ -38,7 +39,7 @@ bool is_small_function(const Function& function) {
   return elements <= kSmallElements;
 }
 
-// A loop gives its thread back in every pass only if every pass makes a callback.
+// A loop lets go of its thread in every pass only if every pass makes a callback.
 bool yields(const Node& loop, const std::vector<Function>& functions) {
   if (loop.kind != NodeKind::while_ && loop.kind != NodeKind::for_) return true;
   const auto& body = functions[static_cast<size_t>(loop.functions.back())].nodes;

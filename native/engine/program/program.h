@@ -19,7 +19,7 @@
 
 namespace davit {
 
-// What a node is to the one who runs it.
+// How a node is run.
 enum class NodeKind {
   op,
   constant,
@@ -98,8 +98,8 @@ struct Counter {
   int64_t step = 0;
   bool inclusive = false;  // <= (or >=) rather than < (or >)
 
-  // How often the body runs from an initial value of so many bits; nothing where the counter would
-  // wrap.
+  // Returns the number of iterations from an initial value of so many bits; nothing where the
+  // counter would wrap around.
   std::optional<int64_t> trips(int64_t initial, int64_t bound_value, int bits) const;
 };
 
@@ -121,11 +121,11 @@ class Program {
   // The counter of a `while`, where one was recognised.
   const Counter* counter_of(const Node& loop) const;
 
-  // Whether a run is likely to keep a thread for some microseconds only, or from one callback to
-  // the next: it has few nodes, few elements and no loop without callbacks; or no control flow at
-  // all, and the last run was over as soon.
+  // Returns whether a run is likely to keep a thread for some microseconds only, or from one
+  // callback to the next: it has few nodes, few elements and no loop without callbacks; or no
+  // control flow at all, and the last run was over as soon.
   bool is_brief() const { return small_ || brief_.load(std::memory_order_relaxed); }
-  // How long a run took, from its beginning to its end.
+  // Notes how long a run took, from its beginning to its end.
   void took(std::chrono::nanoseconds time);
 
   // Throws OpError where a run has another number of inputs.

@@ -1,4 +1,4 @@
-// Callbacks: a run hands values to its host and waits for the reply.
+// Callbacks: a run hands values to JavaScript and waits for the reply.
 #include "engine/engine.h"
 #include "engine/run/run.h"
 

@@ -12,7 +12,7 @@
 
 namespace davit {
 
-// Set by whoever cancels a run; tested by its lane.
+// Set by the thread that cancels a run; tested by its lane.
 class CancelFlag {
  public:
   // The first cause wins.

@@ -1,4 +1,4 @@
-// What MLX is told of a function that it differentiates, beside its results.
+// Changes to the graph of a function before MLX differentiates it.
 #pragma once
 
 #include <mlx/array.h>

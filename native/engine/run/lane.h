@@ -28,8 +28,8 @@ struct Counters {
 
 class Lane {
  public:
-  // Whose thread a lane works on: its own, or that of who makes it, for small programs, where a
-  // change of threads would cost more than the work.
+  // The thread that a lane works on: its own, or its maker's, for small programs, where a change of
+  // threads would cost more than the work.
   enum class Thread { own, callers };
 
   // `inline_streams`: whether CPU streams run inline, see native/interpose.
@@ -50,7 +50,7 @@ class Lane {
   // Does the tasks posted to a lane on its maker's thread.
   void run_posted();
 
-  // What follows is for tasks on the lane's thread.
+  // The methods that follow are for tasks on the lane's thread.
 
   // Runs a segment, compiled with hooks at some of its sites (sorted). With hooks, a token is its
   // last input and its last output. Where streams run inline the outputs are computed; otherwise
@@ -72,8 +72,8 @@ class Lane {
   // Forgets what was compiled for a program.
   void forget(int64_t program);
 
-  // Computes what launches gave and waits for it; throws RunError with the node at fault, with
-  // nothing left running.
+  // Computes the outputs of launches and waits for them; throws RunError with the node at fault,
+  // with nothing left running.
   void evaluate(const Arrays& arrays, const CancelFlag& cancel);
   // Ends the evaluation of a cancelled run that waits at a checkpoint.
   void wake() { gate_.wake(); }
@@ -82,7 +82,7 @@ class Lane {
   mx::Stream stream() const { return *stream_; }
 
  private:
-  // What tracing a segment told.
+  // The outcome of tracing a segment.
   struct Trace {
     std::vector<EventSite> order;
     PrimitiveSites sites;
@@ -98,7 +98,7 @@ class Lane {
     std::shared_ptr<const Schedule> schedule;     // where streams run inline
   };
 
-  // What is known while a segment is traced.
+  // The state of a segment that is being traced.
   struct Build {
     const Program& program;
     const std::vector<int>& sites;
@@ -122,7 +122,7 @@ class Lane {
                     const std::vector<std::optional<mx::array>>& operands);
   Arrays differentiate(Build& build, const Node& node, const Arrays& operands);
   Arrays hooked(Build& build, int site, Arrays values, bool used);
-  // Types are enough to trace: nothing of what this gives is ever evaluated.
+  // Returns arrays without data to trace a segment with: they are never evaluated.
   static Arrays placeholders(const Function& function, const Segment& segment, bool token);
   void erase(const Variant& variant);
   int failed_site(const Arrays& arrays) const;
@@ -133,7 +133,7 @@ class Lane {
   HookCursor cursor_;
   CheckpointGate gate_;
   StreamFailure stream_failure_;
-  // That of the last segment launched: what is evaluated next is of it alone.
+  // The trace of the segment that was launched last, which is evaluated next.
   std::shared_ptr<const std::optional<Trace>> launched_;
   std::optional<mx::Stream> stream_;
   std::unordered_map<int64_t, std::vector<Variant>> variants_;  // by segment

@@ -1,4 +1,4 @@
-// When runs begin and when they are over.
+// The queues of runs: their beginning and their end.
 #include <algorithm>
 
 #include "engine/engine.h"
@@ -7,10 +7,10 @@ namespace davit {
 
 namespace {
 
-// The id of runs whose end is not told.
+// The id of runs whose end is not put into the outbox.
 constexpr int64_t kUntold = 0;
 
-// While it lives, the host's own thread works, and takes from the outbox afterwards.
+// While it lives, the JavaScript thread works for the engine, and takes from the outbox afterwards.
 class Hold {
  public:
   explicit Hold(Outbox& outbox) : outbox_(outbox) { outbox_.hold(); }
@@ -56,95 +56,87 @@ void Engine::settle(Value& value, FailurePtr failure) {
   settled(value);
 }
 
+RunPtr Engine::make_run(int64_t id, int64_t program_id, int64_t queue_id,
+                        std::vector<ValuePtr> inputs, std::vector<SiteSubscription> subscriptions) {
+  const auto& program = this->program(program_id);
+  const auto& queue = this->queue(queue_id);
+  check_inputs(*program, inputs);
+  std::vector<ValuePtr> outputs;
+  for (int result : program->entry().results) {
+    outputs.push_back(std::make_shared<Value>(program->entry().type_of_value(result)));
+  }
+  return std::make_shared<Run>(*this, id, program, queue, std::move(inputs), std::move(outputs),
+                               std::move(subscriptions));
+}
+
 std::vector<int64_t> Engine::run(int64_t id, int64_t program_id, int64_t queue_id,
                                  std::vector<ValuePtr> inputs,
                                  const std::vector<std::pair<int, int64_t>>& subscriptions) {
-  const auto& program = this->program(program_id);
-  const auto& queue = this->queue(queue_id);
-  const Function& entry = program->entry();
   {
     std::lock_guard lock(mutex_);
     if (runs_.contains(id)) {
       throw OpError("run_taken", "run " + std::to_string(id) + " is under way");
     }
   }
-  check_inputs(*program, inputs);
   std::vector<SiteSubscription> own;
   own.reserve(subscriptions.size());
   for (const auto& [site, subscription_id] : subscriptions) {
     own.emplace_back(site, subscription(subscription_id));
   }
-  std::vector<ValuePtr> outputs;
+  auto run = make_run(id, program_id, queue_id, std::move(inputs), std::move(own));
   std::vector<int64_t> output_ids;
-  for (int result : entry.results) {
-    outputs.push_back(std::make_shared<Value>(entry.type_of_value(result)));
-    output_ids.push_back(values_.add(outputs.back()));
-  }
-  auto run = std::make_shared<Run>(*this, id, program, queue, std::move(inputs), std::move(outputs),
-                                   std::move(own));
+  for (const auto& output : run->outputs()) output_ids.push_back(values_.add(output));
+
   std::unique_lock lock(mutex_);
   runs_.emplace(id, run);
+  if (begin_here(run)) {
+    lock.unlock();
+    advance_here(*run);
+    return output_ids;
+  }
   auto wait_for = [&](const ValuePtr& value) {
     if (!value->pending()) return;
     value->waiters.push_back(run);
     ++run->waiting_on;
   };
   for (const auto& input : run->inputs()) wait_for(input);
-  for (const auto& constant : program->bound_values()) wait_for(constant);
-  queue->runs.push_back(run);
-  if (!runs_here(*run, *program)) {
-    try_start(*queue);
-    return output_ids;
-  }
-  begin_here(*run);
-  lock.unlock();
-  advance_here(*run);
+  for (const auto& constant : run->program()->bound_values()) wait_for(constant);
+  run->queue()->runs.push_back(run);
+  try_start(*run->queue());
   return output_ids;
 }
 
 std::optional<Arrays> Engine::run_here(int64_t program_id, int64_t queue_id,
                                        std::vector<ValuePtr> inputs) {
-  const auto& program = this->program(program_id);
-  const auto& queue = this->queue(queue_id);
-  const Function& entry = program->entry();
-  check_inputs(*program, inputs);
-  // It must be over when it is advanced once, and tell by its outputs whether it failed.
-  if (!entry.straight() || entry.results.empty()) return std::nullopt;
-  std::vector<ValuePtr> outputs;
-  for (int result : entry.results) {
-    outputs.push_back(std::make_shared<Value>(entry.type_of_value(result)));
-  }
-  auto run = std::make_shared<Run>(*this, kUntold, program, queue, std::move(inputs), outputs,
-                                   std::vector<SiteSubscription>{});
+  auto run = make_run(kUntold, program_id, queue_id, std::move(inputs), {});
+  // It must be over when it is advanced once, and only its outputs tell whether it failed.
+  if (!run->program()->entry().straight() || run->outputs().empty()) return std::nullopt;
   {
     std::lock_guard lock(mutex_);
-    queue->runs.push_back(run);
-    if (!runs_here(*run, *program)) {
-      queue->runs.pop_back();
-      return std::nullopt;
-    }
-    begin_here(*run);
+    if (!begin_here(run)) return std::nullopt;
   }
-  // It tells nothing, and nobody asks for what others tell meanwhile: the wake-up is not held back.
+  // Nothing is put into the outbox for it, so the wake-up for what others put there is not held
+  // back.
   run->advance();
   Arrays results;
-  for (const auto& output : outputs) results.push_back(output->array());
+  for (const auto& output : run->outputs()) results.push_back(output->array());
   return results;
 }
 
-void Engine::begin_here(Run& run) {
-  run.queue()->busy = true;
-  run.started = true;
-  run.set_lane(*host_lane_);
-}
-
-bool Engine::runs_here(Run& run, const Program& program) const {
-  const Queue& queue = *run.queue();
+bool Engine::begin_here(const RunPtr& run) {
+  Queue& queue = *run->queue();
+  const Program& program = *run->program();
   // A run that has to wait for a tensor does so in its queue; a file is read by a lane.
   auto there = [](const ValuePtr& value) { return value->settled(); };
-  return host_lane_ && program.is_brief() && !queue.busy && queue.runs.size() == 1 &&
-         std::ranges::all_of(run.inputs(), there) &&
-         std::ranges::all_of(program.bound_values(), there) && run.unwatched();
+  bool here = js_lane_ && program.is_brief() && !queue.busy && queue.runs.empty() &&
+              std::ranges::all_of(run->inputs(), there) &&
+              std::ranges::all_of(program.bound_values(), there) && run->unwatched();
+  if (!here) return false;
+  queue.runs.push_back(run);
+  queue.busy = true;
+  run->started = true;
+  run->set_lane(*js_lane_);
+  return true;
 }
 
 void Engine::advance_here(Run& run) {
@@ -153,9 +145,9 @@ void Engine::advance_here(Run& run) {
 }
 
 Batch Engine::take_batch() {
-  if (host_lane_) {
+  if (js_lane_) {
     Hold hold(outbox_);
-    host_lane_->run_posted();
+    js_lane_->run_posted();
   }
   return outbox_.take();
 }
@@ -245,7 +237,7 @@ void Engine::reply(int64_t id, int64_t callback, const std::vector<ValuePtr>& va
   for (const auto& value : values) arrays.push_back(value->array());
   RunPtr run = find_run(id);
   if (!run || !run->take_reply(callback, std::move(arrays))) return;
-  if (run->is_on(host_lane_.get())) {
+  if (run->is_on(js_lane_.get())) {
     advance_here(*run);
   } else {
     run->resume();

@@ -81,7 +81,7 @@ void Run::end(FailurePtr failure) {
   latest_.clear();
   engine_.finished(shared_from_this(), results, std::move(failure));
   by_segment_.clear();
-  // What this run compiled after its program was unloaded is nobody's.
+  // The segments that this run compiled after its program was unloaded are not used again.
   if (program_->unloaded()) lane_->forget(program_->id());
 }
 
@@ -150,7 +150,7 @@ bool Run::launch_whole(Frame& frame, const Segment& segment, const SegmentSubscr
   for (int value : segment.inputs) {
     auto& slot = frame.values[static_cast<size_t>(value)];
     inputs.push_back(*slot);
-    // What is not used again is given up here, so that MLX may reuse its memory.
+    // A value that is not used again is given up here, so that MLX may reuse its memory.
     if (function.last_use[static_cast<size_t>(value)] < segment.last) slot.reset();
   }
   if (!watched.sites.empty()) inputs.push_back(first_token());

@@ -43,7 +43,7 @@ class Run : public std::enable_shared_from_this<Run> {
   const std::shared_ptr<Queue>& queue() const { return queue_; }
   CancelFlag& cancel_flag() { return cancel_; }
 
-  // Whether nobody watches it.
+  // Returns whether it has no subscriptions.
   bool unwatched() { return table()->sites.empty(); }
   // Before it is advanced: where it runs, if not on its queue's lane.
   void set_lane(Lane& lane) { lane_ = &lane; }
@@ -65,7 +65,7 @@ class Run : public std::enable_shared_from_this<Run> {
   bool started = false;
 
  private:
-  // Where the results of a frame go.
+  // Takes the results of a frame.
   using Continuation = std::function<void(Arrays)>;
 
   // A loop that is under way in a frame.
@@ -84,8 +84,8 @@ class Run : public std::enable_shared_from_this<Run> {
     const Function* function;
     std::vector<std::optional<mx::array>> values;
     size_t step = 0;
-    // Where the current step is cut: the pieces, which stay the same while the run waits between
-    // them.
+    // The pieces of the current step, where it is cut; they stay the same while the run waits
+    // between them.
     std::shared_ptr<const std::vector<Segment>> pieces;
     size_t piece = 0;
     std::optional<int64_t> iteration;  // where the frame is a pass of a loop

@@ -15,7 +15,7 @@ namespace davit {
 // Which node a primitive was built for.
 using PrimitiveSites = std::unordered_map<const mlx::core::Primitive*, int>;
 
-// What mx::eval does for a graph on the CPU, done once and kept: the order of the primitives, where
+// The order in which mx::eval runs the primitives of a graph on the CPU, found once and kept: where
 // their operands come from, and where each value is used last. mx::eval finds that out anew for
 // every evaluation, which takes longer than computing small values. Only for streams that run
 // inline.

@@ -95,7 +95,7 @@ Arrays lower(const Node& node, const std::vector<std::optional<mx::array>>& oper
     }
     default: {
       auto outputs = (*node.lowering)(OpCall(operands, node.attributes, stream, differentiated));
-      // What is empty depends on nothing, and some of MLX's derivatives cannot be built of it.
+      // An empty value depends on nothing, and some of MLX's derivatives cannot be built of it.
       for (auto& output : outputs) {
         if (differentiated) output = unless_empty(output, stream);
       }
@@ -104,7 +104,7 @@ Arrays lower(const Node& node, const std::vector<std::optional<mx::array>>& oper
   }
 }
 
-// What is downstream trusts in the types of the node's outputs, and MLX is wrong at times.
+// Nodes that use the outputs rely on their types, and MLX is wrong at times.
 void check_shapes(const Node& node, const Arrays& derivatives, const Arrays& values) {
   for (size_t i = 0; i < derivatives.size(); ++i) {
     if (derivatives[i].shape() == values[i].shape()) continue;

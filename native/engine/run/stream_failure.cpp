@@ -76,7 +76,7 @@ bool is_unlaunched(const mx::array& array) {
   return array.has_primitive() && array.status() == mx::array::Status::unscheduled;
 }
 
-// Whether a primitive throws with the operands that it has.
+// Returns whether a primitive throws with its operands.
 bool throws(const mx::array& array) {
   std::vector<mx::Shape> shapes;
   std::vector<mx::Dtype> dtypes;
