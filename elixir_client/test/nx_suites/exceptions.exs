@@ -13,6 +13,7 @@ rounding = %{
   "doctest Nx.Random.normal/4" => "f32: the mean of 1,000 numbers is 9.700221 for 9.700222",
   "doctest Nx.erfc/1" => "f64: 0.15729920705028516 for 0.15729920705028513",
   "doctest Nx.log1p/1" => "f64: 1.0986122886681096 for 1.0986122886681098",
+  "test decompositions qr" => "f32: 1.0954455 for 1.0954454",
   "test cholesky computes grad for composed {2,2}-tensor" => "f32: -0.88653 for -0.88652974",
   "test concatenate computes grad for powers of a {2, 2}-tensor" => "c64: 7.9999957 for 8.0",
   "test covariance/1 calculates the covariance of a tensor" => "f32: 1.5555557 for 1.5555555",
