@@ -19,6 +19,8 @@ const KINDS = {
   node: nodeCommand,
   elixir: elixirCommand,
   python: pythonCommand,
+  nx: () => nxCommand(process.env.NX_BACKEND, process.env.NX_COMPILER),
+  nxBinary: () => nxCommand("Nx.BinaryBackend", "Nx.Defn.Evaluator"),
 };
 
 /** The processes that measure; each is started when it is first needed. */
@@ -62,6 +64,27 @@ function elixirCommand(): WorkerCommand {
     args: ["run", join(root, "bench", "workers", "elixir.exs"), process.execPath, root],
     cwd: join(root, "elixir_client"),
     env: { ELIXIR_ERL_OPTIONS: "+fnu", MIX_QUIET: "1" },
+  };
+}
+
+/** Nx on a backend and a compiler; Davit's where they are not named. */
+function nxCommand(backend = "Davit.Backend", compiler = "Davit"): WorkerCommand {
+  const { NX_PATH, NX_ELIXIR: folder, PATH = "" } = process.env;
+  const mix = folder === undefined ? which("mix") : join(folder, "mix");
+  if (NX_PATH === undefined) throw new Unavailable("NX_PATH names no checkout of Nx: docs/nx.md");
+  if (mix === undefined) throw new Unavailable("there is no Elixir in the PATH");
+  const script = join(root, "bench", "workers", "nx.exs");
+  return {
+    name: `the worker of ${backend}`,
+    command: mix,
+    args: ["run", script, process.execPath, root, backend, compiler],
+    cwd: join(root, "elixir_client"),
+    env: {
+      ELIXIR_ERL_OPTIONS: "+fnu",
+      MIX_QUIET: "1",
+      MIX_BUILD_ROOT: join(root, "elixir_client", "_build", "nx"),
+      ...(folder === undefined ? {} : { PATH: `${folder}${delimiter}${PATH}` }),
+    },
   };
 }
 

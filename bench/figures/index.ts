@@ -5,6 +5,7 @@ import { hookFigures } from "./hooks.js";
 import { loadFigures } from "./load.js";
 import { loopFigures } from "./loops.js";
 import { memoryFigures } from "./memory.js";
+import { nxFigures } from "./nx.js";
 import { roundtripFigures } from "./roundtrip.js";
 
 /** All figures, in the order of the table. */
@@ -16,4 +17,5 @@ export const figures: Figures = {
   ...loadFigures,
   ...memoryFigures,
   ...computeFigures,
+  ...nxFigures,
 };

@@ -1,0 +1,20 @@
+# Measures Nx on a backend and a compiler, by their names. See ../worker.ts for the requests.
+#
+#     mix run nx.exs NODE REPOSITORY [BACKEND [COMPILER]]
+#
+# Both are modules on the code path; Davit.Backend and Davit where they are not given.
+
+Code.require_file("elixir/ports.exs", __DIR__)
+Code.require_file("elixir/nx.exs", __DIR__)
+Code.require_file("elixir/worker.exs", __DIR__)
+
+Bench.Worker.start(%{
+  "call" => {Bench.Nx, :call},
+  "eagerTensor" => {Bench.Nx, :eager_tensor},
+  "eagerLiteral" => {Bench.Nx, :eager_literal},
+  "while" => {Bench.Nx, :while},
+  "hooks" => {Bench.Nx, :hooks},
+  "mlp" => {Bench.Nx, :mlp},
+  "fromBinary" => {Bench.Nx, :from_binary},
+  "toBinary" => {Bench.Nx, :to_binary}
+})
