@@ -3,6 +3,8 @@ import { ProtocolError } from "./error.js";
 import type { Carrier, Receipt, Transfers } from "./transfers.js";
 
 const HEADER_BYTES = 16;
+/** The number of the empty transfer that a connection begins with. */
+const GREETING = 0;
 /** Bytes that nobody wants are read so many at a time. */
 const WASTE_BYTES = 256 * 1024;
 /** The time that a connection may take to show its token, in milliseconds. */
@@ -63,11 +65,8 @@ export class BulkConnection implements Carrier {
     const parcel = this.#transfers?.nextParcel();
     if (parcel === undefined) return;
     this.#sending = true;
-    const header = Buffer.alloc(HEADER_BYTES);
-    header.writeBigUInt64BE(BigInt(parcel.transfer), 0);
-    header.writeBigUInt64BE(BigInt(parcel.bytes.length), 8);
     this.#socket.cork();
-    this.#socket.write(header);
+    this.#socket.write(header(parcel.transfer, parcel.bytes.length));
     this.#socket.write(parcel.bytes, () => {
       parcel.sent();
       this.#sending = false;
@@ -127,6 +126,9 @@ export class BulkConnection implements Carrier {
     }
     this.#socket.setTimeout(0);
     this.#transfers = transfers;
+    // Tells the client that transfers go over this connection from now on: until it knows, what it asks for may be sent
+    // over the connection before, whose end may not have been noticed here.
+    this.#socket.write(header(GREETING, 0));
     transfers.attach(this);
     return true;
   }
@@ -185,6 +187,13 @@ export class BulkConnection implements Carrier {
     }
     this.#host.closed();
   }
+}
+
+function header(transfer: number, length: number): Buffer {
+  const bytes = Buffer.alloc(HEADER_BYTES);
+  bytes.writeBigUInt64BE(BigInt(transfer), 0);
+  bytes.writeBigUInt64BE(BigInt(length), 8);
+  return bytes;
 }
 
 /** A socket over the same connection that reads into memory of our own: three times as fast as chunks and a copy. */

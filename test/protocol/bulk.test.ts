@@ -49,6 +49,9 @@ function expectTransfer(transfer: number, length: number): Promise<Uint8Array | 
 const closed = (socket: Socket) =>
   new Promise<void>((resolve) => socket.once("close", () => resolve()));
 
+/** What every connection begins with: transfer 0, without bytes. */
+const GREETING = header(0, 0);
+
 async function read(socket: Socket, length: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let count = 0;
@@ -107,8 +110,8 @@ describe("the bulk socket", () => {
     const empty = transfers.send(new Uint8Array(0), () => sent.push(0));
     const coming = expectTransfer(9, 4);
     client.write(Buffer.concat([header(9, 4), Buffer.from("abcd")]));
-    const got = await read(client, 16 + data.length + 16);
-    const expected = [header(transfer, data.length), data, header(empty, 0)];
+    const got = await read(client, 16 + 16 + data.length + 16);
+    const expected = [GREETING, header(transfer, data.length), data, header(empty, 0)];
     expect(Buffer.compare(got, Buffer.concat(expected))).toBe(0);
     expect(Buffer.from((await coming) as Uint8Array).toString()).toBe("abcd");
     await vi.waitFor(() => expect(sent).toEqual([data.length, 0]));
@@ -143,6 +146,19 @@ describe("the bulk socket", () => {
     const second = await dial();
     second.write(token);
     await closed(client.resume());
+    const transfer = transfers.send(Buffer.from("hello"), () => {});
+    expect(await read(second, 37)).toEqual(
+      Buffer.concat([GREETING, header(transfer, 5), Buffer.from("hello")]),
+    );
+    second.destroy();
+  });
+
+  it("greets: what is asked for afterwards comes over the new connection, though the one before is open", async () => {
+    client.write(token);
+    expect(await read(client, 16)).toEqual(GREETING);
+    const second = await dial();
+    second.write(token);
+    expect(await read(second, 16)).toEqual(GREETING);
     const transfer = transfers.send(Buffer.from("hello"), () => {});
     expect(await read(second, 21)).toEqual(
       Buffer.concat([header(transfer, 5), Buffer.from("hello")]),
@@ -198,8 +214,8 @@ describe("the bulk socket", () => {
     transfers.cancel(cancelled);
     expect(sent).toEqual(["cancelled"]);
     client.write(token);
-    expect(await read(client, 16 + 16 + 3)).toEqual(
-      Buffer.concat([header(cancelled, 0), header(next, 3), Buffer.from("abc")]),
+    expect(await read(client, 16 + 16 + 16 + 3)).toEqual(
+      Buffer.concat([GREETING, header(cancelled, 0), header(next, 3), Buffer.from("abc")]),
     );
     await vi.waitFor(() => expect(sent).toEqual(["cancelled", "next"]), { timeout: 60_000 });
     transfers.cancel(next);

@@ -174,9 +174,11 @@ describe("davit port", () => {
     for await (const chunk of socket) {
       chunks.push(chunk);
       count += chunk.length;
-      if (count === 16 + data.length) break;
+      if (count === 16 + 16 + data.length) break;
     }
-    const got = Buffer.concat(chunks);
+    const all = Buffer.concat(chunks);
+    expect(all.subarray(0, 16).equals(Buffer.alloc(16))).toBe(true);
+    const got = all.subarray(16);
     expect(got.readBigUInt64BE(0)).toBe(BigInt(transfer));
     expect(got.readBigUInt64BE(8)).toBe(BigInt(data.length));
     expect(got.subarray(16).equals(data)).toBe(true);

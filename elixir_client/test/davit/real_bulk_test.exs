@@ -24,6 +24,16 @@ defmodule Davit.RealBulkTest do
     {_, 0} = System.cmd("kill", ["-#{name}", "#{pid}"])
   end
 
+  # The signal is sent before the process has stopped.
+  defp stop(session) do
+    signal(session, "STOP")
+    {:os_pid, pid} = Port.info(session.port, :os_pid)
+
+    Fake.eventually(fn ->
+      match?({"T" <> _, 0}, System.cmd("ps", ["-o", "state=", "-p", "#{pid}"]))
+    end)
+  end
+
   defp state(session), do: :sys.get_state(session.bulk)
 
   # More than a socket and its driver take at once.
@@ -115,7 +125,8 @@ defmodule Davit.RealBulkTest do
     assert Process.info(self(), :messages) == {:messages, []}
   end
 
-  defp quiet?(state), do: state.reads == %Reads{} and state.monitors == %{}
+  defp quiet?(state),
+    do: state.reads == %Reads{} and state.unasked == [] and state.monitors == %{}
 
   test "a connection that ends is opened again, and its transfers are repeated", c do
     %{session: session, engine: engine} = c
@@ -143,5 +154,31 @@ defmodule Davit.RealBulkTest do
     assert Engine.session!(engine).instance == session.instance
     # What was lost is known to be lost when the next comes.
     Fake.eventually(fn -> Tensor.to_binary(c.tensor) == c.bytes and quiet?(state(session)) end)
+  end
+
+  test "what is read over a new connection comes over it, though the engine has not noticed the end of the one before",
+       c do
+    %{session: session} = c
+    assert Tensor.to_binary(c.tensor) == c.bytes
+    stop(session)
+
+    # A stopped engine finds what came meanwhile in the order in which it came: this message, and with it all others of its
+    # port, then the end of the connection, then the new connection.
+    Engine.Session.notify(session, 0, ["cancel", 0, "there is no such request"])
+    kill(state(session).connection.reader)
+    Fake.eventually(fn -> state(session).connection == nil end)
+    task = reader(c, session)
+    # These wait for the new connection as well, and give up.
+    killed = spawn(fn -> Tensor.to_binary(c.tensor) end)
+    Fake.eventually(fn -> Engine.Routes.waiting?(session.routes, killed) end)
+    kill(killed)
+    error = assert_raise EngineError, fn -> Tensor.to_binary(c.tensor, timeout: 1) end
+    assert error.code == :timeout
+    # The connection is opened, as far as it can be without the engine.
+    Fake.eventually(fn -> state(session).connection end)
+    signal(session, "CONT")
+    assert Task.await(task, 30_000) == c.bytes
+    Fake.eventually(fn -> quiet?(state(session)) end)
+    assert Engine.session!(c.engine).instance == session.instance
   end
 end

@@ -51,7 +51,6 @@ let inlined = 0;
 let transfer = 0;
 
 createServer((socket) => {
-  bulk = socket;
   let chunks = [];
   let size = 0;
   let greeted = false;
@@ -69,6 +68,9 @@ createServer((socket) => {
     if (!greeted && size >= 16) {
       if (!take(16).equals(token)) return socket.destroy();
       greeted = true;
+      bulk = socket;
+      // Transfer 0, without bytes: transfers go over this connection from now on.
+      socket.write(Buffer.alloc(16));
     }
     while (greeted) {
       if (head === undefined) {

@@ -5,7 +5,7 @@ defmodule Davit.Engine.Bulk do
   # time: a transfer that has begun is finished, and its bytes are dropped if no process waits for them any more.
   #
   # A read has two numbers: `read`, under which the caller waits (`Davit.Engine.Exchange.call/4`), and `request`, under which
-  # this process asks the engine.
+  # this process asks the engine. It asks nothing before the engine has greeted the connection (`Connection`).
 
   use GenServer
 
@@ -20,7 +20,10 @@ defmodule Davit.Engine.Bulk do
     :exchange,
     :connection,
     :sending,
+    greeted?: false,
     puts: :queue.new(),
+    # The reads that wait until the connection is greeted, the last one first.
+    unasked: [],
     reads: %Reads{},
     monitors: %{}
   ]
@@ -91,13 +94,15 @@ defmodule Davit.Engine.Bulk do
   end
 
   def handle_info({:read, read, pid, session, id}, state) do
-    with {:ok, state} <- connected(state),
-         header = Msgpack.encode(["get", id, %{bulk: true}]),
-         {:ok, request} <- Exchange.request(state.exchange, :request, header) do
-      monitor = :erlang.monitor(:process, pid, tag: {:died, read})
-      monitors = Map.put(state.monitors, read, monitor)
-      {:noreply, %{state | reads: Reads.add(state.reads, read, request), monitors: monitors}}
-    else
+    case connected(state) do
+      {:ok, state} ->
+        monitor = :erlang.monitor(:process, pid, tag: {:died, read})
+        state = put_in(state.monitors[read], monitor)
+
+        if state.greeted?,
+          do: {:noreply, ask({read, id}, state)},
+          else: {:noreply, %{state | unasked: [{read, id} | state.unasked]}}
+
       {:error, error} ->
         Routes.answer(session.routes, read, error)
         {:noreply, state}
@@ -124,7 +129,12 @@ defmodule Davit.Engine.Bulk do
 
   # The engine is gone. Its owner has answered the callers, by their own routes.
   def handle_info({ref, %EngineError{}}, %{exchange: %{ref: ref}} = state),
-    do: {:noreply, forget_all(%{state | reads: %Reads{}})}
+    do: {:noreply, forget_all(%{state | reads: %Reads{}, unasked: []})}
+
+  def handle_info({:arrived, reader, 0, _}, %{connection: %{reader: reader}} = state) do
+    reads = Enum.reverse(state.unasked)
+    {:noreply, Enum.reduce(reads, %{state | greeted?: true, unasked: []}, &ask/2)}
+  end
 
   def handle_info({:arrived, reader, n, bytes}, %{connection: %{reader: reader}} = state) do
     {read, reads} = Reads.arrived(state.reads, n, bytes)
@@ -153,6 +163,19 @@ defmodule Davit.Engine.Bulk do
   # Messages of a connection that was closed.
   def handle_info(_, state), do: {:noreply, state}
 
+  defp ask({read, id}, state) do
+    header = Msgpack.encode(["get", id, %{bulk: true}])
+
+    case Exchange.request(state.exchange, :request, header) do
+      {:ok, request} ->
+        %{state | reads: Reads.add(state.reads, read, request)}
+
+      {:error, error} ->
+        Routes.answer(state.session.routes, read, error)
+        demonitor(state, read)
+    end
+  end
+
   defp failed(state, request, error) do
     {read, reads} = Reads.failed(state.reads, request)
     if read, do: Routes.answer(state.session.routes, read, error)
@@ -172,7 +195,8 @@ defmodule Davit.Engine.Bulk do
   defp give_up(read, why, state) do
     {request, reads} = Reads.give_up(state.reads, read)
     if request, do: Session.notify(state.session, 0, ["cancel", request, why])
-    demonitor(%{state | reads: reads}, read)
+    unasked = List.keydelete(state.unasked, read, 0)
+    demonitor(%{state | reads: reads, unasked: unasked}, read)
   end
 
   # The sender has one put at a time.
@@ -217,10 +241,10 @@ defmodule Davit.Engine.Bulk do
 
     # It is not known which of the reads had been sent. The engine sends the others over the next connection, so they are
     # cancelled.
-    readers = Reads.readers(state.reads)
+    readers = Reads.readers(state.reads) ++ for({read, _} <- state.unasked, do: read)
     for read <- readers, do: Routes.answer(state.session.routes, read, error)
     state = Enum.reduce(readers, state, &give_up(&1, "the connection failed", &2))
-    %{state | connection: nil, sending: nil}
+    %{state | connection: nil, greeted?: false, sending: nil}
   end
 
   defp forget_all(state) do

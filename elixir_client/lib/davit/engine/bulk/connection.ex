@@ -2,7 +2,11 @@ defmodule Davit.Engine.Bulk.Connection do
   @moduledoc false
   # One connection to the engine's bulk socket, used in both directions at once. The reader receives transfers and sends them
   # to the process that opened the connection, as `{:arrived, reader, n, bytes}`. The sender (`Davit.Engine.Bulk.Sender`)
-  # writes. Both are linked to that process, and exit when the connection ends.
+  # writes. Both are linked to that process, and exit when the connection ends. They may be killed at any time: the second
+  # reload of this module kills a reader that waits in code of before.
+  #
+  # The first transfer that arrives is number 0, without bytes: from then on the engine sends its transfers over this
+  # connection. It may not have noticed before that the last connection ended.
 
   alias Davit.EngineError
   alias Davit.Engine.Bulk.Sender
@@ -23,26 +27,40 @@ defmodule Davit.Engine.Bulk.Connection do
       [:binary, active: false, packet: :raw] ++ [buffer: @buffer, sndbuf: @buffer, recbuf: @buffer]
 
     with {:ok, socket} <- :gen_tcp.connect({:local, address}, 0, options, @connect_timeout),
-         :ok <- :gen_tcp.send(socket, token) do
-      reader = :proc_lib.spawn_link(__MODULE__, :start_reading, [self(), socket])
-      :ok = :gen_tcp.controlling_process(socket, reader)
-      send(reader, :go)
-      {:ok, sender} = Sender.start_link(socket)
-      {:ok, %__MODULE__{socket: socket, reader: reader, sender: sender}}
+         {:ok, connection} <- start(socket, token) do
+      {:ok, connection}
     else
       {:error, reason} -> {:error, broken("it cannot be opened (#{:inet.format_error(reason)})")}
+    end
+  end
+
+  defp start(socket, token) do
+    reader = :proc_lib.spawn_link(__MODULE__, :start_reading, [self(), socket])
+
+    with :ok <- :gen_tcp.send(socket, token),
+         :ok <- :gen_tcp.controlling_process(socket, reader),
+         {:ok, sender} <- Sender.start_link(socket) do
+      send(reader, :go)
+      {:ok, %__MODULE__{socket: socket, reader: reader, sender: sender}}
+    else
+      error ->
+        end_process(reader)
+        :gen_tcp.close(socket)
+        error
     end
   end
 
   @doc "Closes the connection. Transfers under way are lost."
   @spec close(t) :: :ok
   def close(%__MODULE__{socket: socket, reader: reader, sender: sender}) do
-    for pid <- [reader, sender] do
-      Process.unlink(pid)
-      Process.exit(pid, :kill)
-    end
-
+    end_process(reader)
+    end_process(sender)
     :gen_tcp.close(socket)
+  end
+
+  defp end_process(pid) do
+    Process.unlink(pid)
+    Process.exit(pid, :kill)
   end
 
   @doc "Returns the error of a transfer that ended before all its bytes had arrived."
