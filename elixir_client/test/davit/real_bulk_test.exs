@@ -13,25 +13,7 @@ defmodule Davit.RealBulkTest do
     engine = Real.start()
     bytes = :crypto.strong_rand_bytes(@size)
     tensor = Tensor.from_binary(bytes, @type_, engine: engine)
-    {:os_pid, pid} = Port.info(Engine.session!(engine).port, :os_pid)
-    # One that is stopped would outlive a test that fails.
-    on_exit(fn -> System.cmd("kill", ["-CONT", "#{pid}"], stderr_to_stdout: true) end)
     %{engine: engine, session: Engine.session!(engine), bytes: bytes, tensor: tensor}
-  end
-
-  defp signal(session, name) do
-    {:os_pid, pid} = Port.info(session.port, :os_pid)
-    {_, 0} = System.cmd("kill", ["-#{name}", "#{pid}"])
-  end
-
-  # The signal is sent before the process has stopped.
-  defp stop(session) do
-    signal(session, "STOP")
-    {:os_pid, pid} = Port.info(session.port, :os_pid)
-
-    Fake.eventually(fn ->
-      match?({"T" <> _, 0}, System.cmd("ps", ["-o", "state=", "-p", "#{pid}"]))
-    end)
   end
 
   defp state(session), do: :sys.get_state(session.bulk)
@@ -64,12 +46,12 @@ defmodule Davit.RealBulkTest do
     connection = state(session).connection
 
     for _ <- 1..2 do
-      signal(session, "STOP")
+      Fake.pause(session)
       pid = sender(engine, session)
       reader = reader(c, session)
       writer = Task.async(fn -> Tensor.from_binary(c.bytes, @type_, engine: engine) end)
       kill(pid)
-      signal(session, "CONT")
+      Fake.continue(session)
       assert Task.await(reader, 30_000) == c.bytes
       assert Tensor.to_binary(Task.await(writer, 30_000)) == c.bytes
     end
@@ -85,14 +67,14 @@ defmodule Davit.RealBulkTest do
 
   test "a tensor whose caller died before its turn is not sent", c do
     %{session: session, engine: engine} = c
-    signal(session, "STOP")
+    Fake.pause(session)
     first = sender(engine, session)
     second = spawn(fn -> Tensor.from_binary(c.bytes, @type_, engine: engine) end)
     Fake.eventually(fn -> not :queue.is_empty(state(session).puts) end)
     kill(second)
     Fake.eventually(fn -> not Engine.Routes.waiting?(session.routes, second) end)
     kill(first)
-    signal(session, "CONT")
+    Fake.continue(session)
     Fake.eventually(fn -> state(session).sending == nil end)
 
     Fake.eventually(fn ->
@@ -105,7 +87,7 @@ defmodule Davit.RealBulkTest do
     %{session: session} = c
 
     for _ <- 1..3 do
-      signal(session, "STOP")
+      Fake.pause(session)
 
       for _ <- 1..20 do
         error = assert_raise EngineError, fn -> Tensor.to_binary(c.tensor, timeout: 1) end
@@ -116,7 +98,7 @@ defmodule Davit.RealBulkTest do
       for pid <- pids, do: Fake.eventually(fn -> Engine.Routes.waiting?(session.routes, pid) end)
       for pid <- pids, do: kill(pid)
 
-      signal(session, "CONT")
+      Fake.continue(session)
       assert Tensor.to_binary(c.tensor) == c.bytes
     end
 
@@ -137,12 +119,12 @@ defmodule Davit.RealBulkTest do
           &:gen_tcp.shutdown(&1.socket, :read_write)
         ] do
       Fake.eventually(fn -> state(session).connection || Tensor.to_binary(c.tensor) end)
-      signal(session, "STOP")
+      Fake.pause(session)
       sender = sender(engine, session)
       writer = Task.async(fn -> Tensor.from_binary(c.bytes, @type_, engine: engine) end)
       reader = reader(c, session)
       end_it.(state(session).connection)
-      signal(session, "CONT")
+      Fake.continue(session)
       assert Task.await(reader, 30_000) == c.bytes
       assert Tensor.to_binary(Task.await(writer, 30_000)) == c.bytes
       ref = Process.monitor(sender)
@@ -160,7 +142,7 @@ defmodule Davit.RealBulkTest do
        c do
     %{session: session} = c
     assert Tensor.to_binary(c.tensor) == c.bytes
-    stop(session)
+    Fake.pause(session)
 
     # A stopped engine finds what came meanwhile in the order in which it came: this message, and with it all others of its
     # port, then the end of the connection, then the new connection.
@@ -176,7 +158,7 @@ defmodule Davit.RealBulkTest do
     assert error.code == :timeout
     # The connection is opened, as far as it can be without the engine.
     Fake.eventually(fn -> state(session).connection end)
-    signal(session, "CONT")
+    Fake.continue(session)
     assert Task.await(task, 30_000) == c.bytes
     Fake.eventually(fn -> quiet?(state(session)) end)
     assert Engine.session!(c.engine).instance == session.instance

@@ -4,6 +4,7 @@ defmodule Davit.ReloadTest do
   use ExUnit.Case, async: false
 
   alias Davit.{Engine, Fake, Hooks, Tensor}
+  alias Davit.Engine.Bulk.{Connection, Reads}
 
   setup do
     engine = Fake.start()
@@ -30,8 +31,6 @@ defmodule Davit.ReloadTest do
     :code.purge(module)
   end
 
-  # Some sixty modules, each followed by a transfer: minutes beside a busy machine.
-  @tag timeout: 600_000
   test "after every module was reloaded twice, the engine runs on and keeps its tensors", context do
     %{engine: engine, tensor: tensor, large: large, ref: ref} = context
     session = Engine.session!(engine)
@@ -62,5 +61,41 @@ defmodule Davit.ReloadTest do
     Tensor.from_list([1], :uint8, engine: engine, place: :engine)
     :ok = Engine.reclaim(engine)
     assert [_ | _] = Engine.info(engine)["freed"]
+  end
+
+  test "transfers whose processes are killed by a reload are repeated", context do
+    %{engine: engine, tensor: tensor, large: large} = context
+    session = Engine.session!(engine)
+    # More than a socket and its driver take at once.
+    size = 80_000_000
+    huge = :binary.copy(<<8>>, size)
+    type = {:uint8, {size}}
+    Fake.pause(session)
+    read = Task.async(fn -> Tensor.to_binary(tensor) end)
+    put = Task.async(fn -> Tensor.from_binary(huge, type, engine: engine) end)
+
+    for task <- [read, put],
+        do: Fake.eventually(fn -> Engine.Routes.waiting?(session.routes, task.pid) end)
+
+    # First while the bytes of a read are waited for, then while a new connection is not greeted yet.
+    for _ <- 1..2 do
+      connection = Fake.eventually(fn -> under_way(session) end)
+      reload(Connection)
+      Fake.eventually(fn -> (new = under_way(session)) && new != connection end)
+      for pid <- [connection.reader, connection.sender], do: refute(Process.alive?(pid))
+    end
+
+    Fake.continue(session)
+    assert Task.await(read, :infinity) == large
+    assert Tensor.to_binary(Task.await(put, :infinity)) == huge
+    assert Engine.session!(engine).instance == session.instance
+  end
+
+  # The connection, while it is used both ways.
+  defp under_way(session) do
+    %{connection: connection, sending: sending, reads: reads, unasked: unasked} =
+      :sys.get_state(session.bulk)
+
+    if sending && (Reads.readers(reads) != [] or unasked != []), do: connection
   end
 end

@@ -23,6 +23,24 @@ defmodule Davit.Fake do
     Davit.load(graph, [engine: engine] ++ options)
   end
 
+  @doc "Stops the process of an engine, which `continue/1` resumes, and waits until it has stopped."
+  def pause(session) do
+    pid = signal(session, "STOP")
+    # One that is stopped would outlive a test that fails.
+    on_exit({__MODULE__, pid}, fn -> System.cmd("kill", ["-CONT", pid], stderr_to_stdout: true) end)
+    stopped? = fn -> match?({"T" <> _, 0}, System.cmd("ps", ["-o", "state=", "-p", pid])) end
+    eventually(stopped?)
+  end
+
+  @doc "Resumes the process of an engine."
+  def continue(session), do: signal(session, "CONT")
+
+  defp signal(session, name) do
+    {:os_pid, pid} = Port.info(session.port, :os_pid)
+    {_, 0} = System.cmd("kill", ["-#{name}", "#{pid}"])
+    "#{pid}"
+  end
+
   @doc """
   Calls `fun` until it gives something true: for what sends no message, such as memory that the VM gives up.
   """

@@ -23,8 +23,10 @@ defmodule Davit.Engine.Bulk.Connection do
   @doc "Connects, and authenticates with the session's token."
   @spec open(Path.t(), binary) :: {:ok, t} | {:error, EngineError.t()}
   def open(address, token) do
+    # A connection is closed because it is of no use: `linger` keeps `close/1` from waiting until what is queued has been read.
     options =
-      [:binary, active: false, packet: :raw] ++ [buffer: @buffer, sndbuf: @buffer, recbuf: @buffer]
+      [:binary, active: false, packet: :raw, linger: {true, 0}] ++
+        [buffer: @buffer, sndbuf: @buffer, recbuf: @buffer]
 
     with {:ok, socket} <- :gen_tcp.connect({:local, address}, 0, options, @connect_timeout),
          {:ok, connection} <- start(socket, token) do
