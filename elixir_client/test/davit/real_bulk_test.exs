@@ -159,7 +159,7 @@ defmodule Davit.RealBulkTest do
     # The connection is opened, as far as it can be without the engine.
     Fake.eventually(fn -> state(session).connection end)
     Fake.continue(session)
-    assert Task.await(task, 30_000) == c.bytes
+    assert Task.await(task, :infinity) == c.bytes
     Fake.eventually(fn -> quiet?(state(session)) end)
     assert Engine.session!(c.engine).instance == session.instance
   end
