@@ -30,7 +30,11 @@ if Code.ensure_loaded?(Nx) do
     defstruct [:value, :engine, home: 0]
 
     @typedoc "`value` is a tensor of Davit, or the bits of one whose type MLX does not have."
-    @type t :: %__MODULE__{value: Tensor.t() | bitstring, engine: atom, home: non_neg_integer}
+    @type t :: %__MODULE__{
+            value: Tensor.t() | bitstring,
+            engine: Davit.Engine.name(),
+            home: non_neg_integer
+          }
 
     # A constant up to so many bits stays at home.
     @home_bits 512

@@ -60,6 +60,21 @@ if Code.ensure_loaded?(Nx) do
       each(&Nx.gather(grid({4, 3}, &1), Nx.tensor([[[3], [1]], [[0], [0]]], type: :u8)))
     end
 
+    test "indices of every integer type" do
+      for type <- integers() do
+        indices = fn list -> Nx.tensor(list, type: type) end
+        assert_same(fn -> Nx.gather(grid({4, 3}, {:f, 32}), indices.([[3, 1], [0, 2]])) end)
+        assert_same(fn -> Nx.take(grid({4, 3}, {:f, 32}), indices.([3, 0, 3])) end)
+        assert_same(fn -> Nx.take_along_axis(grid({4, 3}, {:f, 32}), indices.([[3, 0, 1]])) end)
+
+        assert_same(fn ->
+          Nx.indexed_add(grid({4, 3}, {:f, 32}), indices.([[3, 0], [1, 2]]), Nx.tensor([1.0, 2.0]))
+        end)
+
+        assert_same(fn -> Nx.slice(grid({4, 3}, {:f, 32}), [indices.(2), 0], [2, 2]) end)
+      end
+    end
+
     test "take and take_along_axis" do
       each(&Nx.take(grid({3, 4}, &1), Nx.tensor([[2, 0], [1, 1]]), axis: 1))
       each(&Nx.take_along_axis(grid({2, 3}, &1), Nx.tensor([[2, 0, 0, 1], [1, 1, 2, 0]]), axis: 1))

@@ -1,8 +1,9 @@
 # Runs tests of Nx, from the checkout that NX_PATH names, on Davit.Backend. From elixir_client, after MIX_ENV=test mix compile:
 #
-#     elixir -pa "_build/test/lib/*/ebin" test/nx_suites/run.exs [--compiler] [SUITE...]
+#     elixir -pa "_build/test/lib/*/ebin" test/nx_suites/run.exs [--compiler | --home] [SUITE...]
 #
-# With --compiler, Davit takes the place of Nx.Defn.Evaluator, also where a test asks for that. Without names all suites run. The last line counts: "N passed, N failed, N skipped".
+# With --compiler, Davit takes the place of Nx.Defn.Evaluator, also where a test asks for that. With --home, small operations are
+# computed in the VM. Without names all suites run. The last line counts: "N passed, N failed, N skipped".
 
 defmodule Davit.NxSuites.Results do
   # Counts tests. One that fails and is among the exceptions counts as skipped.
@@ -86,6 +87,12 @@ defmodule Davit.NxSuites do
     run(names, for(name <- @evaluator, do: {:test, String.to_atom(name)}))
   end
 
+  # Small operations are computed in the VM.
+  def main(["--home" | names]) do
+    :persistent_term.put({__MODULE__, :home}, 256)
+    main(names)
+  end
+
   def main(names), do: run(names, [])
 
   defp run(names, exclude) do
@@ -105,7 +112,8 @@ defmodule Davit.NxSuites do
     for file <- Path.wildcard("test/support/*.ex"), do: compile(file)
     for {name, suite} <- @suites, names == [] or name in names, do: load(suite)
 
-    Nx.global_default_backend(Davit.Backend)
+    home = :persistent_term.get({__MODULE__, :home}, 0)
+    Nx.global_default_backend({Davit.Backend, home: home})
     ExUnit.run()
     report(Davit.NxSuites.Results.get())
   end

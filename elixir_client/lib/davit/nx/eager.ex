@@ -13,7 +13,7 @@ defmodule Davit.Nx.Eager do
   The result of an operation, whose type is `out`, in the engine; or `:host` where it is to be computed here. It is under way
   when this returns.
   """
-  @spec run(atom, atom, Davit.Type.t(), [argument]) :: Tensor.t() | :host
+  @spec run(Davit.Engine.name(), atom, Davit.Type.t(), [argument]) :: Tensor.t() | :host
   def run(engine, name, out, arguments) do
     case program(engine, name, out, arguments) do
       [tensor] -> tensor
@@ -22,7 +22,7 @@ defmodule Davit.Nx.Eager do
   end
 
   @doc "The results of a block, or `:host` where its default implementation is to be used."
-  @spec run_block(atom, struct, [Davit.Type.t()], [argument]) :: [Tensor.t()] | :host
+  @spec run_block(Davit.Engine.name(), struct, [Davit.Type.t()], [argument]) :: [Tensor.t()] | :host
   def run_block(engine, block, outs, arguments), do: program(engine, block, outs, arguments)
 
   defp program(engine, name, out, arguments) do

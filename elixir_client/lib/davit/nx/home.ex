@@ -11,7 +11,7 @@ if Code.ensure_loaded?(Nx) do
     The result of an operation, computed here; `:engine` where it is not so small: operands and result are to have at most
     `limit` bytes each.
     """
-    @spec compute(T.t(), atom, list, atom, non_neg_integer) :: T.t() | :engine
+    @spec compute(T.t(), atom, list, Davit.Engine.name(), non_neg_integer) :: T.t() | :engine
     def compute(_out, _name, _arguments, _engine, 0), do: :engine
 
     def compute(out, name, arguments, engine, limit) do

@@ -16,14 +16,14 @@ defmodule Davit.Nx.Origins do
   end
 
   @doc "Notes the operation that a request runs, with the caller's stack."
-  @spec note(atom, pos_integer, term) :: true
+  @spec note(Davit.Engine.name(), pos_integer, term) :: true
   def note(engine, request, operation) do
     {:current_stacktrace, stack} = :erlang.process_info(self(), :current_stacktrace)
     :ets.insert(@table, {rem(request, @latest), engine, request, operation, stack})
   end
 
   @doc "Runs `fun`; an error of an operation says which one it was, and the line that called it."
-  @spec explain(atom, (() -> result)) :: result when result: term
+  @spec explain(Davit.Engine.name(), (() -> result)) :: result when result: term
   def explain(engine, fun) do
     fun.()
   rescue

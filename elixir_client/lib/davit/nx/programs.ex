@@ -16,7 +16,7 @@ defmodule Davit.Nx.Programs do
           %{
             id: pos_integer,
             token: binary,
-            engine: atom,
+            engine: Davit.Engine.name(),
             instance: pos_integer,
             outputs: [{Type.t(), bytes :: non_neg_integer}]
           }

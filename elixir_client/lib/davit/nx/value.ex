@@ -12,7 +12,7 @@ if Code.ensure_loaded?(Nx) do
     @home 4096
 
     @doc "The tensor of raw values. `home` is the limit of `Davit.Nx.Home`."
-    @spec from_binary(T.t(), bitstring, atom, non_neg_integer) :: T.t()
+    @spec from_binary(T.t(), bitstring, Davit.Engine.name(), non_neg_integer) :: T.t()
     def from_binary(out, binary, engine, home \\ 0) do
       value =
         case Types.type(out) do
@@ -20,11 +20,19 @@ if Code.ensure_loaded?(Nx) do
             binary
 
           type ->
-            tensor = Tensor.from_binary_at_home(binary, type)
-            if byte_size(binary) > @home, do: Tensor.to_engine(tensor, engine), else: tensor
+            if byte_size(binary) > @home,
+              do: binary |> Tensor.from_binary_at_home(type) |> Tensor.to_engine(engine),
+              else: binary |> own() |> Tensor.from_binary_at_home(type)
         end
 
       put(out, value, engine, home)
+    end
+
+    # A part of a large binary would keep all of it.
+    defp own(binary) do
+      if :binary.referenced_byte_size(binary) > 2 * byte_size(binary),
+        do: :binary.copy(binary),
+        else: binary
     end
 
     defp put(out, value, engine, home),
@@ -63,7 +71,7 @@ if Code.ensure_loaded?(Nx) do
     end
 
     @doc "The result of an operation in an engine."
-    @spec compute(atom, T.t(), atom, list, non_neg_integer) :: T.t()
+    @spec compute(Davit.Engine.name(), T.t(), atom, list, non_neg_integer) :: T.t()
     def compute(engine, out, name, arguments, home \\ 0) do
       with type when type != nil <- Types.type(out),
            {:ok, values} <- values(arguments, engine) do
@@ -116,7 +124,7 @@ if Code.ensure_loaded?(Nx) do
     defp value(other, _engine), do: other
 
     @doc "The engine of the first of the tensors that is in one, or else of the first of them; and what that one keeps at home."
-    @spec place(list) :: {atom, non_neg_integer}
+    @spec place(list) :: {Davit.Engine.name(), non_neg_integer}
     def place(arguments) do
       tensors = for %T{data: %Backend{} = data} <- List.flatten(arguments), do: data
       in_engine = Enum.find(tensors, &match?(%{value: %Tensor{ref: ref}} when ref != nil, &1))

@@ -4,9 +4,15 @@ defmodule Davit.Nx.Lowering.Arithmetic do
   # A division by zero is an error in Nx.BinaryBackend; here it is what XLA makes of it: -1 (all bits), remainder the
   # dividend. The least integer divided by -1 is itself.
 
-  alias Davit.Nx.{Lowering.Cast, Lowering.Comparison, Mlx, Types}
+  alias Davit.Nx.{Lowering.Cast, Lowering.Comparison, Lowering.Elementwise, Mlx, Types}
 
   def names, do: [:pow, :quotient, :remainder, :abs, :sign, :round, :real, :imag, :clip]
+
+  def lower(:pow, {:complex64, _}, [a, b]) do
+    {a, b} = {Cast.to(a, :complex64), Cast.to(b, :complex64)}
+    infinite? = Mlx.either(Elementwise.infinite?(a), Elementwise.infinite?(b))
+    Mlx.where(infinite?, {:nan, :nan}, Mlx.power(a, b))
+  end
 
   def lower(:pow, {dtype, _}, [a, b]), do: Mlx.power(Cast.to(a, dtype), Cast.to(b, dtype))
 

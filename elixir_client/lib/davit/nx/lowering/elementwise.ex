@@ -47,6 +47,19 @@ defmodule Davit.Nx.Lowering.Elementwise do
 
   def names, do: Enum.flat_map([@unary, @rounding, @real, @binary], &Map.keys/1)
 
+  # Nx computes these functions of complex numbers by formulas, which come to NaN where a part is infinite.
+  def lower(name, {:complex64, _}, [z]) when name in [:acos, :asin, :atan, :atanh, :tanh] do
+    z = Cast.to(z, :complex64)
+    Mlx.where(infinite?(z), {:nan, :nan}, Mlx.unary(@unary[name], z))
+  end
+
+  def lower(name, {:complex64, _}, [z]) when name in [:acosh, :asinh] do
+    z = Cast.to(z, :complex64)
+    {re, im} = {Mlx.unary("real", z, :float32), Mlx.unary("imag", z, :float32)}
+    limit? = Mlx.both(Mlx.unary("isposinf", re, :bool), Mlx.unary("isfinite", im, :bool))
+    Mlx.where(limit?, {:infinity, :math.pi() / 4}, Mlx.unary(@unary[name], z))
+  end
+
   def lower(name, {dtype, _}, [a]) when is_map_key(@unary, name),
     do: Mlx.unary(@unary[name], Cast.to(a, dtype))
 
@@ -74,6 +87,9 @@ defmodule Davit.Nx.Lowering.Elementwise do
 
   def lower(name, {dtype, _}, [a, b]) when is_map_key(@binary, name),
     do: Mlx.binary(@binary[name], Cast.to(a, dtype), Cast.to(b, dtype))
+
+  @doc "Whether a part of a complex number is infinite or NaN; a bool."
+  def infinite?(z), do: Mlx.negate(Mlx.unary("isfinite", z, :bool))
 
   defp complex(:expm1, z), do: Mlx.subtract(Mlx.unary("exp", z), 1)
   defp complex(:log1p, z), do: Mlx.unary("log", Mlx.add(z, 1))

@@ -3,7 +3,7 @@ defmodule Davit.Nx.Lowering.Reduction do
   # Reductions over axes. `:axes` absent means all of them; `:keep_axes` is told by the output's shape. Half precision is
   # summed in single.
 
-  alias Davit.Nx.{Lowering.Cast, Lowering.Comparison, Mlx, Types}
+  alias Davit.Nx.{Lowering.Cast, Lowering.Comparison, Lowering.Elementwise, Mlx, Types}
 
   @arithmetic %{sum: "sum", product: "prod"}
   @extreme %{reduce_max: "max", reduce_min: "min"}
@@ -15,7 +15,7 @@ defmodule Davit.Nx.Lowering.Reduction do
   def lower(name, {dtype, shape}, [a, options]) when is_map_key(@arithmetic, name) do
     # MLX widens small integers by itself; the low bits are the same.
     a = Cast.to(a, accumulator(dtype))
-    @arithmetic[name] |> Mlx.reduce(a, axes(a, options)) |> Cast.to(dtype) |> Mlx.reshape(shape)
+    @arithmetic[name] |> arithmetic(a, axes(a, options)) |> Cast.to(dtype) |> Mlx.reshape(shape)
   end
 
   def lower(name, {dtype, shape}, [a, options]) when is_map_key(@extreme, name) do
@@ -51,6 +51,15 @@ defmodule Davit.Nx.Lowering.Reduction do
         Types.wide(dtype)
     end
   end
+
+  @doc "A sum or product over axes."
+  def arithmetic("prod", %{type: {:complex64, _}} = z, axes) do
+    # Nx multiplies 1 with each number by the formula for complex numbers, which comes to NaN where a part is infinite.
+    infinite? = Mlx.reduce("any", Elementwise.infinite?(z), axes)
+    Mlx.where(infinite?, {:nan, :nan}, Mlx.reduce("prod", z, axes))
+  end
+
+  def arithmetic(op, a, axes), do: Mlx.reduce(op, a, axes)
 
   @doc "The axes of a reduction, in order."
   def axes(a, options), do: Enum.sort(options[:axes] || Mlx.axes(a))

@@ -4,7 +4,7 @@ defmodule Davit.Nx.Lowering.Window do
   # What pads the tensor changes no result.
 
   alias Davit.Graph.Expression
-  alias Davit.Nx.{Lowering.Cast, Lowering.Pad, Mlx, Types}
+  alias Davit.Nx.{Lowering.Cast, Lowering.Pad, Lowering.Reduction, Mlx, Types}
 
   @reductions %{window_sum: "sum", window_product: "prod", window_max: "max", window_min: "min"}
 
@@ -19,7 +19,7 @@ defmodule Davit.Nx.Lowering.Window do
 
     windows = windows(padded, window, options[:strides], options[:window_dilations] || 1)
     axes = Enum.to_list(Range.new(rank, 2 * rank - 1, 1))
-    @reductions[name] |> Mlx.reduce(windows, axes) |> Cast.to(dtype) |> Mlx.reshape(shape)
+    @reductions[name] |> Reduction.arithmetic(windows, axes) |> Cast.to(dtype) |> Mlx.reshape(shape)
   end
 
   # Each element of `source` is added to `init`, at the place of the greatest or least element of its window, the last of
