@@ -16,7 +16,13 @@ if Code.ensure_loaded?(Nx) do
 
     def compute(out, name, arguments, engine, limit) do
       if small?(out, limit) and here?(arguments, limit) do
-        result = apply(Nx.BinaryBackend, name, [out | Enum.map(arguments, &binary/1)])
+        arguments = [out | Enum.map(arguments, &binary/1)]
+        # Some of its operations compute with others, on tensors that they make.
+        result =
+          Nx.with_default_backend(Nx.BinaryBackend, fn ->
+            apply(Nx.BinaryBackend, name, arguments)
+          end)
+
         Value.from_binary(out, Nx.to_binary(result), engine, limit)
       else
         :engine
