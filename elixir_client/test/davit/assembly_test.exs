@@ -165,6 +165,8 @@ defmodule Davit.AssemblyTest do
 
     assert [%{nodes: [%{label: "own"}, %{label: "head"}]}] = Assembly.graph([x], [result]).functions
     assert Expression.node("sin", [x], %{}, @vector).node.label == nil
+    constant = Expression.labelled("head", fn -> Expression.constant(<<0::96>>, @vector) end)
+    assert constant.node.label == nil
   end
 
   test "a constant is in every function that uses it" do

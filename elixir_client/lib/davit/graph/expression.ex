@@ -16,7 +16,7 @@ defmodule Davit.Graph.Expression do
   Nodes are numbered as they are made, and stand in a graph in that order. An expression is used once or often, in one graph
   or in many. It stays in its process: a copy of it repeats what its parts share.
 
-  `labelled/2` labels all nodes that a function makes.
+  `labelled/2` labels the nodes that a function makes.
   """
 
   alias Davit.Graph.{Function, OpTable}
@@ -80,14 +80,18 @@ defmodule Davit.Graph.Expression do
       inputs: inputs,
       attributes: attributes,
       outputs: outputs,
-      label: options[:label] || Process.get(@label),
+      label: options[:label] || label(op),
       data: options[:data],
       after: options[:after] || [],
       functions: options[:functions] || []
     }
   end
 
-  @doc "Runs `fun`; every node that it makes, and that has no label of its own, gets this one."
+  # Constants cannot fail, and nobody needs to watch them.
+  defp label(op) when op in ["constant", "constant_by_hash", :parameter], do: nil
+  defp label(_op), do: Process.get(@label)
+
+  @doc "Runs `fun`; every node but constants that it makes, and that has no label of its own, gets this one."
   @spec labelled(String.t() | nil, (() -> result)) :: result when result: term
   def labelled(label, fun) do
     outer = Process.put(@label, label)

@@ -26,8 +26,20 @@ if Code.ensure_loaded?(Nx) do
 
     @doc "The value of an expression."
     @spec value(T.t(), State.t()) :: {State.value(), State.t()}
-    def value(%T{data: %Expr{op: :constant, args: [number]}} = tensor, state),
-      do: {constant(Template.plain(tensor), number, state), state}
+    def value(%T{data: %Expr{op: :constant, args: [number]}} = tensor, state) do
+      tensor = Template.plain(tensor)
+      # By its bits: 0.0 and -0.0 are equal on OTP 25.
+      key = {:constant, :erlang.term_to_binary(number), tensor.type, tensor.shape}
+
+      case state.memo do
+        %{^key => value} ->
+          {value, state}
+
+        _ ->
+          value = constant(tensor, number, state)
+          {value, put_in(state.memo[key], value)}
+      end
+    end
 
     def value(%T{data: %Expr{id: id, op: op, args: args}} = tensor, state) do
       case state.memo do
