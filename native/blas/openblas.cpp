@@ -129,8 +129,10 @@ class Threads {
   }
 
   int choose(Clock::time_point time) {
-    static const bool handed = (scipy_openblas_set_threads_callback_function(run_jobs), true);
-    (void)handed;
+    std::call_once(handed_, [] {
+      threads::start();
+      scipy_openblas_set_threads_callback_function(run_jobs);
+    });
     static const int cores = threads::usable_cores();
     int wanted = computing_ > 1 || time < one_until_ ? 1 : cores;
     if (wanted != current_) {
@@ -141,6 +143,7 @@ class Threads {
   }
 
   std::mutex mutex_;
+  std::once_flag handed_;
   std::atomic<int> computing_{0};
   int current_ = 0;
   Clock::time_point one_until_;

@@ -150,6 +150,8 @@ Pool& pool() {
 
 }  // namespace
 
+void start() { pool(); }
+
 void share(size_t count, const std::function<void(size_t)>& job) { pool().share(count, job); }
 
 void share_together(size_t count, const std::function<void(size_t)>& job) {

@@ -10,6 +10,9 @@ namespace davit::threads {
 // The cores that this process may use; what the standard library counts leaves taskset out.
 int usable_cores();
 
+// Starts the threads, which otherwise start where there is first something to share.
+void start();
+
 // Does job(0) ... job(count - 1) in any order, on this thread and on those of the pool that are
 // free. Returns when all are done. Where another thread uses the pool, this one does all of them. A
 // job does not throw.
