@@ -2,27 +2,16 @@ defmodule Davit.Nx.Types do
   @moduledoc false
   # Types of Nx and of MLX. Nx writes `{:f, 32}`, MLX `float32`. MLX has a bool, which Nx has not: it says u8.
 
-  @dtypes %{
-    {:u, 8} => :uint8,
-    {:u, 16} => :uint16,
-    {:u, 32} => :uint32,
-    {:u, 64} => :uint64,
-    {:s, 8} => :int8,
-    {:s, 16} => :int16,
-    {:s, 32} => :int32,
-    {:s, 64} => :int64,
-    {:f, 16} => :float16,
-    {:bf, 16} => :bfloat16,
-    {:f, 32} => :float32,
-    {:f, 64} => :float64,
-    {:c, 64} => :complex64
-  }
-
   @type nx :: {atom, pos_integer}
 
   @doc "MLX's dtype of a type of Nx; nil where MLX has none: 8-bit floats, integers below a byte, c128."
   @spec dtype(nx) :: Davit.Type.dtype() | nil
-  def dtype(type), do: Map.get(@dtypes, type)
+  def dtype({_, _} = type) do
+    case Davit.Type.dtype(type) do
+      {:ok, dtype} -> dtype
+      :error -> nil
+    end
+  end
 
   @doc "The type of a tensor with a type and shape of Nx, or nil."
   @spec type(%{type: nx, shape: tuple}) :: Davit.Type.t() | nil
