@@ -24,10 +24,15 @@ export function hookLines(event: RawEvent, site: Site): string {
 
 /** Prints an event. While a slow reader of our output catches up, the event stays in flight, and the run waits. */
 export function printEvent(event: RawEvent, site: Site): unknown {
-  return process.stdout.write(`${hookLines(event, site)}\n`)
-    ? undefined
-    : once(process.stdout, "drain");
+  if (process.stdout.write(`${hookLines(event, site)}\n`)) return undefined;
+  drained ??= once(process.stdout, "drain").finally(() => {
+    drained = undefined;
+  });
+  return drained;
 }
+
+/** Resolves when the output has drained: one listener for all events that wait for it. */
+let drained: Promise<unknown> | undefined;
 
 function summaryText(summary: Summary): string {
   const parts = (["min", "max", "mean", "std"] as const).map(
