@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { nearest } from "../src/graph/nearest.js";
+import { nearest } from "../src/nearest.js";
 
 /** What the command line asks for. */
 export interface BenchOptions {

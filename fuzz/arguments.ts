@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
-import { nearest } from "../src/graph/nearest.js";
 import { isOp } from "../src/graph/ops/index.js";
+import { nearest } from "../src/nearest.js";
 
 /** What the command line asks for. */
 export interface FuzzOptions {

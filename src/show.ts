@@ -1,18 +1,45 @@
 import { inspect } from "node:util";
+import { nearest } from "./nearest.js";
 import { isBytes, isError } from "./realm.js";
 
 /** Any value as text for a message, on one line and shortened. Never throws, whatever the value does when it is read. */
 export function show(value: unknown): string {
-  const text = json(value) ?? inspected(value);
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  return shorten(json(value) ?? inspected(value));
+}
+
+/** Returns the text, or its first characters and an ellipsis where it is longer than `most`. */
+export function shorten(text: string, most = 80): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text;
+}
+
+/** The most names that a message lists. */
+const LISTED = 20;
+
+/**
+ * Returns names as a list, of many the first ones and how many there are beside. Where `wanted` is none of them, and not
+ * all of them are listed, the nearest one follows.
+ */
+export function listNames(
+  names: readonly string[],
+  wanted?: string,
+  write: (name: string) => string = String,
+): string {
+  const listed = names.slice(0, LISTED).map(write).join(", ");
+  if (names.length <= LISTED) return listed;
+  const guess = wanted === undefined ? undefined : nearest(wanted, names);
+  const hint = guess === undefined ? "" : `; did you mean ${write(guess)}?`;
+  return `${listed} and ${names.length - LISTED} more${hint}`;
 }
 
 /** Returns a value as JSON; undefined where JSON has no form for it, or where it cannot be read. */
 function json(value: unknown): string | undefined {
   try {
     if (isBytes(value)) return `${value.length} bytes`;
-    if (typeof value === "number") return String(value);
-    return JSON.stringify(value, (_key, item) => (typeof item === "bigint" ? String(item) : item));
+    if (typeof value === "number" || typeof value === "bigint") return String(value);
+    return JSON.stringify(value, (_key, item) => {
+      if (typeof item === "bigint") return String(item);
+      return isBytes(item) ? `${item.length} bytes` : item;
+    });
   } catch {
     return undefined;
   }

@@ -11,17 +11,19 @@ const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = 
   ["contract", []],
   ["msgpack", []],
   ["realm.ts", []],
-  ["show.ts", ["realm.ts"]],
+  ["nearest.ts", []],
+  ["show.ts", ["realm.ts", "nearest.ts"]],
   ["steps.ts", []],
   ["tensor/dtype.ts", ["contract"]],
   ["error.ts", ["realm.ts", "tensor/dtype.ts"]],
-  ["tensor", ["contract", "realm.ts", "tensor/dtype.ts", "error.ts"]],
+  ["tensor", ["contract", "realm.ts", "show.ts", "tensor/dtype.ts", "error.ts"]],
   [
     "graph",
     [
       "contract",
       "msgpack",
       "realm.ts",
+      "nearest.ts",
       "show.ts",
       "steps.ts",
       "tensor/dtype.ts",
@@ -56,11 +58,12 @@ const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = 
   [
     "engine",
     [
+      "contract",
       ...["realm.ts", "show.ts", "steps.ts", "tensor/dtype.ts", "error.ts", "tensor", "graph"],
       ...["native.ts", "native-tensor.ts", "hooks", "trace"],
     ],
   ],
-  ["files", ["contract", "tensor/dtype.ts", "error.ts", "tensor"]],
+  ["files", ["contract", "show.ts", "tensor/dtype.ts", "error.ts", "tensor"]],
   [
     "record",
     ["show.ts", "tensor/dtype.ts", "error.ts", "tensor", "native.ts", "hooks", "engine", "files"],
@@ -80,6 +83,7 @@ const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = 
   [
     "cli",
     [
+      "nearest.ts",
       ...["realm.ts", "show.ts", "tensor/dtype.ts", "error.ts", "tensor", "graph", "native.ts"],
       ...["native-tensor.ts", "hooks", "engine", "files", "record", "client", "attach", "server"],
     ],

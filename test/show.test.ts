@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { describeThrown, show } from "../src/show.js";
+import { describeThrown, listNames, shorten, show } from "../src/show.js";
 import { STRANGE } from "./support/thrown.js";
 
 describe("show", () => {
@@ -10,6 +10,8 @@ describe("show", () => {
     expect(show(Number.NaN)).toBe("NaN");
     expect(show(undefined)).toBe("undefined");
     expect(show(new Uint8Array(3))).toBe("3 bytes");
+    expect(show(["run", new Uint8Array(3)])).toBe('["run","3 bytes"]');
+    expect(show(2n ** 63n)).toBe("9223372036854775808");
     expect(show("x".repeat(100))).toHaveLength(81);
   });
 
@@ -21,6 +23,26 @@ describe("show", () => {
     const circle: unknown[] = [];
     circle.push(circle);
     expect(show(circle)).toContain("Circular");
+  });
+});
+
+describe("shorten", () => {
+  it("cuts only what is longer", () => {
+    expect(shorten("abc", 3)).toBe("abc");
+    expect(shorten("abcd", 3)).toBe("abc…");
+  });
+});
+
+describe("listNames", () => {
+  const many = Array.from({ length: 22 }, (_, index) => `layer.${index}`);
+
+  it("lists a few", () => {
+    expect(listNames(["a", "b"], "c", (name) => `"${name}"`)).toBe('"a", "b"');
+  });
+
+  it("counts what it leaves out, and suggests the nearest", () => {
+    expect(listNames(many)).toMatch(/^layer\.0, .*layer\.19 and 2 more$/);
+    expect(listNames(many, "layer_21")).toMatch(/ and 2 more; did you mean layer\.21\?$/);
   });
 });
 

@@ -1,5 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
-import { nearest } from "../graph/nearest.js";
+import { nearest } from "../nearest.js";
 
 /** The status that a command exits with: 0 done, 1 failed, 2 called wrongly. */
 export type ExitCode = 0 | 1 | 2;

@@ -6,6 +6,7 @@ import { ONLY, readTensors } from "../files/index.js";
 import type { Members } from "../files/members.js";
 import { openSafetensors } from "../files/safetensors.js";
 import { shown } from "../graph/showing/describe.js";
+import { listNames } from "../show.js";
 import { formatType, sameType } from "../tensor/dtype.js";
 import { UsageError } from "./command.js";
 import { findParameter, lookUp, type Parameter, parameterText } from "./parameters.js";
@@ -101,7 +102,7 @@ class Values {
         "file_missing",
         path,
         member === undefined ? "it holds several tensors" : `it has no tensor "${member}"`,
-        `one of ${[...tensors.keys()].slice(0, 20).join(", ") || ONLY}, as in ${path}:NAME`,
+        `one of ${listNames([...tensors.keys()], name) || ONLY}, as in ${path}:NAME`,
       );
     }
     const { type } = source.kind === "array" ? source.array : source.range;

@@ -2,7 +2,7 @@
 import { realpathSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { nearest } from "../graph/nearest.js";
+import { nearest } from "../nearest.js";
 import { isError } from "../realm.js";
 import { type Command, type ExitCode, parseCommand, UsageError } from "./command.js";
 

@@ -1,11 +1,8 @@
 import type { Graph } from "../graph/graph.js";
-import { nearest } from "../graph/nearest.js";
 import { quote, shown } from "../graph/showing/describe.js";
+import { listNames } from "../show.js";
 import type { TensorType } from "../tensor/dtype.js";
 import { UsageError } from "./command.js";
-
-/** The most names that an error lists. */
-const LISTED = 20;
 
 /** A parameter of a program. */
 export interface Parameter {
@@ -54,9 +51,5 @@ function known(text: string, parameters: readonly Parameter[]): string {
   if (names.length === 0) {
     return `the graph has 0 to ${parameters.length - 1}, and they have no names`;
   }
-  const listed = `the graph has ${names.slice(0, LISTED).map(shown).join(", ")}`;
-  if (names.length <= LISTED) return listed;
-  const guess = nearest(text, names);
-  const hint = guess === undefined ? "" : `; did you mean ${shown(guess)}?`;
-  return `${listed} and ${names.length - LISTED} more${hint}`;
+  return `the graph has ${listNames(names, text, shown)}`;
 }

@@ -6,6 +6,7 @@ import { siteTest } from "../hooks/match.js";
 import type { Site } from "../hooks/site.js";
 import type { Tensor } from "../native-tensor.js";
 import type { RecordOptions } from "../record/record.js";
+import { listNames } from "../show.js";
 import { formatType } from "../tensor/dtype.js";
 import { findBindings } from "./bindings.js";
 import { type Arguments, type Command, type ExitCode, single, UsageError } from "./command.js";
@@ -15,9 +16,6 @@ import { printEvent } from "./hook-lines.js";
 import { HOOK_OPTIONS, hookMatches } from "./hook-options.js";
 import { type InputSource, resolveInputs } from "./inputs.js";
 import { parametersOf } from "./parameters.js";
-
-/** The most labels that an error lists. */
-const LISTED = 20;
 
 /** `davit run`: one run of a graph file, on files, with its hooks on the terminal. */
 export const run: Command = {
@@ -133,10 +131,8 @@ function checkGlobs(args: Arguments, sites: readonly Site[]): void {
       if (sites.some(siteTest(match))) continue;
       const titles = sites.filter(siteTest(kind === "hook" ? "all" : { probe: "*" }));
       const known = new Set(titles.flatMap(({ label, name }) => label ?? name ?? []));
-      const listed = [...known].slice(0, LISTED).join(", ");
-      const more = known.size > LISTED ? ` and ${known.size - LISTED} more` : "";
       const what = kind === "hook" ? "hooks" : "labels";
-      const has = known.size === 0 ? `no ${what}` : `the ${what} ${listed}${more}`;
+      const has = known.size === 0 ? `no ${what}` : `the ${what} ${listNames([...known])}`;
       throw new UsageError(`--${kind} "${glob}" matches nothing: the graph has ${has}`);
     }
   }

@@ -1,7 +1,7 @@
 import { availableParallelism, totalmem } from "node:os";
+import { SESSION_LIMITS } from "../contract/limits.js";
 import { DavitError } from "../error.js";
 import { DEFAULT_LIMITS, type GraphLimits } from "../graph/limits.js";
-import { DEFAULT_HOOK_CREDIT } from "../hooks/router.js";
 import { native } from "../native.js";
 import { show } from "../show.js";
 
@@ -59,7 +59,7 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
       0,
     ),
     device,
-    hookCredit: count("hookCredit", options.hookCredit ?? DEFAULT_HOOK_CREDIT, 1),
+    hookCredit: count("hookCredit", options.hookCredit ?? SESSION_LIMITS.hookCredit.default, 1),
     loadTimeout: count("loadTimeout", options.loadTimeout ?? 60_000, 1),
     graphLimits: { ...DEFAULT_LIMITS, ...options.graphLimits },
   };

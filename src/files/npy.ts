@@ -1,4 +1,5 @@
 import { dtypeColumn } from "../contract/dtypes.js";
+import { shorten } from "../show.js";
 import { type Dtype, elementCount, itemBytes } from "../tensor/dtype.js";
 import { checkArray, checkedByteLength, type FileArray, toBools } from "./array.js";
 import { FileError } from "./error.js";
@@ -140,7 +141,7 @@ function parseHeader(text: string, path: string): NpyHeader {
 function parseShape(text: string, malformed: (problem: string) => FileError): number[] {
   // Python 2 wrote long integers as 3L.
   if (!/^\(\s*(?:\d+L?\s*(?:,\s*\d+L?\s*)*,?\s*)?\)$/.test(text)) {
-    throw malformed(`the shape is ${text.slice(0, 80)}`);
+    throw malformed(`the shape is ${shorten(text)}`);
   }
   return (text.match(/\d+/g) ?? []).map(Number);
 }
@@ -154,7 +155,7 @@ function elementsOf(descr: string, path: string): { dtype: Dtype; bigEndian: boo
       `one of ${Object.keys(CODES).join(", ")}`,
     );
   const match = /^['"]([<>|=]?)([a-zA-Z]\d*)['"]$/.exec(descr);
-  if (match === null) throw refused(`elements of type ${descr.slice(0, 80)} are not numbers`);
+  if (match === null) throw refused(`elements of type ${shorten(descr)} are not numbers`);
   const dtype = DTYPES.get(match[2] as string);
   if (dtype === undefined) throw refused(`MLX has no elements of type ${descr}`);
   return { dtype, bigEndian: match[1] === ">" };

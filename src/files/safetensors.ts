@@ -1,4 +1,5 @@
 import { dtypeColumn } from "../contract/dtypes.js";
+import { listNames, show } from "../show.js";
 import type { Dtype, TensorType } from "../tensor/dtype.js";
 import { itemBytes } from "../tensor/dtype.js";
 import { checkArray, checkedByteLength, type FileArray, type FileRange, toBools } from "./array.js";
@@ -62,7 +63,7 @@ export async function readSafetensor(opened: Safetensors, name: string): Promise
       "file_missing",
       opened.path,
       `it has no tensor "${name}"`,
-      `one of ${[...opened.tensors.keys()].slice(0, 20).join(", ")}`,
+      `one of ${listNames([...opened.tensors.keys()], name)}`,
     );
   }
   const { type, offset } = range;
@@ -210,12 +211,7 @@ function parseEntry(value: unknown, path: string, options: SafetensorsOptions): 
   const range = isSizes(offsets) && offsets.length === 2 ? (offsets as [number, number]) : [];
   const [begin, end] = range;
   if (!isSizes(shape) || begin === undefined || end === undefined || begin > end) {
-    throw new FileError(
-      "file_malformed",
-      path,
-      `its entry is ${JSON.stringify(value).slice(0, 120)}`,
-      EXPECTED_ENTRY,
-    );
+    throw new FileError("file_malformed", path, `its entry is ${show(value)}`, EXPECTED_ENTRY);
   }
   const float8 = FLOAT8.has(code);
   const dtype = float8 ? "uint8" : DTYPES.get(String(code));
@@ -256,12 +252,7 @@ function parseEntry(value: unknown, path: string, options: SafetensorsOptions): 
 
 function record(value: unknown, path: string): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new FileError(
-      "file_malformed",
-      path,
-      `found ${JSON.stringify(value).slice(0, 60)}`,
-      "a JSON object",
-    );
+    throw new FileError("file_malformed", path, `found ${show(value)}`, "a JSON object");
   }
   return value as Record<string, unknown>;
 }

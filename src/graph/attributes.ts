@@ -1,9 +1,9 @@
+import { nearest } from "../nearest.js";
 import { isBytes } from "../realm.js";
 import { show } from "../show.js";
 import { DTYPES, isDtype, type TensorType } from "../tensor/dtype.js";
 import { GraphError, type GraphErrorDetails } from "./error.js";
 import type { Attribute, Attributes } from "./graph.js";
-import { nearest } from "./nearest.js";
 import type { AttributeKind, AttributeSpec, OpSpec } from "./ops/spec.js";
 
 const MIN_INT = -(2n ** 63n);

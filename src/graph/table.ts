@@ -1,5 +1,6 @@
+import { nearest } from "../nearest.js";
+import { shorten } from "../show.js";
 import { GraphError, type GraphErrorDetails } from "./error.js";
-import { nearest } from "./nearest.js";
 import { CUSTOM_CALLS } from "./ops/custom-call.js";
 import { OPS } from "./ops/index.js";
 import type { OpFamily, OpSpec } from "./ops/spec.js";
@@ -17,7 +18,7 @@ export function findOp(op: string, details: GraphErrorDetails = {}, table = TABL
   if (spec !== undefined) return spec;
   const guess = nearest(op, Object.keys(table));
   const hint = guess === undefined ? "" : `, did you mean "${guess}"?`;
-  throw new GraphError("op_unknown", `there is no op "${op.slice(0, 80)}"${hint}`, {
+  throw new GraphError("op_unknown", `there is no op "${shorten(op)}"${hint}`, {
     ...details,
     expected: "an op of docs/ops.md",
   });

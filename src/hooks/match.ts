@@ -1,6 +1,5 @@
-import { nearest } from "../graph/nearest.js";
 import { isBytes } from "../realm.js";
-import { show } from "../show.js";
+import { listNames, show } from "../show.js";
 import { HookError } from "./error.js";
 import type { Site } from "./site.js";
 
@@ -27,8 +26,6 @@ export type SiteTest = (site: Site) => boolean;
 const EXPECTED =
   '"all", one of { id: 16 bytes }, { name: text }, { label: glob }, { probe: glob }, or a list of these';
 const LONGEST = 1024;
-/** The most names that an error lists. */
-const LISTED = 20;
 
 /**
  * The test that a match stands for.
@@ -84,14 +81,12 @@ export function checkNames(match: Match, sites: readonly Site[]): void {
   const hooks = sites.filter(isHook);
   if (hooks.some(({ name }) => name === match.name)) return;
   const names = [...new Set(hooks.flatMap(({ name }) => name ?? []))];
-  const listed = names.slice(0, LISTED).map(show).join(", ");
-  const more = names.length > LISTED ? ` and ${names.length - LISTED} more` : "";
-  const guess = names.length > LISTED ? nearest(match.name, names) : undefined;
-  const hint = guess === undefined ? "" : `; did you mean ${show(guess)}?`;
   throw new HookError(
     "hook_unknown",
     `the program has no hook ${show(match.name)}`,
-    names.length === 0 ? "none: it has no hooks with names" : `one of ${listed}${more}${hint}`,
+    names.length === 0
+      ? "none: it has no hooks with names"
+      : `one of ${listNames(names, match.name, show)}`,
   );
 }
 

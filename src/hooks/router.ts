@@ -1,3 +1,4 @@
+import { SESSION_LIMITS } from "../contract/limits.js";
 import type { CreditBudgetId, NativeEngine, ProgramId, RunId, SubscriptionId } from "../native.js";
 import type { Steps } from "../steps.js";
 import { CallbackRouter } from "./callback-router.js";
@@ -18,9 +19,6 @@ import type {
 export interface Gatherer {
   flush(): void;
 }
-
-/** The default of `hookCredit`. */
-export const DEFAULT_HOOK_CREDIT = 8 * 1024 * 1024;
 
 /** A subscription to sites of the programs of an owner, or of all programs. */
 interface Standing {
@@ -64,7 +62,7 @@ export class HookRouter {
   #gatherers: Gatherer[] = [];
 
   /** `credit` is how many bytes may be in flight to one subscription. */
-  constructor(native: NativeEngine, credit = DEFAULT_HOOK_CREDIT) {
+  constructor(native: NativeEngine, credit = SESSION_LIMITS.hookCredit.default) {
     this.callbacks = new CallbackRouter(native);
     this.#native = native;
     this.#credit = credit;

@@ -1,16 +1,18 @@
+import { GRAPH_LIMITS } from "../contract/limits.js";
+import { show } from "../show.js";
 import { byteLength, DTYPES, isDtype, type TensorType } from "../tensor/dtype.js";
-import { describe, ProtocolError } from "./error.js";
+import { ProtocolError } from "./error.js";
 
 /** Checks on what a client sent. Each names the place, the value and what was expected. */
 
 const MAX_SIZE = 2 ** 31 - 1;
-const MAX_RANK = 32;
+const MAX_RANK = GRAPH_LIMITS.rank.default;
 
 /** The error for a message that is not as it should be. */
 export function badMessage(what: string, value: unknown, expected: string): ProtocolError {
   return new ProtocolError(
     "message_invalid",
-    `${what} is ${describe(value)}; expected ${expected}`,
+    `${what} is ${show(value)}; expected ${expected}`,
     expected,
   );
 }

@@ -1,6 +1,7 @@
 import { CLIENT_MESSAGES, type ClientMessageRow, type FieldKind } from "../contract/messages.js";
+import { show } from "../show.js";
 import { attachment } from "./checks.js";
-import { describe, ProtocolError } from "./error.js";
+import { ProtocolError } from "./error.js";
 import { FIELDS } from "./fields.js";
 import type { Message, SpreadKind } from "./message.js";
 
@@ -71,7 +72,7 @@ export function parseMessage(
     const known = [...PLANS.keys()].join(", ");
     throw new ProtocolError(
       "message_unknown",
-      `there is no message ${describe(type)}; expected one of ${known}`,
+      `there is no message ${show(type)}; expected one of ${known}`,
       known,
     );
   }

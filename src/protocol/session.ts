@@ -1,3 +1,4 @@
+import { shorten } from "../show.js";
 import { SessionArrivals } from "./arrivals.js";
 import { isFatal, ProtocolError } from "./error.js";
 import { decodeFrame } from "./frame.js";
@@ -264,7 +265,7 @@ export class Session {
 
   /** Tells the client of something that is no answer. */
   log(level: "debug" | "info" | "warning" | "error", text: string): void {
-    if (this.#greeted) this.#sender.send(0, ["log", level, clip(text)]);
+    if (this.#greeted) this.#sender.send(0, ["log", level, shorten(text, LONGEST_LOG)]);
   }
 
   /** Says good-bye with a reason, and ends the session. */
@@ -294,7 +295,3 @@ export class Session {
 
 /** The longest text of a log message. */
 const LONGEST_LOG = 64 * 1024;
-
-function clip(text: string): string {
-  return text.length > LONGEST_LOG ? `${text.slice(0, LONGEST_LOG)}…` : text;
-}

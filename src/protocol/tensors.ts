@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { FileError } from "../files/error.js";
 import type { NativeEngine, ValueId } from "../native.js";
+import { listNames } from "../show.js";
 import type { TensorType } from "../tensor/dtype.js";
 import { noteRun, ProtocolError } from "./error.js";
 import type { MessageOf } from "./message.js";
@@ -62,7 +63,7 @@ export class SessionTensors {
       for (const [name, id] of tensors) {
         const range = file.tensors.get(name);
         if (range === undefined) {
-          const known = [...file.tensors.keys()].slice(0, 20).join(", ");
+          const known = listNames([...file.tensors.keys()], name);
           throw new FileError("file_missing", path, `it has no tensor "${name}"`, known);
         }
         this.checkNew(id);

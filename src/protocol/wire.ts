@@ -1,6 +1,6 @@
 import type { Site } from "../hooks/site.js";
 import { isError } from "../realm.js";
-import { describeThrown } from "../show.js";
+import { describeThrown, shorten } from "../show.js";
 import type { TensorType } from "../tensor/dtype.js";
 import { runOf } from "./error.js";
 
@@ -86,5 +86,5 @@ export function wireError(error: unknown): Record<string, unknown> {
 }
 
 function clip(text: string): string {
-  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
+  return shorten(text, LONGEST_TEXT);
 }

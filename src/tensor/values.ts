@@ -1,3 +1,4 @@
+import { show } from "../show.js";
 import {
   byteLength,
   type Dtype,
@@ -173,7 +174,7 @@ function walk(value: unknown, shape: readonly number[], visit: (scalar: Scalar) 
 }
 
 function describe(item: unknown): string {
-  return typeof item === "string" ? JSON.stringify(item.slice(0, 40)) : typeof item;
+  return typeof item === "string" ? show(item) : typeof item;
 }
 
 const RANGES: Partial<Record<Dtype, readonly [min: bigint, max: bigint]>> = {

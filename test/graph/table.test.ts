@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
-import { nearest } from "../../src/graph/nearest.js";
 import { CUSTOM_CALLS } from "../../src/graph/ops/custom-call.js";
 import { OPS } from "../../src/graph/ops/index.js";
 import { STRUCTURAL } from "../../src/graph/ops/structural.js";
 import { findOp, operandCounts, TABLE } from "../../src/graph/table.js";
+import { nearest } from "../../src/nearest.js";
 import { thrown } from "./support.js";
 
 it("has one row for a name", () => {

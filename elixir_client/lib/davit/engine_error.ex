@@ -77,7 +77,7 @@ defmodule Davit.EngineError do
   def from_wire(other) do
     %__MODULE__{
       code: :protocol_violated,
-      message: "the engine answered with #{inspect(other, limit: 5)}"
+      message: "the engine answered with #{Davit.Show.show(other)}"
     }
   end
 

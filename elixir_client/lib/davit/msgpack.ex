@@ -61,7 +61,7 @@ defmodule Davit.Msgpack do
   defp put(atom) when is_atom(atom), do: string(Atom.to_string(atom))
 
   defp put(other) do
-    raise ArgumentError, "msgpack cannot represent #{inspect(other, limit: 5)}"
+    raise ArgumentError, "msgpack cannot represent #{Davit.Show.show(other)}"
   end
 
   defp items([]), do: []
@@ -132,7 +132,7 @@ defmodule Davit.Msgpack do
   defp key(key) when is_atom(key), do: Atom.to_string(key)
 
   defp key(key) do
-    raise ArgumentError, "a map's keys are strings or atoms, got #{inspect(key, limit: 5)}"
+    raise ArgumentError, "a map's keys are strings or atoms, got #{Davit.Show.show(key)}"
   end
 
   @doc """

@@ -6,7 +6,7 @@ defmodule Davit.Options do
   @spec check!(keyword, [atom]) :: :ok
   def check!(options, keys) do
     Keyword.keyword?(options) ||
-      raise ArgumentError, "expected a keyword list of options, got #{inspect(options, limit: 5)}"
+      raise ArgumentError, "expected a keyword list of options, got #{Davit.Show.show(options)}"
 
     case Enum.reject(options, fn {key, _} -> key in keys end) do
       [] ->
@@ -14,7 +14,7 @@ defmodule Davit.Options do
 
       [{key, value} | _] ->
         raise ArgumentError,
-              "unknown option #{inspect(key)} (#{inspect(value, limit: 5)}), expected " <>
+              "unknown option #{inspect(key)} (#{Davit.Show.show(value)}), expected " <>
                 Enum.map_join(keys, ", ", &inspect/1)
     end
   end
@@ -29,7 +29,7 @@ defmodule Davit.Options do
       {:ok, value} ->
         valid?.(value) ||
           raise ArgumentError,
-                "expected #{inspect(key)} to be #{expected}, got #{inspect(value, limit: 5)}"
+                "expected #{inspect(key)} to be #{expected}, got #{Davit.Show.show(value)}"
 
         value
     end

@@ -76,7 +76,7 @@ defmodule Davit.Program do
     timeout = Request.timeout!(options)
 
     is_binary(graph) or is_struct(graph, Graph) ||
-      raise ArgumentError, "expected a Davit.Graph or its bytes, got #{inspect(graph, limit: 5)}"
+      raise ArgumentError, "expected a Davit.Graph or its bytes, got #{Davit.Show.show(graph)}"
 
     bytes = if is_binary(graph), do: graph, else: Graph.to_binary(graph)
 
@@ -125,7 +125,7 @@ defmodule Davit.Program do
       }
     else
       {:error, error} -> raise error
-      other -> raise Request.protocol("`load` was answered with #{inspect(other, limit: 5)}")
+      other -> raise Request.protocol("`load` was answered with #{Davit.Show.show(other)}")
     end
   end
 

@@ -180,7 +180,7 @@ defmodule Davit.Run do
   end
 
   def outputs(_, values, _),
-    do: raise(Request.protocol("`run` was answered with the values #{inspect(values, limit: 5)}"))
+    do: raise(Request.protocol("`run` was answered with the values #{Davit.Show.show(values)}"))
 
   @doc "Returns how many milliseconds a run has left."
   @spec left(t) :: timeout

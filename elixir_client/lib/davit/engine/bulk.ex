@@ -119,7 +119,7 @@ defmodule Davit.Engine.Bulk do
         forget(%{state | reads: reads}, done && elem(done, 0))
 
       {:ok, result, _} ->
-        answer = inspect(result, limit: 5)
+        answer = Davit.Show.show(result)
         failed(state, request, Request.protocol("`get` was answered with #{answer}"))
 
       {:error, error} ->

@@ -14,7 +14,7 @@ defmodule Davit.Engine.Handshake do
     case Frame.decode(frame) do
       {:ok, 0, ["ready", %{"protocol" => @protocol}], _} -> :ok
       {:ok, 0, ["bye", code, message], _} -> {:bye, "#{code}: #{message}"}
-      {:ok, 0, message, _} -> {:error, "began with #{inspect(message, limit: 5)}"}
+      {:ok, 0, message, _} -> {:error, "began with #{Davit.Show.show(message)}"}
       {:error, why} -> {:error, "began with a frame that cannot be read: #{why}"}
     end
   end
@@ -34,7 +34,7 @@ defmodule Davit.Engine.Handshake do
         {:ok, hello}
 
       {:ok, other, _} ->
-        {:error, "answered `hello` with #{inspect(other, limit: 5)}"}
+        {:error, "answered `hello` with #{Davit.Show.show(other)}"}
 
       {:error, %EngineError{} = error} ->
         {:error, "refused the session: #{Exception.message(error)}"}

@@ -80,14 +80,14 @@ defmodule Davit.Graph.Canonical do
   end
 
   defp read_function(other, _),
-    do: raise(ArgumentError, "not a function: #{inspect(other, limit: 5)}")
+    do: raise(ArgumentError, "not a function: #{Davit.Show.show(other)}")
 
   defp read_names(nil), do: nil
 
   defp read_names(names) do
     if is_list(names) and names != [] and Enum.all?(names, &is_binary/1),
       do: names,
-      else: raise(ArgumentError, "not names of parameters: #{inspect(names, limit: 5)}")
+      else: raise(ArgumentError, "not names of parameters: #{Davit.Show.show(names)}")
   end
 
   defp read_node(%{"op" => op, "inputs" => inputs} = node, fetch) do
@@ -103,12 +103,12 @@ defmodule Davit.Graph.Canonical do
     if node["label"], do: Map.put(read, :label, node["label"]), else: read
   end
 
-  defp read_node(other, _), do: raise(ArgumentError, "not a node: #{inspect(other, limit: 5)}")
+  defp read_node(other, _), do: raise(ArgumentError, "not a node: #{Davit.Show.show(other)}")
 
   defp read_type(wire) do
     case Type.from_wire(wire) do
       {:ok, type} -> type
-      :error -> raise ArgumentError, "not a type: #{inspect(wire, limit: 5)}"
+      :error -> raise ArgumentError, "not a type: #{Davit.Show.show(wire)}"
     end
   end
 

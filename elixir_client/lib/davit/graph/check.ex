@@ -82,7 +82,7 @@ defmodule Davit.Graph.Check do
       expected =
         if spec.values, do: "one of #{Enum.join(spec.values, ", ")}", else: words(spec.kind)
 
-      raise ArgumentError, "op #{op}: #{key} is #{inspect(value, limit: 5)}; expected #{expected}"
+      raise ArgumentError, "op #{op}: #{key} is #{Davit.Show.show(value)}; expected #{expected}"
     end
 
     value

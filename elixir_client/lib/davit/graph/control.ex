@@ -13,7 +13,7 @@ defmodule Davit.Graph.Control do
   def values(values) when is_list(values) do
     Enum.each(values, fn
       %Value{} -> :ok
-      other -> raise ArgumentError, "expected a value of the graph, got #{inspect(other, limit: 5)}"
+      other -> raise ArgumentError, "expected a value of the graph, got #{Davit.Show.show(other)}"
     end)
 
     values
@@ -21,7 +21,7 @@ defmodule Davit.Graph.Control do
 
   def values(other) do
     raise ArgumentError,
-          "expected a value of the graph, or a tuple or list of them, got #{inspect(other, limit: 5)}"
+          "expected a value of the graph, or a tuple or list of them, got #{Davit.Show.show(other)}"
   end
 
   @doc "Values in the same container as before."

@@ -45,7 +45,7 @@ defmodule Davit.Graph.CustomCall do
   defp send_to(_, _, to, _) do
     raise ArgumentError,
           "the option :to is a value of the graph beside a name, such as a parameter that gets " <>
-            "Davit.Hooks.to(pid) at run time; got #{inspect(to, limit: 5)}"
+            "Davit.Hooks.to(pid) at run time; got #{Davit.Show.show(to)}"
   end
 
   @doc "A print."
@@ -97,6 +97,6 @@ defmodule Davit.Graph.CustomCall do
 
   defp target(kind, other) do
     expected = if kind == "print", do: "a name", else: "a name or a function of an event"
-    raise ArgumentError, "a #{kind} is for #{expected}, got #{inspect(other, limit: 5)}"
+    raise ArgumentError, "a #{kind} is for #{expected}, got #{Davit.Show.show(other)}"
   end
 end

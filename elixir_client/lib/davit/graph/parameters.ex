@@ -35,7 +35,7 @@ defmodule Davit.Graph.Parameters do
   defp parameter!(other) do
     raise ArgumentError,
           "expected the type of a parameter, {dtype, shape}, or {name, {dtype, shape}}, " <>
-            "got #{inspect(other, limit: 5)}"
+            "got #{Davit.Show.show(other)}"
   end
 
   defp name!(name) when is_atom(name) and name != nil, do: name |> Atom.to_string() |> name!()
@@ -47,7 +47,7 @@ defmodule Davit.Graph.Parameters do
 
   defp name!(name) do
     raise ArgumentError,
-          "a parameter's name is an atom or a string of 1 to #{@max_bytes} bytes, got #{inspect(name, printable_limit: 100)}"
+          "a parameter's name is an atom or a string of 1 to #{@max_bytes} bytes, got #{Davit.Show.show(name)}"
   end
 
   defp unique!(names) do

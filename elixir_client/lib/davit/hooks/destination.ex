@@ -50,7 +50,7 @@ defmodule Davit.Hooks.Destination do
         :system -> raise bad(event, "a system process", named(pid))
       end
     else
-      _ -> raise bad(event, "not a process of a known node", inspect(destination, limit: 8))
+      _ -> raise bad(event, "not a process of a known node", Davit.Show.show(destination))
     end
   end
 

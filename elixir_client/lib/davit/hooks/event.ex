@@ -123,7 +123,7 @@ defmodule Davit.Hooks.Event do
 
       other ->
         raise ArgumentError,
-              "expected the event of #{Site.title(site)} to have a tensor, got #{inspect(other, limit: 5)}"
+              "expected the event of #{Site.title(site)} to have a tensor, got #{Davit.Show.show(other)}"
     end
   end
 

@@ -22,7 +22,7 @@ defmodule Davit.Run.Arguments do
 
   def in_order!(other, _program) do
     raise ArgumentError,
-          "expected a list of inputs, or a keyword list or map of them by name, got #{inspect(other, limit: 5)}"
+          "expected a list of inputs, or a keyword list or map of them by name, got #{Davit.Show.show(other)}"
   end
 
   defp by_name!([], %Program{inputs: []}), do: []
@@ -65,7 +65,7 @@ defmodule Davit.Run.Arguments do
 
   defp put!(other, _given, _program) do
     raise ArgumentError,
-          "expected every input to be {name, value}, as the first one is, got #{inspect(other, limit: 5)}"
+          "expected every input to be {name, value}, as the first one is, got #{Davit.Show.show(other)}"
   end
 
   defp names(inputs) do

@@ -178,5 +178,5 @@ defmodule Davit.Run.Handlers do
   defp same?(_), do: true
 
   defp describe(%Tensor{type: type}), do: Type.format(type)
-  defp describe(other), do: inspect(other, limit: 5)
+  defp describe(other), do: Davit.Show.show(other)
 end

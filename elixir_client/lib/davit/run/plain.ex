@@ -116,7 +116,7 @@ defmodule Davit.Run.Plain do
     case Msgpack.decode(header) do
       {:ok, ["error", %{"code" => "memory_exhausted"} = error]} -> again(program, error)
       {:ok, ["error", error]} -> raise EngineError.from_wire(error)
-      other -> raise Request.protocol("`run` was answered with #{inspect(other, limit: 5)}")
+      other -> raise Request.protocol("`run` was answered with #{Davit.Show.show(other)}")
     end
   end
 

@@ -111,5 +111,5 @@ defmodule Davit.Tensor.Transfer do
   defp not_got({:error, error}), do: {:error, error}
 
   defp not_got({:ok, result, _}),
-    do: {:error, Request.protocol("`get` was answered with #{inspect(result, limit: 5)}")}
+    do: {:error, Request.protocol("`get` was answered with #{Davit.Show.show(result)}")}
 end
