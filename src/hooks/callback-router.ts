@@ -41,7 +41,7 @@ export class CallbackRouter {
     }
     freeValues(request, this.#native);
     const name = site?.label ?? site?.name ?? `site ${request.site}`;
-    const text = `the call "${name}" has no handler in this run`;
+    const text = `the callback "${name}" has no handler in this run`;
     this.#native.replyError(request.run, request.callback, "handler_missing", text);
   }
 }

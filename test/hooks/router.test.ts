@@ -221,7 +221,7 @@ describe("the router", () => {
     router.onCallback(request);
     expect(native.freed).toEqual([11, 12]);
     expect(native.refused).toEqual([
-      [3, 9, "handler_missing", 'the call "layer.0" has no handler in this run'],
+      [3, 9, "handler_missing", 'the callback "layer.0" has no handler in this run'],
     ]);
     const taken: unknown[] = [];
     router.callbacks.receive(3, { onCallback: (one, site) => taken.push([one, site]) });

@@ -12,7 +12,7 @@ if Code.ensure_loaded?(Nx) do
     Options, as in `Nx.default_backend({Davit.Backend, engine: MyEngine})`:
 
       * `:engine`: the engine's name, default `Davit.Engine`;
-      * `:home`: operations on tensors in this VM of at most so many bytes, with results of at most so many, are computed here
+      * `:vm_bytes`: operations on tensors in this VM of at most so many bytes, with results of at most so many, are computed here
         by `Nx.BinaryBackend`, default 0 for none. A few hundred bytes are worth it for programs that compute on single numbers.
 
     `config :davit, add_backend_on_inspect: false` leaves the engine's name out where a tensor is inspected.
@@ -27,22 +27,22 @@ if Code.ensure_loaded?(Nx) do
     alias Nx.Tensor, as: T
 
     @enforce_keys [:value, :engine]
-    defstruct [:value, :engine, home: 0]
+    defstruct [:value, :engine, vm_bytes: 0]
 
     @typedoc "`value` is a tensor of Davit, or the bits of one whose type MLX does not have."
     @type t :: %__MODULE__{
             value: Tensor.t() | bitstring,
             engine: Davit.Engine.name(),
-            home: non_neg_integer
+            vm_bytes: non_neg_integer
           }
 
-    # A constant up to so many bits stays at home.
-    @home_bits 512
+    # A constant up to so many bits stays in this VM.
+    @vm_bits 512
 
     @impl true
     def init(options) do
-      Davit.Options.check!(options, [:engine, :home])
-      Davit.Options.get!(options, :home, 0, "a number of bytes", &(is_integer(&1) and &1 >= 0))
+      Davit.Options.check!(options, [:engine, :vm_bytes])
+      Davit.Options.get!(options, :vm_bytes, 0, "a number of bytes", &(is_integer(&1) and &1 >= 0))
       options
     end
 
@@ -50,7 +50,7 @@ if Code.ensure_loaded?(Nx) do
 
     @impl true
     def constant(%{type: {_, size}} = out, number, options) do
-      if Nx.size(out) * size <= @home_bits or Types.type(out) == nil do
+      if Nx.size(out) * size <= @vm_bits or Types.type(out) == nil do
         binary = Nx.BinaryBackend.constant(out, number, [])
         from_binary(out, Nx.to_binary(binary), options)
       else
@@ -60,7 +60,7 @@ if Code.ensure_loaded?(Nx) do
 
     @impl true
     def from_binary(out, binary, options),
-      do: Value.from_binary(out, binary, engine(options), home(options))
+      do: Value.from_binary(out, binary, engine(options), vm_bytes(options))
 
     @impl true
     def eye(out, options), do: create(out, :eye, [], options)
@@ -69,9 +69,9 @@ if Code.ensure_loaded?(Nx) do
     def iota(out, axis, options), do: create(out, :iota, [axis], options)
 
     defp create(out, name, arguments, options),
-      do: Value.compute(engine(options), out, name, arguments, home(options))
+      do: Value.compute(engine(options), out, name, arguments, vm_bytes(options))
 
-    defp home(options), do: options[:home] || 0
+    defp vm_bytes(options), do: options[:vm_bytes] || 0
     defp engine(options), do: options[:engine] || Davit.Engine
 
     @impl true

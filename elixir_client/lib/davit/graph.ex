@@ -224,7 +224,7 @@ defmodule Davit.Graph do
   """
   @spec constant(Tensor.nested() | binary, Type.dtype_form() | Type.form()) :: Value.t()
   def constant(bytes, {_, _} = type) when is_binary(bytes),
-    do: constant(Tensor.from_binary_at_home(bytes, type))
+    do: constant(Tensor.from_binary_in_vm(bytes, type))
 
   def constant(list, dtype) do
     type = Type.new!(dtype, Elements.shape(list))

@@ -30,22 +30,21 @@ defmodule Davit.Tensor do
   @typedoc "Elements in nested lists, one level for each axis. A scalar is one element without a list."
   @type nested :: number_like | [nested]
 
-  @typedoc "`data` holds the values of a tensor at home; `ref` says where in an engine it is. One may have both."
+  @typedoc "`data` holds the values of a tensor in this VM; `ref` says where in an engine it is. One may have both."
   @type t :: %__MODULE__{type: Type.t(), data: binary | nil, ref: Ref.t() | nil}
 
   @doc """
   Makes a tensor of raw values: row by row, little-endian.
 
-  Options: `:engine`, the name of the engine; `:place`, where the values of a small tensor are: `:engine`, or `:home` for
+  Options: `:engine`, the name of the engine; `:place`, where the values of a small tensor are: `:engine`, or `:vm` for
   this VM (the default).
   """
   @spec from_binary(binary, Type.form(), keyword) :: t
   def from_binary(bytes, {_, _} = type, options \\ []) when is_binary(bytes) do
     Davit.Options.check!(options, [:engine, :place])
-    tensor = from_binary_at_home(bytes, type)
+    tensor = from_binary_in_vm(bytes, type)
 
-    place =
-      Davit.Options.get!(options, :place, :home, ":home or :engine", &(&1 in [:home, :engine]))
+    place = Davit.Options.get!(options, :place, :vm, ":vm or :engine", &(&1 in [:vm, :engine]))
 
     if byte_size(bytes) > @inline or place == :engine do
       put(tensor, Davit.Engine.Lookup.session_for!(options))
@@ -57,8 +56,8 @@ defmodule Davit.Tensor do
   @doc """
   Makes a tensor of raw values that stay in this VM, whatever their size, until a run needs them.
   """
-  @spec from_binary_at_home(binary, Type.form()) :: t
-  def from_binary_at_home(bytes, {dtype, shape}) do
+  @spec from_binary_in_vm(binary, Type.form()) :: t
+  def from_binary_in_vm(bytes, {dtype, shape}) do
     type = Type.new!(dtype, shape)
 
     if byte_size(bytes) != Type.byte_size(type) do
@@ -170,7 +169,7 @@ defmodule Davit.Tensor do
   def inline_limit, do: @inline
 
   @doc false
-  # The tensor in this session's engine: sent there, where it is at home.
+  # The tensor in this session's engine: sent there where its values are in this VM.
   @spec put(t, Session.t()) :: t
   def put(%Tensor{ref: ref, data: data} = tensor, session) do
     if data == nil or (ref != nil and Ref.in?(ref, session)) do

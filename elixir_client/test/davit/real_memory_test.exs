@@ -8,7 +8,7 @@ defmodule Davit.RealMemoryTest do
   alias Davit.Graph, as: G
 
   @count 10_000
-  # Above what stays at home.
+  # Above what stays in the VM.
   @elements 20_000
   @bytes 4 * @elements
 
@@ -160,7 +160,7 @@ defmodule Davit.RealMemoryTest do
       assert peak(engine) < 3 * 2 * @large
 
       for n <- 1..20 do
-        constant = Tensor.from_binary_at_home(:binary.copy(<<n>>, @large), @matrix)
+        constant = Tensor.from_binary_in_vm(:binary.copy(<<n>>, @large), @matrix)
         graph = G.build([@matrix], &G.add(&1, constant))
         Davit.load(graph, engine: engine)
       end

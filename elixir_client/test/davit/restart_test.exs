@@ -141,7 +141,7 @@ defmodule Davit.RestartTest do
 
   test "constants are sent to the next engine once, however many processes need them" do
     engine = Fake.start()
-    large = Tensor.from_binary_at_home(:binary.copy(<<7>>, 100_000), {:uint8, {100_000}})
+    large = Tensor.from_binary_in_vm(:binary.copy(<<7>>, 100_000), {:uint8, {100_000}})
     constants = %{String.duplicate("0", 64) => large}
     echo = Fake.program(engine, "echo", [{:uint8, {100_000}}], constants: constants)
     assert_raise EngineError, fn -> Davit.run(Fake.program(engine, "kill"), [input()]) end

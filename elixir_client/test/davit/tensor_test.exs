@@ -4,7 +4,7 @@ defmodule Davit.TensorTest do
 
   alias Davit.{Fake, Tensor, Type}
 
-  describe "at home" do
+  describe "in the VM" do
     test "numbers of every dtype come back" do
       lists = %{
         bool: [true, false],

@@ -96,15 +96,15 @@ if Code.ensure_loaded?(Nx) do
       assert bytes |> Nx.from_binary(:u8) |> Nx.to_binary() == bytes
     end
 
-    describe "the option :home" do
+    describe "the option :vm_bytes" do
       setup do
-        Nx.default_backend({Davit.Backend, home: 256})
+        Nx.default_backend({Davit.Backend, vm_bytes: 256})
         :ok
       end
 
       defp here?(tensor), do: tensor.data.value.ref == nil
 
-      test "small operations on values at home stay there" do
+      test "small operations on values in the VM stay there" do
         x = Nx.tensor([1.0, 2.0]) |> Nx.multiply(3) |> Nx.sum()
         assert here?(x)
         assert Nx.to_number(x) == 9.0

@@ -1,8 +1,8 @@
 # Runs tests of Nx, from the checkout that NX_PATH names, on Davit.Backend. From elixir_client, after MIX_ENV=test mix compile:
 #
-#     elixir -pa "_build/test/lib/*/ebin" test/nx_suites/run.exs [--compiler | --home] [SUITE...]
+#     elixir -pa "_build/test/lib/*/ebin" test/nx_suites/run.exs [--compiler | --vm] [SUITE...]
 #
-# With --compiler, Davit takes the place of Nx.Defn.Evaluator, also where a test asks for that. With --home, small operations are
+# With --compiler, Davit takes the place of Nx.Defn.Evaluator, also where a test asks for that. With --vm, small operations are
 # computed in the VM. Without names all suites run. The last line counts: "N passed, N failed, N skipped".
 
 defmodule Davit.NxSuites.Results do
@@ -88,8 +88,8 @@ defmodule Davit.NxSuites do
   end
 
   # Small operations are computed in the VM.
-  def main(["--home" | names]) do
-    :persistent_term.put({__MODULE__, :home}, 256)
+  def main(["--vm" | names]) do
+    :persistent_term.put({__MODULE__, :vm_bytes}, 256)
     main(names)
   end
 
@@ -112,8 +112,8 @@ defmodule Davit.NxSuites do
     for file <- Path.wildcard("test/support/*.ex"), do: compile(file)
     for {name, suite} <- @suites, names == [] or name in names, do: load(suite)
 
-    home = :persistent_term.get({__MODULE__, :home}, 0)
-    Nx.global_default_backend({Davit.Backend, home: home})
+    vm_bytes = :persistent_term.get({__MODULE__, :vm_bytes}, 0)
+    Nx.global_default_backend({Davit.Backend, vm_bytes: vm_bytes})
     ExUnit.run()
     report(Davit.NxSuites.Results.get())
   end

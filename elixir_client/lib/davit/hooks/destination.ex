@@ -20,7 +20,7 @@ defmodule Davit.Hooks.Destination do
     bytes = :erlang.term_to_binary(pid)
     filled = div(byte_size(bytes) + @multiple - 1, @multiple) * @multiple
     zeros = <<0::size(filled - byte_size(bytes))-unit(8)>>
-    Tensor.from_binary_at_home(bytes <> zeros, {:uint8, {filled}})
+    Tensor.from_binary_in_vm(bytes <> zeros, {:uint8, {filled}})
   end
 
   @doc """

@@ -50,20 +50,23 @@ if Code.ensure_loaded?(Nx) do
 
     defp here(out, name, arguments) do
       tell(name, out.type)
-      {engine, home} = Value.place(arguments)
-      arguments = [out | Enum.map(arguments, &home/1)]
+      {engine, vm_bytes} = Value.place(arguments)
+      arguments = [out | Enum.map(arguments, &to_binary_backend/1)]
       # What a function makes meanwhile has to be of that backend.
       result =
         Nx.with_default_backend(Nx.BinaryBackend, fn -> apply(Nx.BinaryBackend, name, arguments) end)
 
-      Value.from_binary(out, Nx.to_binary(result), engine, home)
+      Value.from_binary(out, Nx.to_binary(result), engine, vm_bytes)
     end
 
-    defp home(%T{data: %Nx.BinaryBackend{}} = tensor), do: tensor
-    defp home(%T{} = tensor), do: Nx.BinaryBackend.from_binary(tensor, Nx.to_binary(tensor), [])
-    defp home([{key, _} | _] = options) when is_atom(key), do: options
-    defp home(list) when is_list(list), do: Enum.map(list, &home/1)
-    defp home(other), do: other
+    defp to_binary_backend(%T{data: %Nx.BinaryBackend{}} = tensor), do: tensor
+
+    defp to_binary_backend(%T{} = tensor),
+      do: Nx.BinaryBackend.from_binary(tensor, Nx.to_binary(tensor), [])
+
+    defp to_binary_backend([{key, _} | _] = options) when is_atom(key), do: options
+    defp to_binary_backend(list) when is_list(list), do: Enum.map(list, &to_binary_backend/1)
+    defp to_binary_backend(other), do: other
 
     defp tell(name, type) do
       Davit.Telemetry.execute([:nx, :host], %{count: 1}, %{operation: name, type: type})

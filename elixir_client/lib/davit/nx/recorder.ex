@@ -64,7 +64,7 @@ defmodule Davit.Nx.Recorder do
 
   defp operands([], _session, _count), do: {[], []}
 
-  # A tensor that is at home outlives its engine.
+  # A tensor whose values are in this VM outlives its engine.
   defp operands([%Tensor{ref: ref, data: bytes, type: type} = tensor | inputs], session, count) do
     if bytes != nil and (ref == nil or not Ref.in?(ref, session)) do
       {operands, attachments} = operands(inputs, session, count + 1)

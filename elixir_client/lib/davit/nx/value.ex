@@ -5,27 +5,27 @@ if Code.ensure_loaded?(Nx) do
     # Nx.BinaryBackend has them.
 
     alias Davit.{Backend, Tensor}
-    alias Davit.Nx.{Checks, Eager, Home, Host, Origins, Types}
+    alias Davit.Nx.{Checks, Eager, Host, InVM, Origins, Types}
     alias Nx.Tensor, as: T
 
-    # A value up to so many bytes stays at home until an operation takes it along.
-    @home 4096
+    # A value up to so many bytes stays in this VM until an operation takes it along.
+    @inline_bytes 4096
 
-    @doc "The tensor of raw values. `home` is the limit of `Davit.Nx.Home`."
+    @doc "The tensor of raw values. `vm_bytes` is the limit of `Davit.Nx.InVM`."
     @spec from_binary(T.t(), bitstring, Davit.Engine.name(), non_neg_integer) :: T.t()
-    def from_binary(out, binary, engine, home \\ 0) do
+    def from_binary(out, binary, engine, vm_bytes \\ 0) do
       value =
         case Types.type(out) do
           nil ->
             binary
 
           type ->
-            if byte_size(binary) > @home,
-              do: binary |> Tensor.from_binary_at_home(type) |> Tensor.to_engine(engine),
-              else: binary |> own() |> Tensor.from_binary_at_home(type)
+            if byte_size(binary) > @inline_bytes,
+              do: binary |> Tensor.from_binary_in_vm(type) |> Tensor.to_engine(engine),
+              else: binary |> own() |> Tensor.from_binary_in_vm(type)
         end
 
-      put(out, value, engine, home)
+      put(out, value, engine, vm_bytes)
     end
 
     # A part of a large binary would keep all of it.
@@ -35,8 +35,8 @@ if Code.ensure_loaded?(Nx) do
         else: binary
     end
 
-    defp put(out, value, engine, home),
-      do: %{out | data: %Backend{value: value, engine: engine, home: home}}
+    defp put(out, value, engine, vm_bytes),
+      do: %{out | data: %Backend{value: value, engine: engine, vm_bytes: vm_bytes}}
 
     @doc "The values of a tensor, or those of its first `limit` elements and perhaps more."
     @spec to_binary(T.t(), non_neg_integer) :: bitstring
@@ -64,22 +64,22 @@ if Code.ensure_loaded?(Nx) do
     @doc "The result of an operation on tensors."
     @spec compute(T.t(), atom, list) :: T.t()
     def compute(out, name, arguments) do
-      {engine, home} = place(arguments)
+      {engine, vm_bytes} = place(arguments)
 
-      with :engine <- Home.compute(out, name, arguments, engine, home),
-           do: compute(engine, out, name, arguments, home)
+      with :engine <- InVM.compute(out, name, arguments, engine, vm_bytes),
+           do: compute(engine, out, name, arguments, vm_bytes)
     end
 
     @doc "The result of an operation in an engine."
     @spec compute(Davit.Engine.name(), T.t(), atom, list, non_neg_integer) :: T.t()
-    def compute(engine, out, name, arguments, home \\ 0) do
+    def compute(engine, out, name, arguments, vm_bytes \\ 0) do
       with type when type != nil <- Types.type(out),
            {:ok, values} <- values(arguments, engine) do
         Checks.check!(name, arguments)
 
         case Eager.run(engine, name, type, values) do
           :host -> Host.compute(out, name, arguments)
-          value -> put(out, value, engine, home)
+          value -> put(out, value, engine, vm_bytes)
         end
       else
         _ -> Host.compute(out, name, arguments)
@@ -89,7 +89,7 @@ if Code.ensure_loaded?(Nx) do
     @doc "The results of a block; `:default` where its default implementation is to be used."
     @spec compute_block(struct, T.t() | tuple, list) :: T.t() | tuple | :default
     def compute_block(block, output, arguments) do
-      {engine, home} = place(arguments)
+      {engine, vm_bytes} = place(arguments)
       outs = if is_tuple(output), do: Tuple.to_list(output), else: [output]
       types = Enum.map(outs, &Types.type/1)
 
@@ -97,7 +97,7 @@ if Code.ensure_loaded?(Nx) do
            {:ok, values} <- values(arguments, engine),
            Checks.check!(block, arguments),
            results when is_list(results) <- Eager.run_block(engine, block, types, values) do
-        results = Enum.zip_with(outs, results, &put(&1, &2, engine, home))
+        results = Enum.zip_with(outs, results, &put(&1, &2, engine, vm_bytes))
         if is_tuple(output), do: List.to_tuple(results), else: hd(results)
       else
         _ -> :default
@@ -123,7 +123,7 @@ if Code.ensure_loaded?(Nx) do
     defp value(list, engine) when is_list(list), do: Enum.map(list, &value(&1, engine))
     defp value(other, _engine), do: other
 
-    @doc "The engine of the first of the tensors that is in one, or else of the first of them; and what that one keeps at home."
+    @doc "The engine of the first of the tensors that is in one, or else of the first of them; and the bytes that it computes in the VM."
     @spec place(list) :: {Davit.Engine.name(), non_neg_integer}
     def place(arguments) do
       tensors = for %T{data: %Backend{} = data} <- List.flatten(arguments), do: data
@@ -131,7 +131,7 @@ if Code.ensure_loaded?(Nx) do
 
       case in_engine || List.first(tensors) do
         nil -> {Davit.Engine, 0}
-        data -> {data.engine, data.home}
+        data -> {data.engine, data.vm_bytes}
       end
     end
 

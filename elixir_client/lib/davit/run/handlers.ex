@@ -152,7 +152,7 @@ defmodule Davit.Run.Handlers do
   defp matches?({:name, name}, site), do: name == site.name
 
   defp no_handler(site),
-    do: "the call #{Site.title(site)} has no handler among this run's :callbacks"
+    do: "the callback #{Site.title(site)} has no handler among this run's :callbacks"
 
   # A call without results is made for its side effect.
   defp values(_, []), do: []

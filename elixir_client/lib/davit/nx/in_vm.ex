@@ -1,5 +1,5 @@
 if Code.ensure_loaded?(Nx) do
-  defmodule Davit.Nx.Home do
+  defmodule Davit.Nx.InVM do
     @moduledoc false
     # Small operations on tensors whose values are in this VM: Nx.BinaryBackend computes them faster than any way to an engine is.
 
