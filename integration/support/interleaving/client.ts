@@ -148,7 +148,7 @@ export class Client {
       const { id, sites } = program;
       this.ask(["load", id, {}], "load", [encodeGraph(KINDS[kind].graph)], (code, result) => {
         if (code !== undefined) this.fault(`load of ${kind} failed with ${code}`);
-        else for (const site of result.sites) sites.set(site.site, site);
+        else for (const site of result.sites) sites.set(site.number, site);
       });
     }
     return program;
