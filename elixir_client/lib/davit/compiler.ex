@@ -3,10 +3,12 @@ if Code.ensure_loaded?(Nx) do
     @moduledoc """
     A compiler for `Nx.Defn`: a whole function becomes one program, which MLX runs in a Davit engine.
 
-        Nx.Defn.default_options(compiler: Davit)
-        Nx.Defn.jit(fn x -> Nx.sum(Nx.multiply(x, 2)) end, compiler: Davit).(Nx.tensor([1, 2, 3]))
+        iex> sum_of_squares = Nx.Defn.jit(fn x -> Nx.sum(Nx.multiply(x, x)) end, compiler: Davit)
+        iex> sum_of_squares.(Nx.tensor([1, 2, 3])) |> Nx.to_number()
+        14
 
-    `Davit` and `Davit.Compiler` are the same as `:compiler`. Results are tensors of `Davit.Backend`.
+    `Nx.Defn.global_default_options(compiler: Davit)` makes it the compiler of all functions. `Davit` and `Davit.Compiler` are the
+    same as `:compiler`. Results are tensors of `Davit.Backend`.
 
     ## Options
 

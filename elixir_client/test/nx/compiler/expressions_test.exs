@@ -7,6 +7,8 @@ if Code.ensure_loaded?(Nx) do
 
     @moduletag :engine
 
+    doctest Davit.Compiler
+
     defn containers(%{x: x, pair: pair}) do
       %{pair | left: {x + pair.left, pair.right}, right: x}
     end

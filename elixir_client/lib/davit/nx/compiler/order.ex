@@ -13,14 +13,21 @@ if Code.ensure_loaded?(Nx) do
     @doc "Runs `fun`, whose references are in order."
     @spec on_one_scheduler((() -> result)) :: result when result: term
     def on_one_scheduler(fun) do
-      # 0 is none in particular.
-      before = :erlang.process_flag(:scheduler, :erlang.system_info(:scheduler_id))
+      before = bind(:erlang.system_info(:scheduler_id))
 
       try do
         fun.()
       after
-        :erlang.process_flag(:scheduler, before)
+        bind(before)
       end
+    end
+
+    # Erlang has this flag and does not document it; 0 is no scheduler in particular. Without it hooks that do not need each other
+    # might change places, no more.
+    defp bind(scheduler) do
+      :erlang.process_flag(:scheduler, scheduler)
+    rescue
+      ArgumentError -> 0
     end
 
     @doc "The nodes of a function that have effects, or may have them inside, in the order of the program."
