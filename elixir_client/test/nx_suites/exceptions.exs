@@ -38,6 +38,11 @@ rounding = %{
 # Errors of Elixir's :math, which does not know infinite numbers.
 limits = %{"test binary operations remainder" => "NaN, where :math.fmod/2 raises"}
 
+# Draws other equations each time; some are nearly singular, which raises on Nx.BinaryBackend as well.
+drawn = %{
+  "test least_squares properties for linear equations" => "equations that are nearly singular"
+}
+
 # A tensor that is captured by a function that is differentiated or compiled has to be of Nx.BinaryBackend, Nx says.
 captured =
   for name <- [
@@ -73,4 +78,4 @@ patterns = %{
   "test slice" => "mixes a template with a tensor of the default backend"
 }
 
-Enum.reduce([rounding, limits, captured, patterns], &Map.merge/2)
+Enum.reduce([rounding, limits, drawn, captured, patterns], &Map.merge/2)
