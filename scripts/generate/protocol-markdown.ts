@@ -27,6 +27,10 @@ export function protocolMarkdown(): string {
   return filled;
 }
 
+function argumentText(argument: string | readonly string[]): string {
+  return typeof argument === "string" ? argument : `{${argument.join(", ")}}`;
+}
+
 const PARTS: Readonly<Record<string, () => string>> = {
   requests: () =>
     Object.entries<ClientMessageRow>(CLIENT_MESSAGES)
@@ -36,7 +40,7 @@ const PARTS: Readonly<Record<string, () => string>> = {
     table(
       ["message", "request", "meaning"],
       Object.entries(ENGINE_MESSAGES).map(([type, row]) => [
-        `\`["${type}", ${row.arguments.join(", ")}]\``,
+        `\`["${type}", ${row.arguments.map(argumentText).join(", ")}]\``,
         row.request,
         row.doc,
       ]),

@@ -50,8 +50,7 @@ export class SessionCallbacks {
       engine.hooks.flush();
       const { callback, seq, path } = request;
       caller.callbacks.set(callback, site);
-      const message = ["callback", callback, site.number, seq, path];
-      sender.send(caller.request, message, attachments);
+      sender.send(caller.request, ["callback", callback, site.number, seq, path], attachments);
     } catch (error) {
       this.#refuse(caller.run as Run, request.callback, error);
     } finally {

@@ -1,3 +1,4 @@
+import type { MessageToClient } from "../contract/messages.js";
 import { ProtocolError } from "./error.js";
 import { FrameEncoder } from "./frame.js";
 import { encodeHeader } from "./header.js";
@@ -57,7 +58,7 @@ export class Sender {
   }
 
   /** Sends one message. @throws ProtocolError `value_too_large` where it does not fit in a frame */
-  send(request: number, message: readonly unknown[], attachments = NO_ATTACHMENTS): void {
+  send(request: number, message: MessageToClient, attachments = NO_ATTACHMENTS): void {
     this.sendEncoded(request, encodeHeader(message), attachments);
   }
 

@@ -1,3 +1,4 @@
+import type { EngineArguments } from "../contract/messages.js";
 import type { Site } from "../hooks/site.js";
 import { isError } from "../realm.js";
 import { describeThrown, shorten } from "../show.js";
@@ -68,7 +69,7 @@ const MOST_INPUTS = 64;
 const LONGEST_TEXT = 16 * 1024;
 
 /** Any error as it travels. An error without a code is a fault of Davit's own: `internal`. */
-export function wireError(error: unknown): Record<string, unknown> {
+export function wireError(error: unknown): EngineArguments<"error">[0] {
   const { code = "internal", message } = describeThrown(error);
   if (!isError(error)) return { code, message: clip(message) };
   const { details } = error as { details?: ErrorDetails };

@@ -1,5 +1,5 @@
 import { decode } from "@msgpack/msgpack";
-import { describe, expect, it } from "vitest";
+import { describe, expect, expectTypeOf, it } from "vitest";
 import { GraphError } from "../../src/graph/error.js";
 import { decodeFrame } from "../../src/protocol/frame.js";
 import { Sender } from "../../src/protocol/sender.js";
@@ -143,4 +143,19 @@ describe("a frame that would be too long", () => {
     expect(frame.header[1]).toMatchObject({ code: "type_mismatched" });
     expect(frame.header[1].inputs).toHaveLength(64);
   });
+});
+
+it("takes only messages that the contract has", () => {
+  type Message = Parameters<Sender["send"]>[1];
+  const ready: Message = ["ready", { protocol: 1, engine: "davit" }];
+  expectTypeOf(ready).toExtend<Message>();
+  // @ts-expect-error a field that the row does not have
+  const field: Message = ["ready", { protocol: 1, engine: "davit", mood: "good" }];
+  // @ts-expect-error a field is missing
+  const missing: Message = ["ready", { protocol: 1 }];
+  // @ts-expect-error an argument too many
+  const many: Message = ["ok", null, 1];
+  // @ts-expect-error no such message
+  const unknown: Message = ["hello"];
+  expect([field, missing, many, unknown]).toHaveLength(4);
 });
