@@ -59,7 +59,7 @@ export interface FieldTypes extends Record<FieldKind, unknown> {
 export interface RunOptions {
   /** Outputs up to this many bytes travel with the answer; 0 for none. */
   fetch: number;
-  /** Whether it is answered; where not, what its outputs become tells how it went. */
+  /** Whether it is answered; otherwise its outputs show how it went. */
   answer: boolean;
   /** Milliseconds. */
   timeout: number | undefined;

@@ -51,7 +51,7 @@ export function parsePolicy(value: unknown): Policy {
   throw badMessage("a policy", value, POLICY_FORMS);
 }
 
-/** What of their values is meant. */
+/** The view of their values that is meant. */
 export function parseView(value: unknown): View {
   if (value === undefined || value === null || value === "full") return "full";
   if (Array.isArray(value)) {

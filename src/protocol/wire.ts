@@ -64,7 +64,7 @@ interface ErrorDetails {
   readonly expected?: string;
 }
 
-/** The most types of operands, and characters of a text, that an error tells. */
+/** The most types of operands, and characters of a text, in an error. */
 const MOST_INPUTS = 64;
 const LONGEST_TEXT = 16 * 1024;
 

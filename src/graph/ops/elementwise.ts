@@ -142,7 +142,7 @@ export const ELEMENTWISE = {
   },
   equal: binary("Whether a = b.", "bool"),
   floor_divide: binary(
-    "`floor(a / b)`. For integers a division by 0 gives 0, and the smallest integer by -1 itself.",
+    "`floor(a / b)`. For integers a division by 0 returns 0, and the smallest integer by -1 itself.",
   ),
   greater: binary("Whether a > b.", "bool"),
   greater_equal: binary("Whether a >= b.", "bool"),
@@ -160,9 +160,9 @@ export const ELEMENTWISE = {
   minimum: binary("The lesser of both; NaN where either is."),
   multiply: binary("`a * b`."),
   not_equal: binary("Whether a and b differ.", "bool"),
-  power: binary("`a` to the power of `b`; for integers a negative power gives 0."),
+  power: binary("`a` to the power of `b`; for integers a negative power returns 0."),
   remainder: binary(
-    "The remainder of `floor_divide`, with the sign of `b`. For integers a division by 0 gives `a`.",
+    "The remainder of `floor_divide`, with the sign of `b`. For integers a division by 0 returns `a`.",
   ),
   right_shift: binary(
     "Bits of `a` shifted to the right by `b` modulo the width of the dtype.",

@@ -176,7 +176,7 @@ export const LINALG = {
     guard: matrixGuard,
   },
   "linalg.lu_factor": {
-    doc: "The LU factorization as LAPACK gives it: L and U in one matrix, and the row swapped at each step. Of a matrix that is not finite the factors are NaN, and no row is swapped.",
+    doc: "The LU factorization as LAPACK returns it: L and U in one matrix, and the row swapped at each step. Of a matrix that is not finite the factors are NaN, and no row is swapped.",
     operands: ["a"],
     work: "factorization",
     attributes: {},

@@ -108,17 +108,17 @@ export const SORTING = {
       return_index: {
         kind: "bool",
         default: false,
-        doc: "Whether an output gives where each occurs first.",
+        doc: "Whether an output is where each occurs first.",
       },
       return_inverse: {
         kind: "bool",
         default: false,
-        doc: "Whether an output gives each element's place in the result.",
+        doc: "Whether an output is each element's place in the result.",
       },
       return_counts: {
         kind: "bool",
         default: false,
-        doc: "Whether an output gives how often each occurs.",
+        doc: "Whether an output is how often each occurs.",
       },
     },
     outputs: { flags: ["return_index", "return_inverse", "return_counts"] },

@@ -77,5 +77,5 @@ export interface OpSpec {
   readonly guard?: (call: OpCall) => void;
 }
 
-/** A group of rows, as one file of the table gives them. */
+/** A group of rows, as one file of the table has them. */
 export type OpFamily = Readonly<Record<string, OpSpec>>;

@@ -91,15 +91,15 @@ export const STRUCTURAL = {
     outputs: "results",
   },
   while: {
-    doc: "Repeats the body while the predicate gives true. The operands are the carries, then the invariants.",
+    doc: "Repeats the body while the predicate returns true. The operands are the carries, then the invariants.",
     operands: ["...operands"],
     structural: true,
     attributes: {
       predicate: {
         kind: "function",
-        doc: "Takes carries and invariants, gives one bool scalar.",
+        doc: "Takes carries and invariants, returns one bool scalar.",
       },
-      body: { kind: "function", doc: "Takes carries and invariants, gives the next carries." },
+      body: { kind: "function", doc: "Takes carries and invariants, returns the next carries." },
     },
     outputs: "results",
   },
@@ -111,7 +111,7 @@ export const STRUCTURAL = {
     attributes: {
       body: {
         kind: "function",
-        doc: "Takes the iteration (an int32 scalar from 0), carries and invariants, gives the next carries.",
+        doc: "Takes the iteration (an int32 scalar from 0), carries and invariants, returns the next carries.",
       },
       count: {
         kind: "int",

@@ -915,7 +915,7 @@ defmodule Davit.Graph.OpDocs do
     Operand: `a`.
     """,
     "floor_divide" => ~S"""
-    `floor(a / b)`. For integers a division by 0 gives 0, and the smallest integer by -1 itself.
+    `floor(a / b)`. For integers a division by 0 returns 0, and the smallest integer by -1 itself.
 
     Operands: `a`, `b`.
     """,
@@ -1188,7 +1188,7 @@ defmodule Davit.Graph.OpDocs do
     The op `linalg.lu`.
     """,
     "linalg.lu_factor" => ~S"""
-    The LU factorization as LAPACK gives it: L and U in one matrix, and the row swapped at each step. Of a matrix that is not finite the factors are NaN, and no row is swapped.
+    The LU factorization as LAPACK returns it: L and U in one matrix, and the row swapped at each step. Of a matrix that is not finite the factors are NaN, and no row is swapped.
 
     Operand: `a`.
 
@@ -1528,7 +1528,7 @@ defmodule Davit.Graph.OpDocs do
     Operand: `a`.
     """,
     "power" => ~S"""
-    `a` to the power of `b`; for integers a negative power gives 0.
+    `a` to the power of `b`; for integers a negative power returns 0.
 
     Operands: `a`, `b`.
     """,
@@ -1751,7 +1751,7 @@ defmodule Davit.Graph.OpDocs do
     Operand: `a`.
     """,
     "remainder" => ~S"""
-    The remainder of `floor_divide`, with the sign of `b`. For integers a division by 0 gives `a`.
+    The remainder of `floor_divide`, with the sign of `b`. For integers a division by 0 returns `a`.
 
     Operands: `a`, `b`.
     """,
@@ -2196,9 +2196,9 @@ defmodule Davit.Graph.OpDocs do
 
       * `:fill_value` (operand, optional).
       * `:size` (integer, required): The size of the result.
-      * `:return_index` (boolean, default `false`): Whether an output gives where each occurs first.
-      * `:return_inverse` (boolean, default `false`): Whether an output gives each element's place in the result.
-      * `:return_counts` (boolean, default `false`): Whether an output gives how often each occurs.
+      * `:return_index` (boolean, default `false`): Whether an output is where each occurs first.
+      * `:return_inverse` (boolean, default `false`): Whether an output is each element's place in the result.
+      * `:return_counts` (boolean, default `false`): Whether an output is how often each occurs.
     """,
     "unstack" => ~S"""
     The parts of size 1 along an axis, without that axis.
