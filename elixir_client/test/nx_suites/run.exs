@@ -96,6 +96,11 @@ defmodule Davit.NxSuites do
   def main(names), do: run(names, [])
 
   defp run(names, exclude) do
+    known = Enum.map(@suites, &elem(&1, 0))
+
+    names -- known == [] ||
+      raise "there is no suite #{hd(names -- known)}; expected one of #{Enum.join(known, ", ")}"
+
     {:ok, _} = Application.ensure_all_started([:davit, :nx])
     Application.put_env(:davit, :add_backend_on_inspect, false)
     File.cd!(System.fetch_env!("NX_PATH"))
