@@ -382,6 +382,7 @@ defmodule Davit.RealRouterTest do
           {fn _ -> 1 end, [], ~r/only functions like &Mod.fun\/1 have an id/},
           {"x", [policy: {:sample, 0}], ~r/as a policy, got \{:sample, 0\}/},
           {"x", [policy: :never], ~r/as a policy, got :never/},
+          {"x", [policy: {:rate, 1.0e300}], ~r/as a policy, got \{:rate, 1.0e300\}/},
           {"x", [view: {:slice, 1, 2}], ~r/as a view, got \{:slice, 1, 2\}/}
         ] do
       assert_raise ArgumentError, message, fn -> Hooks.subscribe(match, options) end
@@ -389,7 +390,6 @@ defmodule Davit.RealRouterTest do
 
     for {match, options, code, message} <- [
           {{:label, String.duplicate("*", 5_000)}, [], :match_invalid, "a match is"},
-          {"x", [policy: {:rate, 1.0e300}], :policy_invalid, "1e+300"},
           {"x", [view: {:slice, [-1], [2]}], :view_invalid, ~s("start":[-1])},
           {"x", [view: {:slice, [1], [2, 3]}], :view_invalid, ~s("size":[2,3])},
           {"x", [view: {:summary, 1_000_000_000}], :view_invalid, "1000000000"}
