@@ -1,8 +1,13 @@
-import { difference } from "../test/support/compare.js";
+import { type Dtype, formatType, sameType } from "../src/tensor/dtype.js";
+import { decode } from "../test/support/data.js";
 import { faultOf, type Value, type Verdict } from "./outcome.js";
 
-/** Products may be added up in another order, and kernels of Davit's own are not exact to the same bits as MLX's. */
+/**
+ * How far floats may be apart, relative to the greater of 1 and the value. Sums may be added up in another order, and
+ * kernels of Davit's own are not exact to the same bits as MLX's, which round every addition of halves.
+ */
 const TOLERANCE = 1e-2;
+const HALF_TOLERANCE = 5e-2;
 
 /** What of two runs of a case is different; undefined where nothing is. An error is as good as another. */
 export function differenceOf(one: Verdict, other: Verdict): string | undefined {
@@ -27,8 +32,30 @@ function describe(verdict: Verdict): string {
 
 function valuesDifference(one: readonly Value[], other: readonly Value[]): string | undefined {
   const problems = one.map((value, index) => {
-    const problem = difference(value, other[index] as Value, TOLERANCE);
+    const problem = difference(value, other[index] as Value);
     return problem && `value ${index}: ${problem}`;
   });
   return problems.find((problem) => problem !== undefined);
+}
+
+function difference(one: Value, other: Value): string | undefined {
+  const { type } = one;
+  if (!sameType(type, other.type)) return `${formatType(type)} and ${formatType(other.type)}`;
+  const left = decode(one);
+  const right = decode(other);
+  const tolerance = isHalf(type.dtype) ? HALF_TOLERANCE : TOLERANCE;
+  const at = left.findIndex((value, index) => !close(value, right[index], tolerance));
+  return at === -1 ? undefined : `${left[at]} and ${right[at]} at ${at} of ${formatType(type)}`;
+}
+
+function close(a: number | bigint, b: number | bigint | undefined, tolerance: number): boolean {
+  if (a === b) return true;
+  if (typeof a !== "number" || typeof b !== "number") return false;
+  // In one order a sum overflows to an infinity, in another to both, which make no number.
+  if (!Number.isFinite(a) && !Number.isFinite(b)) return true;
+  return Math.abs(a - b) <= tolerance * Math.max(1, Math.abs(b));
+}
+
+function isHalf(dtype: Dtype): boolean {
+  return dtype === "float16" || dtype === "bfloat16";
 }
