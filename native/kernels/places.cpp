@@ -46,13 +46,11 @@ Places place(const Program& program, const std::vector<bool>& in_memory, size_t 
     const auto& step = program.steps[i];
     // An instruction may write over an operand, but for those that change the number of elements.
     auto release = [&] {
-      int released = -1;
       for (int operand : {step.a, step.b, step.c}) {
         // Inputs keep their place: numbers that are the same for all blocks are put there once.
         bool input = operand < static_cast<int>(program.inputs.size());
-        if (operand < 0 || input || operand == released || last[operand] != i) continue;
-        if (in_memory[operand]) continue;
-        released = operand;
+        if (operand < 0 || input || in_memory[operand] || last[operand] != i) continue;
+        last[operand] = -1;  // it may be another operand, too
         free.push_back({places.offset[operand], bytes_of(program.values[operand], wide, narrow)});
       }
     };

@@ -208,6 +208,23 @@ const cases: Case[] = [
     ),
   ),
   computed(
+    "a condition that is also what is chosen, and values after it",
+    [
+      filled("float32", [1025], "any", 20),
+      filled("float32", [1025], "any", 21),
+      filled("float32", [1025], "any", 22),
+    ],
+    [
+      { op: "greater", inputs: [0, 1] },
+      { op: "less", inputs: [0, 2] },
+      { op: "where", inputs: [3, 4, 3] },
+      { op: "greater", inputs: [1, 2] },
+      { op: "logical_and", inputs: [5, 6] },
+      { op: "logical_not", inputs: [7] },
+      { op: "not_equal", inputs: [8, 5] },
+    ],
+  ),
+  computed(
     "layer_norm and what follows",
     [
       filled("float32", [70, 384], "any", 16),
