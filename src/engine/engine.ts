@@ -132,7 +132,10 @@ export class Engine {
     this.#callbacks.set(name, callback);
   }
 
-  /** A tensor from a number, nested arrays or a typed array. The dtype follows MLX's rules where it is not given. */
+  /**
+   * A tensor from a number, nested arrays or a typed array. The dtype follows MLX's rules where it is not given.
+   * @throws DavitError `type_invalid`, `shape_invalid`, `value_invalid`
+   */
   tensor(value: TensorLike, dtype?: Dtype): Tensor {
     this.#checkOpen();
     const type = typeOfValue(value, dtype);

@@ -1,4 +1,11 @@
-import { byteLength, type TensorType } from "../tensor/dtype.js";
+import { show } from "../show.js";
+import {
+  byteLength,
+  EXPECTED_DTYPE,
+  formatType,
+  isDtype,
+  type TensorType,
+} from "../tensor/dtype.js";
 import { FileError } from "./error.js";
 
 /** A tensor as a file holds it: its type, and its elements row by row, little-endian. */
@@ -22,8 +29,11 @@ const MAX_SIZE = 2 ** 31 - 1;
 /** As many axes as numpy allows. */
 const MAX_RANK = 64;
 
-/** Refuses a shape that no tensor can have. Returns the number of bytes of a tensor of this type. */
+/** Refuses a type that no tensor can have. Returns the number of bytes of a tensor of this type. */
 export function checkedByteLength(type: TensorType, path: string): number {
+  if (!isDtype(type.dtype)) {
+    throw new FileError("file_malformed", path, `the dtype is ${show(type.dtype)}`, EXPECTED_DTYPE);
+  }
   if (type.shape.length > MAX_RANK) {
     throw new FileError(
       "file_malformed",
@@ -52,7 +62,7 @@ export function checkArray(array: FileArray, path: string): void {
     throw new FileError(
       "file_malformed",
       path,
-      `${array.bytes.length} bytes were given for ${array.type.dtype}[${array.type.shape.join(", ")}]`,
+      `${array.bytes.length} bytes were given for ${formatType(array.type)}`,
       `${expected} bytes`,
     );
   }

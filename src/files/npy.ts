@@ -1,6 +1,6 @@
 import { dtypeColumn } from "../contract/dtypes.js";
 import { shorten } from "../show.js";
-import { type Dtype, elementCount, itemBytes } from "../tensor/dtype.js";
+import { type Dtype, elementCount, formatType, itemBytes } from "../tensor/dtype.js";
 import { checkArray, checkedByteLength, type FileArray, toBools } from "./array.js";
 import { FileError } from "./error.js";
 import { readRegular, writeRegular } from "./open.js";
@@ -42,7 +42,7 @@ export function decodeNpy(file: Uint8Array, path: string): FileArray {
       data.length < length ? "file_truncated" : "file_malformed",
       path,
       `it has ${data.length} bytes of elements`,
-      `${length} for ${type.dtype}[${type.shape.join(", ")}]`,
+      `${length} for ${formatType(type)}`,
     );
   }
   const little = bigEndian ? toLittleEndian(data, dtype) : data;

@@ -1,7 +1,7 @@
 import { nearest } from "../nearest.js";
 import { isBytes } from "../realm.js";
 import { show } from "../show.js";
-import { DTYPES, isDtype, type TensorType } from "../tensor/dtype.js";
+import { EXPECTED_DTYPE, isDtype, type TensorType } from "../tensor/dtype.js";
 import { GraphError, type GraphErrorDetails } from "./error.js";
 import type { Attribute, Attributes } from "./graph.js";
 import type { AttributeKind, AttributeSpec, OpSpec } from "./ops/spec.js";
@@ -49,7 +49,7 @@ const KINDS: Readonly<
   floats: { test: listOf((value) => typeof value === "number"), name: "a list of numbers" },
   string: { test: isText, name: "a string" },
   strings: { test: listOf(isText), name: "a list of strings" },
-  dtype: { test: isDtype, name: `one of ${DTYPES.join(", ")}` },
+  dtype: { test: isDtype, name: EXPECTED_DTYPE },
   bytes: { test: (value) => isBytes(value), name: "bytes" },
   function: { test: isIndex, name: "the number of a function" },
   functions: { test: listOf(isIndex), name: "a list of numbers of functions" },

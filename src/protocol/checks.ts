@@ -1,6 +1,12 @@
 import { GRAPH_LIMITS } from "../contract/limits.js";
 import { show } from "../show.js";
-import { byteLength, DTYPES, isDtype, type TensorType } from "../tensor/dtype.js";
+import {
+  byteLength,
+  EXPECTED_DTYPE,
+  formatType,
+  isDtype,
+  type TensorType,
+} from "../tensor/dtype.js";
 import { ProtocolError } from "./error.js";
 
 /** Checks on what a client sent. Each names the place, the value and what was expected. */
@@ -78,7 +84,7 @@ export function tensorType(value: unknown, what: string): TensorType {
   }
   const [dtype, shape] = value as unknown[];
   if (!isDtype(dtype)) {
-    throw badMessage(`the dtype of ${what}`, dtype, `one of ${DTYPES.join(", ")}`);
+    throw badMessage(`the dtype of ${what}`, dtype, EXPECTED_DTYPE);
   }
   if (!Array.isArray(shape) || shape.length > MAX_RANK) {
     throw badMessage(`the shape of ${what}`, shape, `an array of at most ${MAX_RANK} sizes`);
@@ -118,7 +124,7 @@ export function tensorBytes(
   if (bytes.length === wanted) return bytes;
   throw new ProtocolError(
     "length_invalid",
-    `${what} has ${bytes.length} bytes; expected ${wanted} for ${type.dtype}[${type.shape.join(", ")}]`,
+    `${what} has ${bytes.length} bytes; expected ${wanted} for ${formatType(type)}`,
     `${wanted} bytes`,
   );
 }

@@ -14,6 +14,9 @@ export function isDtype(value: unknown): value is Dtype {
   return typeof value === "string" && Object.hasOwn(ITEM_BYTES, value);
 }
 
+/** Writes for an error what a value that is no dtype should have been. */
+export const EXPECTED_DTYPE = `one of ${DTYPES.join(", ")}`;
+
 /** The dtype and shape of a tensor. */
 export interface TensorType {
   /** The type of its elements. */

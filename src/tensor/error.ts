@@ -5,10 +5,12 @@ import { DavitError } from "../error.js";
 export class TensorError extends DavitError {
   declare readonly code: Extract<
     ErrorCode,
-    "value_invalid" | "shape_invalid" | "value_size_invalid"
+    "type_invalid" | "value_invalid" | "shape_invalid" | "value_size_invalid"
   >;
 
-  constructor(code: TensorError["code"], message: string) {
-    super(code, message);
+  constructor(code: TensorError["code"], message: string, expected?: string) {
+    super(code, expected === undefined ? message : `${message}; expected ${expected}`, {
+      expected,
+    });
   }
 }

@@ -2,8 +2,10 @@ import { show } from "../show.js";
 import {
   byteLength,
   type Dtype,
+  EXPECTED_DTYPE,
   elementCount,
   formatType,
+  isDtype,
   sameType,
   type TensorType,
 } from "./dtype.js";
@@ -32,9 +34,13 @@ export type TensorLike = NestedArray | TypedArray;
  * The type of the tensor that a value makes. Without a dtype: numbers are float32 (JavaScript does not tell 1 from
  * 1.0), bigints int64 (uint64 where one does not fit), booleans bool, typed arrays what they are.
  * With complex64 the innermost arrays are pairs `[re, im]`.
- * @throws TensorError `shape_invalid` where the arrays are ragged, `value_invalid` for what is no number.
+ * @throws TensorError `type_invalid` for what is no dtype, `shape_invalid` where the arrays are ragged, `value_invalid` for
+ * what is no number.
  */
 export function typeOfValue(value: TensorLike, dtype?: Dtype): TensorType {
+  if (dtype !== undefined && dtype !== null && !isDtype(dtype)) {
+    throw new TensorError("type_invalid", `a dtype is ${show(dtype)}`, EXPECTED_DTYPE);
+  }
   if (isTypedArray(value)) {
     const own = dtypeOfTypedArray(value) as Dtype;
     const pairs = dtype === "complex64" && own === "float32";

@@ -10,7 +10,7 @@ import {
   type Traced,
   whileLoop,
 } from "../../src/index.js";
-import type { TensorType } from "../../src/tensor/dtype.js";
+import type { Dtype, TensorType } from "../../src/tensor/dtype.js";
 
 const vector: TensorType = { dtype: "float32", shape: [4] };
 let engine: Engine;
@@ -192,6 +192,28 @@ describe("Engine", () => {
     freed.dispose();
     expect(() => engine.run(program, [freed])).toThrow(/freed/);
   });
+
+  it.each(["float", 5, { shape: [4] }])(
+    "refuses %o for a dtype, wherever one is given",
+    async (given) => {
+      const dtype = given as Dtype;
+      const type = { dtype, shape: [4] };
+      const wrong = expect.objectContaining({ code: "type_invalid" });
+      expect(() => engine.tensor(new Float32Array(4), dtype)).toThrow(wrong);
+      expect(() => engine.tensor([1, 2], dtype)).toThrow(
+        /a dtype is .*; expected one of bool, uint8/,
+      );
+      expect(() => engine.fromBytes(new Uint8Array(16), type)).toThrow(wrong);
+      expect(() => engine.fileTensor("weights", 0, type)).toThrow(wrong);
+      for (const op of [
+        (x: Traced) => mx.astype(x, { dtype }),
+        (x: Traced) => mx.zeros({ shape: x.shape, dtype }),
+        (x: Traced) => callback(x, () => [0], [type])[0] as Traced,
+      ]) {
+        await expect(engine.jit(op)([1])).rejects.toMatchObject({ code: "attribute_invalid" });
+      }
+    },
+  );
 
   it("refuses the tensors of another engine, wherever they come from", async () => {
     const other = Engine.create({ lanes: 1 });

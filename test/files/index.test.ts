@@ -27,6 +27,18 @@ it.each([
   }
 });
 
+it.each(["x.npy", "x.npz", "x.safetensors"])(
+  "refuses to write a dtype that there is not to %s",
+  async (file) => {
+    const type = { dtype: "float", shape: [2] } as unknown as FileArray["type"];
+    const one = new Map([["a", { type, bytes: array.bytes }]]);
+    await expect(writeTensors(join(folder, file), one)).rejects.toMatchObject({
+      code: "file_malformed",
+      message: expect.stringContaining('the dtype is "float" (expected one of bool, uint8,'),
+    });
+  },
+);
+
 it("refuses other suffixes, and two tensors in one .npy", async () => {
   const two = new Map([
     ["a", array],

@@ -50,6 +50,19 @@ describe("typeOfValue", () => {
     });
   });
 
+  it.each(["float", "toString", 5, { shape: [2] }])(
+    "refuses %o for a dtype, and says what was expected",
+    (dtype) => {
+      for (const value of [[1, 2], Float32Array.of(1, 2)]) {
+        const work = () => typeOfValue(value, dtype as Dtype);
+        expect(code(work)).toBe("type_invalid");
+        const text = typeof dtype === "string" ? dtype : JSON.stringify(dtype);
+        expect(work).toThrow(text);
+        expect(work).toThrow("expected one of bool, uint8,");
+      }
+    },
+  );
+
   it.each([
     ["ragged", [[1, 2], [3]], "shape_invalid"],
     ["a number beside an array", [[1], 2], "shape_invalid"],

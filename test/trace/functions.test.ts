@@ -28,6 +28,18 @@ function failure(types: string[], fn: (...args: Traced[]) => unknown): Error {
   throw new Error("nothing was thrown");
 }
 
+it.each([[{ dtype: "float", shape: [2] }], [{ dtype: "float32" }], ["float32"], [undefined]])(
+  "an argument of the type %o is refused",
+  (given) => {
+    expect(() => ofType(given as never)).toThrow(
+      expect.objectContaining({
+        code: "type_invalid",
+        expected: expect.stringMatching(/^\{ dtype, shape \}, the dtype one of bool,/),
+      }),
+    );
+  },
+);
+
 it("mx has every op of the table", () => {
   for (const op of Object.keys(OPS)) {
     const [first, second] = op.split(".") as [keyof typeof mx, string | undefined];
