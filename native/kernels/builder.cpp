@@ -17,8 +17,6 @@ namespace {
 // Powers up to here are products in double precision, which is exact enough.
 constexpr double kLargestExponent = 64;
 
-int index(Type type) { return static_cast<int>(type); }
-
 // The place of an element's size in the tables of what only moves elements.
 int by_size(Type type) {
   size_t size = size_of(type);
@@ -28,10 +26,7 @@ int by_size(Type type) {
 // The one element of a constant, by way of what only changes its shape.
 std::optional<double> constant(const mx::array& array) {
   mx::array at = array;
-  while (at.has_primitive() && at.inputs().size() == 1 &&
-         std::string_view(at.primitive().name()) == "Broadcast") {
-    at = mx::array(at.inputs()[0]);
-  }
+  while (is_broadcast(at)) at = mx::array(at.inputs()[0]);
   if (at.has_primitive() || at.size() != 1 || at.status() != mx::array::Status::available) {
     return std::nullopt;
   }
@@ -76,22 +71,22 @@ int ProgramBuilder::step(Step made, Value result, double cost) {
   return made.out;
 }
 
-int ProgramBuilder::unary(Unary op, int a) {
+int ProgramBuilder::unary(Unary op, int a, double cost) {
   auto from = program_.values[static_cast<size_t>(a)];
   Step made;
   made.kernel = instructions()->unary[static_cast<int>(op)][index(from.type)];
   made.a = a;
-  return step(made, from, kFunction);
+  return step(made, from, cost);
 }
 
-int ProgramBuilder::binary(Binary op, int a, int b) {
+int ProgramBuilder::binary(Binary op, int a, int b, double cost) {
   auto from = program_.values[static_cast<size_t>(a)];
   Step made;
   made.kernel = instructions()->binary[static_cast<int>(op)][index(from.type)];
   made.a = a;
   made.b = b;
   auto type = op >= Binary::equal ? Type::boolean : from.type;
-  return step(made, {type, from.extent}, kCheap);
+  return step(made, {type, from.extent}, cost);
 }
 
 int ProgramBuilder::cast(int a, Type to) {
@@ -129,8 +124,7 @@ int ProgramBuilder::elementwise(const mx::array& result, const std::vector<int>&
   auto out = *held(result.dtype());
   auto extent = program_.values[static_cast<size_t>(operands[0])].extent;
   if (const auto* row = unary_row(name)) {
-    int made = unary(row->op, operands[0]);
-    program_.cost += extent == Extent::wide ? row->cost - kFunction : 0;
+    int made = unary(row->op, operands[0], row->cost);
     return row->exact ? made : round(made, out.half);
   }
   if (auto exponent = integer_exponent(result)) {
@@ -143,8 +137,7 @@ int ProgramBuilder::elementwise(const mx::array& result, const std::vector<int>&
     return unary(Unary::floor, round(binary(Binary::divide, operands[0], operands[1]), out.half));
   }
   if (const auto* row = binary_row(name)) {
-    int made = binary(row->op, operands[0], operands[1]);
-    program_.cost += extent == Extent::wide ? row->cost - kCheap : 0;
+    int made = binary(row->op, operands[0], operands[1], row->cost);
     return row->exact ? made : round(made, out.half);
   }
   if (name == "AsType") return round(cast(operands[0], out.type), out.half);
@@ -189,29 +182,6 @@ int ProgramBuilder::add(const mx::array& result, const std::vector<int>& operand
   auto type = held(result.dtype())->type;
   int from = type_of(operands[0]) == type ? operands[0] : cast(operands[0], type);
   return round(reduce(*reduction(name), from), half);
-}
-
-Program ProgramBuilder::build() {
-  // Inputs first: they may have been asked for between steps.
-  std::vector<int> number(program_.values.size(), -1);
-  std::vector<Value> values;
-  auto move = [&](int from) {
-    number[static_cast<size_t>(from)] = static_cast<int>(values.size());
-    values.push_back(program_.values[static_cast<size_t>(from)]);
-  };
-  for (const auto& input : program_.inputs) move(input.value);
-  for (const auto& each : program_.steps) move(each.out);
-  auto renamed = [&](int from) { return from < 0 ? from : number[static_cast<size_t>(from)]; };
-  for (auto& input : program_.inputs) input.value = renamed(input.value);
-  for (auto& output : program_.outputs) output.value = renamed(output.value);
-  for (auto& each : program_.steps) {
-    each.a = renamed(each.a);
-    each.b = renamed(each.b);
-    each.c = renamed(each.c);
-    each.out = renamed(each.out);
-  }
-  program_.values = std::move(values);
-  return std::move(program_);
 }
 
 }  // namespace davit::kernels

@@ -4,27 +4,29 @@
 #include <mlx/mlx.h>
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "kernels/program.h"
+#include "kernels/rows.h"
 
 namespace davit::kernels {
 
 // A program in the making: primitives of MLX become its instructions.
 class ProgramBuilder {
  public:
-  // A value from memory.
+  // A value from memory. Inputs come before all instructions.
   int input(mlx::core::Dtype dtype, Extent extent);
   // Adds the instructions of a primitive whose operands are these values; returns its value.
   int add(const mlx::core::array& result, const std::vector<int>& operands);
   void output(int value, mlx::core::Dtype dtype);
-  // The program, with its inputs first.
-  Program build();
+  // The program, which is then this object's no more.
+  Program build() { return std::move(program_); }
 
  private:
   int value(Type type, Extent extent);
-  int unary(Unary op, int a);
-  int binary(Binary op, int a, int b);
+  int unary(Unary op, int a, double cost = kFunction);
+  int binary(Binary op, int a, int b, double cost = kCheap);
   int cast(int a, Type to);
   int reduce(Reduction op, int a);
   int repeat(int a);

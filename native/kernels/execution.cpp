@@ -19,10 +19,6 @@ namespace {
 constexpr size_t kBlock = 1024;
 // Less work than this, in nanoseconds, is not worth a second thread.
 constexpr double kShared = 30'000;
-// Parts of a row that are reduced on their own, so that the result does not depend on how many
-// threads there are.
-constexpr size_t kPart = 1 << 16;
-
 // Memory of this thread for the values of a program, which grows to what is needed.
 std::byte* scratch(size_t bytes) {
   struct Free {
@@ -93,7 +89,6 @@ class Execution::Worker {
 
   void load(size_t i, size_t begin, size_t length) {
     const auto& port = of_.program_.inputs[i];
-
     size_t item = item_bytes(of_.program_, port);
     const void* from = static_cast<const std::byte*>(inputs_[i]) + begin * item;
     if (!of_.dense_[i]) {
@@ -162,10 +157,10 @@ Execution::Execution(const Program& program, std::span<const Layout> layouts, si
     // One value may be two outputs: the first is written, the others are copies.
     if (!output.half) in_memory_[output.value] = true;
   }
-  bool parts = program.has_rows() && columns > kPart && program.rows_divide();
+  bool parts = program.has_rows() && columns > kLongestRow && program.rows_divide();
   size_t step = (columns_ == 1 ? 1 : 2) * kBlock / std::max(columns_, size_t{1});
   step = std::clamp(step, size_t{1}, std::max(rows_, size_t{1}));
-  most_wide_ = parts ? kPart : step * columns_;
+  most_wide_ = parts ? kLongestRow : step * columns_;
   most_rows_ = parts ? 1 : step;
   places_ = place(program, in_memory_, most_wide_, most_rows_);
   size_t most = std::max(most_wide_, most_rows_);
@@ -211,7 +206,7 @@ void Execution::run(std::span<const void* const> inputs, std::span<void* const> 
 // of them.
 void Execution::run_parts(std::span<const void* const> inputs,
                           std::span<void* const> outputs) const {
-  size_t parts = (columns_ + kPart - 1) / kPart;
+  size_t parts = (columns_ + kLongestRow - 1) / kLongestRow;
   // The reductions as they are before they are rounded to halves, a number for each part.
   Program divided = program_;
   std::vector<std::vector<std::byte>> reduced;
@@ -228,8 +223,8 @@ void Execution::run_parts(std::span<const void* const> inputs,
   }
   Execution execution(divided, layouts_, rows_, columns_);
   execution.run_blocks(inputs, memory, rows_ * parts, [&](size_t i) {
-    size_t begin = i % parts * kPart;
-    return Block{i / parts * columns_ + begin, std::min(kPart, columns_ - begin), i, 1};
+    size_t begin = i % parts * kLongestRow;
+    return Block{i / parts * columns_ + begin, std::min(kLongestRow, columns_ - begin), i, 1};
   });
   for (size_t i = 0; i < outputs.size(); ++i) {
     const auto& output = program_.outputs[i];

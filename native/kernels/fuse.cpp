@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
-#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "kernels/builder.h"
 #include "kernels/fused.h"
 #include "kernels/primitives.h"
+#include "traversal.h"
 
 namespace davit::kernels {
 
@@ -20,7 +20,6 @@ namespace {
 // What a program may have at most, so that its registers stay in the cache.
 constexpr size_t kMostNodes = 64;
 constexpr size_t kMostInputs = 16;
-constexpr size_t kLongRow = 1 << 16;
 
 struct Group;
 
@@ -70,32 +69,16 @@ class Fusion {
     }
     for (auto& group : groups) {
       std::ranges::sort(group->nodes);
-      if (!worth_it(*group)) group->nodes.clear();
-    }
-    for (auto& group : groups) {
-      if (!group->nodes.empty()) replace(*group);
+      auto read = outside(*group);
+      if (worth_it(*group, read)) replace(*group, read);
     }
   }
 
  private:
-  // All nodes, operands first. Without recursion: a chain may have 100,000.
   void collect(const std::vector<mx::array>& outputs) {
-    std::vector<std::pair<mx::array, size_t>> stack;
     auto known = [&](const mx::array& array) { return number_.contains(array.id()); };
     for (const auto& output : outputs) {
-      if (!known(output)) stack.emplace_back(output, 0);
-      while (!stack.empty()) {
-        auto& [array, next] = stack.back();
-        if (known(array)) {
-          stack.pop_back();
-        } else if (array.has_primitive() && next < array.inputs().size()) {
-          mx::array operand = array.inputs()[next++];
-          if (!known(operand)) stack.emplace_back(std::move(operand), 0);
-        } else {
-          visit(array);
-          stack.pop_back();
-        }
-      }
+      visit_operands_first(output, known, [&](const mx::array& array) { visit(array); });
       nodes_[number_.at(output.id())].is_output = true;
     }
   }
@@ -135,7 +118,7 @@ class Fusion {
         if (operand.extent != Extent::wide || operand.result.shape() != group->shape) {
           return std::nullopt;
         }
-        if (group->columns_from && *group->columns_from != node.part.columns_from) {
+        if (group->columns_from && group->columns_from != node.part.columns_from) {
           return std::nullopt;
         }
         return node.part.role == Role::reduction ? Extent::narrow : Extent::wide;
@@ -184,15 +167,12 @@ class Fusion {
         return;
       }
       group = std::make_shared<Group>();
-      bool rows = node.part.role == Role::reduction || node.part.role == Role::row_wise;
-      group->shape = rows ? node.result.inputs()[0].shape() : node.result.shape();
+      group->shape = node.part.columns_from ? node.result.inputs()[0].shape() : node.result.shape();
       node.phase = std::max(node.phase, 1);
       group->phase = node.phase;
       node.extent = node.part.role == Role::reduction ? Extent::narrow : Extent::wide;
     }
-    if (node.part.role == Role::reduction || node.part.role == Role::row_wise) {
-      group->columns_from = node.part.columns_from;
-    }
+    if (node.part.columns_from) group->columns_from = node.part.columns_from;
     group->nodes.push_back(number);
     node.group = group;
   }
@@ -229,9 +209,7 @@ class Fusion {
         if (nodes_[operand].group.get() == &group || result.input_of.contains(operand)) continue;
         mx::array array = nodes_[operand].result;
         auto extent = extent_of(group, array);
-        while (array.has_primitive() && array.inputs().size() == 1 &&
-               std::string_view(array.primitive().name()) == "Broadcast" &&
-               !nodes_[number_.at(array.id())].group) {
+        while (is_broadcast(array) && !nodes_[number_.at(array.id())].group) {
           array = mx::array(array.inputs()[0]);
         }
         result.input_of.emplace(operand, result.arrays.size());
@@ -242,9 +220,7 @@ class Fusion {
     return result;
   }
 
-  bool worth_it(const Group& group) const {
-    if (group.nodes.empty()) return false;
-    auto read = outside(group);
+  bool worth_it(const Group& group, const Outside& read) const {
     if (read.arrays.size() > kMostInputs) return false;
     if (!group.columns_from) return true;
     size_t columns = 1;
@@ -252,7 +228,7 @@ class Fusion {
       columns *= static_cast<size_t>(group.shape[i]);
     }
     if (columns < 2) return false;
-    if (columns <= kLongRow) return true;
+    if (columns <= kLongestRow) return true;
     auto program = write(group, read).first;
     return program.rows_divide() || columns <= largest_row(program);
   }
@@ -283,8 +259,7 @@ class Fusion {
     return {builder.build(), std::move(results)};
   }
 
-  void replace(Group& group) {
-    auto read = outside(group);
+  void replace(const Group& group, const Outside& read) {
     auto [program, results] = write(group, read);
     auto stream = nodes_[group.nodes.front()].result.primitive().stream();
     Space space{group.shape, group.columns_from.value_or(group.shape.size())};

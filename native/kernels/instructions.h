@@ -12,10 +12,13 @@ namespace davit::kernels {
 enum class Type : uint8_t { boolean, u8, u16, u32, u64, i8, i16, i32, i64, f32, f64 };
 constexpr int kTypes = 11;
 
+// The place of a type in the tables of instructions.
+constexpr int index(Type type) { return static_cast<int>(type); }
+
 // Bytes of an element.
 constexpr size_t size_of(Type type) {
   constexpr uint8_t sizes[kTypes] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 4, 8};
-  return sizes[static_cast<int>(type)];
+  return sizes[index(type)];
 }
 
 enum class Unary : uint8_t {

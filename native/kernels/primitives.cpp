@@ -11,8 +11,6 @@ namespace mx = mlx::core;
 
 namespace {
 
-int index(Type type) { return static_cast<int>(type); }
-
 bool is_elementwise(const mx::array& result, std::string_view name) {
   const auto& inputs = result.inputs();
   for (const auto& input : inputs) {
@@ -97,14 +95,18 @@ std::optional<Held> held(mx::Dtype dtype) {
   return std::nullopt;
 }
 
+bool is_broadcast(const mx::array& array) {
+  return array.has_primitive() && array.inputs().size() == 1 &&
+         std::string_view(array.primitive().name()) == "Broadcast";
+}
+
 Part part_of(const mx::array& result) {
   if (instructions() == nullptr || !result.has_primitive() || result.size() == 0) return {};
   if (result.primitive().stream().device != mx::Device::cpu) return {};
   std::string_view name = result.primitive().name();
   if (is_elementwise(result, name)) return {Role::elementwise};
   const auto& inputs = result.inputs();
-  if (name == "Broadcast" && inputs.size() == 1 && inputs[0].ndim() == result.ndim() &&
-      held(result.dtype())) {
+  if (is_broadcast(result) && inputs[0].ndim() == result.ndim() && held(result.dtype())) {
     return {Role::repetition};
   }
   if (inputs.size() != 1 || inputs[0].ndim() == 0 || inputs[0].size() == 0) return {};

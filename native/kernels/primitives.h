@@ -27,8 +27,11 @@ enum class Role {
 };
 struct Part {
   Role role = Role::none;
-  size_t columns_from = 0;  // for all but elementwise and repetition: the first dimension of a row
+  std::optional<size_t> columns_from = {};  // the first dimension of a row, for what works on rows
 };
+// Whether an array is the broadcast of another one, whose shape is known.
+bool is_broadcast(const mlx::core::array& array);
+
 Part part_of(const mlx::core::array& result);
 
 }  // namespace davit::kernels

@@ -59,6 +59,10 @@ struct Layout {
 // Bytes that a port's element takes in memory.
 size_t item_bytes(const Program& program, const Port& port);
 
+// Columns up to which a row is done at once. Longer ones are reduced in parts of so many, whatever
+// the number of threads is, so that the result does not depend on that.
+constexpr size_t kLongestRow = 1 << 16;
+
 // The most columns that a program with rows that do not divide can have.
 size_t largest_row(const Program& program);
 

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "engine/hooks/hook.h"
+#include "traversal.h"
 
 namespace mx = mlx::core;
 
@@ -16,21 +17,11 @@ namespace {
 
 using Arrays = std::vector<mx::array>;
 
-// Visits every primitive between results and arguments once, by one of its arrays; `visit` may
-// replace inputs.
-template <typename Visit>
-void walk(const Arrays& results, const Arrays& arguments, Visit visit) {
-  std::unordered_set<std::uintptr_t> seen;
-  for (const auto& argument : arguments) seen.insert(argument.id());
-  Arrays left = results;
-  while (!left.empty()) {
-    auto array = std::move(left.back());
-    left.pop_back();
-    if (!array.has_primitive() || seen.contains(array.id())) continue;
-    for (const auto& output : array.outputs()) seen.insert(output.id());
-    visit(array);
-    left.insert(left.end(), array.inputs().begin(), array.inputs().end());
-  }
+// What a walk from results to arguments does not go behind.
+std::unordered_set<std::uintptr_t> ids(const Arrays& arguments) {
+  std::unordered_set<std::uintptr_t> found;
+  for (const auto& argument : arguments) found.insert(argument.id());
+  return found;
 }
 
 bool has_derivative(const mx::array& array) { return mx::issubdtype(array.dtype(), mx::inexact); }
@@ -44,11 +35,11 @@ bool names(std::string_view message, std::string_view before, const std::string&
 
 void stop_at_integers(const Arrays& results, const Arrays& arguments) {
   std::unordered_map<std::uintptr_t, mx::array> stopped;
-  walk(results, arguments, [&](mx::array& array) {
+  auto visit = [&](mx::array& array) {
     // By name: the wheel does not export the class's type information. A hook passes on what it
     // gets, and has derivatives of its own.
     bool stops = std::string_view(array.primitive().name()) == "StopGradient";
-    if (stops || is_hook(array.primitive())) return;
+    if (stops || is_hook(array.primitive())) return true;
     // Going back, MLX is stopped where an integer is used; going forward, where it is made, unless
     // the same primitive makes floating results too.
     bool makes_integer = !has_derivative(array) && array.siblings().empty();
@@ -63,16 +54,20 @@ void stop_at_integers(const Arrays& results, const Arrays& arguments) {
       // The arrays of one primitive have lists of inputs of their own, which have to agree.
       for (auto& output : array.outputs()) output.inputs()[i] = it->second;
     }
-  });
+    return true;
+  };
+  visit_primitives(results, visit, ids(arguments));
 }
 
 std::vector<NamedPrimitive> named_primitives(const Arrays& results, const Arrays& arguments,
                                              const PrimitiveSites& sites) {
   std::vector<NamedPrimitive> primitives;
-  walk(results, arguments, [&](mx::array& array) {
+  auto visit = [&](mx::array& array) {
     auto site = sites.find(&array.primitive());
     if (site != sites.end()) primitives.push_back({array.primitive().name(), site->second});
-  });
+    return true;
+  };
+  visit_primitives(results, visit, ids(arguments));
   return primitives;
 }
 

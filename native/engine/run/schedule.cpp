@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "interpose/interpose.h"
+#include "traversal.h"
 
 namespace davit {
 
@@ -34,22 +35,9 @@ Schedule::Schedule(const std::vector<mx::array>& inputs, const std::vector<mx::a
     }
     operations_.push_back(std::move(operation));
   };
-  // Depth first and without recursion: a chain may have 100,000 nodes.
-  std::vector<std::pair<mx::array, size_t>> stack;
+  auto known = [&](const mx::array& array) { return slot_of.contains(array.id()); };
   for (const auto& output : outputs) {
-    if (!slot_of.contains(output.id())) stack.emplace_back(output, 0);
-    while (!stack.empty()) {
-      auto& [array, next] = stack.back();
-      if (slot_of.contains(array.id())) {
-        stack.pop_back();
-      } else if (array.has_primitive() && next < array.inputs().size()) {
-        mx::array operand = array.inputs()[next++];
-        if (!slot_of.contains(operand.id())) stack.emplace_back(std::move(operand), 0);
-      } else {
-        visit(array);
-        stack.pop_back();
-      }
-    }
+    visit_operands_first(output, known, visit);
     outputs_.push_back(slot_of.at(output.id()));
   }
 

@@ -3,11 +3,10 @@
 #include <mlx/backend/cpu/encoder.h>
 
 #include <algorithm>
-#include <functional>
 #include <typeinfo>
-#include <unordered_set>
 
 #include "engine/hooks/hook.h"
+#include "traversal.h"
 
 namespace davit {
 
@@ -57,20 +56,6 @@ class Noted : public mx::Primitive {
   const int site_;
   StreamFailure& failure_;
 };
-
-// Calls `visit` once for each primitive behind `outputs`, with one of its arrays, without going
-// behind those for which it returns false.
-void visit_primitives(const Arrays& outputs, const std::function<bool(mx::array&)>& visit) {
-  std::unordered_set<std::uintptr_t> seen;
-  Arrays left = outputs;
-  while (!left.empty()) {
-    auto array = std::move(left.back());
-    left.pop_back();
-    if (!array.has_primitive() || seen.contains(array.id())) continue;
-    for (const auto& output : array.outputs()) seen.insert(output.id());
-    if (visit(array)) left.insert(left.end(), array.inputs().begin(), array.inputs().end());
-  }
-}
 
 bool is_unlaunched(const mx::array& array) {
   return array.has_primitive() && array.status() == mx::array::Status::unscheduled;

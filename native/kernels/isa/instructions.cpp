@@ -15,14 +15,10 @@ namespace {
 struct Builder {
   Instructions table{};
 
-  Kernel& unary(Unary op, Type type) {
-    return table.unary[static_cast<int>(op)][static_cast<int>(type)];
-  }
-  Kernel& binary(Binary op, Type type) {
-    return table.binary[static_cast<int>(op)][static_cast<int>(type)];
-  }
+  Kernel& unary(Unary op, Type type) { return table.unary[static_cast<int>(op)][index(type)]; }
+  Kernel& binary(Binary op, Type type) { return table.binary[static_cast<int>(op)][index(type)]; }
   RowKernel& reduction(Reduction op, Type type) {
-    return table.reduce[static_cast<int>(op)][static_cast<int>(type)];
+    return table.reduce[static_cast<int>(op)][index(type)];
   }
 
   template <typename T>
@@ -204,9 +200,7 @@ struct Builder {
 
   template <typename From>
   void casts_from(Type from) {
-    auto to = [&](Type type) -> Kernel& {
-      return table.cast[static_cast<int>(from)][static_cast<int>(type)];
-    };
+    auto to = [&](Type type) -> Kernel& { return table.cast[index(from)][index(type)]; };
     to(Type::boolean) = cast_to_boolean<From>;
     to(Type::f32) = cast<From, float>;
     to(Type::f64) = cast<From, double>;
