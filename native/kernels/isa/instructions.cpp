@@ -53,16 +53,16 @@ struct Builder {
   void arithmetic(Type type) {
     using W = Wrapping<T>;
     auto same = [](T x) { return x; };
-    if constexpr (is_float<T>) {
+    if constexpr (std::is_floating_point_v<T>) {
       unary(Unary::absolute, type) =
           map1<T, T, [](T x) { return sizeof(T) == 4 ? __builtin_fabsf(x) : __builtin_fabs(x); }>;
-    } else if constexpr (is_signed<T>) {
+    } else if constexpr (std::is_signed_v<T>) {
       unary(Unary::absolute, type) =
           map1<T, T, [](T x) { return static_cast<T>(x < 0 ? W(0) - W(x) : W(x)); }>;
     } else {
       unary(Unary::absolute, type) = map1<T, T, same>;
     }
-    if constexpr (is_float<T>) {
+    if constexpr (std::is_floating_point_v<T>) {
       unary(Unary::negative, type) = map1<T, T, [](T x) { return -x; }>;
     } else {
       unary(Unary::negative, type) = map1<T, T, [](T x) { return static_cast<T>(W(0) - W(x)); }>;
@@ -97,18 +97,19 @@ struct Builder {
 
   template <typename T>
   static constexpr T highest() {
-    if constexpr (is_float<T>) {
+    if constexpr (std::is_floating_point_v<T>) {
       return static_cast<T>(kInfinity);
     } else {
-      return static_cast<T>(is_signed<T> ? Wrapping<T>(-1) >> 1 : Wrapping<T>(-1));
+      using U = std::make_unsigned_t<T>;
+      return static_cast<T>(std::is_signed_v<T> ? U(-1) >> 1 : U(-1));
     }
   }
   template <typename T>
   static constexpr T lowest() {
-    if constexpr (is_float<T>) {
+    if constexpr (std::is_floating_point_v<T>) {
       return static_cast<T>(-kInfinity);
     } else {
-      return static_cast<T>(is_signed<T> ? static_cast<T>(-highest<T>() - 1) : 0);
+      return static_cast<T>(std::is_signed_v<T> ? static_cast<T>(-highest<T>() - 1) : 0);
     }
   }
 
@@ -159,8 +160,8 @@ struct Builder {
     unary(Unary::log1p, type) = map1<F, F, [](F x) { return log1p(x); }>;
     unary(Unary::erf, type) = map1<F, F, [](F x) { return erf(x); }>;
     unary(Unary::sigmoid, type) = map1<F, F, [](F x) { return sigmoid(x); }>;
-    unary(Unary::sin, type) = angle<F, false>;
-    unary(Unary::cos, type) = angle<F, true>;
+    unary(Unary::sin, type) = angle<false>;
+    unary(Unary::cos, type) = angle<true>;
     unary(Unary::tan, type) = map1<F, F, [](F x) { return __builtin_tanf(x); }>;
     unary(Unary::sinh, type) = map1<F, F, [](F x) { return __builtin_sinhf(x); }>;
     unary(Unary::cosh, type) = map1<F, F, [](F x) { return __builtin_coshf(x); }>;
@@ -204,7 +205,7 @@ struct Builder {
     to(Type::boolean) = cast_to_boolean<From>;
     to(Type::f32) = cast<From, float>;
     to(Type::f64) = cast<From, double>;
-    if constexpr (is_float<From>) {
+    if constexpr (std::is_floating_point_v<From>) {
       // Out of range this is what the machine's instruction returns; others have none.
       if constexpr (sizeof(From) == 4) to(Type::i32) = cast<From, int32_t>;
     } else {

@@ -4,44 +4,18 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/isa/math.h"
 
 namespace davit::kernels {
 namespace {
 
+// Integers wrap around; in C++ only those without a sign do, and only from 32 bits on: smaller ones
+// become int first.
 template <typename T>
-constexpr bool is_float = false;
-template <>
-constexpr bool is_float<float> = true;
-template <>
-constexpr bool is_float<double> = true;
-template <typename T>
-constexpr bool is_signed = T(-1) < T(0);
-
-template <typename T>
-struct Unsigned {
-  using type = T;
-};
-template <>
-struct Unsigned<int8_t> {
-  using type = uint8_t;
-};
-template <>
-struct Unsigned<int16_t> {
-  using type = uint16_t;
-};
-template <>
-struct Unsigned<int32_t> {
-  using type = uint32_t;
-};
-template <>
-struct Unsigned<int64_t> {
-  using type = uint64_t;
-};
-// Integers wrap around; in C++ only those without a sign do.
-template <typename T>
-using Wrapping = typename Unsigned<T>::type;
+using Wrapping = std::conditional_t<std::is_floating_point_v<T>, T,
+                                    std::conditional_t<(sizeof(T) < 8), uint32_t, uint64_t>>;
 
 template <typename From, typename To, auto F>
 void map1(const void* a, const void*, const void*, void* out, size_t count, double) {
@@ -58,7 +32,7 @@ void map2(const void* a, const void* b, const void*, void* out, size_t count, do
   for (size_t i = 0; i < count; ++i) to[i] = F(x[i], y[i]);
 }
 
-template <typename T, bool Cosine>
+template <bool Cosine>
 void angle(const void* a, const void*, const void*, void* out, size_t count, double) {
   auto x = static_cast<const float*>(a);
   auto to = static_cast<float*>(out);
@@ -106,14 +80,14 @@ void integer_power(const void* a, const void*, const void*, void* out, size_t co
 // bits.
 template <typename T>
 T floor_divide(T x, T y) {
-  if constexpr (is_float<T>) {
+  if constexpr (std::is_floating_point_v<T>) {
     return __builtin_floor(x / y);
   } else if constexpr (sizeof(T) < 8) {
     double quotient = __builtin_floor(static_cast<double>(x) / static_cast<double>(y));
     return y == 0 ? T(0) : static_cast<T>(static_cast<int64_t>(y == 0 ? 0.0 : quotient));
   } else {
     if (y == 0) return 0;
-    if constexpr (is_signed<T>) {
+    if constexpr (std::is_signed_v<T>) {
       if (y == -1) return static_cast<T>(0 - static_cast<Wrapping<T>>(x));
       T quotient = x / y;
       return x % y != 0 && (x < 0) != (y < 0) ? quotient - 1 : quotient;
@@ -126,7 +100,7 @@ T floor_divide(T x, T y) {
 // With the sign of the divisor; x where that is zero.
 template <typename T>
 T remainder(T x, T y) {
-  if constexpr (is_float<T>) {
+  if constexpr (std::is_floating_point_v<T>) {
     T rest = sizeof(T) == 4 ? __builtin_remainderf(x, y) : __builtin_remainder(x, y);
     return rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest;
   } else {
