@@ -1,4 +1,4 @@
-import { elementCount } from "../../src/tensor/dtype.js";
+import { elementCount, isInexact } from "../../src/tensor/dtype.js";
 import type { Body, BodyNode } from "../graphs/recipe.js";
 import type { Value } from "../outcome.js";
 
@@ -37,5 +37,5 @@ function isFar(value: unknown): boolean {
 
 /** How far a value may be from the reference's. */
 export function toleranceOf({ type }: Value): number {
-  return /float|complex/.test(type.dtype) ? TOLERANCE : 0;
+  return isInexact(type.dtype) ? TOLERANCE : 0;
 }

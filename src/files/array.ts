@@ -4,6 +4,7 @@ import {
   EXPECTED_DTYPE,
   formatType,
   isDtype,
+  MAX_SIZE,
   type TensorType,
 } from "../tensor/dtype.js";
 import { FileError } from "./error.js";
@@ -24,8 +25,6 @@ export interface FileRange {
   readonly offset: number;
 }
 
-/** MLX counts sizes in 32 bits. */
-const MAX_SIZE = 2 ** 31 - 1;
 /** As many axes as numpy allows. */
 const MAX_RANK = 64;
 

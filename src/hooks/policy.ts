@@ -6,6 +6,7 @@ import {
   POLICIES,
   VIEWS,
 } from "../contract/hooks.js";
+import { GRAPH_LIMITS } from "../contract/limits.js";
 import type { NativeSubscription, NativeView } from "../native.js";
 import { show } from "../show.js";
 import { HookError } from "./error.js";
@@ -37,7 +38,7 @@ export interface SubscriptionOptions {
 /** The bins of the view `summary` where none are named. */
 export const DEFAULT_BINS = 16;
 const MAX_BINS = VIEWS.summary.arguments.bins.most;
-const MAX_RANK = 32;
+const MAX_RANK = GRAPH_LIMITS.rank.default;
 
 /**
  * Returns the options in the form of the native engine.

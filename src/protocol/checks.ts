@@ -5,13 +5,13 @@ import {
   EXPECTED_DTYPE,
   formatType,
   isDtype,
+  MAX_SIZE,
   type TensorType,
 } from "../tensor/dtype.js";
 import { ProtocolError } from "./error.js";
 
 /** Checks on what a client sent. Each names the place, the value and what was expected. */
 
-const MAX_SIZE = 2 ** 31 - 1;
 const MAX_RANK = GRAPH_LIMITS.rank.default;
 
 /** The error for a message that is not as it should be. */

@@ -1,6 +1,6 @@
 import { DavitError } from "../error.js";
 import { show } from "../show.js";
-import type { Dtype } from "../tensor/dtype.js";
+import { type Dtype, isInexact } from "../tensor/dtype.js";
 import { bfloat16ToFloat32, float16ToFloat32 } from "../tensor/half.js";
 import { type TypedArray, typedArrayOf } from "../tensor/typed-array.js";
 
@@ -62,8 +62,11 @@ export function compareValues(
   const x = numbers(a, dtype);
   const y = numbers(b, dtype);
   if (dtype === "complex64") return compareComplex(x, y, new Tally(x.length / 2, rtol, atol));
-  const exact = !/float/.test(dtype);
-  return compareReals(x, y, exact ? new Tally(x.length, 0, 0) : new Tally(x.length, rtol, atol));
+  return compareReals(
+    x,
+    y,
+    isInexact(dtype) ? new Tally(x.length, rtol, atol) : new Tally(x.length, 0, 0),
+  );
 }
 
 function compareReals(x: ArrayLike<number>, y: ArrayLike<number>, tally: Tally): Comparison {

@@ -1,8 +1,29 @@
-import { DTYPES, type Dtype, dtypeColumn } from "../contract/dtypes.js";
+import { DTYPES, type Dtype, type DtypeRow, dtypeColumn } from "../contract/dtypes.js";
 
 export { DTYPES, type Dtype };
 
+const KINDS = dtypeColumn("kind");
 const ITEM_BYTES = dtypeColumn("bytes");
+
+/** The largest size of a dimension: MLX counts in 32 bits. */
+export const MAX_SIZE = 2 ** 31 - 1;
+
+/** What the elements of a dtype are. */
+export function dtypeKind(dtype: Dtype): DtypeRow["kind"] {
+  return KINDS[dtype];
+}
+
+/** Tells whether elements are integers; booleans are none. */
+export function isIntegral(dtype: Dtype): boolean {
+  const kind = KINDS[dtype];
+  return kind === "signed" || kind === "unsigned";
+}
+
+/** Tells whether elements are floating or complex. */
+export function isInexact(dtype: Dtype): boolean {
+  const kind = KINDS[dtype];
+  return kind === "float" || kind === "complex";
+}
 
 /** The bytes of one element. */
 export function itemBytes(dtype: Dtype): number {

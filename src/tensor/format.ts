@@ -1,4 +1,4 @@
-import { elementCount, type TensorType } from "./dtype.js";
+import { elementCount, isInexact, type TensorType } from "./dtype.js";
 import { checkLength, elementReader, type Scalar } from "./values.js";
 
 /** Options of printing a tensor. */
@@ -29,7 +29,7 @@ export function formatTensor(
   if (count === 0 && shape.length > 1) return `${PREFIX}[], shape=(${shape.join(", ")})${suffix}`;
   const shortened = count > (options.limit ?? 1000);
   const read = elementReader(bytes, dtype);
-  const floating = /float|complex/.test(dtype);
+  const floating = isInexact(dtype);
   const text = (index: number) => {
     const value = read(index);
     return floating ? formatElement(value, precision) : String(value);

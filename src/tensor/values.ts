@@ -1,3 +1,4 @@
+import { GRAPH_LIMITS } from "../contract/limits.js";
 import { show } from "../show.js";
 import {
   byteLength,
@@ -20,6 +21,9 @@ import {
 } from "./typed-array.js";
 
 export { type TypedArray, typedArray } from "./typed-array.js";
+
+/** The most nested arrays. */
+const MAX_RANK = GRAPH_LIMITS.rank.default;
 
 /** One element: 64-bit integers are bigints, bools booleans. */
 export type Scalar = number | bigint | boolean;
@@ -54,7 +58,9 @@ export function typeOfValue(value: TensorLike, dtype?: Dtype): TensorType {
   }
   const shape: number[] = [];
   for (let level: unknown = value; Array.isArray(level); level = level[0]) {
-    if (shape.length >= 32) throw new TensorError("shape_invalid", "more than 32 nested arrays");
+    if (shape.length >= MAX_RANK) {
+      throw new TensorError("shape_invalid", `more than ${MAX_RANK} nested arrays`);
+    }
     shape.push(level.length);
   }
   const kinds = new Set<"number" | "bigint" | "boolean">();

@@ -2,7 +2,7 @@ import { jvpNode, vjpNode } from "../autograd/autograd.js";
 import { differentiable } from "../autograd/derivative-parts.js";
 import { isDifferentiable } from "../graph/checking/control-flow.js";
 import { GraphError } from "../graph/error.js";
-import { formatType, type TensorType } from "../tensor/dtype.js";
+import { dtypeKind, formatType, type TensorType } from "../tensor/dtype.js";
 import { currentTrace, type FunctionBuilder, type TraceContext } from "./builder.js";
 import {
   checkSame,
@@ -263,7 +263,7 @@ function checkArguments(call: TracedCall, numbers: readonly number[]): void {
 function lossOf({ tree, results }: SubFunction): TensorType {
   const [loss] = results;
   const leads = /^(\*|\[\*.*)$/s.test(tree.structure);
-  if (leads && loss?.ndim === 0 && /float/.test(loss.dtype)) return loss.type;
+  if (leads && loss?.ndim === 0 && dtypeKind(loss.dtype) === "float") return loss.type;
   const given = leads && loss !== undefined ? formatType(loss.type) : "no value first";
   throw new GraphError("derivative_unsupported", `the function returns ${given}`, {
     op: "grad",

@@ -1,6 +1,6 @@
 import { GraphError } from "../graph/error.js";
 import type { Tensor } from "../native-tensor.js";
-import { formatType, type TensorType } from "../tensor/dtype.js";
+import { formatType, isIntegral, type TensorType } from "../tensor/dtype.js";
 import type { Scalar, TypedArray } from "../tensor/values.js";
 import { currentTrace, type FunctionBuilder, type TraceContext } from "./builder.js";
 import { type Operand, toTraced } from "./operand.js";
@@ -73,7 +73,7 @@ export function checkSame(
 }
 
 function scalar(value: Traced, dtype: "bool" | "integer", what: string): void {
-  const fits = dtype === "bool" ? value.dtype === "bool" : /^u?int/.test(value.dtype);
+  const fits = dtype === "bool" ? value.dtype === "bool" : isIntegral(value.dtype);
   if (fits && value.ndim === 0) return;
   throw new GraphError("type_invalid", `${what} is ${formatType(value.type)}`, {
     expected: dtype === "bool" ? "bool[]" : "an integer scalar",

@@ -1,6 +1,6 @@
 import { GraphError } from "../graph/error.js";
 import type { Tensor } from "../native-tensor.js";
-import type { Dtype, TensorType } from "../tensor/dtype.js";
+import { type Dtype, isIntegral, type TensorType } from "../tensor/dtype.js";
 import { TensorError } from "../tensor/error.js";
 import { type TensorLike, typeOfValue } from "../tensor/values.js";
 import type { FunctionBuilder } from "./builder.js";
@@ -58,13 +58,11 @@ function describe(name: string): string {
   return name === "" ? "a value" : `operand "${name}"`;
 }
 
-const INTEGER = /^u?int/;
-
 function weakDtype(value: TensorLike, beside: Dtype | undefined): Dtype | undefined {
   if (typeof value === "number") {
     if (beside === undefined) return undefined;
     if (beside === "bool") return Number.isInteger(value) ? "int32" : "float32";
-    return INTEGER.test(beside) && !Number.isInteger(value) ? "float32" : beside;
+    return isIntegral(beside) && !Number.isInteger(value) ? "float32" : beside;
   }
   if (typeof value === "bigint")
     return beside === undefined || beside === "bool" ? undefined : beside;

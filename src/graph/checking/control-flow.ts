@@ -1,5 +1,11 @@
 import { show } from "../../show.js";
-import { formatType, sameType, type TensorType } from "../../tensor/dtype.js";
+import {
+  formatType,
+  isInexact,
+  isIntegral,
+  sameType,
+  type TensorType,
+} from "../../tensor/dtype.js";
 import { formatTypes, GraphError, type GraphErrorDetails } from "../error.js";
 import type { Attributes, GraphNode } from "../graph.js";
 
@@ -11,7 +17,7 @@ export interface Signature {
 
 const PREDICATE: TensorType = { dtype: "bool", shape: [] };
 const ITERATION: TensorType = { dtype: "int32", shape: [] };
-const INTEGER = /^u?int/;
+const isInteger = ({ dtype }: TensorType) => isIntegral(dtype);
 
 /**
  * Checks a control flow node's operands against its functions. Returns the types of its outputs.
@@ -36,7 +42,7 @@ export function checkControlFlow(
       return checkBranches(branches, operands.slice(1), details);
     }
     case "switch": {
-      checkScalar("the index", operands[0], "integer", (type) => INTEGER.test(type.dtype), details);
+      checkScalar("the index", operands[0], "integer", isInteger, details);
       const branches = node.attributes.branches as readonly number[];
       // One function may be very many of the branches.
       const different = new Map<number, string>();
@@ -58,7 +64,6 @@ export function checkControlFlow(
     case "for": {
       const { count } = node.attributes as { count?: number | bigint };
       if (count === undefined) {
-        const isInteger = (type: TensorType) => INTEGER.test(type.dtype);
         checkScalar("the count", operands[0], "integer", isInteger, details);
       } else if (count > 2 ** 31 - 1) {
         throw new GraphError("attribute_invalid", `the count is ${count}`, {
@@ -113,7 +118,7 @@ function checkDerivative(
 
 /** Tells whether values of a type have derivatives. */
 export function isDifferentiable(type: TensorType): boolean {
-  return /float|complex/.test(type.dtype);
+  return isInexact(type.dtype);
 }
 
 function checkDifferentiable(what: string, type: TensorType, details: GraphErrorDetails): void {

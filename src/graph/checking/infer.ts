@@ -1,7 +1,7 @@
 import type { ErrorCode } from "../../contract/errors.js";
 import { isError } from "../../realm.js";
 import { finish, type Steps } from "../../steps.js";
-import { byteLength, formatType, type TensorType } from "../../tensor/dtype.js";
+import { byteLength, formatType, MAX_SIZE, type TensorType } from "../../tensor/dtype.js";
 import { isLeaf } from "../bound-values.js";
 import { GraphError, type GraphErrorDetails } from "../error.js";
 import type { Attributes, Graph, GraphFunction, GraphNode } from "../graph.js";
@@ -32,9 +32,6 @@ export interface TypedFunction {
   readonly values: readonly TensorType[];
   readonly results: readonly TensorType[];
 }
-
-/** MLX counts sizes in 32 bits. */
-const MAX_SIZE = 2 ** 31 - 1;
 
 /**
  * Finds the types of all values of a graph that `validateGraph` has passed; one entry per function.

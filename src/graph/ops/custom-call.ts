@@ -48,14 +48,15 @@ export const CUSTOM_CALLS = {
   },
 } as const satisfies OpFamily;
 
-/** What a custom call does with its operands. */
-export type CustomCallKind = "hook" | "hook_gradient" | "print" | "callback";
+const FAMILY = "custom_call.";
+
+/** What a custom call does with its operands: the name of its op without that of the family. */
+export type CustomCallKind = keyof typeof CUSTOM_CALLS extends `${typeof FAMILY}${infer Kind}`
+  ? Kind
+  : never;
 
 const KINDS: ReadonlyMap<string, CustomCallKind> = new Map(
-  (["hook", "hook_gradient", "print", "callback"] as const).map((kind) => [
-    `custom_call.${kind}`,
-    kind,
-  ]),
+  Object.keys(CUSTOM_CALLS).map((op) => [op, op.slice(FAMILY.length) as CustomCallKind]),
 );
 
 /** Returns the kind of a custom call, or nothing for any other node. */

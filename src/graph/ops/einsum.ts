@@ -1,4 +1,4 @@
-import { formatType } from "../../tensor/dtype.js";
+import { formatType, isInexact } from "../../tensor/dtype.js";
 import { checkNotEmpty, input, refuse } from "./guards.js";
 import type { OpCall } from "./spec.js";
 
@@ -69,7 +69,7 @@ export function einsumGuard(call: OpCall): void {
 /** MLX multiplies matrices of floats alone: a sum over a subscript of two operands is such a product. */
 function checkContraction(call: OpCall, terms: readonly Term[], result: Term | undefined): void {
   const types = call.inputs.map((_, index) => input(call, index).dtype);
-  if (!types.every((dtype) => /^(u?int|bool)/.test(dtype)) || terms.length < 2) return;
+  if (types.some(isInexact) || terms.length < 2) return;
   const letters = terms.flatMap((term) => [...new Set(term.letters)]);
   const shared = new Set(letters.filter((letter, index) => letters.indexOf(letter) !== index));
   const summed = [...shared].find((letter) => result?.letters.includes(letter) !== true);

@@ -1,11 +1,16 @@
 import type { ErrorCode } from "../../contract/errors.js";
-import { elementCount, formatType, itemBytes, type TensorType } from "../../tensor/dtype.js";
+import {
+  elementCount,
+  formatType,
+  itemBytes,
+  MAX_SIZE,
+  type TensorType,
+} from "../../tensor/dtype.js";
 import { GraphError } from "../error.js";
 import type { Attribute } from "../graph.js";
 import type { OpCall } from "./op-call.js";
 
-/** The largest size of a dimension: MLX counts in 32 bits. */
-export const MAX_SIZE = 2 ** 31 - 1;
+export { MAX_SIZE };
 
 /** Refuses a call. `expected` follows the message; where the call is comes from the call itself. */
 export function refuse(call: OpCall, code: ErrorCode, message: string, expected?: string): never {

@@ -1,4 +1,4 @@
-import { elementCount, formatType, type TensorType } from "../../tensor/dtype.js";
+import { elementCount, formatType, isIntegral, type TensorType } from "../../tensor/dtype.js";
 import { checkRange, input, ints, MAX_SIZE, refuse } from "./guards.js";
 import type { OpCall } from "./spec.js";
 
@@ -10,7 +10,7 @@ export function optional(call: OpCall, index: number): TensorType | undefined {
 /** Refuses an operand that is no integer: indices, starts, offsets. */
 export function checkIntegers(call: OpCall, index: number, name: string): TensorType {
   const type = input(call, index);
-  if (!/^u?int/.test(type.dtype)) {
+  if (!isIntegral(type.dtype)) {
     refuse(call, "dtype_unsupported", `${name} are ${type.dtype}`, "integers");
   }
   return type;
