@@ -54,7 +54,7 @@ export function programInputs(
 }
 
 /** Runs a program once. */
-export async function runProgram(
+async function runProgram(
   engine: Engine,
   program: Program,
   arguments_: readonly Value[],

@@ -52,7 +52,7 @@ export function stringKeys(value: unknown): unknown {
 }
 
 /** Writes an Elixir string; what is not plain ASCII is escaped. */
-export function elixirString(text: string): string {
+function elixirString(text: string): string {
   const escaped = [...text].map((character) => {
     const code = character.codePointAt(0) as number;
     if (character === '"' || character === "\\" || character === "#") return `\\${character}`;

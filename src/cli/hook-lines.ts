@@ -6,7 +6,7 @@ import { formatType, type TensorType } from "../tensor/dtype.js";
 import { formatTensor } from "../tensor/format.js";
 
 /** Returns one event as text: a line for every operand, with its summary or, below it, its values. */
-export function hookLines(event: RawEvent, site: Site): string {
+function hookLines(event: RawEvent, site: Site): string {
   const { seq, path, dropped } = event;
   const name = site.label ?? site.name ?? `${site.function}#${site.node}`;
   const loop = path.length === 0 ? "" : ` [${path.join(", ")}]`;

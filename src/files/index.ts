@@ -105,7 +105,7 @@ function checkFormat(path: string, count: number): void {
 }
 
 /** The error for a name that tells no format. */
-export function unknownFormat(path: string): FileError {
+function unknownFormat(path: string): FileError {
   return new FileError(
     "file_name_unknown",
     path,

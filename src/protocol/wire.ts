@@ -1,4 +1,5 @@
 import type { EngineArguments } from "../contract/messages.js";
+import type { ErrorDetails } from "../error.js";
 import type { Site } from "../hooks/site.js";
 import { isError } from "../realm.js";
 import { describeThrown, shorten } from "../show.js";
@@ -55,15 +56,6 @@ class Indexed<Item> {
   }
 }
 
-/** The fields of an error beside its code and message. */
-interface ErrorDetails {
-  readonly op?: string;
-  readonly label?: string;
-  readonly site?: number;
-  readonly inputs?: readonly (TensorType | null)[];
-  readonly expected?: string;
-}
-
 /** The most types of operands, and characters of a text, in an error. */
 const MOST_INPUTS = 64;
 const LONGEST_TEXT = 16 * 1024;
@@ -72,8 +64,7 @@ const LONGEST_TEXT = 16 * 1024;
 export function wireError(error: unknown): EngineArguments<"error">[0] {
   const { code = "internal", message } = describeThrown(error);
   if (!isError(error)) return { code, message: clip(message) };
-  const { details } = error as { details?: ErrorDetails };
-  const { op, label, site, inputs, expected } = { ...details, ...(error as ErrorDetails) };
+  const { op, label, site, inputs, expected } = error as ErrorDetails;
   return {
     code,
     message: clip(message),
