@@ -6,7 +6,7 @@ export type Rounds<Part extends string> = Readonly<Record<Part, readonly number[
 
 /**
  * Takes the parts in turn, round after round (A B B A A B ...): whatever else the machine does then hits all of
- * them alike. Each part gives samples, of which a round keeps the median. The first round warms up and is not kept.
+ * them alike. Each part returns samples, of which a round keeps the median. The first round warms up and is not kept.
  * `pause`: milliseconds before each part, where those before it leave something behind.
  */
 export async function interleave<Part extends string>(

@@ -52,7 +52,7 @@ export class Investigator {
     }
   }
 
-  /** Two processes gave different answers; undefined where they are near each other after all. */
+  /** Two processes returned different answers; undefined where they are near each other after all. */
   async differed(seed: number): Promise<Finding | undefined> {
     const workers = this.kind.setups.map((setup) => this.#worker(setup));
     const [one, other] = workers as [WorkerProcess, WorkerProcess];

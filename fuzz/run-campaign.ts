@@ -109,7 +109,7 @@ class Chunks {
     await this.#tell(await this.#investigator.failed(setup, first, seed, verdict));
   }
 
-  /** One of these cases does not give memory back: finds out which. */
+  /** One of these cases does not free its memory: finds out which. */
   async #leaked(setup: Setup, first: number, count: number, detail: string): Promise<void> {
     const verdict = { kind: "found", what: "memory is not given back", detail } as const;
     let [from, length] = [first, count];

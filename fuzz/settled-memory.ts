@@ -4,7 +4,7 @@ const PATIENCE = 5000;
 /** What an engine may keep for itself beyond what it held at first. */
 const SLACK = 64 * 1024;
 
-/** Tells whether an engine gives back what it counts. */
+/** Tells whether an engine frees what it counts. */
 export class SettledMemory {
   readonly #first: number;
 

@@ -1,4 +1,4 @@
-// Writes what is generated from the op table and from the vectors: see scripts/generate/.
+// Writes what is generated from the contract, the op table and the vectors: see scripts/generate/.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

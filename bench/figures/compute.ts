@@ -36,7 +36,7 @@ const minilm = (rows: number, batches: number) =>
     },
   }) satisfies Figure;
 
-/** Both must give the same embedding. */
+/** Both must return the same embedding. */
 async function compare(tools: Tools, rows: number, ids: readonly number[]): Promise<void> {
   const ours = await tools.worker("node").measure("minilmValues", rows, ...ids);
   const theirs = await tools.worker("python").measure("minilmValues", rows, ...ids);

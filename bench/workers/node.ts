@@ -6,7 +6,7 @@ import * as memory from "./node/memory.js";
 import * as model from "./node/model.js";
 import * as runs from "./node/runs.js";
 
-/** By name: takes the request's numbers, gives samples. */
+/** By name: takes the request's numbers, returns samples. */
 const measures: Readonly<Record<string, (...numbers: number[]) => Promise<number[]>>> = {
   ...runs,
   ...load,

@@ -57,7 +57,7 @@ Arrays meshgrid(const OpCall& call) {
   return mx::meshgrid(call.all(), call.flag("sparse"), call.text("indexing"), call.stream());
 }
 
-// MLX's windows give float32[0] for a size of 0.
+// MLX's windows return float32[0] for a size of 0.
 OpTable& add_window(OpTable& table, const char* name,
                     mx::array (*window)(int, mx::StreamOrDevice)) {
   table.add1(name,

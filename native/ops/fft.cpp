@@ -15,7 +15,7 @@ using Frequencies = mx::array (*)(int, double, mx::StreamOrDevice);
 struct TransformRow {
   const char* name;
   Transform op;
-  // Whether it gives real values from half of a spectrum.
+  // Whether it returns real values from half of a spectrum.
   bool to_real;
 };
 

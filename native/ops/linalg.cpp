@@ -67,7 +67,7 @@ Arrays lu_factor(const OpCall& call) {
   return {zeros_for(lu, s), zeros_for(pivots, s)};
 }
 
-// Of a complex matrix MLX 0.32.4 gives the conjugates of the eigenvectors.
+// Of a complex matrix MLX 0.32.4 returns the conjugates of the eigenvectors.
 Arrays eig(const OpCall& call) {
   auto s = call.cpu_stream();
   auto [values, vectors] = la::eig(call[0], s);

@@ -1,8 +1,7 @@
 /**
  * The tests that need Nx: those of `elixir_client/test/nx`, and Nx's own on Davit.Backend, by themselves and with Davit
- * as compiler. NX_PATH names a checkout of
- * Nx (its folder `nx`) whose dependencies mix finds; NX_ELIXIR a folder with the programs of an Elixir that Nx takes,
- * where the one on the PATH is too old.
+ * as compiler. NX_PATH names a checkout of Nx (its folder `nx`) whose dependencies mix finds; NX_ELIXIR a folder with
+ * the programs of an Elixir that Nx takes, where the one on the PATH is too old.
  */
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";

@@ -158,7 +158,7 @@ export class Engine {
 
   /**
    * Loads a graph: validates it, finds the types of all its values, and names what can be watched.
-   * @throws DavitError with a code of docs/protocol.md, the op, its label and types
+   * @throws DavitError with a code of docs/errors.md, the op, its label and types
    */
   load(graph: Graph, { constants = new Map(), externals = new Map() }: GraphTensors = {}): Program {
     const values = (tensors: ReadonlyMap<string, Tensor>) =>

@@ -29,7 +29,7 @@ export class Traced {
     return this.type.shape.length;
   }
 
-  /** Refuses arithmetic in JavaScript, which would give NaN: a traced value has no elements yet. */
+  /** Refuses arithmetic in JavaScript, which would make NaN: a traced value has no elements yet. */
   [Symbol.toPrimitive](): never {
     throw new TypeError(
       `a traced ${formatType(this.type)} has no value yet; use the functions of mx, such as mx.add(a, b)`,

@@ -22,7 +22,7 @@ export async function timed(count: number, call: () => Promise<unknown>): Promis
   return samples;
 }
 
-/** As {@link timed}, of calls that give a tensor, which is freed once its time was taken. */
+/** As {@link timed}, of calls that return a tensor, which is freed once its time was taken. */
 export function timedRuns(count: number, call: () => Promise<Tensor>): Promise<number[]> {
   let last: Tensor | undefined;
   return timed(count, async () => {

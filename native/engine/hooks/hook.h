@@ -43,7 +43,7 @@ class HookCursor {
   void expect(Launch launch);
   // Hands the values of a node to its subscriptions; runs on the stream thread.
   void fire(int site, const std::vector<mlx::core::array>& values);
-  // After a failed evaluation: forgets the events that did not come, and gives their credit back.
+  // After a failed evaluation: forgets the events that did not come, and returns their credit.
   void abandon();
 
  private:
