@@ -110,8 +110,8 @@ class Engine {
   ValueStore values_;
   size_t memory_limit_;
   std::vector<std::unique_ptr<Lane>> lanes_;
-  std::unique_ptr<Lane>
-      js_lane_;  // of the JavaScript thread; null where streams have threads of their own
+  // Of the JavaScript thread; null where streams have threads of their own.
+  std::unique_ptr<Lane> js_lane_;
 
   std::mutex mutex_;  // guards queues' contents, waiters of tensors, and runs_
   std::unordered_map<int64_t, RunPtr> runs_;

@@ -1,6 +1,4 @@
 // Fourier transforms. MLX computes them in float32 and complex64.
-#include <numeric>
-
 #include "ops/guards.h"
 
 namespace davit {
@@ -33,12 +31,6 @@ mx::fft::FFTNorm norm(const OpCall& call) {
   return mx::fft::FFTNorm::Backward;
 }
 
-std::vector<int> all_axes(const mx::array& a) {
-  std::vector<int> axes(a.ndim());
-  std::iota(axes.begin(), axes.end(), 0);
-  return axes;
-}
-
 // The sizes of the transformed axes: as they are, or twice what is there of half a spectrum.
 mx::Shape default_sizes(const mx::array& a, const std::vector<int>& axes, bool to_real) {
   mx::Shape sizes;
@@ -52,7 +44,7 @@ mx::Shape default_sizes(const mx::array& a, const std::vector<int>& axes, bool t
 // numbers is the result.
 mx::array differentiable_irfftn(const mx::array& half, const mx::Shape& sizes,
                                 const std::vector<int>& axes, mx::fft::FFTNorm norm, mx::Stream s) {
-  int axis = axes.back() < 0 ? axes.back() + static_cast<int>(half.ndim()) : axes.back();
+  int axis = normal_axis(axes.back(), half);
   int size = sizes.back();
   int count = size / 2 + 1;
   mx::Shape start(half.ndim(), 0), stop = half.shape(), wide(half.ndim(), 1);
@@ -93,7 +85,7 @@ std::optional<mx::Shape> sizes_attribute(const OpCall& call) {
 
 template <Shift op>
 mx::array shift(const OpCall& call) {
-  auto axes = call.has("axes") ? call.integers("axes") : all_axes(call[0]);
+  auto axes = axes_or_all(call);
   return op(call[0], axes, call.stream());
 }
 
@@ -135,7 +127,7 @@ void add_fft_ops(OpTable& table) {
       return transform(call, row, axes, sizes_attribute(call));
     });
     table.add1(name + "n", [&row](const OpCall& call) {
-      auto axes = call.has("axes") ? call.integers("axes") : all_axes(call[0]);
+      auto axes = axes_or_all(call);
       return transform(call, row, axes, sizes_attribute(call));
     });
   }

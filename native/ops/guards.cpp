@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 namespace davit {
 
@@ -35,6 +36,13 @@ void require_integers(const mx::array& indices) {
 
 int normal_axis(int axis, const mx::array& a) {
   return axis < 0 ? axis + static_cast<int>(a.ndim()) : axis;
+}
+
+std::vector<int> axes_or_all(const OpCall& call) {
+  if (call.has("axes")) return call.integers("axes");
+  std::vector<int> axes(call[0].ndim());
+  std::iota(axes.begin(), axes.end(), 0);
+  return axes;
 }
 
 mx::array clamp_indices(const mx::array& indices, int axis_size, int extent, mx::Stream s) {

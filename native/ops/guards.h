@@ -9,6 +9,9 @@ namespace davit {
 // An axis counted from 0.
 int normal_axis(int axis, const mx::array& a);
 
+// The attribute `axes`, or every axis of the first operand where it is absent.
+std::vector<int> axes_or_all(const OpCall& call);
+
 // Clamps indices into an axis into range, in their own dtype and without a cast. Negative ones
 // count from the end, as in MLX. `extent` is how many elements are read or written from each index
 // on.

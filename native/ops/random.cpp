@@ -1,5 +1,5 @@
 // Random numbers. The first operand is the key; MLX's hidden global key is never used.
-#include "ops/registry.h"
+#include "ops/guards.h"
 
 namespace davit {
 
@@ -62,7 +62,7 @@ mx::array categorical(const OpCall& call) {
   }
   if (!call.has("num_samples")) return mx::random::categorical(call[1], axis, call[0], s);
   // As MLX does it, which takes the default stream here: the samples are a last axis.
-  if (axis < 0) axis += static_cast<int>(call[1].ndim());
+  axis = normal_axis(axis, call[1]);
   auto shape = call[1].shape();
   shape.erase(shape.begin() + axis);
   shape.push_back(call.integer("num_samples"));

@@ -1,8 +1,7 @@
 // Reductions over axes, and scans along one.
 #include <limits>
-#include <numeric>
 
-#include "ops/registry.h"
+#include "ops/guards.h"
 
 namespace davit {
 
@@ -48,18 +47,10 @@ const ScanRow kExtremes[] = {
 };
 
 // The result of a reduction, unless there is nothing to reduce: MLX's kernels read past the end of
-// what they plan with then, and may never come back. What they would give is known beforehand.
+// what they plan with then, and may never come back. What they would return is known beforehand.
 mx::array unless_empty(const OpCall& call, const mx::array& result, double identity) {
   if (call[0].size() > 0) return result;
   return mx::full(result.shape(), mx::array(identity, result.dtype()), call.stream());
-}
-
-// The attribute `axes`, or every axis where it is absent.
-std::vector<int> axes_or_all(const OpCall& call) {
-  if (call.has("axes")) return call.integers("axes");
-  std::vector<int> axes(call[0].ndim());
-  std::iota(axes.begin(), axes.end(), 0);
-  return axes;
 }
 
 // The index of the whole tensor's extreme where `axis` is absent, as if it were flat.
@@ -93,7 +84,7 @@ mx::array taken_extremes(const OpCall& call, Scan scan, const mx::array& a, int 
   auto s = call.stream();
   bool reverse = call.flag("reverse"), inclusive = call.flag("inclusive");
   if (a.size() == 0) return a;
-  if (axis < 0) axis += static_cast<int>(a.ndim());
+  axis = normal_axis(axis, a);
   int size = a.shape(axis);
   auto values = mx::stop_gradient(a, s);
   auto extremes = scan(values, axis, reverse, true, s);
