@@ -68,7 +68,7 @@ export const CLIENT_MESSAGES = {
     attachment: "graph",
     doc: "A new program. The attachment is the graph's canonical bytes.",
     result:
-      "`{hash, inputs: [type], outputs: [type], functions: [name], types: [type], sites: [site]}`",
+      "`{hash, inputs: [type], outputs: [type], input_names?: [name], functions: [name], types: [type], sites: [site]}`",
   },
   unload: {
     arguments: { program: { kind: "id", doc: "The program." } },

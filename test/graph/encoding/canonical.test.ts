@@ -8,21 +8,12 @@ import { GraphError } from "../../../src/graph/error.js";
 import type { Attribute, Graph, GraphNode } from "../../../src/graph/graph.js";
 import { DEFAULT_LIMITS } from "../../../src/graph/limits.js";
 import { DTYPES } from "../../../src/tensor/dtype.js";
+import { thrown } from "../support.js";
 
 const source = (path: string) => readFileSync(new URL(`../../../${path}`, import.meta.url), "utf8");
 const encode = (graph: Graph) => encodeGraph(graph, VECTOR_TABLE);
 const decodeHex = (hex: string) =>
   decodeGraph(Buffer.from(hex.replaceAll(" ", ""), "hex"), DEFAULT_LIMITS, VECTOR_TABLE);
-
-const thrown = (work: () => unknown): GraphError => {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof GraphError) return error;
-    throw error;
-  }
-  throw new Error("nothing was thrown");
-};
 
 describe("the canonical encoding", () => {
   it("writes what was worked out by hand", () => {
