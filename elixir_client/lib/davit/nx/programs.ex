@@ -1,11 +1,11 @@
 defmodule Davit.Nx.Programs do
   @moduledoc false
-  # Programs by what they were made of, so that the next call of the kind finds its own. There are so many at most: when a
-  # generation is full, what the one before it holds is forgotten unless it was used since.
+  # Programs by what they were made of, so that the next call of the kind finds its own. Those that are not used are forgotten.
 
   use GenServer
 
   alias Davit.{Engine.Session, Program, Type}
+  alias Davit.Nx.Generations
 
   @table __MODULE__
   # Plans of a generation.
@@ -28,22 +28,18 @@ defmodule Davit.Nx.Programs do
   @spec fetch(term, (() -> Program.t() | :host)) :: plan
   def fetch(key, make) do
     # The program stays in the table: it is large to copy.
-    :ets.lookup_element(@table, {:young, key}, 2)
-  rescue
-    ArgumentError -> older(key, make)
+    Generations.young_value(@table, key) || older(key, make)
   end
 
   defp older(key, make) do
-    program =
-      case :ets.lookup(@table, {:old, key}) do
-        [{_, _, program}] -> program
-        [] -> make.()
-      end
+    case Generations.find(@table, key) do
+      {_, plan, _} ->
+        plan
 
-    plan = plan(program)
-    :ets.insert(@table, {{:young, key}, plan, program})
-    if :ets.update_counter(@table, :count, 1) >= @most, do: GenServer.call(__MODULE__, :age)
-    plan
+      nil ->
+        program = make.()
+        plan(program) |> tap(&Generations.put(@table, {key, &1, program}))
+    end
   end
 
   defp plan(:host), do: :host
@@ -58,38 +54,26 @@ defmodule Davit.Nx.Programs do
   @spec session(term, (() -> Program.t())) :: Session.t()
   def session(key, make) do
     program =
-      case :ets.lookup(@table, {:young, key}) do
-        [{_, _, program}] -> program
-        [] -> make.()
+      case Generations.find(@table, key) do
+        {_, _, program} -> program
+        nil -> make.()
       end
 
     session = Program.session!(program)
     plan = %{plan(program) | instance: session.instance}
-    :ets.insert(@table, {{:young, key}, plan, program})
+    Generations.put(@table, {key, plan, program})
     session
   end
 
   @impl true
   def init(_) do
-    :ets.new(@table, [:named_table, :public, read_concurrency: true])
-    :ets.insert(@table, {:count, 0})
+    Generations.create(@table, @most)
     {:ok, nil}
   end
 
   @impl true
   def handle_call(:age, _from, state) do
-    # Others may have asked for the same.
-    if :ets.lookup_element(@table, :count, 2) >= @most do
-      :ets.match_delete(@table, {{:old, :_}, :_, :_})
-      young = :ets.match_object(@table, {{:young, :_}, :_, :_})
-
-      for {{:young, key}, plan, program} <- young,
-          do: :ets.insert(@table, {{:old, key}, plan, program})
-
-      :ets.match_delete(@table, {{:young, :_}, :_, :_})
-      :ets.insert(@table, {:count, 0})
-    end
-
+    Generations.age(@table)
     # The collector counts who holds the programs' tokens: garbage would count.
     {:reply, :ok, state, :hibernate}
   end

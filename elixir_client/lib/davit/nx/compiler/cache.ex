@@ -1,12 +1,12 @@
 defmodule Davit.Nx.Compiler.Cache do
   @moduledoc false
-  # Compiled functions by their keys, and programs by their graphs. There are so many at most: when a generation is full, what the
-  # one before it holds is forgotten unless it was used since. One process compiles a function at a time; others that want the
-  # same wait for it.
+  # Compiled functions by their keys, and programs by their graphs. Those that are not used are forgotten. One process compiles a
+  # function at a time; others that want the same wait for it.
 
   use GenServer
 
   alias Davit.{Graph, Program, Tensor}
+  alias Davit.Nx.Generations
 
   @table __MODULE__
   # Entries of a generation.
@@ -105,24 +105,10 @@ defmodule Davit.Nx.Compiler.Cache do
   end
 
   defp lookup(key) do
-    case :ets.lookup(@table, {:young, key}) do
-      [{_, value}] ->
-        value
-
-      [] ->
-        with [{_, value}] <- :ets.lookup(@table, {:old, key}) do
-          put(key, value)
-          value
-        else
-          [] -> nil
-        end
-    end
+    with {_, value} <- Generations.find(@table, key), do: value
   end
 
-  defp put(key, value) do
-    :ets.insert(@table, {{:young, key}, value})
-    if :ets.update_counter(@table, :count, 1) >= @most, do: GenServer.call(__MODULE__, :age)
-  end
+  defp put(key, value), do: Generations.put(@table, {key, value})
 
   # One process at a time; who has the key already goes on.
   defp exclusively(key, fun) do
@@ -141,8 +127,7 @@ defmodule Davit.Nx.Compiler.Cache do
 
   @impl true
   def init(_) do
-    :ets.new(@table, [:named_table, :public, read_concurrency: true])
-    :ets.insert(@table, {:count, 0})
+    Generations.create(@table, @most)
     :persistent_term.put(__MODULE__, :counters.new(length(@counters), [:write_concurrency]))
     {:ok, %{}}
   end
@@ -163,15 +148,7 @@ defmodule Davit.Nx.Compiler.Cache do
   end
 
   def handle_call(:age, _from, locks) do
-    # Others may have asked for the same.
-    if :ets.lookup_element(@table, :count, 2) >= @most do
-      :ets.match_delete(@table, {{:old, :_}, :_})
-      young = :ets.match_object(@table, {{:young, :_}, :_})
-      for {{:young, key}, value} <- young, do: :ets.insert(@table, {{:old, key}, value})
-      :ets.match_delete(@table, {{:young, :_}, :_})
-      :ets.insert(@table, {:count, 0})
-    end
-
+    Generations.age(@table)
     # The collector counts who holds the programs' tokens: garbage would count.
     {:reply, :ok, locks, :hibernate}
   end
