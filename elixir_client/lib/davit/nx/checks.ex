@@ -4,7 +4,7 @@ if Code.ensure_loaded?(Nx) do
     # What Nx.BinaryBackend refuses by the values of operands. It is refused as well where those values are at hand; what is in the
     # engine is not waited for: there indices are clamped, and a matrix without inverse makes the run fail.
 
-    alias Davit.{Backend, Tensor}
+    alias Davit.Nx.Value
     alias Nx.Tensor, as: T
 
     @doc "Raises `ArgumentError` where the operation is refused."
@@ -25,7 +25,7 @@ if Code.ensure_loaded?(Nx) do
       do: along!(elem(tensor.shape, axis), axis, tensor.shape, indices)
 
     def check!(:triangular_solve, [a, _b, _options]) do
-      with {:ok, a} <- in_vm(a), true <- Enum.any?(diagonals(a), &zero?/1) do
+      with {:ok, a} <- Value.in_vm(a), true <- Enum.any?(diagonals(a), &zero?/1) do
         raise ArgumentError, "can't solve for singular matrix"
       else
         _ -> :ok
@@ -33,7 +33,7 @@ if Code.ensure_loaded?(Nx) do
     end
 
     def check!(name, [_a, %T{type: {:s, _}} = amount]) when name in [:left_shift, :right_shift] do
-      with {:ok, amount} <- in_vm(amount),
+      with {:ok, amount} <- Value.in_vm(amount),
            negative when negative != nil <- Enum.find(Nx.to_flat_list(amount), &(&1 < 0)) do
         direction = if name == :left_shift, do: "left", else: "right"
         raise ArgumentError, "cannot #{direction} shift by #{negative}"
@@ -45,7 +45,7 @@ if Code.ensure_loaded?(Nx) do
     def check!(_name, _arguments), do: :ok
 
     defp indices!(%T{shape: shape} = tensor, indices, options) do
-      with {:ok, indices} <- in_vm(indices) do
+      with {:ok, indices} <- Value.in_vm(indices) do
         depth = elem(indices.shape, tuple_size(indices.shape) - 1)
         axes = options[:axes] || Enum.to_list(0..(depth - 1))
         # As Nx.BinaryBackend sees it: the indexed axes first.
@@ -62,7 +62,7 @@ if Code.ensure_loaded?(Nx) do
     end
 
     defp along!(size, axis, shape, indices) do
-      with {:ok, indices} <- in_vm(indices),
+      with {:ok, indices} <- Value.in_vm(indices),
            do: for(place <- Nx.to_flat_list(indices), do: place!(place, size, axis, shape))
     end
 
@@ -72,14 +72,6 @@ if Code.ensure_loaded?(Nx) do
     end
 
     defp place!(_place, _size, _axis, _shape), do: :ok
-
-    # A tensor of Nx.BinaryBackend, if its values are here.
-    defp in_vm(%T{data: %Nx.BinaryBackend{}} = tensor), do: {:ok, tensor}
-
-    defp in_vm(%T{data: %Backend{value: %Tensor{data: data}}} = tensor) when data != nil,
-      do: {:ok, Nx.BinaryBackend.from_binary(tensor, data, [])}
-
-    defp in_vm(%T{}), do: :error
 
     defp diagonals(%T{shape: shape} = a) do
       n = elem(shape, tuple_size(shape) - 1)

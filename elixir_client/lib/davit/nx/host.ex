@@ -6,7 +6,7 @@ if Code.ensure_loaded?(Nx) do
 
     require Logger
 
-    alias Davit.Nx.Value
+    alias Davit.Nx.{Arguments, Value}
     alias Nx.Tensor, as: T
 
     # Operations on integers below a byte that are about their bits.
@@ -35,38 +35,39 @@ if Code.ensure_loaded?(Nx) do
       do: narrowed(out, Value.compute(wide_type(out), :population_count, [wide(unsigned(a))]))
 
     defp in_bytes(out, name, arguments),
-      do: narrowed(out, Value.compute(wide_type(out), name, Enum.map(arguments, &wide/1)))
+      do: narrowed(out, Value.compute(wide_type(out), name, Arguments.map(arguments, &wide/1)))
 
     defp narrowed(out, result),
       do: if(narrow?(out), do: Davit.Backend.as_type(out, result), else: result)
 
     defp unsigned(%T{type: {_, bits}} = a), do: Davit.Backend.bitcast(%{a | type: {:u, bits}}, a)
 
-    defp wide(%T{} = a), do: if(narrow?(a), do: Davit.Backend.as_type(wide_type(a), a), else: a)
-    defp wide(list) when is_list(list), do: Enum.map(list, &wide/1)
-    defp wide(other), do: other
+    defp wide(a), do: if(narrow?(a), do: Davit.Backend.as_type(wide_type(a), a), else: a)
 
     defp wide_type(%T{type: {kind, _}} = a), do: if(narrow?(a), do: %{a | type: {kind, 8}}, else: a)
 
     defp here(out, name, arguments) do
       tell(name, out.type)
       {engine, vm_bytes} = Value.place(arguments)
-      arguments = [out | Enum.map(arguments, &to_binary_backend/1)]
-      # What a function makes meanwhile has to be of that backend.
-      result =
-        Nx.with_default_backend(Nx.BinaryBackend, fn -> apply(Nx.BinaryBackend, name, arguments) end)
-
-      Value.from_binary(out, Nx.to_binary(result), engine, vm_bytes)
+      Value.from_binary(out, binary(out, name, arguments), engine, vm_bytes)
     end
 
-    defp to_binary_backend(%T{data: %Nx.BinaryBackend{}} = tensor), do: tensor
+    @doc "The values of a result that Nx.BinaryBackend computes."
+    @spec binary(T.t(), atom, list) :: bitstring
+    def binary(out, name, arguments) do
+      arguments = [out | Arguments.map(arguments, &to_binary_backend/1)]
 
-    defp to_binary_backend(%T{} = tensor),
-      do: Nx.BinaryBackend.from_binary(tensor, Nx.to_binary(tensor), [])
+      # Functions that are called, and some operations, make tensors. They have to be of that backend.
+      Nx.with_default_backend(Nx.BinaryBackend, fn -> apply(Nx.BinaryBackend, name, arguments) end)
+      |> Nx.to_binary()
+    end
 
-    defp to_binary_backend([{key, _} | _] = options) when is_atom(key), do: options
-    defp to_binary_backend(list) when is_list(list), do: Enum.map(list, &to_binary_backend/1)
-    defp to_binary_backend(other), do: other
+    defp to_binary_backend(tensor) do
+      case Value.in_vm(tensor) do
+        {:ok, tensor} -> tensor
+        :error -> Nx.BinaryBackend.from_binary(tensor, Nx.to_binary(tensor), [])
+      end
+    end
 
     defp tell(name, type) do
       Davit.Telemetry.execute([:nx, :host], %{count: 1}, %{operation: name, type: type})

@@ -4,7 +4,7 @@ if Code.ensure_loaded?(Nx) do
     # Small operations on tensors whose values are in this VM: Nx.BinaryBackend computes them faster than any way to an engine is.
 
     alias Davit.{Backend, Tensor}
-    alias Davit.Nx.Value
+    alias Davit.Nx.{Host, Value}
     alias Nx.Tensor, as: T
 
     @doc """
@@ -15,18 +15,9 @@ if Code.ensure_loaded?(Nx) do
     def compute(_out, _name, _arguments, _engine, 0), do: :engine
 
     def compute(out, name, arguments, engine, limit) do
-      if small?(out, limit) and here?(arguments, limit) do
-        arguments = [out | Enum.map(arguments, &binary/1)]
-        # Some of its operations compute with others, on tensors that they make.
-        result =
-          Nx.with_default_backend(Nx.BinaryBackend, fn ->
-            apply(Nx.BinaryBackend, name, arguments)
-          end)
-
-        Value.from_binary(out, Nx.to_binary(result), engine, limit)
-      else
-        :engine
-      end
+      if small?(out, limit) and here?(arguments, limit),
+        do: Value.from_binary(out, Host.binary(out, name, arguments), engine, limit),
+        else: :engine
     rescue
       # What Nx.BinaryBackend has no number for, such as a division by zero, the engine has.
       ArithmeticError -> :engine
@@ -44,12 +35,5 @@ if Code.ensure_loaded?(Nx) do
     defp here?(%T{data: %Nx.BinaryBackend{}} = tensor, limit), do: small?(tensor, limit)
     defp here?(%T{}, _limit), do: false
     defp here?(_, _limit), do: true
-
-    defp binary(list) when is_list(list), do: Enum.map(list, &binary/1)
-
-    defp binary(%T{data: %Backend{value: %Tensor{data: data}}} = tensor),
-      do: Nx.BinaryBackend.from_binary(tensor, data, [])
-
-    defp binary(other), do: other
   end
 end

@@ -5,7 +5,7 @@ if Code.ensure_loaded?(Nx) do
     # Nx.BinaryBackend has them.
 
     alias Davit.{Backend, Tensor}
-    alias Davit.Nx.{Checks, Eager, Host, InVM, Origins, Types}
+    alias Davit.Nx.{Arguments, Checks, Eager, Host, InVM, Origins, Types}
     alias Nx.Tensor, as: T
 
     # A value up to so many bytes stays in this VM until an operation takes it along.
@@ -59,6 +59,15 @@ if Code.ensure_loaded?(Nx) do
 
     def to_binary(%T{data: %Backend{value: value}}, _limit), do: Tensor.to_binary(value)
 
+    @doc "The tensor on Nx.BinaryBackend if its values are in this VM; nothing is read from an engine."
+    @spec in_vm(T.t()) :: {:ok, T.t()} | :error
+    def in_vm(%T{data: %Nx.BinaryBackend{}} = tensor), do: {:ok, tensor}
+
+    def in_vm(%T{data: %Backend{value: %Tensor{data: data}}} = tensor) when data != nil,
+      do: {:ok, Nx.BinaryBackend.from_binary(tensor, data, [])}
+
+    def in_vm(%T{}), do: :error
+
     defp read(engine, value), do: Origins.explain(engine, fn -> Tensor.to_binary(value) end)
 
     @doc "The result of an operation on tensors."
@@ -106,7 +115,7 @@ if Code.ensure_loaded?(Nx) do
 
     # The arguments with values for tensors; an error where one has a type that MLX does not have.
     defp values(arguments, engine) do
-      {:ok, Enum.map(arguments, &value(&1, engine))}
+      {:ok, Arguments.map(arguments, &value(&1, engine))}
     catch
       :no_dtype -> :error
     end
@@ -118,10 +127,6 @@ if Code.ensure_loaded?(Nx) do
     defp value(%T{} = tensor, engine) do
       tensor |> from_binary(Nx.to_binary(tensor), engine) |> value(engine)
     end
-
-    defp value([{key, _} | _] = options, _engine) when is_atom(key), do: options
-    defp value(list, engine) when is_list(list), do: Enum.map(list, &value(&1, engine))
-    defp value(other, _engine), do: other
 
     @doc "The engine of the first of the tensors that is in one, or else of the first of them; and the bytes that it computes in the VM."
     @spec place(list) :: {Davit.Engine.name(), non_neg_integer}

@@ -6,7 +6,7 @@ if Code.ensure_loaded?(Nx) do
 
     alias Davit.Graph.Expression
     alias Davit.Hooks.{Event, Id}
-    alias Davit.Nx.{Compiler.State, Compiler.Template, Host}
+    alias Davit.Nx.{Arguments, Compiler.State, Compiler.Template, Host}
     alias Davit.{EngineError, Tensor}
     alias Nx.Defn.Composite
     alias Nx.Tensor, as: T
@@ -93,7 +93,7 @@ if Code.ensure_loaded?(Nx) do
     defp leaves(container), do: [container] |> Composite.flatten_list() |> Enum.map(&Nx.to_tensor/1)
 
     @doc """
-    The result of an operation that Nx.BinaryBackend computes. The arguments have `{:value, template}` in place of tensors.
+    The result of an operation that Nx.BinaryBackend computes. The arguments have templates in place of the values.
     """
     @spec host([Expression.t()], atom, T.t(), list, State.t()) :: {[Expression.t()], State.t()}
     def host(values, name, out, arguments, state) do
@@ -101,21 +101,14 @@ if Code.ensure_loaded?(Nx) do
       out = out |> Template.plain() |> Nx.to_template()
 
       callback(values, [out], state, fn event ->
-        {arguments, []} = fill(arguments, present!(event), engine)
+        fill = fn template, [value | values] ->
+          {Template.from_value(template, value, engine), values}
+        end
+
+        {arguments, []} = Arguments.map_reduce(arguments, present!(event), fill)
         [Host.compute(out, name, arguments)]
       end)
     end
-
-    defp fill({:value, template}, [value | values], engine),
-      do: {Template.from_value(template, value, engine), values}
-
-    defp fill([{key, _} | _] = options, values, _engine) when is_atom(key) and key != :value,
-      do: {options, values}
-
-    defp fill(list, values, engine) when is_list(list),
-      do: Enum.map_reduce(list, values, &fill(&1, &2, engine))
-
-    defp fill(other, values, _engine), do: {other, values}
 
     defp callback(values, outs, state, handler) do
       types = Enum.map(outs, &Template.type/1)

@@ -4,7 +4,7 @@ if Code.ensure_loaded?(Nx) do
     # Translates the nodes of an `Nx.Defn.Expr` into expressions of a graph, each once for the function that it is in.
 
     alias Davit.Graph.Expression
-    alias Davit.Nx.{Lowering, Mlx}
+    alias Davit.Nx.{Arguments, Lowering, Mlx}
     alias Davit.Nx.Compiler.{Calls, Control, Order, State, Template}
     alias Nx.Defn.{Composite, Expr}
     alias Nx.Tensor, as: T
@@ -168,22 +168,21 @@ if Code.ensure_loaded?(Nx) do
     end
 
     defp node(op, arguments, tensor, state) when op in @reductions do
-      {arguments, [function]} = Enum.split(arguments, -1)
-      host(op, arguments, [Davit.Nx.Compiler.Function.of(function)], tensor, state)
+      host(op, List.update_at(arguments, -1, &Davit.Nx.Compiler.Function.of/1), tensor, state)
     end
 
     defp node(op, arguments, tensor, state) do
       out = Template.plain(tensor)
 
       with true <- Template.native?(out) and op in Lowering.names(),
-           {values, state} <- Enum.map_reduce(arguments, state, &argument/2),
+           {values, state} <- Arguments.map_reduce(arguments, state, &operand/2),
            %Expression{} = value <- lowered(op, Template.type(out), values, state) do
         {value, state}
       else
-        _ -> host(op, arguments, [], out, state)
+        _ -> host(op, arguments, out, state)
       end
     catch
-      {:not_native, state} -> host(op, arguments, [], Template.plain(tensor), state)
+      {:not_native, state} -> host(op, arguments, Template.plain(tensor), state)
     end
 
     defp lowered(op, type, values, state),
@@ -198,32 +197,22 @@ if Code.ensure_loaded?(Nx) do
       end)
     end
 
-    defp argument(%T{} = tensor, state) do
+    defp operand(tensor, state) do
       {value, state} = value(tensor, state)
       if Template.native?(tensor), do: {value, state}, else: throw({:not_native, state})
     end
 
-    defp argument([{key, _} | _] = options, state) when is_atom(key), do: {options, state}
-    defp argument(list, state) when is_list(list), do: Enum.map_reduce(list, state, &argument/2)
-    defp argument(other, state), do: {other, state}
-
     # Computed in this VM when the program runs.
-    defp host(op, arguments, functions, out, state) do
-      {arguments, {values, state}} = Enum.map_reduce(arguments, {[], state}, &operand/2)
-      values = Enum.reverse(values)
-      {[value], state} = Calls.host(values, op, out, arguments ++ functions, state)
+    defp host(op, arguments, out, state) do
+      {arguments, {values, state}} =
+        Arguments.map_reduce(arguments, {[], state}, fn tensor, {values, state} ->
+          {value, state} = value(tensor, state)
+          {tensor |> Template.plain() |> Nx.to_template(), {[value | values], state}}
+        end)
+
+      {[value], state} = Calls.host(Enum.reverse(values), op, out, arguments, state)
       {value, state}
     end
-
-    defp operand(%T{} = tensor, {values, state}) do
-      {value, state} = value(tensor, state)
-      template = tensor |> Template.plain() |> Nx.to_template()
-      {{:value, template}, {[value | values], state}}
-    end
-
-    defp operand([{key, _} | _] = options, acc) when is_atom(key), do: {options, acc}
-    defp operand(list, acc) when is_list(list), do: Enum.map_reduce(list, acc, &operand/2)
-    defp operand(other, acc), do: {other, acc}
 
     # The values, where the hooks happened before.
     defp behind(values, []), do: values
