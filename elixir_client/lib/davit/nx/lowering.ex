@@ -56,7 +56,9 @@ defmodule Davit.Nx.Lowering do
   @spec op(atom, Davit.Type.t(), [argument]) :: Expression.t() | :host
   def op(name, out, arguments)
 
-  for family <- @families, name <- family.names() do
+  @operations for family <- @families, name <- family.names(), do: {name, family}
+
+  for {name, family} <- @operations do
     def op(unquote(name), out, arguments),
       do: unquote(family).lower(unquote(name), out, arguments) |> checked(unquote(name), out)
   end
@@ -87,5 +89,5 @@ defmodule Davit.Nx.Lowering do
 
   @doc "All operations that are lowered."
   @spec names() :: [atom]
-  def names, do: Enum.flat_map(@families, & &1.names())
+  def names, do: unquote(Keyword.keys(@operations))
 end

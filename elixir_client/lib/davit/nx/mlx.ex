@@ -88,7 +88,7 @@ defmodule Davit.Nx.Mlx do
   end
 
   @doc "Not, of a bool."
-  def negate(condition), do: unary("logical_not", condition, :bool)
+  def logical_not(condition), do: unary("logical_not", condition, :bool)
 
   @doc "The first value where the condition holds, else the second; one of them may be a number."
   @spec where(value, operand, operand) :: value
@@ -195,7 +195,7 @@ defmodule Davit.Nx.Mlx do
     Expression.node(op, [a], %{"axes" => axes}, {dtype || dtype(a), without(shape(a), axes)})
   end
 
-  @doc "The place of the greatest (`argmax`) or least (`argmin`) element along an axis, which goes; int32."
+  @doc "The first place of the greatest (`argmax`) or least (`argmin`) element along an axis, which goes; uint32."
   @spec arg(String.t(), value, non_neg_integer) :: value
   def arg(op, a, axis) do
     type = {:uint32, without(shape(a), [axis])}
@@ -210,6 +210,10 @@ defmodule Davit.Nx.Mlx do
     Expression.node("arange", [], attributes, {dtype, {count}})
   end
 
+  @doc "The real and the imaginary parts of complex numbers, float32."
+  @spec parts(value) :: {value, value}
+  def parts(z), do: {unary("real", z, :float32), unary("imag", z, :float32)}
+
   @doc "Complex numbers of their parts, which are float32."
   @spec complex(value, value) :: value
   def complex(re, im) do
@@ -220,6 +224,11 @@ defmodule Davit.Nx.Mlx do
     type = {:complex64, Tuple.insert_at(shape, tuple_size(shape), 1)}
     "view" |> Expression.node([pairs], attributes, type) |> reshape(shape)
   end
+
+  @doc "A polynomial of the value. The coefficients are from the highest power down."
+  @spec polynomial([number], value) :: value
+  def polynomial([first | rest], x),
+    do: Enum.reduce(rest, scalar(first, dtype(x)), &add(multiply(&2, x), &1))
 
   @doc "The value with a last axis of size 1."
   @spec deepen(value) :: value

@@ -21,7 +21,7 @@ defmodule Davit.Nx.Lowering.Blocks do
     do: [Mlx.cast(Mlx.equal(a, 0), dtype)]
 
   def lower(%{__struct__: Nx.Block.Phase}, [{dtype, _}], [%{type: {:complex64, _}} = z]) do
-    {re, im} = {Mlx.unary("real", z, :float32), Mlx.unary("imag", z, :float32)}
+    {re, im} = Mlx.parts(z)
     [Cast.to(Mlx.binary("arctan2", im, re), dtype)]
   end
 

@@ -28,12 +28,14 @@ defmodule Davit.Nx.Lowering.Comparison do
 
   defp test(a, op) do
     case Types.kind(Mlx.dtype(a)) do
-      :complex -> Mlx.either(test(part("real", a), op), test(part("imag", a), op))
-      _ -> Mlx.unary(op, a, :bool)
+      :complex ->
+        {re, im} = Mlx.parts(a)
+        Mlx.either(test(re, op), test(im, op))
+
+      _ ->
+        Mlx.unary(op, a, :bool)
     end
   end
-
-  defp part(name, z), do: Mlx.unary(name, z, :float32)
 
   @doc "A comparison of numbers of any types; a bool."
   def compare(name, a, b) do

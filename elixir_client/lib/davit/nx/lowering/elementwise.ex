@@ -55,7 +55,7 @@ defmodule Davit.Nx.Lowering.Elementwise do
 
   def lower(name, {:complex64, _}, [z]) when name in [:acosh, :asinh] do
     z = Cast.to(z, :complex64)
-    {re, im} = {Mlx.unary("real", z, :float32), Mlx.unary("imag", z, :float32)}
+    {re, im} = Mlx.parts(z)
     limit? = Mlx.both(Mlx.unary("isposinf", re, :bool), Mlx.unary("isfinite", im, :bool))
     Mlx.where(limit?, {:infinity, :math.pi() / 4}, Mlx.unary(@unary[name], z))
   end
@@ -89,7 +89,7 @@ defmodule Davit.Nx.Lowering.Elementwise do
     do: Mlx.binary(@binary[name], Cast.to(a, dtype), Cast.to(b, dtype))
 
   @doc "Whether a part of a complex number is infinite or NaN; a bool."
-  def infinite?(z), do: Mlx.negate(Mlx.unary("isfinite", z, :bool))
+  def infinite?(z), do: Mlx.logical_not(Mlx.unary("isfinite", z, :bool))
 
   defp complex(:expm1, z), do: Mlx.subtract(Mlx.unary("exp", z), 1)
   defp complex(:log1p, z), do: Mlx.unary("log", Mlx.add(z, 1))

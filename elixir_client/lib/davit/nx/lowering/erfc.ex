@@ -57,11 +57,11 @@ defmodule Davit.Nx.Lowering.Erfc do
     Mlx.where(Mlx.less_equal(x, 0.46875), small, tail)
   end
 
-  defp near(x), do: Mlx.divide(polynomial(@near, x), polynomial(@near_divisor, x))
+  defp near(x), do: Mlx.divide(Mlx.polynomial(@near, x), Mlx.polynomial(@near_divisor, x))
 
   defp far(x) do
     z = Mlx.divide(1.0, Mlx.multiply(x, x))
-    ratio = Mlx.divide(polynomial(@far, z), polynomial(@far_divisor, z))
+    ratio = Mlx.divide(Mlx.polynomial(@far, z), Mlx.polynomial(@far_divisor, z))
     Mlx.divide(Mlx.subtract(@root, Mlx.multiply(z, ratio)), x)
   end
 
@@ -73,8 +73,4 @@ defmodule Davit.Nx.Lowering.Erfc do
   end
 
   defp falling(x), do: Mlx.unary("exp", Mlx.unary("negative", x))
-
-  defp polynomial([first | rest], x) do
-    Enum.reduce(rest, Mlx.full(first, {Mlx.dtype(x), {}}), &Mlx.add(Mlx.multiply(&2, x), &1))
-  end
 end

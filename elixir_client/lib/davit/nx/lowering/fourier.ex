@@ -18,12 +18,10 @@ defmodule Davit.Nx.Lowering.Fourier do
   defp cleaned(z, eps) when eps in [nil, 0, 0.0], do: z
 
   defp cleaned(z, eps) do
-    [re, im] =
-      for part <- ["real", "imag"] do
-        part = Mlx.unary(part, z, :float32)
-        Mlx.where(Mlx.less_equal(Mlx.unary("abs", part), eps), 0.0, part)
-      end
-
-    Mlx.complex(re, im)
+    {re, im} = Mlx.parts(z)
+    Mlx.complex(without_small(re, eps), without_small(im, eps))
   end
+
+  defp without_small(part, eps),
+    do: Mlx.where(Mlx.less_equal(Mlx.unary("abs", part), eps), 0.0, part)
 end

@@ -41,14 +41,12 @@ defmodule Davit.Nx.Lowering.Reduction do
     name |> place(a, axis, options[:tie_break] || :low) |> Mlx.cast(dtype) |> Mlx.reshape(shape)
   end
 
-  # MLX sums integers below 32 bits in 32.
-  defp accumulator(dtype) do
-    cond do
-      Types.integer?(dtype) and Types.bits(dtype) < 32 ->
-        if Types.kind(dtype) == :signed, do: :int32, else: :uint32
-
-      true ->
-        Types.wide(dtype)
+  @doc "The dtype in which a dtype is summed. MLX sums integers below 32 bits in 32."
+  def accumulator(dtype) do
+    case {Types.kind(dtype), Types.bits(dtype)} do
+      {:signed, bits} when bits < 32 -> :int32
+      {:unsigned, bits} when bits < 32 -> :uint32
+      _ -> Types.wide(dtype)
     end
   end
 
@@ -61,19 +59,19 @@ defmodule Davit.Nx.Lowering.Reduction do
 
   def arithmetic(op, a, axes), do: Mlx.reduce(op, a, axes)
 
-  @doc "The axes of a reduction, in order."
-  def axes(a, options), do: Enum.sort(options[:axes] || Mlx.axes(a))
+  defp axes(a, options), do: Enum.sort(options[:axes] || Mlx.axes(a))
 
-  @doc "The first or last place of the greatest or least element along an axis; where NaN is among them, its last place."
-  def place(name, a, axis, tie_break) do
-    place = if tie_break == :low, do: Mlx.arg(op(name), a, axis), else: last(op(name), a, axis)
+  # Where NaN is among the elements, its last place.
+  defp place(name, a, axis, tie_break) do
+    op = Atom.to_string(name)
+    place = if tie_break == :low, do: Mlx.arg(op, a, axis), else: last_place(op, a, axis)
 
     if Types.kind(Mlx.dtype(a)) == :float do
       nan? = Mlx.unary("isnan", a, :bool)
 
       Mlx.where(
         Mlx.reduce("any", nan?, [axis]),
-        last("argmax", Mlx.cast(nan?, :uint8), axis),
+        last_place("argmax", Mlx.cast(nan?, :uint8), axis),
         place
       )
     else
@@ -81,9 +79,8 @@ defmodule Davit.Nx.Lowering.Reduction do
     end
   end
 
-  defp op(name), do: Atom.to_string(name)
-
-  defp last(op, a, axis) do
+  @doc "The last place of the greatest (`argmax`) or least (`argmin`) element along an axis."
+  def last_place(op, a, axis) do
     Mlx.subtract(elem(Mlx.shape(a), axis) - 1, Mlx.arg(op, Mlx.flip(a, [axis]), axis))
   end
 end

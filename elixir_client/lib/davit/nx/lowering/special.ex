@@ -55,20 +55,16 @@ defmodule Davit.Nx.Lowering.Special do
   defp real(:erf_inv, a) do
     x = Mlx.cast(a, :float64)
     w = Mlx.unary("negative", Mlx.unary("log", Mlx.multiply(Mlx.subtract(1, x), Mlx.add(1, x))))
-    middle = polynomial(@erf_inv_middle, Mlx.subtract(w, 2.5))
-    tail = polynomial(@erf_inv_tail, Mlx.subtract(Mlx.unary("sqrt", w), 3.0))
+    middle = Mlx.polynomial(@erf_inv_middle, Mlx.subtract(w, 2.5))
+    tail = Mlx.polynomial(@erf_inv_tail, Mlx.subtract(Mlx.unary("sqrt", w), 3.0))
     root = Mlx.multiply(Mlx.where(Mlx.less(w, 5.0), middle, tail), x)
     limit = Mlx.multiply(x, :infinity)
     Mlx.where(Mlx.equal(Mlx.unary("abs", x), 1.0), limit, root)
   end
 
-  defp polynomial([first | rest], x) do
-    Enum.reduce(rest, Mlx.scalar(first, :float64), &Mlx.add(Mlx.multiply(&2, x), &1))
-  end
-
   # The principal root: a third of the angle.
   defp complex(:cbrt, z) do
-    {re, im} = {Mlx.unary("real", z, :float32), Mlx.unary("imag", z, :float32)}
+    {re, im} = Mlx.parts(z)
     size = real(:cbrt, Mlx.unary("abs", z, :float32))
     angle = "arctan2" |> Mlx.binary(im, re) |> Mlx.divide(3.0)
 

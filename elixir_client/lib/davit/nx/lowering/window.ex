@@ -58,8 +58,7 @@ defmodule Davit.Nx.Lowering.Window do
     places = everywhere |> windows(window, strides, 1) |> Mlx.reshape(Mlx.shape(flat))
 
     op = if name == :window_scatter_max, do: "argmax", else: "argmin"
-    last = Davit.Type.elements(window) - 1
-    index = Mlx.subtract(last, Mlx.arg(op, Mlx.flip(flat, [1]), 1)) |> Mlx.reshape({count, 1})
+    index = op |> Reduction.last_place(flat, 1) |> Mlx.reshape({count, 1})
     type = {Mlx.dtype(places), {count, 1}}
 
     "take_along_axis"
@@ -93,14 +92,8 @@ defmodule Davit.Nx.Lowering.Window do
   @doc "Padding of both ends as a configuration of `Davit.Nx.Lowering.Pad`."
   def ends(padding), do: for({low, high} <- padding, do: {low, high, 0})
 
-  # MLX sums integers below 32 bits in 32.
-  defp accumulator(name, dtype) when name in [:window_sum, :window_product] do
-    case {Types.kind(dtype), Types.bits(dtype)} do
-      {:signed, bits} when bits < 32 -> :int32
-      {:unsigned, bits} when bits < 32 -> :uint32
-      _ -> Types.wide(dtype)
-    end
-  end
+  defp accumulator(name, dtype) when name in [:window_sum, :window_product],
+    do: Reduction.accumulator(dtype)
 
   defp accumulator(_name, dtype), do: dtype
 
