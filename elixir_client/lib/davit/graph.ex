@@ -23,10 +23,10 @@ defmodule Davit.Graph do
 
   alias Davit.Graph.{
     Canonical,
-    Check,
+    Constant,
     Control,
     CustomCall,
-    Infer,
+    Op,
     OpDocs,
     OpTable,
     Parameters,
@@ -35,10 +35,6 @@ defmodule Davit.Graph do
   }
 
   alias Davit.{Tensor, Type}
-  alias Davit.Tensor.Elements
-
-  @inline_constant 1024
-  @constants {__MODULE__, :constants}
 
   @enforce_keys [:functions]
   defstruct [:functions, constants: %{}, handlers: []]
@@ -78,21 +74,15 @@ defmodule Davit.Graph do
   def build(parameters, fun, options \\ [])
       when is_list(parameters) and is_function(fun, length(parameters)) do
     {names, types} = Parameters.split!(parameters)
-    outer = Process.put(@constants, %{})
+    name = Keyword.get(options, :name, "main")
 
-    try do
-      {{_, scope, results}, handlers} =
-        CustomCall.collect(fn ->
-          Control.build(Keyword.get(options, :name, "main"), types, &Kernel.apply(fun, &1))
-        end)
+    {{{_, scope, results}, handlers}, constants} =
+      Constant.collect(fn ->
+        CustomCall.collect(fn -> Control.build(name, types, &Kernel.apply(fun, &1)) end)
+      end)
 
-      main = scope |> Scope.finish(results, []) |> Parameters.name(names)
-      functions = Control.flatten(main)
-      constants = Process.get(@constants)
-      %__MODULE__{functions: functions, constants: constants, handlers: handlers}
-    after
-      if outer, do: Process.put(@constants, outer), else: Process.delete(@constants)
-    end
+    main = scope |> Scope.finish(results, []) |> Parameters.name(names)
+    %__MODULE__{functions: Control.flatten(main), constants: constants, handlers: handlers}
   end
 
   @doc "Returns the canonical bytes of a graph. They are the same for the same graph in every language."
@@ -122,139 +112,23 @@ defmodule Davit.Graph do
   Returns the output, or a list of outputs if the op has several.
   """
   @spec op(String.t(), [operand | nil], keyword) :: Value.t() | [Value.t()]
-  def op(name, operands, options \\ []) do
-    row = Check.row!(name)
-    Check.operands!(name, row, operands)
-    {own, given} = Keyword.split(options, [:label, :outputs])
-    attributes = Check.attributes!(name, row, given)
-    operands = constants_beside(operands, row)
-    node = with_label(%{op: name, attributes: attributes}, own[:label])
-
-    complete = Check.with_defaults(row, attributes)
-
-    case outputs(name, row, operands, complete, own[:outputs]) do
-      1 when row.outputs == 1 -> hd(Scope.add(node, operands, [infer(row, operands, complete)]))
-      count -> Scope.add(node, operands, List.duplicate(nil, count))
-    end
-  end
-
-  # A type that cannot be told is no error here: the engine says what is wrong with an op, if anything is.
-  defp infer(row, operands, attributes) do
-    Infer.type(row, Enum.map(operands, &if(&1, do: &1.type, else: :absent)), attributes)
-  rescue
-    ArgumentError -> nil
-  end
-
-  # How many values an op returns, by its row.
-  defp outputs(_name, %{outputs: count}, _, _, _) when is_integer(count), do: count
-  defp outputs(_name, _row, _, _, count) when is_integer(count) and count > 0, do: count
-  defp outputs(_name, %{outputs: :operands}, operands, _, _), do: length(operands)
-  defp outputs(_name, %{outputs: :types}, _, attributes, _), do: length(attributes["results"])
-
-  defp outputs(name, %{outputs: rule}, operands, attributes, _) do
-    counted(rule, operands, attributes) ||
-      raise ArgumentError,
-            "op #{name} returns as many values as the size of an axis, which is not known here; " <>
-              "state the type of the operand with `typed/2`, or give the option :outputs"
-  end
-
-  defp counted(%{sections: sections, indices: indices}, _, attributes),
-    do: attributes[sections] || length(attributes[indices] || []) + 1
-
-  defp counted(%{flags: flags}, _, attributes), do: 1 + Enum.count(flags, &attributes[&1])
-
-  defp counted(%{size_along: axis}, [%{type: {_, shape}}], attributes)
-       when tuple_size(shape) > 0,
-       do: elem(shape, Integer.mod(attributes[axis], tuple_size(shape)))
-
-  defp counted(%{size_along: _}, _, _), do: nil
-
-  defp counted(%{attribute: name} = rule, _, attributes) do
-    if attributes[name] == rule.equals, do: rule.count, else: rule.otherwise
-  end
-
-  @doc false
-  def with_label(node, nil), do: node
-
-  def with_label(node, label) when is_binary(label) do
-    String.valid?(label) || raise ArgumentError, "a label is UTF-8, got #{inspect(label)}"
-    Map.put(node, :label, label)
-  end
-
-  # Numbers take the dtype of the values beside them, but positions are integers.
-  defp constants_beside(operands, row) do
-    beside =
-      Enum.find_value(operands, fn operand ->
-        with %Value{type: {dtype, _}} <- operand, do: dtype, else: (_ -> nil)
-      end)
-
-    for {operand, place} <- Enum.with_index(operands) do
-      case operand do
-        nil -> nil
-        %Value{} = value -> value
-        %Tensor{} = tensor -> constant(tensor)
-        literal -> constant(literal, literal_dtype(literal, beside, index?(row, place)))
-      end
-    end
-  end
-
-  # The last operand of a row may stand for any number.
-  defp index?(row, place), do: Kernel.min(place, length(row.operands) - 1) in row.indices
-
-  defp literal_dtype(_literal, _beside, true), do: :int32
-  defp literal_dtype(literal, beside, false), do: dtype_for(literal, beside)
-
-  defp dtype_for(literal, beside) do
-    literals = List.flatten([literal])
-
-    cond do
-      Enum.any?(literals, &is_tuple/1) -> :complex64
-      Enum.all?(literals, &is_boolean/1) -> :bool
-      Enum.all?(literals, &is_integer/1) -> if beside in [nil, :bool], do: :int32, else: beside
-      beside in [:float16, :bfloat16, :float32, :float64, :complex64] -> beside
-      true -> :float32
-    end
-  end
+  def op(name, operands, options \\ []), do: Op.add(name, operands, options)
 
   @doc """
   Adds a constant: a number or nested list with a dtype, or raw bytes with a type.
 
-  A constant of up to #{@inline_constant} bytes is part of the graph's bytes. A larger one is named in them by its hash, and
+  A constant of up to #{Constant.inline_bytes()} bytes is part of the graph's bytes. A larger one is named in them by its hash, and
   `Davit.load/2` sends it with the graph.
   """
   @spec constant(Tensor.nested() | binary, Type.dtype_form() | Type.form()) :: Value.t()
   def constant(bytes, {_, _} = type) when is_binary(bytes),
     do: constant(Tensor.from_binary_in_vm(bytes, type))
 
-  def constant(list, dtype) do
-    type = Type.new!(dtype, Elements.shape(list))
-    constant(%Tensor{type: type, data: Elements.encode(list, type)})
-  end
+  def constant(list, dtype), do: Constant.add(list, dtype)
 
   @doc "As `constant/2`, with the type and values of a tensor whose values are in this VM."
   @spec constant(Tensor.t()) :: Value.t()
-  def constant(%Tensor{data: nil} = tensor) do
-    raise ArgumentError,
-          "#{inspect(tensor)} cannot be a constant: its values are in an engine; make it a parameter"
-  end
-
-  def constant(%Tensor{type: {dtype, shape} = type, data: bytes}) do
-    attributes = %{"dtype" => Atom.to_string(dtype), "shape" => Tuple.to_list(shape)}
-
-    {op, attributes} =
-      if byte_size(bytes) <= @inline_constant do
-        {"constant", Map.put(attributes, "data", bytes)}
-      else
-        hash = :crypto.hash(:sha256, bytes)
-        name = Base.encode16(hash, case: :lower)
-        constants = Process.get(@constants, %{})
-        Process.put(@constants, Map.put(constants, name, {type, bytes}))
-        {"constant_by_hash", Map.put(attributes, "hash", hash)}
-      end
-
-    [value] = Scope.add(%{op: op, attributes: attributes}, [], [type])
-    value
-  end
+  def constant(%Tensor{} = tensor), do: Constant.add(tensor)
 
   @doc """
   Adds a value with a name. A tensor is bound to it when the graph is loaded:
@@ -279,7 +153,7 @@ defmodule Davit.Graph do
   @doc "Labels the node of a value, for example `encoder.3.attention`. Returns the value."
   @spec label(Value.t(), String.t()) :: Value.t()
   def label(%Value{} = value, label) do
-    %{label: label} = with_label(%{}, label)
+    %{label: label} = Scope.with_label(%{}, label)
     Scope.label(value, label)
     value
   end
@@ -330,51 +204,22 @@ defmodule Davit.Graph do
   """
   @spec cond(Value.t(), (() -> container), (() -> container)) :: container
   def cond(%Value{} = predicate, then, otherwise)
-      when is_function(then, 0) and is_function(otherwise, 0) do
-    branches = [{"then", branch("then", then)}, {"else", branch("else", otherwise)}]
-    branches("cond", branches, predicate)
-  end
+      when is_function(then, 0) and is_function(otherwise, 0),
+      do: Control.cond(predicate, then, otherwise)
 
   @doc """
   Returns the results of the branch with the number `index`, counted from 0. An index below 0 selects the first branch, one
   beyond the end the last.
   """
   @spec switch(Value.t(), [(() -> container)]) :: container
-  def switch(%Value{} = index, [_ | _] = functions) do
-    branches =
-      for {function, number} <- Enum.with_index(functions),
-          do: {{"branches", number}, branch("branch#{number}", function)}
-
-    branches("switch", branches, index)
-  end
-
-  defp branch(name, function), do: Control.build(name, [], fn [] -> function.() end)
-
-  defp branches(op, [{_, {container, _, _}} | rest] = branches, operand) do
-    values = Control.values(container)
-
-    for {_, {other, _, _}} <- rest, length(Control.values(other)) != length(values) do
-      raise ArgumentError,
-            "the branches of #{op} give #{length(values)} and #{length(Control.values(other))} values"
-    end
-
-    types = Enum.map(values, & &1.type)
-    op |> Control.node(%{}, branches, [operand], types) |> Control.pack(container)
-  end
+  def switch(%Value{} = index, [_ | _] = functions), do: Control.switch(index, functions)
 
   @doc """
   Repeats `body` while `predicate` returns true, and returns the last carries. Both functions are called with the carries,
   which are `initial` at first. The body returns the next carries, of the same number and types.
   """
   @spec while(container, (... -> Value.t()), (... -> container)) :: container
-  def while(initial, predicate, body) do
-    carries = Control.values(initial)
-    types = Control.types!(carries)
-    predicate = Control.build("predicate", types, &Kernel.apply(predicate, &1))
-    body = body!(Control.build("body", types, &Kernel.apply(body, &1)), carries)
-    functions = [{"predicate", predicate}, {"body", body}]
-    "while" |> Control.node(%{}, functions, carries, types) |> Control.pack(initial)
-  end
+  def while(initial, predicate, body), do: Control.while(initial, predicate, body)
 
   # The table's `repeat` is MLX's, which repeats elements.
   @doc """
@@ -382,41 +227,14 @@ defmodule Davit.Graph do
   the iteration, an s32 from 0, and the carries, which are `initial` at first. It returns the next carries.
   """
   @spec for_loop(non_neg_integer | Value.t(), container, (... -> container)) :: container
-  def for_loop(count, initial, body) do
-    carries = Control.values(initial)
-    types = Control.types!(carries)
-    body = body!(Control.build("body", [{:int32, {}} | types], &Kernel.apply(body, &1)), carries)
-
-    {attributes, operands} =
-      case count do
-        %Value{} -> {%{}, [count | carries]}
-        count when is_integer(count) -> {%{"count" => count}, carries}
-      end
-
-    "for" |> Control.node(attributes, [{"body", body}], operands, types) |> Control.pack(initial)
-  end
-
-  defp body!({returned, _, results} = body, carries) do
-    if length(results) != length(carries) do
-      raise ArgumentError,
-            "a loop has #{length(carries)} carries, but its body returned #{length(Control.values(returned))}"
-    end
-
-    body
-  end
+  def for_loop(count, initial, body), do: Control.for_loop(count, initial, body)
 
   @doc """
   Calls a function with a value, or a tuple or list of values, and returns its results. The function becomes a function of
   the graph with this name.
   """
   @spec call(container, String.t(), (... -> container)) :: container
-  def call(container, name, function) do
-    values = Control.values(container)
-    built = Control.build(name, Control.types!(values), &Kernel.apply(function, &1))
-    {returned, _, _} = built
-    types = returned |> Control.values() |> Enum.map(& &1.type)
-    "call" |> Control.node(%{}, [{"function", built}], values, types) |> Control.pack(returned)
-  end
+  def call(container, name, function), do: Control.call(container, name, function)
 
   # Absent operands at the end are left out; one before a given one is nil.
   defp given(names, operands) do

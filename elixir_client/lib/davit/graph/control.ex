@@ -68,6 +68,78 @@ defmodule Davit.Graph.Control do
     Scope.add(%{op: op, attributes: attributes, functions: finished}, operands ++ captures, types)
   end
 
+  @doc "See `Davit.Graph.cond/3`."
+  def cond(predicate, then, otherwise) do
+    branches = [{"then", branch("then", then)}, {"else", branch("else", otherwise)}]
+    branches("cond", branches, predicate)
+  end
+
+  @doc "See `Davit.Graph.switch/2`."
+  def switch(index, functions) do
+    branches =
+      for {function, number} <- Enum.with_index(functions),
+          do: {{"branches", number}, branch("branch#{number}", function)}
+
+    branches("switch", branches, index)
+  end
+
+  defp branch(name, function), do: build(name, [], fn [] -> function.() end)
+
+  defp branches(op, [{_, {container, _, _}} | rest] = branches, operand) do
+    values = values(container)
+
+    for {_, {other, _, _}} <- rest, length(values(other)) != length(values) do
+      raise ArgumentError,
+            "the branches of #{op} give #{length(values)} and #{length(values(other))} values"
+    end
+
+    types = Enum.map(values, & &1.type)
+    op |> node(%{}, branches, [operand], types) |> pack(container)
+  end
+
+  @doc "See `Davit.Graph.while/3`."
+  def while(initial, predicate, body) do
+    carries = values(initial)
+    types = types!(carries)
+    predicate = build("predicate", types, &apply(predicate, &1))
+    body = body!(build("body", types, &apply(body, &1)), carries)
+    functions = [{"predicate", predicate}, {"body", body}]
+    "while" |> node(%{}, functions, carries, types) |> pack(initial)
+  end
+
+  @doc "See `Davit.Graph.for_loop/3`."
+  def for_loop(count, initial, body) do
+    carries = values(initial)
+    types = types!(carries)
+    body = body!(build("body", [{:int32, {}} | types], &apply(body, &1)), carries)
+
+    {attributes, operands} =
+      case count do
+        %Value{} -> {%{}, [count | carries]}
+        count when is_integer(count) -> {%{"count" => count}, carries}
+      end
+
+    "for" |> node(attributes, [{"body", body}], operands, types) |> pack(initial)
+  end
+
+  defp body!({returned, _, results} = body, carries) do
+    if length(results) != length(carries) do
+      raise ArgumentError,
+            "a loop has #{length(carries)} carries, but its body returned #{length(values(returned))}"
+    end
+
+    body
+  end
+
+  @doc "See `Davit.Graph.call/3`."
+  def call(container, name, function) do
+    values = values(container)
+    built = build(name, types!(values), &apply(function, &1))
+    {returned, _, _} = built
+    types = returned |> values() |> Enum.map(& &1.type)
+    "call" |> node(%{}, [{"function", built}], values, types) |> pack(returned)
+  end
+
   @doc "The functions of a graph in order: each before those that it calls, and the first is the program."
   @spec flatten(map) :: [map]
   def flatten(main) do

@@ -71,7 +71,7 @@ defmodule Davit.Graph.CustomCall do
     op = "custom_call." <> kind
     {:ok, row} = OpTable.fetch(op)
     node = %{op: op, attributes: Check.attributes!(op, row, attributes)}
-    node |> Davit.Graph.with_label(options[:label]) |> Scope.add(values, types)
+    node |> Scope.with_label(options[:label]) |> Scope.add(values, types)
   end
 
   # The attributes that name who gets the values.

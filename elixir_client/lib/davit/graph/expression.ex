@@ -19,7 +19,7 @@ defmodule Davit.Graph.Expression do
   `labelled/2` labels the nodes that a function makes.
   """
 
-  alias Davit.Graph.{Function, OpTable}
+  alias Davit.Graph.{Constant, Function, OpTable}
   alias Davit.Type
 
   @derive {Inspect, only: [:type]}
@@ -37,13 +37,11 @@ defmodule Davit.Graph.Expression do
           attributes: map,
           outputs: pos_integer,
           label: String.t() | nil,
-          data: {hash :: String.t(), Type.t(), binary} | nil,
+          data: Constant.kept() | nil,
           after: [t],
           functions: [{key :: String.t() | {String.t(), non_neg_integer}, Function.t()}]
         }
 
-  # So many bytes of a constant are part of the graph.
-  @inline 1024
   @label {__MODULE__, :label}
 
   @doc "A value that a function is given."
@@ -105,16 +103,9 @@ defmodule Davit.Graph.Expression do
 
   @doc "A constant of raw bytes: row by row, little-endian."
   @spec constant(binary, Type.t()) :: t
-  def constant(bytes, {dtype, shape} = type) do
-    attributes = %{"dtype" => Atom.to_string(dtype), "shape" => Tuple.to_list(shape)}
-
-    if byte_size(bytes) <= @inline do
-      node("constant", [], Map.put(attributes, "data", bytes), type)
-    else
-      hash = :crypto.hash(:sha256, bytes)
-      data = {Base.encode16(hash, case: :lower), type, bytes}
-      node("constant_by_hash", [], Map.put(attributes, "hash", hash), type, data: data)
-    end
+  def constant(bytes, type) do
+    {op, attributes, kept} = Constant.node(bytes, type)
+    node(op, [], attributes, type, data: kept)
   end
 
   @doc "Tells whether it is a constant, which is as cheap to have twice."

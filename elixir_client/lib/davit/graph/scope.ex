@@ -59,6 +59,15 @@ defmodule Davit.Graph.Scope do
     end
   end
 
+  @doc "A node with a label, or as it is without one. Raises where the label is not UTF-8."
+  @spec with_label(map, String.t() | nil) :: map
+  def with_label(node, nil), do: node
+
+  def with_label(node, label) when is_binary(label) do
+    String.valid?(label) || raise ArgumentError, "a label is UTF-8, got #{inspect(label)}"
+    Map.put(node, :label, label)
+  end
+
   @doc "Labels the node that made a value of the function that is being built."
   @spec label(Value.t(), String.t()) :: :ok
   def label(%Value{scope: ref, key: {:node, index, _}}, label) do
