@@ -62,8 +62,8 @@ defmodule Davit.Graph.Assembly do
     calls = for {_, %{functions: [_ | _]} = node} <- nodes, do: node
     here = nodes |> Map.keys() |> MapSet.new() |> MapSet.union(own) |> MapSet.union(around)
 
-    case calls != [] and Sharing.shared(calls, here) do
-      shared when shared in [false, []] -> state
+    case Sharing.shared(calls, here) do
+      [] -> state
       shared -> shared |> reach(state, own, around) |> share(own, around)
     end
   end

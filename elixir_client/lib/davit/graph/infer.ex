@@ -60,9 +60,8 @@ defmodule Davit.Graph.Infer do
   defp shape(:broadcast, shapes, _), do: Enum.reduce(shapes, &(&2 && broadcast(&2, &1)))
 
   defp shape(:reduced, [first | _], attributes) do
-    axes = attributes["axes"] || List.wrap(attributes["axis"])
-    every = attributes["axes"] == nil and attributes["axis"] == nil
-    reduce(first, if(every, do: nil, else: axes), attributes["keepdims"])
+    axes = attributes["axes"] || attributes["axis"]
+    reduce(first, axes && List.wrap(axes), attributes["keepdims"])
   end
 
   defp shape(:scanned, [first | _], %{"axis" => _}), do: first

@@ -22,10 +22,10 @@ defmodule Davit.Nx.Recorder do
   @silent Msgpack.encode(%{answer: false})
 
   @doc """
-  Runs a program on tensors; returns its outputs, all in the engine. `session` returns the session that the
-  program is loaded in, where the plan's is over; `operation` says in messages what it is. Raises `Davit.EngineError`.
+  Runs a program on tensors. Returns its outputs, all in the engine. Where the session of the plan is over, `session` returns
+  the one that the program is loaded in. Errors name the `operation`. Raises `Davit.EngineError`.
   """
-  @spec run(Programs.plan(), [Tensor.t()], (() -> Program.t()), String.t()) :: [Tensor.t()]
+  @spec run(Programs.plan(), [Tensor.t()], (() -> Session.t()), String.t()) :: [Tensor.t()]
   def run(plan, inputs, session, operation) do
     %{session: session} = state = state(plan, session)
     {operands, attachments} = operands(inputs, session, 0)

@@ -81,7 +81,7 @@ if Code.ensure_loaded?(Nx) do
 
     @doc "The result of an operation in an engine."
     @spec compute(Davit.Engine.name(), T.t(), atom, list, non_neg_integer) :: T.t()
-    def compute(engine, out, name, arguments, vm_bytes \\ 0) do
+    def compute(engine, out, name, arguments, vm_bytes) do
       with type when type != nil <- Types.type(out),
            {:ok, values} <- values(arguments, engine) do
         Checks.check!(name, arguments)

@@ -5,8 +5,8 @@ if Code.ensure_loaded?(Nx) do
     # no function and no tensor. Floats are in it by their bits, since 0.0 and -0.0 are equal on OTP 25; long binaries and the
     # values of tensors by their hash; tensors in an engine by their id, which is never used again.
 
-    alias Davit.Backend
-    alias Davit.Tensor
+    alias Davit.{Backend, Tensor}
+    alias Davit.Nx.Compiler.Template
     alias Nx.Tensor, as: T
 
     # So many bytes of a binary are in a key.
@@ -116,9 +116,6 @@ if Code.ensure_loaded?(Nx) do
 
     defp bits(bits) when byte_size(bits) <= @short, do: bits
 
-    defp bits(bits) do
-      padding = rem(8 - rem(bit_size(bits), 8), 8)
-      {:hash, bit_size(bits), :crypto.hash(:sha256, <<bits::bitstring, 0::size(padding)>>)}
-    end
+    defp bits(bits), do: {:hash, bit_size(bits), :crypto.hash(:sha256, Template.filled(bits))}
   end
 end

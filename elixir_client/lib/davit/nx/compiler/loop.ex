@@ -50,26 +50,20 @@ if Code.ensure_loaded?(Nx) do
 
     defp counted(loop, initial, %T{data: %Expr{op: op, args: [a, b]}}, body)
          when op in @comparisons do
-      place = parameter(a)
-
-      cond do
-        step = place && step(Enum.at(body, place), place) ->
-          count(loop, {place, step}, op, b, Enum.at(initial, place), initial)
-
-        place = parameter(b) ->
-          step = step(Enum.at(body, place), place)
-          op = @mirrored[op]
-
-          if step,
-            do: count(loop, {place, step}, op, a, Enum.at(initial, place), initial),
-            else: loop
-
-        true ->
-          loop
+      case {counter(a, body), counter(b, body)} do
+        {nil, nil} -> loop
+        {nil, counter} -> count(loop, counter, @mirrored[op], a, initial)
+        {counter, _} -> count(loop, counter, op, b, initial)
       end
     end
 
     defp counted(loop, _initial, _predicate, _body), do: loop
+
+    defp counter(tensor, body) do
+      with place when place != nil <- parameter(tensor),
+           step when step != nil <- step(Enum.at(body, place), place),
+           do: {place, step}
+    end
 
     # By how much a signed integer changes.
     defp step(%T{type: {:s, bits}, shape: {}, data: %Expr{op: op, args: [a, b]}}, place)
@@ -87,7 +81,9 @@ if Code.ensure_loaded?(Nx) do
     defp negative(nil), do: nil
     defp negative(number), do: -number
 
-    defp count(loop, {place, step} = counter, op, limit, first, initial) do
+    defp count(loop, {place, step} = counter, op, limit, initial) do
+      first = Enum.at(initial, place)
+
       case {constant(first), constant(limit), parameter(limit)} do
         {first_number, limit, _} when is_integer(first_number) and is_integer(limit) ->
           count = iterations(first_number, limit, op, step)

@@ -39,11 +39,13 @@ if Code.ensure_loaded?(Nx) do
       if native?(tensor) do
         plain(tensor) |> Value.from_binary(Nx.to_binary(tensor), engine) |> to_input(engine)
       else
-        %Tensor{type: type(tensor), data: filled(Nx.to_binary(tensor))}
+        %Tensor{type: type(tensor), data: to_bytes(tensor)}
       end
     end
 
-    defp filled(bits) do
+    @doc "The bits, filled up to whole bytes."
+    @spec filled(bitstring) :: binary
+    def filled(bits) do
       padding = rem(8 - rem(bit_size(bits), 8), 8)
       <<bits::bitstring, 0::size(padding)>>
     end
