@@ -12,6 +12,18 @@ if Code.ensure_loaded?(Nx) do
 
     import ExUnit.Assertions
 
+    # Nx main calls hooks io_call; 0.12 and 0.13 have hook.
+    Code.ensure_loaded!(Nx.Defn.Kernel)
+    @hook if function_exported?(Nx.Defn.Kernel, :io_call, 2), do: :io_call, else: :hook
+
+    @doc "A hook on an expression of Nx, with its name or function."
+    defmacro watch(expression, name_or_function),
+      do: quote(do: Nx.Defn.Kernel.unquote(@hook)(unquote(expression), unquote(name_or_function)))
+
+    @doc "A hook with a name and a function."
+    defmacro watch(expression, name, function),
+      do: quote(do: Nx.Defn.Kernel.unquote(@hook)(unquote_splicing([expression, name, function])))
+
     @doc "Calls a function, compiled with the options."
     def compiled(function, arguments, options \\ []),
       do: Nx.Defn.jit_apply(function, arguments, [compiler: Davit] ++ options)

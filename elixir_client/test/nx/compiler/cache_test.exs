@@ -96,13 +96,7 @@ if Code.ensure_loaded?(Nx) do
           do: assert_same(apply_it.(f), [Nx.tensor(1.0)], tolerance: 1.0e-6)
     end
 
-    # Nx main calls hooks io_call.
-    Code.ensure_loaded!(Nx.Defn.Kernel)
-    @watch if function_exported?(Nx.Defn.Kernel, :io_call, 2), do: :io_call, else: :hook
-    defp watch(x, target), do: apply(Nx.Defn.Kernel, @watch, [x, target])
-
-    defn(hooked(x), do: watched(x))
-    deftransformp(watched(x), do: watch(x, :cache_test))
+    defn(hooked(x), do: watch(x, :cache_test))
 
     test "hooks that are given by name need no compilation" do
       compiled(&hooked/1, [1])

@@ -7,15 +7,6 @@ if Code.ensure_loaded?(Nx) do
 
     @moduletag :engine
 
-    # Nx main calls hooks io_call, and 0.12 and 0.13 have hook.
-    Code.ensure_loaded!(Nx.Defn.Kernel)
-    @hook if function_exported?(Nx.Defn.Kernel, :io_call, 2), do: :io_call, else: :hook
-
-    defmacrop watch(expression, name_or_function),
-      do: {@hook, [], [expression, name_or_function]}
-
-    defmacrop watch(expression, name, function), do: {@hook, [], [expression, name, function]}
-
     # A function that is made while tracing holds the pid of the process that traces.
     defp to_self(tag), do: sender(self(), tag)
 
@@ -302,7 +293,8 @@ if Code.ensure_loaded?(Nx) do
     end
 
     # Nx main has no tokens.
-    if function_exported?(Nx.Defn.Kernel, :create_token, 0) do
+    if Code.ensure_loaded?(Nx.Defn.Kernel) and
+         function_exported?(Nx.Defn.Kernel, :create_token, 0) do
       defn tokens(a, b, p) do
         {token, sum} = hook_token(create_token(), a + b, :sum)
         {token, _} = hook_token(token, a * b, :product, to_self(:tag))

@@ -6,11 +6,6 @@ if Code.ensure_loaded?(Nx) do
 
     @moduletag :engine
 
-    # Nx main calls hooks io_call.
-    Code.ensure_loaded!(Nx.Defn.Kernel)
-    @watch if function_exported?(Nx.Defn.Kernel, :io_call, 2), do: :io_call, else: :hook
-    defp watch(x, target), do: apply(Nx.Defn.Kernel, @watch, [x, target])
-
     defp serving(fun, options \\ []), do: Nx.Serving.jit(fun, [compiler: Davit] ++ options)
     defp batch(rows), do: Nx.Batch.stack(Enum.map(rows, &Nx.tensor/1))
 
