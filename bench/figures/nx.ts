@@ -1,21 +1,15 @@
 import { atLeast, atMost, type Figure, type Figures } from "../figure.js";
 import { interleave, overRounds } from "../rounds.js";
 import { median } from "../stats.js";
-import type { Tools } from "../tools.js";
 
 const BYTES = 64 * 2 ** 20;
 
+type Line = Omit<Figure, "measure">;
+
 /** A measure of the Nx worker, beside the same on `Nx.BinaryBackend` with Nx's evaluator. */
-const beside = (
-  about: string,
-  unit: string,
-  target: Figure["target"],
-  name: string,
-  count: number,
-): Figure => ({
-  about: `${about}; beside Nx.BinaryBackend`,
-  unit,
-  ...(target === undefined ? {} : { target }),
+const beside = (line: Line, name: string, count: number): Figure => ({
+  ...line,
+  about: `${line.about}; beside Nx.BinaryBackend`,
   measure: async (tools) => {
     const nx = tools.worker("nx");
     const binary = tools.worker("nxBinary");
@@ -31,23 +25,15 @@ const beside = (
   },
 });
 
-const alone = (
-  about: string,
-  unit: string,
-  target: Figure["target"],
-  name: string,
-  count: number,
-) =>
-  ({
-    about,
-    unit,
-    ...(target === undefined ? {} : { target }),
-    measure: async (tools: Tools) => {
-      const nx = tools.worker("nx");
-      const rounds = await interleave(5, { davit: () => nx.measure(name, count) });
-      return { value: median(rounds.davit) };
-    },
-  }) satisfies Figure;
+/** A measure of the Nx worker. */
+const alone = (line: Line, name: string, count: number): Figure => ({
+  ...line,
+  measure: async (tools) => {
+    const nx = tools.worker("nx");
+    const rounds = await interleave(5, { davit: () => nx.measure(name, count) });
+    return { value: median(rounds.davit) };
+  },
+});
 
 /** What programs do with Nx. They need Nx and an Elixir that it takes: docs/nx.md. */
 export const nxFigures: Figures = {
@@ -70,40 +56,54 @@ export const nxFigures: Figures = {
     },
   },
   "nx.eager.tensor": beside(
-    "1,000 additions of a tensor f32[64], then a read",
-    "ms",
-    atMost("value", 8),
+    {
+      about: "1,000 additions of a tensor f32[64], then a read",
+      unit: "ms",
+      target: atMost("value", 8),
+    },
     "eagerTensor",
     1000,
   ),
   "nx.eager.literal": beside(
-    "1,000 additions of a number to f32[64], then a read",
-    "ms",
-    atMost("value", 8),
+    {
+      about: "1,000 additions of a number to f32[64], then a read",
+      unit: "ms",
+      target: atMost("value", 8),
+    },
     "eagerLiteral",
     1000,
   ),
-  "nx.while": beside("a loop of 10,000 iterations", "ms", atMost("value", 25), "while", 10_000),
+  "nx.while": beside(
+    { about: "a loop of 10,000 iterations", unit: "ms", target: atMost("value", 25) },
+    "while",
+    10_000,
+  ),
   "nx.hooks": alone(
-    "hooks in a loop of 1,000 that send their value to a process",
-    "1/s",
-    atLeast("value", 60_000),
+    {
+      about: "hooks in a loop of 1,000 that send their value to a process",
+      unit: "1/s",
+      target: atLeast("value", 60_000),
+    },
     "hooks",
     1000,
   ),
   "nx.mlp": alone(
-    "a perceptron 784-512-512-10 on a batch of 64, called and read",
-    "ms",
-    undefined,
+    { about: "a perceptron 784-512-512-10 on a batch of 64, called and read", unit: "ms" },
     "mlp",
     20,
   ),
   "nx.from_binary": alone(
-    "64 MiB by Nx.from_binary, until one element is read",
-    "GB/s",
-    atLeast("value", 2.5),
+    {
+      about: "64 MiB by Nx.from_binary, until one element is read",
+      unit: "GB/s",
+      target: atLeast("value", 2.5),
+    },
     "fromBinary",
     BYTES,
   ),
-  "nx.to_binary": alone("64 MiB by Nx.to_binary", "GB/s", atLeast("value", 2.5), "toBinary", BYTES),
+  "nx.to_binary": alone(
+    { about: "64 MiB by Nx.to_binary", unit: "GB/s", target: atLeast("value", 2.5) },
+    "toBinary",
+    BYTES,
+  ),
 };

@@ -1,7 +1,7 @@
 /**
- * The tests that need Nx: those of `elixir_client/test/nx`, and Nx's own on Davit.Backend, by themselves and with Davit
- * as compiler. NX_PATH names a checkout of Nx (its folder `nx`) whose dependencies mix finds; NX_ELIXIR a folder with
- * the programs of an Elixir that Nx takes, where the one on the PATH is too old.
+ * The tests that need Nx: those of `elixir_client/test/nx`, and Nx's own on Davit.Backend, once with Nx's evaluator and once
+ * with Davit as the compiler. NX_PATH names the folder `nx` of a checkout of Nx whose dependencies mix finds. Where the Elixir on
+ * the PATH is too old for Nx, NX_ELIXIR names the folder with the programs of another one.
  */
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -12,7 +12,7 @@ import { foreground, output } from "../setup/run.mjs";
 
 const OLDEST = [1, 17];
 
-/** Runs the tests; some suites of Nx alone, where names are given. Says why, where they cannot be run. */
+/** Runs all tests, or only the suites of Nx that are named. Where they cannot be run, it says why. */
 export function testNx(suites = []) {
   const missing = whatIsMissing();
   if (missing !== undefined) {
