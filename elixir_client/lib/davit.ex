@@ -26,9 +26,8 @@ defmodule Davit do
       this module, of `Davit.Tensor`, and `Davit.Engine.info/1`.
     * A function that starts, ends or awaits something that lives on by itself returns `:ok` or `{:ok, value}`, or
       `{:error, exception}`, as OTP does, because its caller handles the failure: `Davit.Engine.start_link/1`,
-      `Davit.Engine.await/2`,
-      `Davit.Hooks.subscribe/2`, `Davit.Recording.start/3` and `Davit.Recording.stop/1`, `Davit.Replay.open/2` and
-      `Davit.Replay.close/1`.
+      `Davit.Engine.await/2`, `Davit.Hooks.subscribe/2`, `Davit.Recording.start/3` and `Davit.Recording.stop/1`,
+      `Davit.Replay.open/2` and `Davit.Replay.close/1`.
     * An argument or option that is invalid in itself raises `ArgumentError` in all of them.
   """
 

@@ -72,7 +72,7 @@ defmodule Davit.Run do
     end
   end
 
-  # A program without hooks and calls has no visible effects, so it may be run again after a failure.
+  # A program without hooks and callbacks has no visible effects, so it may be run again after a failure.
   defp silent?(program), do: Enum.all?(program.sites, &(&1.kind == :node))
 
   @spec new(Program.t(), keyword) :: t

@@ -170,7 +170,7 @@ defmodule Davit.GraphTest do
     assert %{op: "custom_call.callback", attributes: %{"results" => [{:int8, {}}]}} = call
   end
 
-  test "functions of hooks and calls are beside the graph, by their ids" do
+  test "functions of hooks and callbacks are beside the graph, by their ids" do
     build = fn a, b ->
       G.build([@f], fn x ->
         x = G.hook(x, a)

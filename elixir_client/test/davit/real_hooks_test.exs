@@ -1,5 +1,5 @@
 defmodule Davit.RealHooksTest do
-  # Hooks, prints and calls of one run, on the real engine.
+  # Hooks, prints and callbacks of one run, on the real engine.
   use ExUnit.Case, async: false
   @moduletag :engine
 
@@ -238,7 +238,7 @@ defmodule Davit.RealHooksTest do
       assert messages == [external: 1.0, replaced: 2.0, replaced: 3.0, external: 3.0]
     end
 
-    test "of a call returns the values that the program goes on with" do
+    test "of a callback returns the values that the program goes on with" do
       factor = 10
 
       graph = fn x ->

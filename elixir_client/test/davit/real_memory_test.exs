@@ -110,7 +110,7 @@ defmodule Davit.RealMemoryTest do
       assert peak(engine) < 3 * 2 * @large
     end
 
-    test "also with hooks, prints and calls, which cannot be made again, under a limit of memory" do
+    test "also with hooks, prints and callbacks, which cannot be made again, under a limit of memory" do
       engine = Real.start(["--memory-limit", "40M"])
 
       program =

@@ -42,7 +42,8 @@ defmodule Davit.Hooks.Event do
   @summary ~w(count min max mean std nan inf histogram)a
 
   @doc false
-  # Decodes the events of one message. Returns each with its subscription's number. `views` maps the numbers of subscriptions with a slice to the slice's wire form.
+  # Decodes the events of one message. Returns each with its subscription's number. `views` has the slices of subscriptions,
+  # as the protocol writes them, by these numbers.
   @spec decode(list, Frame.attachments(), %{non_neg_integer => Site.t()}, map) :: [{integer, t}]
   def decode(events, attachments, sites, views) do
     Enum.map(events, fn [number, subscription, run, seq, path, dropped, values] ->

@@ -1,6 +1,6 @@
 defmodule Davit.Hooks.Id do
   @moduledoc """
-  The 16 bytes that identify a hook, a print or a call in a graph. They are the same after a restart and in any process.
+  The 16 bytes that identify a hook, a print or a callback in a graph. They are the same after a restart and in any process.
 
       iex> Davit.Hooks.Id.named("loss") == :crypto.hash(:md5, "name:loss")
       true
@@ -30,7 +30,7 @@ defmodule Davit.Hooks.Id do
 
   @doc """
   Returns the id of a program's slot, for a function that has no id. Slots are counted from 0, in the order in which
-  functions are given to hooks and calls.
+  functions are given to hooks and callbacks.
   """
   @spec slot(non_neg_integer) :: t
   def slot(number) when is_integer(number) and number >= 0,

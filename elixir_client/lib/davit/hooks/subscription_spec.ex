@@ -106,7 +106,7 @@ defmodule Davit.Hooks.SubscriptionSpec do
   end
 
   @doc false
-  # Returns the views that `Davit.Hooks.Event.decode/5` needs: the slices, by the position of their specs.
+  # Returns the views that `Davit.Hooks.Event.decode/4` needs: the slices, by the position of their specs.
   @spec slices([list]) :: map
   def slices(specs) do
     for {[_, _, ["slice" | _] = view], index} <- Enum.with_index(specs),

@@ -108,7 +108,7 @@ defmodule Davit.Run.Handlers do
     IO.puts("#{Site.title(site)}#{where}: #{Enum.map_join(values, ", ", &inspect(&1, options))}")
   end
 
-  @doc "Returns the event that the handler of a call gets."
+  @doc "Returns the event that the handler of a callback gets."
   @spec call_event(Site.t(), pos_integer, non_neg_integer, list, tuple) :: Event.t()
   def call_event(site, request, seq, path, attachments) do
     values =
@@ -128,9 +128,9 @@ defmodule Davit.Run.Handlers do
   end
 
   @doc """
-  Calls the handler of a call, and returns its values, as many as `types`: none where the call has no results, whatever
-  the handler returned. Raises what the handler raises, and
-  an error that names both sides where it returned something else.
+  Calls the handler of a callback, and returns its values, as many as `types`: none where the callback has no results,
+  whatever the handler returned. Raises what the handler raises, and an error that names both sides where it returned
+  something else.
   """
   @spec call(t, Event.t(), [Type.t()]) :: list
   def call(handlers, event, types) do
@@ -154,7 +154,7 @@ defmodule Davit.Run.Handlers do
   defp no_handler(site),
     do: "the callback #{Site.title(site)} has no handler among this run's :callbacks"
 
-  # A call without results is made for its side effect.
+  # A callback without results is made for its side effect.
   defp values(_, []), do: []
   defp values(value, [_]) when not is_tuple(value), do: [value]
   defp values({re, im}, [{:complex64, _}]) when is_number(re) and is_number(im), do: [{re, im}]
