@@ -6,19 +6,17 @@ defmodule Davit.Collector.Reclaimer do
   use GenServer
 
   alias Davit.Collector.{Budget, Nursery, Tenured}
+  alias Davit.Deadline
+  alias Davit.Engine.Part
 
   # A process that does not answer within this many milliseconds is busy in native code. It is left out.
   @patience 5_000
 
   defstruct [:nursery, :tenured]
 
-  def start_link(name, nursery, tenured),
-    do:
-      Davit.Engine.Part.start_link(
-        __MODULE__,
-        %__MODULE__{nursery: nursery, tenured: tenured},
-        name
-      )
+  def start_link(name, nursery, tenured) do
+    Part.start_link(__MODULE__, %__MODULE__{nursery: nursery, tenured: tenured}, name)
+  end
 
   @doc "Collects the garbage of processes that created tensors lately, and of all if that is not enough. Called when the budget is used up."
   @spec make_room(GenServer.server(), Budget.t()) :: :ok
@@ -71,7 +69,7 @@ defmodule Davit.Collector.Reclaimer do
     tag = make_ref()
     # The VM answers for a dead process too.
     for pid <- pids, do: :erlang.garbage_collect(pid, async: tag, type: type)
-    collected(length(pids), tag, System.monotonic_time(:millisecond) + @patience)
+    collected(length(pids), tag, Deadline.new(@patience))
   end
 
   defp collected(0, _tag, _deadline), do: :ok
@@ -80,7 +78,7 @@ defmodule Davit.Collector.Reclaimer do
     receive do
       {:garbage_collect, ^tag, _} -> collected(count - 1, tag, deadline)
     after
-      max(0, deadline - System.monotonic_time(:millisecond)) -> :ok
+      Deadline.left(deadline) -> :ok
     end
   end
 end

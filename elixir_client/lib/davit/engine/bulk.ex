@@ -115,8 +115,8 @@ defmodule Davit.Engine.Bulk do
     case Request.answer(frame) do
       {:ok, %{"transfer" => n}, _} ->
         {done, reads} = Reads.answered(state.reads, request, n)
-        with {read, bytes} <- done, do: Routes.answer(state.session.routes, read, bytes)
-        forget(%{state | reads: reads}, done && elem(done, 0))
+        {read, bytes} = done || {nil, nil}
+        answer(%{state | reads: reads}, read, bytes)
 
       {:ok, result, _} ->
         answer = Davit.Show.show(result)
@@ -138,8 +138,7 @@ defmodule Davit.Engine.Bulk do
 
   def handle_info({:arrived, reader, n, bytes}, %{connection: %{reader: reader}} = state) do
     {read, reads} = Reads.arrived(state.reads, n, bytes)
-    if read, do: Routes.answer(state.session.routes, read, bytes)
-    forget(%{state | reads: reads}, read)
+    answer(%{state | reads: reads}, read, bytes)
   end
 
   def handle_info({:give_up, read}, state), do: {:noreply, give_up(read, "timeout", state)}
@@ -178,13 +177,17 @@ defmodule Davit.Engine.Bulk do
 
   defp failed(state, request, error) do
     {read, reads} = Reads.failed(state.reads, request)
-    if read, do: Routes.answer(state.session.routes, read, error)
-    forget(%{state | reads: reads}, read)
+    answer(%{state | reads: reads}, read, error)
   end
 
-  # A read is over. The process hibernates, so that nothing of the bytes that came stays as garbage.
-  defp forget(state, nil), do: {:noreply, state, :hibernate}
-  defp forget(state, read), do: {:noreply, demonitor(state, read), :hibernate}
+  # `read` is nil if more has to come, or if its caller gave up. The process hibernates, so that nothing of the bytes that came
+  # stays as garbage.
+  defp answer(state, nil, _answer), do: {:noreply, state, :hibernate}
+
+  defp answer(state, read, answer) do
+    Routes.answer(state.session.routes, read, answer)
+    {:noreply, demonitor(state, read), :hibernate}
+  end
 
   defp demonitor(state, read) do
     {monitor, monitors} = Map.pop(state.monitors, read)

@@ -67,12 +67,7 @@ defmodule Davit.Hooks.Event do
   defp values([], _types, _attachments, _view), do: []
 
   defp values([value | values], types, attachments, view) do
-    {type, types} =
-      case types do
-        [type | types] -> {type, types}
-        [] -> {nil, []}
-      end
-
+    {type, types} = next(types, nil)
     [value(value, type, attachments, view) | values(values, types, attachments, view)]
   end
 
