@@ -3,7 +3,9 @@ import { Client, type RemoteSubscription } from "../client/client.js";
 import type { RemoteMatch } from "../client/wire.js";
 import { DavitError } from "../error.js";
 import { type EventHandler, toEvent } from "../hooks/event.js";
-import type { SubscriptionOptions } from "../hooks/policy.js";
+import { checkHandler } from "../hooks/handler-subscriber.js";
+import { siteTest } from "../hooks/match.js";
+import { nativeOptions, type SubscriptionOptions } from "../hooks/policy.js";
 import { findEngine } from "./engines.js";
 
 /** A recording that an engine in another process writes. */
@@ -53,12 +55,18 @@ export class AttachedEngine {
     return this.subscribe({ probe: glob }, handler, options);
   }
 
-  /** Calls a handler with every event of the sites that a match is for. */
-  subscribe(
+  /**
+   * Calls a handler with every event of the sites that a match is for.
+   * @throws DavitError `match_invalid`, `handler_invalid`, `policy_invalid`, `view_invalid`, as {@link Engine.subscribe}
+   */
+  async subscribe(
     match: RemoteMatch,
     handler: EventHandler,
     options: SubscriptionOptions = {},
   ): Promise<RemoteSubscription> {
+    checkHandler(handler);
+    siteTest(match);
+    nativeOptions(options);
     return this.#client.subscribe({ ...options, match }, (event, site) =>
       handler(toEvent(event, site)),
     );

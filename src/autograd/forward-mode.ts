@@ -1,4 +1,5 @@
 import { withFunctions } from "../graph/callees.js";
+import { ITERATION } from "../graph/checking/control-flow.js";
 import { isHookOrPrint } from "../graph/ops/custom-call.js";
 import type { TensorType } from "../tensor/dtype.js";
 import {
@@ -148,7 +149,7 @@ class ForwardPass {
 
     // Carries and their tangents come first in a loop; arguments and their tangents in its body's derivative.
     const writer = new FunctionWriter(table, `${table.get(body).name}.tangents`);
-    const iteration = writer.parameter({ dtype: "int32", shape: [] });
+    const iteration = writer.parameter(ITERATION);
     const state = writer.parameters(types);
     const tangents = writer.parameters(movingTypes);
     const rest = writer.parameters(this.#copy.types(invariants));

@@ -1,4 +1,5 @@
 import { withFunctions } from "../graph/callees.js";
+import { ITERATION } from "../graph/checking/control-flow.js";
 import { customCallKind, isHookOrPrint } from "../graph/ops/custom-call.js";
 import type { TensorType } from "../tensor/dtype.js";
 import { toBytes } from "../tensor/values.js";
@@ -15,8 +16,6 @@ import {
 import type { Derivatives } from "./derivatives.js";
 import { FunctionCopy } from "./function-copy.js";
 import { FunctionWriter } from "./function-writer.js";
-
-const ITERATION: TensorType = { dtype: "int32", shape: [] };
 
 /** Makes the function of arguments and cotangents (of the results `outs`) that returns results and gradients. */
 export function reverseMode(

@@ -5,7 +5,7 @@ import { align, type Pair, type Placed, runsOf, type Where } from "./align.js";
 import { type Comparison, checkTolerance, compareValues, type Tolerance } from "./compare.js";
 import { RecordingFile } from "./reader.js";
 
-/** The first where, in program order, that two recordings have with different values. */
+/** The first event, in program order, that two recordings have with different values. */
 export type FirstDifference = { readonly where: Where } & (
   | {
       readonly kind: "value";

@@ -1,3 +1,4 @@
+import { ITERATION } from "../graph/checking/control-flow.js";
 import { GraphError } from "../graph/error.js";
 import type { Tensor } from "../native-tensor.js";
 import { formatType, isIntegral, type TensorType } from "../tensor/dtype.js";
@@ -201,8 +202,7 @@ export function forLoop<State extends OperandTree>(
   const trace = currentTrace("forLoop");
   const { builder } = trace;
   const { tree, carries, types } = carriesOf(builder, initial);
-  const index: TensorType = { dtype: "int32", shape: [] };
-  const next = subFunction(trace, `${builder.name}.for_body`, [index, ...types], (parameters) =>
+  const next = subFunction(trace, `${builder.name}.for_body`, [ITERATION, ...types], (parameters) =>
     body(
       tree.rebuild(parameters.slice(1)) as unknown as TracedTree<State>,
       parameters[0] as Traced,

@@ -89,6 +89,14 @@ it("is refused what makes no sense with the engine's error", async () => {
   await expect(attached.probe("x", () => {}, { policy: { rate: -1 } })).rejects.toMatchObject({
     code: "policy_invalid",
   });
+  await expect(attached.on("x", undefined as never)).rejects.toMatchObject({
+    code: "handler_invalid",
+  });
+  for (const match of [undefined, {}, { labels: "x" }]) {
+    await expect(attached.subscribe(match as never, () => {})).rejects.toMatchObject({
+      code: "match_invalid",
+    });
+  }
   await attached.close();
 });
 

@@ -16,7 +16,8 @@ export interface Signature {
 }
 
 const PREDICATE: TensorType = { dtype: "bool", shape: [] };
-const ITERATION: TensorType = { dtype: "int32", shape: [] };
+/** The type of the number of an iteration, which the body of a `for` takes first. */
+export const ITERATION: TensorType = { dtype: "int32", shape: [] };
 const isInteger = ({ dtype }: TensorType) => isIntegral(dtype);
 
 /**
