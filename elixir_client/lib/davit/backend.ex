@@ -6,14 +6,15 @@ if Code.ensure_loaded?(Nx) do
         Nx.default_backend(Davit.Backend)
         Nx.tensor([1, 2, 3]) |> Nx.add(1) |> Nx.sum()
 
-    Operations are sent and not waited for; only what reads values waits: `Nx.to_number/1`, `inspect/2`, and so on. An operation
-    that fails makes whatever depends on it fail with the same `Davit.EngineError`.
+    An operation is sent to the engine and not waited for. Only what reads values waits: `Nx.to_number/1`, `inspect/2`, and so on.
+    An operation that fails makes whatever depends on it fail with the same `Davit.EngineError`.
 
     Options, as in `Nx.default_backend({Davit.Backend, engine: MyEngine})`:
 
       * `:engine`: the engine's name, default `Davit.Engine`;
-      * `:vm_bytes`: operations on tensors in this VM of at most so many bytes, with results of at most so many, are computed here
-        by `Nx.BinaryBackend`, default 0 for none. A few hundred bytes are worth it for programs that compute on single numbers.
+      * `:vm_bytes`: `Nx.BinaryBackend` computes an operation in this VM if its operands are in this VM, and if neither they nor the
+        result have more bytes than this. The default is 0: no operation. A few hundred bytes make programs faster that compute
+        on single numbers.
 
     `config :davit, add_backend_on_inspect: false` leaves the engine's name out where a tensor is inspected.
 
@@ -36,7 +37,7 @@ if Code.ensure_loaded?(Nx) do
             vm_bytes: non_neg_integer
           }
 
-    # A constant up to so many bits stays in this VM.
+    # A constant of at most this many bits stays in this VM.
     @vm_bits 512
 
     @impl true
@@ -128,7 +129,7 @@ if Code.ensure_loaded?(Nx) do
 
     ## Operations
 
-    # Those that take a function are computed here; and those above are no operations.
+    # The callbacks above are no operations. Those that take a function are below: Nx.BinaryBackend computes them.
     callbacks = Nx.Backend.behaviour_info(:callbacks) -- Module.definitions_in(__MODULE__, :def)
 
     for {name, arity} <- callbacks, name in Lowering.names() do

@@ -7,21 +7,21 @@ if Code.ensure_loaded?(Nx) do
         iex> sum_of_squares.(Nx.tensor([1, 2, 3])) |> Nx.to_number()
         14
 
-    `Nx.Defn.global_default_options(compiler: Davit)` makes it the compiler of all functions. `Davit` and `Davit.Compiler` are the
-    same as `:compiler`. Results are tensors of `Davit.Backend`.
+    `Nx.Defn.global_default_options(compiler: Davit)` makes it the compiler of all functions. The option `:compiler` takes `Davit` and
+    `Davit.Compiler`, which mean the same. Results are tensors of `Davit.Backend`.
 
     ## Options
 
       * `:engine`: the name of the engine, default `Davit.Engine`;
-      * `:hooks`: functions for named hooks, by name. They take the place of those that the hooks have themselves. The same compiled
-        function is used whatever they are;
+      * `:hooks`: functions for named hooks, by name. They replace the functions that the hooks have. Calls with other functions
+        use the same compiled function;
       * `:timeout`: of a run, in milliseconds, default `:infinity`. Compiling is not part of it;
       * `:max_concurrency`: how many partitions a `Nx.Serving` gets, default 1. Each runs in processes of its own, and so on lanes of
         its own.
 
     Other options are for other compilers, and make no difference.
 
-    docs/nx.md tells what is compiled when, and how hooks work.
+    docs/nx.md says what is compiled when, and how hooks work.
     """
 
     @behaviour Nx.Defn.Compiler
@@ -33,11 +33,12 @@ if Code.ensure_loaded?(Nx) do
 
       * `:hits`: calls of a function that was compiled already;
       * `:programs`: programs that were loaded into an engine, where MLX compiles them;
-      * functions that were traced, which takes less time, by the reason: `:function`, for the first time; `:arguments`, for
-        arguments of other types, shapes or names, or other options; `:captured`, with other captured values; `:process`, for another
-        process, since it calls functions that hold a pid or a reference; `:forgotten`, since it was not used for long.
+      * functions that were traced, which takes less time than to load a program, by the reason: `:function`, it is new;
+        `:arguments`, it was traced only for arguments of other types, shapes or names, or for other options; `:captured`, it captured
+        other values; `:process`, another process traced it, and functions that it calls hold a pid or a reference; `:forgotten`, it was not
+        used for a long time.
 
-    A function that is traced again uses the program that it has already, unless its graph is another one.
+    A function that is traced again uses the program that is loaded already, unless its graph is another one.
     """
     @spec stats() :: %{atom => non_neg_integer}
     defdelegate stats(), to: Cache, as: :counts

@@ -11,7 +11,7 @@ defmodule Davit.Nx.ProgramsTest do
     refute_received {:made, :once}
   end
 
-  test "there are so many at most; what is used stays" do
+  test "the number of programs is bounded; what is used stays" do
     kept = {__MODULE__, :kept}
 
     for n <- 1..9000 do

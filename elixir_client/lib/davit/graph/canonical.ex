@@ -7,7 +7,7 @@ defmodule Davit.Graph.Canonical do
 
   @type functions :: [map]
 
-  @doc "The canonical bytes. `fetch` gives an op's row of the table."
+  @doc "The canonical bytes. `fetch` returns an op's row of the table."
   @spec encode(functions, (String.t() -> {:ok, map} | :error)) :: binary
   def encode(functions, fetch) do
     Msgpack.encode(%{davit: 1, functions: Enum.map(functions, &function(&1, fetch))})

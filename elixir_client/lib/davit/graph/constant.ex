@@ -13,7 +13,7 @@ defmodule Davit.Graph.Constant do
   @typedoc "A constant that is kept beside the graph: its hash in hex, its type and its values."
   @type kept :: {hash :: String.t(), Type.t(), binary}
 
-  @doc "A constant of at most so many bytes is part of the graph's bytes."
+  @doc "How many bytes a constant has at most that is part of the graph's bytes."
   @spec inline_bytes() :: pos_integer
   def inline_bytes, do: @inline_bytes
 

@@ -40,7 +40,7 @@ defmodule Davit.Graph.Control do
     end
   end
 
-  @doc "Builds a function. Gives what `fun` returned, the scope and its results."
+  @doc "Builds a function. Returns what `fun` returned, the scope and its results."
   def build(name, types, fun) do
     {returned, scope} = Scope.build(name, types, fun)
     {results, scope} = returned |> values() |> Scope.resolve_results(scope)
@@ -147,7 +147,7 @@ defmodule Davit.Graph.Control do
     functions
   end
 
-  # Gives the function and all below it, and the next free number.
+  # Returns the function and all below it, and the next free number.
   defp number(function, index) do
     {nodes, {below, next}} = Enum.map_reduce(function.nodes, {[], index + 1}, &called/2)
     {[%{function | nodes: nodes} | below], next}

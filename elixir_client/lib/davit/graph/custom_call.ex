@@ -12,7 +12,7 @@ defmodule Davit.Graph.CustomCall do
   @type handler :: Davit.Graph.handler()
   @type target :: Davit.Graph.target()
 
-  @doc "Runs `fun`, which builds a graph; gives its result and the functions that its nodes were given."
+  @doc "Runs `fun`, which builds a graph; returns its result and the functions that its nodes were given."
   @spec collect((() -> result)) :: {result, [handler]} when result: term
   def collect(fun) do
     outer = Process.put(@key, {0, []})

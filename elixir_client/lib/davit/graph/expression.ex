@@ -1,6 +1,6 @@
 defmodule Davit.Graph.Expression do
   @moduledoc """
-  A value of a graph as an immutable term, for those who translate into graphs: libraries, not people.
+  A value of a graph as an immutable term, for libraries that translate into graphs.
 
   `Davit.Graph` builds a graph in the process that calls it, node by node. An expression needs no such place: it holds the
   node that makes it, which holds the expressions that it takes, and all types are known. `Davit.Graph.Assembly` makes a
@@ -44,7 +44,7 @@ defmodule Davit.Graph.Expression do
 
   @label {__MODULE__, :label}
 
-  @doc "A value that a function is given."
+  @doc "A parameter of a function."
   @spec parameter(Type.t()) :: t
   def parameter(type), do: %__MODULE__{node: make(:parameter, [], %{}, 1, []), type: type}
 
@@ -108,7 +108,7 @@ defmodule Davit.Graph.Expression do
     node(op, [], attributes, type, data: kept)
   end
 
-  @doc "Tells whether it is a constant, which is as cheap to have twice."
+  @doc "Tells whether it is a constant, which every function may have for itself."
   @spec constant?(t) :: boolean
   def constant?(%__MODULE__{node: %{op: op}}), do: op in ["constant", "constant_by_hash"]
 end

@@ -17,7 +17,7 @@ defmodule Davit.Graph.Scope do
   @type input ::
           {:parameter, non_neg_integer} | {:capture, Value.t()} | {:node, integer, integer} | nil
 
-  @doc "Runs `fun` with the parameters as values; gives its result and the finished scope."
+  @doc "Runs `fun` with the parameters as values; returns its result and the finished scope."
   @spec build(String.t(), [Davit.Type.t()], ([Value.t()] -> result)) :: {result, t}
         when result: term
   def build(name, types, fun) do
@@ -47,7 +47,7 @@ defmodule Davit.Graph.Scope do
     Process.get(@key) || raise ArgumentError, "this is only possible inside Davit.Graph.build/2"
   end
 
-  @doc "Adds a node; gives its outputs as values of the types, nil where one is not known."
+  @doc "Adds a node; returns its outputs as values of the types, nil where one is not known."
   @spec add(map, [Value.t() | nil], [Davit.Type.t() | nil]) :: [Value.t()]
   def add(node, inputs, types) do
     {inputs, scope} = Enum.map_reduce(inputs, current!(), &resolve/2)

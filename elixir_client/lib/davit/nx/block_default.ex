@@ -1,8 +1,8 @@
 if Code.ensure_loaded?(Nx) do
   defmodule Davit.Nx.BlockDefault do
     @moduledoc false
-    # The default implementations of blocks. Nx's own are long: loops of hundreds of operations. They are compiled, and so are one
-    # program; a user's block may do anything, and is called.
+    # The default implementations of blocks. Those of Nx are loops of hundreds of operations, so each is compiled to one program. That
+    # of a user's block may do anything, so it is called.
 
     alias Davit.Nx.{Types, Value}
     alias Nx.Tensor, as: T

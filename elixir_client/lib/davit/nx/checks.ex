@@ -1,8 +1,8 @@
 if Code.ensure_loaded?(Nx) do
   defmodule Davit.Nx.Checks do
     @moduledoc false
-    # What Nx.BinaryBackend refuses by the values of operands. It is refused as well where those values are at hand; what is in the
-    # engine is not waited for: there indices are clamped, and a matrix without inverse makes the run fail.
+    # Nx.BinaryBackend refuses operands with certain values. They are refused here too if their values are in this VM. Values in the
+    # engine are not waited for: there indices are clamped, and a matrix without an inverse makes the run fail.
 
     alias Davit.Nx.Value
     alias Nx.Tensor, as: T

@@ -1,6 +1,6 @@
 defmodule Davit.Nx.Eager do
   @moduledoc false
-  # Single operations on tensors. Each kind of them, with its types and options, is a small program, made once.
+  # Single operations on tensors. Each kind of operation, with its types and options, is a small program that is made once.
 
   alias Davit.{Graph, Program, Tensor}
   alias Davit.Graph.Expression
@@ -10,8 +10,8 @@ defmodule Davit.Nx.Eager do
   @type argument :: Tensor.t() | [argument] | term
 
   @doc """
-  The result of an operation, whose type is `out`, in the engine; or `:host` where it is to be computed here. It is under way
-  when this returns.
+  The result of an operation in the engine, of the type `out`, or `:host` if the operation is to be computed in this VM. The engine
+  may still be computing the result when this returns.
   """
   @spec run(Davit.Engine.name(), atom, Davit.Type.t(), [argument]) :: Tensor.t() | :host
   def run(engine, name, out, arguments) do

@@ -9,7 +9,7 @@ if Code.ensure_loaded?(Nx) do
     alias Davit.Nx.{Arguments, Value}
     alias Nx.Tensor, as: T
 
-    # Operations on integers below a byte that are about their bits.
+    # Operations that take integers below a byte as they are. All others compute them as bytes.
     @bits [:bitcast, :as_type, :reshape, :squeeze, :reduce, :window_reduce]
 
     @doc "The result of an operation, which lives where its operands do."

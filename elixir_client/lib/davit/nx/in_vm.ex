@@ -1,15 +1,16 @@
 if Code.ensure_loaded?(Nx) do
   defmodule Davit.Nx.InVM do
     @moduledoc false
-    # Small operations on tensors whose values are in this VM: Nx.BinaryBackend computes them faster than any way to an engine is.
+    # Small operations on tensors whose values are in this VM. Nx.BinaryBackend computes them in less time than a request to an
+    # engine takes.
 
     alias Davit.{Backend, Tensor}
     alias Davit.Nx.{Host, Value}
     alias Nx.Tensor, as: T
 
     @doc """
-    The result of an operation, computed here; `:engine` where it is not so small: operands and result are to have at most
-    `limit` bytes each.
+    The result of an operation, computed here; `:engine` if an operand is not in this VM, or if an operand or the result has more
+    than `limit` bytes.
     """
     @spec compute(T.t(), atom, list, Davit.Engine.name(), non_neg_integer) :: T.t() | :engine
     def compute(_out, _name, _arguments, _engine, 0), do: :engine
@@ -19,7 +20,7 @@ if Code.ensure_loaded?(Nx) do
         do: Value.from_binary(out, Host.binary(out, name, arguments), engine, limit),
         else: :engine
     rescue
-      # What Nx.BinaryBackend has no number for, such as a division by zero, the engine has.
+      # The engine has a result where Nx.BinaryBackend has none, for example of a division by zero.
       ArithmeticError -> :engine
     end
 

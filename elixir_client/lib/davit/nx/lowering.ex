@@ -11,19 +11,19 @@ defmodule Davit.Nx.Lowering do
       iex> Davit.Nx.Lowering.op(:add, {:int16, {3}}, [a, b])
       #Davit.Graph.Expression<type: {:int16, {3}}, ...>
 
-  The type and shape of the output are those that Nx asks for, in MLX's dtypes (`Davit.Nx.Types`); what comes back has just
-  those. Comparisons come as `uint8`, as Nx has no bool.
+  The type and shape of the output are those that Nx asks for, in MLX's dtypes (`Davit.Nx.Types`); the returned expression has
+  them. Comparisons return `uint8`, since Nx has no bool.
 
   - The backend (`Davit.Nx.Eager`) lowers one operation on parameters and keeps the program for the next call of that kind.
   - The compiler lowers each node of an `Nx.Defn.Expr` on the expressions of its operands, and assembles one graph of all
-    (`Davit.Graph.Assembly`). Control flow, hooks and calls are its own affair; `reduce/5` and `window_reduce/6`, which take a
-    function, are not lowered here either.
+    (`Davit.Graph.Assembly`). It lowers control flow, hooks and calls itself. `reduce/5` and `window_reduce/6`, which take a
+    function, are not lowered at all.
 
   `op/3` and `block/3` return `:host` for what MLX cannot do exactly: such an operation is to be computed by
   Nx.BinaryBackend. A block's default implementation serves as well.
 
-  The families are in files of their own: `Davit.Nx.Lowering.Elementwise` has the table of those operations that are one of MLX's.
-  They are written in the words of `Davit.Nx.Mlx`. None of them needs Nx to be there.
+  Each family of operations has a file: `Davit.Nx.Lowering.Elementwise` has the table of the operations that are one op of MLX.
+  All of them use the functions of `Davit.Nx.Mlx`. None of them needs Nx to be there.
   """
 
   alias Davit.Graph.Expression
@@ -52,7 +52,7 @@ defmodule Davit.Nx.Lowering do
   @typedoc "What a callback gets: an expression for a tensor, or anything else as it is."
   @type argument :: Expression.t() | [Expression.t()] | term
 
-  @doc "The expression of an operation, whose type is `out`; or `:host`. Raises `ArgumentError` for an operation that there is not."
+  @doc "The expression of an operation, whose type is `out`; or `:host`. Raises `ArgumentError` for an unknown operation."
   @spec op(atom, Davit.Type.t(), [argument]) :: Expression.t() | :host
   def op(name, out, arguments)
 

@@ -1,7 +1,7 @@
 defmodule Davit.Nx.Mlx do
   @moduledoc false
-  # Ops of MLX on expressions, with the types of their results: the words that the lowering is written in. What is not
-  # said here of an op is in docs/ops.md. Operands of one op have one dtype; a number takes that of the operand beside it.
+  # Ops of MLX on expressions, with the types of their results. The lowering is written with them. docs/ops.md has the meaning of
+  # each op. All operands of an op have one dtype; a number takes the dtype of the operand beside it.
 
   alias Davit.Graph.Expression
   alias Davit.Tensor.Elements

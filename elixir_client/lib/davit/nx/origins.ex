@@ -1,7 +1,7 @@
 defmodule Davit.Nx.Origins do
   @moduledoc false
-  # Where in a user's source the latest operations were called: an operation that fails is found out when a value is read, far
-  # from there. A table holds so many of them, each with the stack of its caller.
+  # Where in a user's source the latest operations were called. That an operation failed is noticed when a value is read, which may
+  # be far from the call. A table holds the latest operations, each with the stack of its caller.
 
   alias Davit.EngineError
 

@@ -11,7 +11,7 @@ defmodule Davit.Nx.Programs do
   # Plans of a generation.
   @most 2048
 
-  @typedoc "What a run needs of a program; `:host` where there is none, since it is to be computed here."
+  @typedoc "What a run needs of a program; `:host` where there is no program, since the operation is to be computed in this VM."
   @type plan ::
           %{
             id: pos_integer,
@@ -24,7 +24,7 @@ defmodule Davit.Nx.Programs do
 
   def start_link(_), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
 
-  @doc "The plan of the key; its program is made and kept where there is none."
+  @doc "The plan of the key. Where there is none, `make` makes the program, and both are kept."
   @spec fetch(term, (() -> Program.t() | :host)) :: plan
   def fetch(key, make) do
     # The program stays in the table: it is large to copy.
@@ -50,7 +50,7 @@ defmodule Davit.Nx.Programs do
     |> Map.put(:outputs, Enum.map(program.outputs, &{&1, Type.byte_size(&1)}))
   end
 
-  @doc "The session in which the key's program is to be run: it is loaded there, where its engine was started again."
+  @doc "The session in which the key's program is to be run. The program is loaded again if its engine was started again."
   @spec session(term, (() -> Program.t())) :: Session.t()
   def session(key, make) do
     program =
@@ -74,11 +74,11 @@ defmodule Davit.Nx.Programs do
   @impl true
   def handle_call(:age, _from, state) do
     Generations.age(@table)
-    # The collector counts who holds the programs' tokens: garbage would count.
+    # Hibernation collects the garbage, which would keep forgotten programs in their engines.
     {:reply, :ok, state, :hibernate}
   end
 
   @impl true
-  # Nobody sends this one anything: what comes is not for it.
+  # No message is meant for this process.
   def handle_info(_, state), do: {:noreply, state}
 end

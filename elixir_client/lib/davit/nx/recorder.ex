@@ -8,8 +8,8 @@ defmodule Davit.Nx.Recorder do
   alias Davit.Nx.{Answers, Origins, Programs}
   alias Davit.Tensor.Ref
 
-  # After so many runs of a process one is waited for that it sent as many before: an engine takes 65,536 requests that have
-  # no answer yet.
+  # After each @window runs, a process waits until the run that it sent @window runs before is answered. An engine takes at most
+  # 65,536 requests that have no answer yet.
   @window 64
 
   # What a process keeps for the engine that it recorded runs for: its session and queue, how many runs it sent since the last
@@ -40,7 +40,7 @@ defmodule Davit.Nx.Recorder do
     run = [@run, integer(state.queue), integer(plan.id), array(operands), array(ids), ending]
     header = :erlang.iolist_to_binary(run)
     sent = Session.send_frame(session, Frame.encode(request, header, attachments))
-    # Until here, or they might be freed before the run names them.
+    # This keeps the tensors until here: otherwise they might be freed before the run names them.
     Tensor.touch({plan, inputs, outputs})
     if sent != :ok, do: raise(elem(sent, 1))
     outputs
@@ -76,7 +76,7 @@ defmodule Davit.Nx.Recorder do
     end
   end
 
-  # What is kept is that of a running engine, in which the program is loaded.
+  # The state that this process keeps, if it is that of the running session in which the program is loaded.
   defp state(%{engine: engine, instance: instance}, current) do
     case Process.get({__MODULE__, engine}) do
       %__MODULE__{session: %{instance: ^instance} = session} = state ->

@@ -1,6 +1,6 @@
 defmodule Davit.Nx.Types do
   @moduledoc false
-  # Types of Nx and of MLX. Nx writes `{:f, 32}`, MLX `float32`. MLX has a bool, which Nx has not: it says u8.
+  # Types of Nx and of MLX. Nx writes `{:f, 32}`, MLX `float32`. Nx has no bool; it uses u8 for that.
 
   @type nx :: {atom, pos_integer}
 

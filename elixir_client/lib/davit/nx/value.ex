@@ -8,7 +8,7 @@ if Code.ensure_loaded?(Nx) do
     alias Davit.Nx.{Arguments, Checks, Eager, Host, InVM, Origins, Types}
     alias Nx.Tensor, as: T
 
-    # A value up to so many bytes stays in this VM until an operation takes it along.
+    # A value of at most this many bytes stays in this VM until an operation takes it along.
     @inline_bytes 4096
 
     @doc "The tensor of raw values. `vm_bytes` is the limit of `Davit.Nx.InVM`."
@@ -128,7 +128,10 @@ if Code.ensure_loaded?(Nx) do
       tensor |> from_binary(Nx.to_binary(tensor), engine) |> value(engine)
     end
 
-    @doc "The engine of the first of the tensors that is in one, or else of the first of them; and the bytes that it computes in the VM."
+    @doc """
+    The engine of an operation on the tensors, and the limit of `Davit.Nx.InVM`: those of the first tensor that is in an engine, or
+    else of the first tensor.
+    """
     @spec place(list) :: {Davit.Engine.name(), non_neg_integer}
     def place(arguments) do
       tensors = for %T{data: %Backend{} = data} <- List.flatten(arguments), do: data

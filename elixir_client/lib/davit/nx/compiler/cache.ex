@@ -37,8 +37,8 @@ defmodule Davit.Nx.Compiler.Cache do
   end
 
   @doc """
-  The compiled function of a key: a function, what it captured, and the templates of its arguments. `make` gets the reason
-  where there is none.
+  The compiled function of a key: a function, what it captured, and the templates of its arguments. Where there is none, `make`
+  is called with the reason, and what it returns is kept.
   """
   @spec fetch({term, term, term}, (reason -> compiled)) :: compiled
         when compiled: %{bound?: boolean}
@@ -110,7 +110,7 @@ defmodule Davit.Nx.Compiler.Cache do
 
   defp put(key, value), do: Generations.put(@table, {key, value})
 
-  # One process at a time; who has the key already goes on.
+  # Runs `fun` in one process at a time. The process that holds the key already does not wait for itself.
   defp exclusively(key, fun) do
     case GenServer.call(__MODULE__, {:lock, key}, :infinity) do
       :held ->
@@ -132,7 +132,7 @@ defmodule Davit.Nx.Compiler.Cache do
     {:ok, %{}}
   end
 
-  # The state has for each key that is locked who holds it, and who waits for it.
+  # The state says of each locked key which process holds it and which ones wait for it.
   @impl true
   def handle_call({:lock, key}, {pid, _} = from, locks) do
     case locks do
@@ -149,7 +149,7 @@ defmodule Davit.Nx.Compiler.Cache do
 
   def handle_call(:age, _from, locks) do
     Generations.age(@table)
-    # The collector counts who holds the programs' tokens: garbage would count.
+    # Hibernation collects the garbage, which would keep forgotten programs in their engines.
     {:reply, :ok, locks, :hibernate}
   end
 
@@ -173,7 +173,7 @@ defmodule Davit.Nx.Compiler.Cache do
     end
   end
 
-  # Nobody sends this one anything else: what comes is not for it.
+  # No other message is meant for this process.
   def handle_info(_, locks), do: {:noreply, locks}
 
   defp next(key, [], locks), do: Map.delete(locks, key)

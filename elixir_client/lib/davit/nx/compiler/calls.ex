@@ -1,8 +1,8 @@
 if Code.ensure_loaded?(Nx) do
   defmodule Davit.Nx.Compiler.Calls do
     @moduledoc false
-    # Hooks, calls of functions at run time, and operations that are computed in this VM: nodes that hand values to the process that
-    # runs the program, and what is called there.
+    # Hooks, calls of functions at run time, and operations that are computed in this VM. They are nodes that hand values to the
+    # process that runs the program, and functions that are called there.
 
     alias Davit.Graph.Expression
     alias Davit.Hooks.{Event, Id}
@@ -12,8 +12,8 @@ if Code.ensure_loaded?(Nx) do
     alias Nx.Tensor, as: T
 
     @typedoc """
-    A node that calls. A hook has the name under which the option `:hooks` may give a function, and the function that it has
-    otherwise, if any. Their functions get a container like the template.
+    A node that calls. A hook has a name, by which the option `:hooks` may have a function for it, and a default function; either
+    may be absent. The function is called with a container like the template.
     """
     @type call ::
             {:hook, Id.t(), name :: atom, default :: fun | nil, template :: Nx.Container.t()}
@@ -34,14 +34,15 @@ if Code.ensure_loaded?(Nx) do
     defp add(%{calls: calls} = state, call),
       do: if(call in calls, do: state, else: %{state | calls: [call | calls]})
 
-    # Nx 0.13 makes up a name for a hook without one, another one at each tracing.
+    # Nx 0.13 makes up a name for a hook that has none, a new one at each tracing.
     defp named({:named, name, default}) when default != nil,
       do: if(Atom.to_string(name) =~ ~r/\Ahook_\d+\z/, do: {nil, default}, else: {name, default})
 
     defp named({:named, name, nil}), do: {name, nil}
     defp named({:fn, function}), do: {nil, function}
 
-    # Nodes with one id call one function with one kind of container. A node that would be the second for another one gets a slot.
+    # Nodes that share an id call one function with one kind of container. Where the id belongs to another function or container, a
+    # node gets a slot.
     defp id(state, name, default, template) do
       {id, shown} = identity(name, default)
       owner = {name, default, template}
@@ -160,7 +161,7 @@ if Code.ensure_loaded?(Nx) do
       end
     end
 
-    @doc "The functions that the calls hold, and what these are called with beside values."
+    @doc "The functions that the calls hold, with all that these captured."
     @spec functions([call]) :: list
     def functions(calls) do
       for call <- calls do

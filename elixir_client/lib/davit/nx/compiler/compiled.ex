@@ -1,12 +1,11 @@
 if Code.ensure_loaded?(Nx) do
   defmodule Davit.Nx.Compiler.Compiled do
     @moduledoc false
-    # A function that is compiled for arguments of some templates: its program, what that takes, and what comes of it. There is no
-    # program where the results are arguments.
+    # A function that is compiled for arguments of certain templates: its program, the inputs of that, and what makes a result of
+    # the outputs. There is no program if all results are arguments.
 
     alias Davit.Graph.Assembly
     alias Davit.{Program, Tensor}
-    alias Davit.Hooks.Site
     alias Davit.Nx.Compiler.{Cache, Calls, Closure, Key, Lower, Order, State, Template}
     alias Nx.Defn.Composite
     alias Nx.Tensor, as: T
@@ -69,7 +68,8 @@ if Code.ensure_loaded?(Nx) do
       }
     end
 
-    # Nx takes a captured tensor into an expression only if it is of Nx.BinaryBackend; so those of Davit become expressions before.
+    # Nx takes a captured tensor into an expression only if it is of Nx.BinaryBackend. So tensors of Davit become expressions
+    # before the function is traced.
     defp as_expression(%T{data: %Davit.Backend{}} = tensor) do
       node = %Nx.Defn.Expr{id: make_ref(), op: :tensor, args: [tensor], context: nil}
       {:ok, %{tensor | data: node}}
@@ -78,10 +78,10 @@ if Code.ensure_loaded?(Nx) do
     defp as_expression(%T{} = tensor), do: {:ok, tensor}
     defp as_expression(_), do: :error
 
-    # What a run needs of the program: of the sites only those that may call, and one of each kind beside them.
+    # What a run needs of the program. Of the sites it needs those that may call; of the others it asks only whether there are any.
     defp slim(program) do
       {calling, others} = Enum.split_with(program.sites, &(&1.kind != :node))
-      by_number = Map.new(calling, fn %Site{} = site -> {site.number, site} end)
+      by_number = Map.new(calling, &{&1.number, &1})
       %{program | sites: calling ++ Enum.take(others, 1), by_number: by_number}
     end
 
@@ -113,7 +113,7 @@ if Code.ensure_loaded?(Nx) do
     defp results(%{program: program} = compiled, inputs, hooks, options) do
       handlers = Calls.handlers(compiled.calls, hooks, compiled.engine)
       results = Davit.run(%{program | handlers: handlers}, inputs, options)
-      # The program's token as well: another process may have forgotten it.
+      # This keeps the program's token until here: another process may have forgotten the program.
       Tensor.touch(compiled)
       results
     end

@@ -110,7 +110,7 @@ if Code.ensure_loaded?(Nx) do
       {function(name, changing(values, kept), results), state}
     end
 
-    # A function with no results is of no use.
+    # A node without results would compute nothing.
     defp add(op, operands, like, functions, state, attributes \\ %{})
     defp add(_op, _operands, [], _functions, _state, _attributes), do: []
 
@@ -123,7 +123,7 @@ if Code.ensure_loaded?(Nx) do
     defp function(name, parameters, results),
       do: %Function{name: name, parameters: parameters, results: results}
 
-    # A comparison comes as a bool that was made a number.
+    # The lowering of a comparison is a bool that is cast to a number.
     defp truth(%Expression{node: %{op: "astype", inputs: [%{type: {:bool, {}}} = bool]}}), do: bool
     defp truth(value), do: Mlx.not_equal(value, 0)
   end

@@ -9,7 +9,7 @@ if Code.ensure_loaded?(Nx) do
     alias Davit.Nx.Compiler.Template
     alias Nx.Tensor, as: T
 
-    # So many bytes of a binary are in a key.
+    # A binary of at most this many bytes is in a key as it is.
     @short 64
 
     @doc """
@@ -37,8 +37,8 @@ if Code.ensure_loaded?(Nx) do
     defp md5(module), do: module.module_info(:md5)
 
     @doc """
-    Whether a term holds what belongs to a process or a moment: pids, ports, references. What such a function was made with is not
-    in the key of the function that made it.
+    Whether a term holds what belongs to a process or a moment: a pid, a port or a reference. The key of a function does not say what
+    the functions hold that it makes while it is traced.
     """
     @spec bound?(term) :: boolean
     def bound?(term) when is_pid(term) or is_port(term) or is_reference(term), do: true

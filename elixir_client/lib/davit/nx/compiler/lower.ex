@@ -9,7 +9,7 @@ if Code.ensure_loaded?(Nx) do
     alias Nx.Defn.{Composite, Expr}
     alias Nx.Tensor, as: T
 
-    # Those that take a function.
+    # Operations whose last argument is a function.
     @reductions [:reduce, :window_reduce]
 
     @doc "The values of a container of expressions. What has an effect comes in the order in which the program has it."
@@ -214,7 +214,7 @@ if Code.ensure_loaded?(Nx) do
       {value, state}
     end
 
-    # The values, where the hooks happened before.
+    # The values, after the hooks.
     defp behind(values, []), do: values
 
     defp behind(values, hooks) do

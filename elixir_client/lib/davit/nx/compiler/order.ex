@@ -1,9 +1,9 @@
 if Code.ensure_loaded?(Nx) do
   defmodule Davit.Nx.Compiler.Order do
     @moduledoc false
-    # The order of effects. An expression of Nx says what needs what; which of two hooks comes first, of which neither needs the
-    # other, it does not. Their ids are references, and those that are made on one scheduler grow: so a function is traced on one
-    # scheduler, and its nodes are in the order of their ids.
+    # The order of effects. An expression of Nx says which node needs which. It does not say which of two hooks comes first if neither
+    # needs the other. The ids of nodes are references, and references that are made on one scheduler increase. So a function is
+    # traced on one scheduler, and its nodes are sorted by their ids.
 
     alias Nx.Defn.{Composite, Expr, Tree}
     alias Nx.Tensor, as: T
@@ -22,8 +22,8 @@ if Code.ensure_loaded?(Nx) do
       end
     end
 
-    # Erlang has this flag and does not document it; 0 is no scheduler in particular. Without it hooks that do not need each other
-    # might change places, no more.
+    # Erlang has this flag and does not document it; 0 is no scheduler in particular. Without the flag, hooks that do not need each
+    # other might change places. Nothing else depends on it.
     defp bind(scheduler) do
       :erlang.process_flag(:scheduler, scheduler)
     rescue

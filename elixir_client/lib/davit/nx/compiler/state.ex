@@ -7,10 +7,13 @@ if Code.ensure_loaded?(Nx) do
     alias Davit.Nx.Compiler.{Calls, Key}
     alias Nx.Tensor, as: T
 
-    # `captured`: the places of the captured tensors, by their keys. `parameters`: what stands for the parameters of the function that
-    # is lowered, or `:root` for the program itself. `memo`: the values of its nodes, by id. `inputs`: the program's parameters, by
-    # what is passed for them. `calls`: hooks and calls, the last one first; `ids`: whose ids they have; `label`: what
-    # the nodes belong to.
+    # - captured: the places of the captured tensors, by their keys
+    # - label: the part of the program that the nodes belong to
+    # - parameters: the values of the parameters of the function that is lowered; `:root` for the program itself
+    # - memo: the values of that function's nodes, by id
+    # - inputs: the program's parameters, with their numbers, by what is passed for them
+    # - calls: hooks and calls, the last one first
+    # - ids: the owners of the ids of hooks and calls
     defstruct [
       :engine,
       :captured,

@@ -1,8 +1,8 @@
 if Code.ensure_loaded?(Nx) do
   defmodule Davit.Nx.Compiler.Template do
     @moduledoc false
-    # Tensors of Nx, and how a program has them. A type that MLX does not have is there as bytes: the bits that Nx.BinaryBackend
-    # has, filled up to whole bytes.
+    # Tensors of Nx as values of a program. A tensor of a type that MLX does not have is a vector of bytes there: the bits that
+    # Nx.BinaryBackend has, filled up to whole bytes.
 
     alias Davit.{Backend, Tensor}
     alias Davit.Nx.{Types, Value}

@@ -90,7 +90,7 @@ defmodule Davit.Nx.Lowering.Arithmetic do
     Mlx.unary("abs", a, if(Types.kind(dtype) == :complex, do: :float32, else: dtype))
   end
 
-  # Of an uint64 and a signed integer: they are divided by their sizes, which an uint64 holds.
+  # A uint64 and a signed integer are divided by their absolute values, which a uint64 holds.
   defp size(a) do
     if Types.kind(Mlx.dtype(a)) == :signed,
       do: a |> Mlx.cast(:int64) |> absolute() |> Mlx.view(:uint64),

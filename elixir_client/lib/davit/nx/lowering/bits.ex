@@ -1,7 +1,7 @@
 defmodule Davit.Nx.Lowering.Bits do
   @moduledoc false
   # Shifts and counts of bits. MLX shifts by the amount modulo the width; in Nx whatever is shifted out is gone. A negative
-  # amount is an error in Nx.BinaryBackend; here it is as one beyond the width.
+  # amount is an error in Nx.BinaryBackend; here it acts as an amount beyond the width.
 
   alias Davit.Nx.{Lowering.Cast, Mlx, Types}
 

@@ -49,7 +49,7 @@ defmodule Davit.Nx.Lowering.Comparison do
     end
   end
 
-  @doc "Tells whether a dtype has no integers of another: an uint64 of signed ones."
+  @doc "Tells whether one value is a uint64 and the other a signed integer: no dtype holds the integers of both."
   def mixed?(a, b), do: common(Mlx.dtype(a), Mlx.dtype(b)) == :mixed
 
   # The dtype in which all numbers of both are exact, as far as there is one.
@@ -83,7 +83,7 @@ defmodule Davit.Nx.Lowering.Comparison do
   defp integer(:uint64), do: :mixed
   defp integer(_), do: :int64
 
-  # Of an uint64 and a signed integer. A negative one is less than all of the others.
+  # Of a uint64 and a signed integer. A negative one is less than every uint64.
   defp mixed(name, a, b) do
     if Mlx.dtype(a) == :uint64,
       do:

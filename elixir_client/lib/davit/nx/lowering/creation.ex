@@ -1,6 +1,6 @@
 defmodule Davit.Nx.Lowering.Creation do
   @moduledoc false
-  # Tensors of nothing but their shape. `constant/1` has a number: also `:nan`, `:infinity`, `:neg_infinity`, or a complex one.
+  # Tensors that are made of no other tensors. `:constant` takes a number, which may be complex, `:nan` or infinite.
 
   alias Davit.Graph.Expression
   alias Davit.Nx.{Lowering.Cast, Mlx, Types}

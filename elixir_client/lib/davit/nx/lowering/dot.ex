@@ -1,13 +1,12 @@
 defmodule Davit.Nx.Lowering.Dot do
   @moduledoc false
-  # Sums of products over axes of two tensors, with batch axes: a product of matrices. MLX multiplies none of integers; there
-  # they are cut into digits of 16 bits, whose products are exact in float64, and only the digits that the result keeps are
-  # multiplied.
+  # Sums of products over axes of two tensors, with batch axes: a product of matrices. MLX multiplies no matrices of integers. These
+  # are cut into digits of 16 bits, whose products are exact in float64. Only the digits that the result keeps are multiplied.
 
   alias Davit.Graph.Expression
   alias Davit.Nx.{Lowering.Cast, Mlx, Types}
 
-  # So many products of two digits are summed exactly.
+  # A sum of at most this many products of two digits is exact.
   @terms 0x20_0000
 
   def names, do: [:dot]

@@ -26,10 +26,10 @@ defmodule Davit.Nx.Lowering.Elementwise do
     conjugate: "conjugate"
   }
 
-  # Of integers they are the operand; MLX does not have them for complex numbers, Nx neither.
+  # Of integers they are the operand. Neither MLX nor Nx has them for complex numbers.
   @rounding %{ceil: "ceil", floor: "floor"}
 
-  # For complex numbers composed of others.
+  # Of complex numbers they are composed of other ops.
   @real %{expm1: "expm1", log1p: "log1p", sigmoid: "sigmoid"}
 
   @binary %{
@@ -75,7 +75,7 @@ defmodule Davit.Nx.Lowering.Elementwise do
 
   def lower(:atan2, {:complex64, _}, _arguments), do: :host
 
-  # As their common type, which is int64, large ones of an uint64 would be negative.
+  # In their common type, which is int64, large integers of a uint64 would be negative.
   def lower(name, {dtype, _}, [a, b]) when name in [:min, :max] do
     {left, right} = {Cast.to(a, dtype), Cast.to(b, dtype)}
     comparison = if name == :min, do: :less, else: :greater

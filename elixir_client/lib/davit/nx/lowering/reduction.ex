@@ -1,7 +1,7 @@
 defmodule Davit.Nx.Lowering.Reduction do
   @moduledoc false
-  # Reductions over axes. `:axes` absent means all of them; `:keep_axes` is told by the output's shape. Half precision is
-  # summed in single.
+  # Reductions over axes; over all of them without the option `:axes`. The output's shape says whether they are kept. Half precision
+  # is summed in single.
 
   alias Davit.Nx.{Lowering.Cast, Lowering.Comparison, Lowering.Elementwise, Mlx, Types}
 
