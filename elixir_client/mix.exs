@@ -23,14 +23,35 @@ defmodule Davit.MixProject do
     [extra_applications: [:logger, :crypto], mod: {Davit.Application, []}]
   end
 
-  # Nx is optional. Who depends on Davit brings it, from Hex (a dependency is compiled for :prod); in this checkout it is the
-  # one that NX_PATH names, if any.
+  # Nx and Kino are optional. Who depends on Davit brings them, from Hex (a dependency is compiled for :prod); in this checkout they,
+  # and what is tested with them, are the checkouts that variables name, if any.
+  @optional [
+    {:nx, "~> 0.12", "NX_PATH"},
+    {:kino, "~> 0.14", "KINO_PATH"},
+    {:kino_vega_lite, "~> 0.1.11", "KINO_VEGA_LITE_PATH"}
+  ]
+  @tested [
+    {:axon, "AXON_PATH"},
+    {:polaris, "POLARIS_PATH"},
+    {:table, "TABLE_PATH"},
+    {:vega_lite, "VEGA_LITE_PATH"}
+  ]
+
   defp deps do
-    cond do
-      path = System.get_env("NX_PATH") -> [{:nx, path: path, optional: true}]
-      Mix.env() == :prod and Code.ensure_loaded?(Hex) -> [{:nx, "~> 0.12", optional: true}]
-      true -> []
-    end
+    for({name, version, variable} <- @optional, do: optional(name, version, variable))
+    |> Enum.concat(for({name, variable} <- @tested, do: checkout(name, variable, only: :test)))
+    |> Enum.reject(&is_nil/1)
+  end
+
+  defp optional(name, version, variable) do
+    from_hex? = Mix.env() == :prod and Code.ensure_loaded?(Hex)
+    checkout(name, variable, optional: true) || if from_hex?, do: {name, version, optional: true}
+  end
+
+  # It also takes the place of another one of the name, which a checkout depends on.
+  defp checkout(name, variable, options) do
+    with path when path != nil <- System.get_env(variable),
+         do: {name, [path: path, override: true] ++ options}
   end
 
   defp elixirc_paths(:test), do: ["lib", "test/support"]

@@ -1,14 +1,14 @@
 /**
- * The tests that need Nx: those of `elixir_client/test/nx`, and Nx's own on Davit.Backend, once with Nx's evaluator and once
- * with Davit as the compiler. NX_PATH names the folder `nx` of a checkout of Nx whose dependencies mix finds. Where the Elixir on
- * the PATH is too old for Nx, NX_ELIXIR names the folder with the programs of another one.
+ * The tests that need Nx: those of `elixir_client/test/nx`, scripts of `examples/`, and Nx's own on Davit.Backend, once with Nx's evaluator and once
+ * with Davit as the compiler. checkouts.mjs finds Nx and the libraries beside it. Where the Elixir on the PATH is too old for Nx,
+ * NX_ELIXIR names the folder with the programs of another one.
  */
-import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { elixirEnv } from "../setup/elixir.mjs";
 import { which } from "../setup/find.mjs";
 import { inRoot } from "../setup/paths.mjs";
 import { foreground, output } from "../setup/run.mjs";
+import { checkouts, leftOut, nxMissing } from "./checkouts.mjs";
 
 const OLDEST = [1, 17];
 
@@ -22,18 +22,19 @@ export function testNx(suites = []) {
   const cwd = inRoot("elixir_client");
   const env = environment();
   foreground(program("mix"), ["compile"], { cwd, env });
-  if (suites.length === 0) foreground(program("mix"), ["test", "test/nx"], { cwd, env });
   const paths = join(env.MIX_BUILD_ROOT, "test", "lib", "*", "ebin");
-  const run = ["-pa", paths, "test/nx_suites/run.exs"];
-  for (const mode of [[], ["--compiler"]]) {
-    foreground(program("elixir"), [...run, ...mode, ...suites], { cwd, env });
+  const run = (...script) => foreground(program("elixir"), ["-pa", paths, ...script], { cwd, env });
+  if (suites.length === 0) {
+    foreground(program("mix"), ["test", "test/nx"], { cwd, env });
+    run("test/nx_scripts/run.exs");
+    for (const line of leftOut(env)) process.stdout.write(`${line}\n`);
   }
+  for (const mode of [[], ["--compiler"]]) run("test/nx_suites/run.exs", ...mode, ...suites);
 }
 
 function whatIsMissing() {
-  const { NX_PATH: checkout } = process.env;
-  if (checkout === undefined) return "NX_PATH names no checkout of Nx";
-  if (!existsSync(join(checkout, "mix.exs"))) return `NX_PATH is ${checkout}, which has no mix.exs`;
+  const noNx = nxMissing(process.env);
+  if (noNx !== undefined) return noNx;
   const elixir = program("elixir");
   const version = elixir && output(elixir, ["--version"])?.match(/^Elixir (\d+)\.(\d+)/m);
   const [major, minor] = version ? version.slice(1).map(Number) : [0, 0];
@@ -53,6 +54,7 @@ function environment() {
   const rebar = MIX_REBAR3 ?? which("rebar3");
   return {
     ...elixirEnv,
+    ...checkouts(process.env),
     MIX_ENV: "test",
     MIX_BUILD_ROOT: MIX_BUILD_ROOT ?? inRoot("elixir_client", "_build", "nx"),
     ...(folder === undefined ? {} : { PATH: `${folder}${delimiter}${PATH}` }),
