@@ -77,7 +77,7 @@ const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = 
       ...["native.ts", "hooks", "engine", "files", "record"],
     ],
   ],
-  ["client", ["tensor/dtype.ts", "error.ts", "tensor", "hooks", "protocol"]],
+  ["client", ["contract", "tensor/dtype.ts", "error.ts", "tensor", "hooks", "protocol"]],
   ["attach", ["error.ts", "hooks", "client"]],
   ["server", ["show.ts", "error.ts", "native.ts", "engine", "protocol", "attach"]],
   [

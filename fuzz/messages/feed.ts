@@ -1,11 +1,10 @@
 import { connect, type Socket } from "node:net";
 import { FrameReader } from "../../port/src/reader.js";
-import type { EngineMessage } from "../../src/client/message.js";
 import { encodeGraph } from "../../src/graph/encoding/canonical.js";
 import { decodeFrame } from "../../src/protocol/frame.js";
 import { decodeHeader } from "../../src/protocol/header.js";
 import type { Host } from "../../src/protocol/host.js";
-import { f32, floats } from "../../test/support/client.js";
+import { f32, floats, type Received } from "../../test/support/client.js";
 import { increment } from "../../test/support/graphs.js";
 import { type OpenSession, openSession } from "../../test/support/session.js";
 import { errorOutcome, type Outcome } from "../outcome.js";
@@ -119,7 +118,7 @@ async function probe(
 }
 
 /** An error or a good-bye without a stable code, if there was one. */
-function uncoded(received: readonly EngineMessage[]): Outcome | undefined {
+function uncoded(received: readonly Received[]): Outcome | undefined {
   for (const { type, args } of received) {
     if (type !== "error" && type !== "bye") continue;
     const [code, message] = type === "error" ? [args[0]?.code, args[0]?.message] : args;

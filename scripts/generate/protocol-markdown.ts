@@ -1,11 +1,9 @@
 import { readFileSync } from "node:fs";
+import { ENGINE_MESSAGES } from "../../src/contract/engine-messages.js";
 import { type FormRow, MATCHES, POLICIES, SITE_KINDS, VIEWS } from "../../src/contract/hooks.js";
 import { GRAPH_LIMITS, type LimitRow, SESSION_LIMITS } from "../../src/contract/limits.js";
-import {
-  CLIENT_MESSAGES,
-  type ClientMessageRow,
-  ENGINE_MESSAGES,
-} from "../../src/contract/messages.js";
+import { CLIENT_MESSAGES, type ClientMessageRow } from "../../src/contract/messages.js";
+import { GET_OPTIONS, type OptionRow, RUN_OPTIONS } from "../../src/contract/options.js";
 
 const page = new URL("../../docs/protocol.md", import.meta.url);
 
@@ -45,6 +43,8 @@ const PARTS: Readonly<Record<string, () => string>> = {
         row.doc,
       ]),
     ),
+  run_options: () => options(RUN_OPTIONS),
+  get_options: () => options(GET_OPTIONS),
   matches: () => forms(MATCHES),
   policies: () => forms(POLICIES),
   views: () => forms(VIEWS),
@@ -84,6 +84,12 @@ function request(type: string, row: ClientMessageRow): string {
   }
   lines.push("", row.result === undefined ? "No answer." : `Result: ${row.result}.`);
   return lines.join("\n");
+}
+
+function options(rows: Readonly<Record<string, OptionRow>>): string {
+  return Object.entries(rows)
+    .map(([name, { doc }]) => `- \`${name}\`: ${doc}`)
+    .join("\n");
 }
 
 function forms(rows: Readonly<Record<string, FormRow>>): string {

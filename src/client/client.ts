@@ -1,15 +1,22 @@
 import { connect, type Socket } from "node:net";
 import { openPort, type Port } from "erlang-port";
+import type { EngineArguments } from "../contract/engine-messages.js";
 import { DavitError } from "../error.js";
 import type { RawEventHandler } from "../hooks/handler-subscriber.js";
+import type { MessageName } from "../protocol/message.js";
+import type { ResultOf } from "../protocol/results.js";
 import { EventReader } from "./events.js";
-import { decodeMessage, type EngineMessage, encodeMessage } from "./message.js";
+import {
+  decodeMessage,
+  type EngineMessage,
+  type EngineMessageOf,
+  encodeMessage,
+} from "./message.js";
 import { type RemoteMatch, type RemoteSpec, wireMatch, wirePolicy, wireView } from "./wire.js";
 
-/** The result of a request. */
-export interface Answer {
-  // biome-ignore lint/suspicious/noExplicitAny: docs/protocol.md has the results of each request
-  readonly result: any;
+/** The answer to a request. */
+export interface Answer<Result = unknown> {
+  readonly result: Result;
   readonly attachments: readonly Uint8Array[];
 }
 
@@ -33,7 +40,10 @@ export class Client {
   readonly closed: Promise<DavitError>;
   readonly #port: Port;
   readonly #pending = new Map<number, Pending>();
-  readonly #subscriptions = new Map<number, (message: EngineMessage) => void>();
+  readonly #subscriptions = new Map<
+    number,
+    (message: EngineMessageOf<"sites" | "events">) => void
+  >();
   #next = 1;
   #end: DavitError | undefined;
   #close: (reason: DavitError) => void = () => {};
@@ -74,8 +84,12 @@ export class Client {
    * Sends a request and resolves with its answer.
    * @throws DavitError the engine's error, or why the session has ended
    */
-  ask(message: readonly unknown[], attachments: readonly Uint8Array[] = []): Promise<Answer> {
-    return this.#send(this.#next++, message, attachments);
+  ask<Name extends MessageName>(
+    message: readonly [Name, ...unknown[]],
+    attachments: readonly Uint8Array[] = [],
+  ): Promise<Answer<ResultOf<Name>>> {
+    const answer = this.#send(this.#next++, message, attachments);
+    return answer as Promise<Answer<ResultOf<Name>>>;
   }
 
   /** Sends a message that has no answer. `request` is 0 unless the message says otherwise. */
@@ -99,7 +113,7 @@ export class Client {
       const handled = [...reader.read(message)].map(({ event, site }) =>
         Promise.resolve().then(() => handler(event, site)),
       );
-      const cost = message.args[1] as number;
+      const [, cost] = message.args;
       void Promise.allSettled(handled).then(() => this.tell(["consumed", cost], request));
     });
     const message = ["subscribe", wireMatch(match), wirePolicy(policy), wireView(view)];
@@ -140,23 +154,23 @@ export class Client {
   }
 
   #take(message: EngineMessage): void {
-    const { request, type, args } = message;
+    const { request } = message;
     const pending = this.#pending.get(request);
-    switch (type) {
+    switch (message.type) {
       case "ok":
         this.#pending.delete(request);
-        pending?.resolve({ result: args[0], attachments: message.attachments });
+        pending?.resolve({ result: message.args[0], attachments: message.attachments });
         break;
       case "error":
         this.#pending.delete(request);
-        pending?.reject(remoteError(args[0]));
+        pending?.reject(remoteError(message.args[0]));
         break;
       case "sites":
       case "events":
         this.#subscriptions.get(request)?.(message);
         break;
       case "bye":
-        this.#ended(new DavitError(args[0], args[1]));
+        this.#ended(new DavitError(...message.args));
         break;
     }
   }
@@ -172,6 +186,6 @@ export class Client {
 }
 
 /** An error of the engine, as it was thrown there. */
-function remoteError({ code, message, ...details }: { code: string; message: string }): DavitError {
+function remoteError({ code, message, ...details }: EngineArguments<"error">[0]): DavitError {
   return Object.assign(new DavitError(code, message), details);
 }

@@ -1,8 +1,9 @@
+import type { WireType } from "../contract/engine-messages.js";
 import type { HookValue, RawEvent, Summary } from "../hooks/event.js";
 import type { Site } from "../hooks/site.js";
-import type { WireSites, WireType } from "../protocol/wire.js";
+import type { WireSites } from "../protocol/wire.js";
 import type { Dtype, TensorType } from "../tensor/dtype.js";
-import type { EngineMessage } from "./message.js";
+import type { EngineMessageOf } from "./message.js";
 
 /** An event and its site. */
 export interface ReceivedEvent {
@@ -15,19 +16,18 @@ export class EventReader {
   readonly #sites = new Map<number, { readonly site: Site; readonly program: number }>();
 
   /** Takes a `sites` message: later events refer to what it declares. */
-  declare({ args }: EngineMessage): void {
-    for (const { index, program, ...site } of readSites(args[0])) {
-      this.#sites.set(index, { site, program: program ?? 0 });
+  declare({ args: [sites] }: EngineMessageOf<"sites">): void {
+    for (const { index, program, ...site } of readSites(sites)) {
+      this.#sites.set(index as number, { site, program: program ?? 0 });
     }
   }
 
   /** Reads an `events` message. Values are copied: the frame's memory is not kept. */
-  *read({ args, attachments }: EngineMessage): Generator<ReceivedEvent> {
-    // biome-ignore lint/suspicious/noExplicitAny: as they came
-    for (const [index, , run, seq, path, dropped, raw] of args[0] as readonly (readonly any[])[]) {
+  *read({ args: [events], attachments }: EngineMessageOf<"events">): Generator<ReceivedEvent> {
+    for (const [index, , run, seq, path, dropped, raw] of events) {
       const declared = this.#sites.get(index);
       if (declared === undefined) continue;
-      const values = (raw as unknown[]).map((value) => readValue(value, attachments));
+      const values = raw.map((value) => readValue(value, attachments));
       const { site, program } = declared;
       yield { event: { program, run, seq, path, dropped, values }, site };
     }
@@ -35,7 +35,7 @@ export class EventReader {
 }
 
 /** A site as it came: `index` and `program` are there in a subscription's stream. */
-type ReadSite = Site & { readonly index: number; readonly program?: number };
+type ReadSite = Site & { readonly index?: number; readonly program?: number | undefined };
 
 /** Reads sites: functions and types are told once, and sites name them by their index. */
 export function readSites({ functions, types, sites }: WireSites): ReadSite[] {
@@ -44,11 +44,11 @@ export function readSites({ functions, types, sites }: WireSites): ReadSite[] {
       const [dtype, shape] = types[index] as WireType;
       return { dtype: dtype as Dtype, shape };
     });
-  return sites.map((site) => ({
-    ...(site as unknown as ReadSite),
-    function: functions[site.function as number] as string,
-    types: typesOf(site.types as number[]),
-    ...(site.operands === undefined ? {} : { operands: typesOf(site.operands as number[]) }),
+  return sites.map(({ operands, ...site }) => ({
+    ...site,
+    function: functions[site.function] as string,
+    types: typesOf(site.types),
+    ...(operands === undefined ? {} : { operands: typesOf(operands) }),
   }));
 }
 

@@ -1,16 +1,23 @@
 import { encode } from "@msgpack/msgpack";
+import type { EngineArguments, EngineMessageName } from "../contract/engine-messages.js";
 import { decodeFrame, FrameEncoder } from "../protocol/frame.js";
 import { decodeHeader } from "../protocol/header.js";
 
-/** A message of the engine, as it came. */
-export interface EngineMessage {
-  /** The number of the request that it answers or belongs to; 0 for none. */
-  readonly request: number;
-  readonly type: string;
-  // biome-ignore lint/suspicious/noExplicitAny: the type of a message determines its arguments
-  readonly args: readonly any[];
-  readonly attachments: readonly Uint8Array[];
-}
+/** A message of the engine, as it came: the engine is trusted to send what the contract says. */
+export type EngineMessage = {
+  [Type in EngineMessageName]: {
+    /** The number of the request that it answers or belongs to; 0 for none. */
+    readonly request: number;
+    readonly type: Type;
+    readonly args: EngineArguments<Type>;
+    readonly attachments: readonly Uint8Array[];
+  };
+}[EngineMessageName];
+
+/** A message of the engine of one type. */
+export type EngineMessageOf<Type extends EngineMessageName> = EngineMessage & {
+  readonly type: Type;
+};
 
 const frames = new FrameEncoder();
 
@@ -29,6 +36,6 @@ export function encodeMessage(
  */
 export function decodeMessage(payload: Uint8Array): EngineMessage {
   const { request, header, attachments } = decodeFrame(payload);
-  const [type, ...args] = decodeHeader(header) as readonly [string, ...unknown[]];
-  return { request, type, args, attachments };
+  const [type, ...args] = decodeHeader(header);
+  return { request, type, args, attachments } as unknown as EngineMessage;
 }

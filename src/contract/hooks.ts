@@ -1,4 +1,4 @@
-/** A form that travels as a list: its name, then its arguments; without arguments as the name alone. */
+/** A form that travels as a list: its name, then its arguments. A policy or view without arguments is its name alone. */
 export interface FormRow {
   /** The arguments, by their names. */
   readonly arguments: Readonly<Record<string, ArgumentRow>>;
@@ -63,8 +63,8 @@ export type NumberForm<Rows extends Readonly<Record<string, FormRow>>> = {
 export const VIEWS = {
   full: { arguments: {}, doc: "All of it." },
   slice: {
-    arguments: { starts: { kind: "sizes" }, sizes: { kind: "sizes" } },
-    doc: "A part: as many starts as sizes. It is clipped to the value. Axes that are not given are taken whole.",
+    arguments: { start: { kind: "sizes" }, size: { kind: "sizes" } },
+    doc: "A part, from where it starts on each axis, and its size there. It is clipped to the value. Axes that are not given are taken whole.",
   },
   summary: {
     arguments: { bins: { kind: "integer", least: 0, most: 4096 } },

@@ -113,7 +113,7 @@ export const CLIENT_MESSAGES = {
       tensor: { kind: "id", doc: "The tensor." },
       options: {
         kind: "get_options?",
-        doc: "`{bulk: true}` to get it over the bulk socket. A tensor above half of a frame needs it.",
+        doc: "See *Options of a read*.",
       },
     },
     doc: "The value of a tensor.",
@@ -203,83 +203,3 @@ export const CLIENT_MESSAGES = {
       "`{memory, counters, programs, tensors, engine: {pid, uptime, folder, programs, runs}}`",
   },
 } as const satisfies Readonly<Record<string, ClientMessageRow>>;
-
-/** A message of the engine. */
-export interface EngineMessageRow {
-  /** In order. A list stands for a map with these fields: `name`, `name?` where it may be absent, `name: what it holds`. */
-  readonly arguments: readonly (string | readonly string[])[];
-  /** Which request number it carries. */
-  readonly request:
-    | "of the request"
-    | "of the subscription"
-    | "of the run"
-    | "of the run or subscription"
-    | "0";
-  readonly doc: string;
-}
-
-/** The messages of the engine, by their types. */
-export const ENGINE_MESSAGES = {
-  ok: { arguments: ["result"], request: "of the request", doc: "The request is done." },
-  error: {
-    arguments: [
-      ["code", "message", "op?", "label?", "site?", "inputs?: [type or nil]", "expected?", "run?"],
-    ],
-    request: "of the request",
-    doc: "The request failed. `code` is stable; `inputs` has the first 64 operands at most; `run` is the request number of the run whose failure it is.",
-  },
-  sites: {
-    arguments: [["functions", "types", "sites: [site]"]],
-    request: "of the subscription",
-    doc: "Declares sites before their first event is sent there. Beside a site's own fields: `index`, the number in this stream; `program`: its id, absent where another session loaded it.",
-  },
-  events: {
-    arguments: ["[event]", "cost"],
-    request: "of the run or subscription",
-    doc: "A batch of events, and the hook credit that they hold together until they are consumed.",
-  },
-  callback: {
-    arguments: ["callback", "site", "seq", "path"],
-    request: "of the run",
-    doc: "A `callback` node waits for a reply; `site` is its number. The attachments are the values of its operands, in order; the site's `operands` and `types` say what they are and what is to be returned.",
-  },
-  ready: {
-    arguments: [["protocol", "engine"]],
-    request: "0",
-    doc: "The first frame of a session: the engine listens.",
-  },
-  log: {
-    arguments: ["level", "text"],
-    request: "0",
-    doc: "A line for people. `level`: `debug`, `info`, `warning`, `error`.",
-  },
-  bye: { arguments: ["code", "message"], request: "0", doc: "The session ends." },
-} as const satisfies Readonly<Record<string, EngineMessageRow>>;
-
-/** The type of a message of the engine. */
-export type EngineMessageName = keyof typeof ENGINE_MESSAGES;
-
-/** `name` and `name?` of the text of a field. */
-type FieldName<F> = F extends `${infer N}: ${string}` ? N : F;
-
-type EngineArgument<A> = A extends readonly string[]
-  ? {
-      readonly [F in FieldName<A[number]> as F extends `${string}?` ? never : F & string]: unknown;
-    } & {
-      readonly [F in FieldName<A[number]> as F extends `${infer N}?` ? N : never]?: unknown;
-    }
-  : unknown;
-
-type ArgumentsOf<Row extends readonly unknown[]> = {
-  readonly [I in keyof Row]: EngineArgument<Row[I]>;
-};
-
-/** The arguments of a message of the engine: as many as its row has, and maps with its fields alone. */
-export type EngineArguments<T extends EngineMessageName> = ArgumentsOf<
-  (typeof ENGINE_MESSAGES)[T]["arguments"]
->;
-
-/** A message to a client, as its row has it. */
-export type MessageToClient = {
-  [T in EngineMessageName]: readonly [T, ...EngineArguments<T>];
-}[EngineMessageName];

@@ -39,7 +39,7 @@ export class SessionArrivals {
       } else {
         const value = this.native.put(type, source.bytes);
         this.tensors.define(id, new SessionTensor(value, type, false));
-        this.sender.ok(request, null);
+        this.sender.ok<"put">(request, null);
       }
     });
   }
@@ -82,7 +82,7 @@ export class SessionArrivals {
     if (error === undefined) this.native.publish(tensor.value);
     else this.native.fail(tensor.value, error.code, error.message);
     this.tensors.settle(tensor, error);
-    if (error === undefined) this.sender.ok(request, null);
+    if (error === undefined) this.sender.ok<"put">(request, null);
     else this.sender.error(request, error);
   }
 }

@@ -62,21 +62,6 @@ export function map(value: unknown, what: string): Readonly<Record<string, unkno
   throw badMessage(what, value, "a map");
 }
 
-/** A map of options, none of them unknown. */
-export function options(
-  value: unknown,
-  what: string,
-  known: readonly string[],
-): Readonly<Record<string, unknown>> {
-  const given = map(value, what);
-  for (const key of Object.keys(given)) {
-    if (!known.includes(key)) {
-      throw badMessage(`an option of ${what}`, key, `one of ${known.join(", ")}`);
-    }
-  }
-  return given;
-}
-
 /** A tensor's type whose size can be computed. */
 export function tensorType(value: unknown, what: string): TensorType {
   if (!Array.isArray(value) || value.length !== 2) {

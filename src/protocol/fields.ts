@@ -1,21 +1,10 @@
 import type { FieldKind } from "../contract/messages.js";
 import type { Match } from "../hooks/match.js";
 import type { Policy, View } from "../hooks/policy.js";
-import type { SubscriptionSpec } from "../hooks/subscription.js";
 import type { TensorType } from "../tensor/dtype.js";
-import {
-  badMessage,
-  bool,
-  list,
-  map,
-  options,
-  positive,
-  tensorBytes,
-  tensorType,
-  text,
-  unsigned,
-} from "./checks.js";
-import { parseHook, parseMatch, parsePolicy, parseView } from "./hook-messages.js";
+import { badMessage, list, map, tensorBytes, tensorType, text, unsigned } from "./checks.js";
+import { parseMatch, parsePolicy, parseView } from "./hook-messages.js";
+import { type GetOptions, getOptions, type RunOptions, runOptions } from "./options.js";
 
 /** A tensor that came with a message. */
 export interface Inline {
@@ -47,27 +36,12 @@ export interface FieldTypes extends Record<FieldKind, unknown> {
   operands: readonly Operand[];
   outputs: readonly (number | null)[];
   "run_options?": RunOptions;
-  "get_options?": { readonly bulk: boolean };
+  "get_options?": GetOptions;
   match: Match;
   matches: readonly Match[];
   "policy?": Policy;
   "view?": View;
   "events?": number | undefined;
-}
-
-/** The options of a run. */
-export interface RunOptions {
-  /** Outputs up to this many bytes travel with the answer; 0 for none. */
-  fetch: number;
-  /** Whether it is answered; otherwise its outputs show how it went. */
-  answer: boolean;
-  /** Milliseconds. */
-  timeout: number | undefined;
-  hooks: readonly SubscriptionSpec[];
-  print: boolean;
-  parent: number | undefined;
-  /** Its callbacks are answered by this replay. */
-  replay: number | undefined;
 }
 
 /** Checks an argument. `what` names it in errors; `before` holds the arguments before it. */
@@ -97,10 +71,7 @@ export const FIELDS: { readonly [K in FieldKind]: Field<FieldTypes[K]> } = {
   operands,
   outputs: outputIds,
   "run_options?": runOptions,
-  "get_options?": (value, what) => {
-    const { bulk } = options(value, what, ["bulk"]);
-    return { bulk: isGiven(bulk) && bool(bulk, "get's bulk") };
-  },
+  "get_options?": getOptions,
   match: parseMatch,
   matches: (value, what) => list(value, what).map(parseMatch),
   "policy?": parsePolicy,
@@ -179,34 +150,6 @@ function operands(
 
 function outputIds(value: unknown, what: string): readonly (number | null)[] {
   return list(value, what).map((id) => (id === null ? null : unsigned(id, `an item of ${what}`)));
-}
-
-const RUN_OPTIONS = ["fetch", "answer", "timeout", "hooks", "print", "parent", "replay"];
-const NO_HOOKS: readonly SubscriptionSpec[] = [];
-/** The longest delay that Node's timers take. */
-const MAX_TIMEOUT = 2 ** 31 - 1;
-
-function runOptions(value: unknown): RunOptions {
-  const result: RunOptions = {
-    fetch: 0,
-    answer: true,
-    timeout: undefined,
-    hooks: NO_HOOKS,
-    print: true,
-    parent: undefined,
-    replay: undefined,
-  };
-  if (!isGiven(value)) return result;
-  const given = options(value, "run", RUN_OPTIONS);
-  const { fetch, answer, timeout, hooks, print, parent, replay } = given;
-  if (isGiven(fetch)) result.fetch = unsigned(fetch, "run's fetch");
-  if (isGiven(timeout)) result.timeout = positive(timeout, "run's timeout", MAX_TIMEOUT);
-  if (isGiven(hooks)) result.hooks = list(hooks, "run's hooks").map(parseHook);
-  if (isGiven(answer)) result.answer = bool(answer, "run's answer");
-  if (isGiven(print)) result.print = bool(print, "run's print");
-  if (isGiven(parent)) result.parent = unsigned(parent, "run's parent");
-  if (isGiven(replay)) result.replay = unsigned(replay, "run's replay");
-  return result;
 }
 
 function isGiven(value: unknown): boolean {

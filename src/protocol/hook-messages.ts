@@ -1,66 +1,86 @@
-import { type FormRow, POLICIES } from "../contract/hooks.js";
+import { type ArgumentRow, type FormRow, MATCHES, POLICIES, VIEWS } from "../contract/hooks.js";
 import type { Match } from "../hooks/match.js";
 import type { Policy, View } from "../hooks/policy.js";
 import { isBytes } from "../realm.js";
-import { badMessage, list, text } from "./checks.js";
+import { badMessage, list } from "./checks.js";
 
-/** `[match, policy, view]`; what each may hold is checked where subscriptions are made. */
+/** `[match, policy, view]`. What each may hold is checked where subscriptions are made. */
 export function parseHook(value: unknown): { match: Match; policy: Policy; view: View } {
   const [match, policy, view] = list(value, "a hook") as unknown[];
   return { match: parseMatch(match), policy: parsePolicy(policy), view: parseView(view) };
 }
 
-/** Which sites are meant: the form is checked here, globs where they are used. */
+/** The sites that are meant. */
 export function parseMatch(value: unknown): Match {
-  const [kind, argument] = list(value, "a match");
-  switch (kind) {
-    case "all":
-      return "all";
-    case "id":
-      if (isBytes(argument) && argument.length === 16) return { id: argument.slice() };
-      break;
-    case "name":
-      return { name: text(argument, "a match's name") };
-    case "label":
-      return { label: text(argument, "a match's glob") };
-    case "probe":
-      return { probe: text(argument, "a match's glob") };
-  }
-  const expected = '["id", 16 bytes], ["name", name], ["label", glob], ["probe", glob] or ["all"]';
-  throw badMessage("a match", value, expected);
+  const [name, values] = readMatch(value);
+  return (values.length === 0 ? name : { [name]: values[0] }) as Match;
 }
 
-const POLICY_FORMS = Object.entries<FormRow>(POLICIES)
-  .map(([name, row]) => {
-    const names = Object.keys(row.arguments);
-    return names.length === 0 ? `"${name}"` : `["${name}", ${names.join(", ")}]`;
-  })
-  .join(", ");
-
-/** Which events are meant: the form is checked here, ranges where it is used. */
+/** The events that are meant, by default every one. */
 export function parsePolicy(value: unknown): Policy {
   if (value === undefined || value === null) return "every";
-  const [name, ...given] = Array.isArray(value) ? (value as unknown[]) : [value];
-  if (typeof name === "string" && Object.hasOwn(POLICIES, name)) {
-    const policy = name as keyof typeof POLICIES;
-    const count = Object.keys(POLICIES[policy].arguments).length;
-    if (count === given.length && (count === 0) !== Array.isArray(value)) {
-      return (count === 0 ? policy : { [policy]: given[0] }) as Policy;
-    }
-  }
-  throw badMessage("a policy", value, POLICY_FORMS);
+  const [name, values] = readPolicy(value);
+  return (values.length === 0 ? name : { [name]: values[0] }) as Policy;
 }
 
-/** The view of their values that is meant. */
+/** The part of their values that is meant, by default all. */
 export function parseView(value: unknown): View {
-  if (value === undefined || value === null || value === "full") return "full";
-  if (Array.isArray(value)) {
-    if (value.length === 3 && value[0] === "slice") {
-      return { slice: { start: value[1] as number[], size: value[2] as number[] } };
+  if (value === undefined || value === null) return "full";
+  const [name, values, names] = readView(value);
+  if (values.length === 0) return name as View;
+  return { [name]: Object.fromEntries(names.map((key, index) => [key, values[index]])) } as View;
+}
+
+const readMatch = formReader("a match", MATCHES, "list");
+const readPolicy = formReader("a policy", POLICIES, "name");
+const readView = formReader("a view", VIEWS, "name");
+
+type Form = readonly [name: string, values: readonly unknown[], names: readonly string[]];
+
+/** Returns what reads a form of these rows. A form without arguments travels as a `list` with its name, or as its `name`. */
+function formReader(
+  what: string,
+  rows: Readonly<Record<string, FormRow>>,
+  bare: "list" | "name",
+): (value: unknown) => Form {
+  const forms = new Map(
+    Object.entries(rows).map(([name, row]) => [name, Object.entries(row.arguments)] as const),
+  );
+  const isList = (names: readonly unknown[]) => names.length > 0 || bare === "list";
+  const expected = [...forms]
+    .map(([name, row]) => {
+      const form = [`"${name}"`, ...row.map(([argument]) => argument)].join(", ");
+      return isList(row) ? `[${form}]` : form;
+    })
+    .join(", ");
+  return (value) => {
+    const [name, ...values] = Array.isArray(value) ? (value as unknown[]) : [value];
+    const row = forms.get(name as string);
+    if (
+      row === undefined ||
+      row.length !== values.length ||
+      isList(row) !== Array.isArray(value) ||
+      !row.every(([, argument], index) => isOfKind(values[index], argument))
+    ) {
+      throw badMessage(what, value, expected);
     }
-    if (value.length === 2 && value[0] === "summary") {
-      return { summary: { bins: value[1] as number } };
-    }
+    // A message's memory is shared with other messages, and a form outlives it.
+    const kept = values.map((item) => (isBytes(item) ? item.slice() : item));
+    return [name as string, kept, row.map(([argument]) => argument)];
+  };
+}
+
+/** Tells whether an argument has the form of its kind. Ranges are checked where subscriptions are made. */
+function isOfKind(value: unknown, row: ArgumentRow): boolean {
+  switch (row.kind) {
+    case "bytes":
+      return isBytes(value) && value.length === row.length;
+    case "text":
+    case "glob":
+      return typeof value === "string";
+    case "integer":
+    case "number":
+    case "sizes":
+      return true;
   }
-  throw badMessage("a view", value, '"full", ["slice", starts, sizes] or ["summary", bins]');
 }

@@ -72,7 +72,7 @@ export class SessionHooks implements StreamHost {
       leastBytes: least,
     });
     this.#standing.set(request, stream);
-    this.sender.ok(request, null);
+    this.sender.ok<"subscribe">(request, null);
   }
 
   /** Ends a standing subscription; what was gathered for it is still sent. */

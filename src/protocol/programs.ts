@@ -1,3 +1,4 @@
+import type { WireType } from "../contract/engine-messages.js";
 import type { Engine } from "../engine/engine.js";
 import type { Program } from "../engine/program.js";
 import type { ProgramId, ValueId } from "../native.js";
@@ -6,6 +7,7 @@ import { byteLength } from "../tensor/dtype.js";
 import { noteRun, ProtocolError } from "./error.js";
 import { encodeHeader } from "./header.js";
 import type { MessageOf } from "./message.js";
+import type { ResultOf } from "./results.js";
 import type { Sender } from "./sender.js";
 import type { SessionTensor, SessionTensors } from "./tensors.js";
 import { wireSites, wireType } from "./wire.js";
@@ -13,7 +15,7 @@ import { wireSites, wireType } from "./wire.js";
 /** A program that a client named. */
 export class LoadedProgram {
   readonly program: Program;
-  readonly outputTypes: readonly unknown[];
+  readonly outputTypes: readonly WireType[];
   readonly hasPrints: boolean;
   readonly hasDestinations: boolean;
   readonly hasCallbacks: boolean;
@@ -41,7 +43,8 @@ export class LoadedProgram {
     let header = this.#answers.get(fetched);
     if (header === undefined) {
       const values = this.outputTypes.map((_, index) => (index < fetched ? index : null));
-      header = encodeHeader(["ok", { outputs: this.outputTypes, values }]).slice();
+      const result: ResultOf<"run"> = { outputs: this.outputTypes, values };
+      header = encodeHeader(["ok", result]).slice();
       this.#answers.set(fetched, header);
     }
     return header;
@@ -162,7 +165,7 @@ export class SessionPrograms {
     this.#programs.set(id, loaded);
     this.#numbers.set(program.id, id);
     try {
-      this.sender.ok(request, {
+      this.sender.ok<"load">(request, {
         hash: program.hash,
         inputs: program.inputs.map(wireType),
         outputs: loaded.outputTypes,

@@ -92,14 +92,18 @@ export class SessionReads {
     const buffer = this.native.read(tensor.value);
     const bytes = new Uint8Array(buffer);
     if (!bulk) {
-      this.sender.ok(request, { type: wireType(type), value: 0 }, [bytes]);
+      this.sender.ok<"get">(request, { type: wireType(type), value: 0 }, [bytes]);
       return;
     }
     read.transfer = this.transfers.send(bytes, () => {
       this.native.release(buffer);
       this.#reads.delete(request);
     });
-    this.sender.ok(request, { type: wireType(type), transfer: read.transfer, bytes: length });
+    this.sender.ok<"get">(request, {
+      type: wireType(type),
+      transfer: read.transfer,
+      bytes: length,
+    });
   }
 
   #end(read: Read): void {

@@ -28,7 +28,7 @@ export class SessionRecordings {
       throw new ProtocolError("subscription_limit_exceeded", text, `at most ${most}`);
     }
     this.#recordings.set(recording, record(this.engine, { path, match: matches }));
-    this.sender.ok(request, null);
+    this.sender.ok<"record">(request, null);
   }
 
   /** Answers `stop_recording` when the file is whole. */
@@ -39,7 +39,7 @@ export class SessionRecordings {
     }
     this.#recordings.delete(number);
     recording.close();
-    this.sender.ok(request, { events: recording.events });
+    this.sender.ok<"stop_recording">(request, { events: recording.events });
   }
 
   /** The session ends; nobody is left to be told of a full disk. */

@@ -30,7 +30,7 @@ export class SessionReplays {
       (replies) => {
         if (this.#closed) return void replies.close();
         this.#replays.set(replay, replies);
-        this.sender.ok(request, null);
+        this.sender.ok<"replay">(request, null);
       },
       (error) => {
         this.#replays.delete(replay);
@@ -52,7 +52,7 @@ export class SessionReplays {
     const replies = this.find(replay);
     this.#replays.delete(replay);
     void replies.close();
-    this.sender.ok(request, { answered: replies.answered });
+    this.sender.ok<"stop_replay">(request, { answered: replies.answered });
   }
 
   /** The session ends. */

@@ -243,7 +243,7 @@ export class SessionRuns {
     if (fetched === 0 || values[fetched - 1] === fetched - 1) {
       sender.sendEncoded(request, loaded.answer(fetched), attachments);
     } else {
-      sender.ok(request, { outputs: loaded.outputTypes, values }, attachments);
+      sender.ok<"run">(request, { outputs: loaded.outputTypes, values }, attachments);
     }
   }
 

@@ -1,7 +1,9 @@
-import type { MessageToClient } from "../contract/messages.js";
+import type { MessageToClient } from "../contract/engine-messages.js";
 import { ProtocolError } from "./error.js";
 import { FrameEncoder } from "./frame.js";
 import { encodeHeader } from "./header.js";
+import type { MessageName } from "./message.js";
+import type { ResultOf } from "./results.js";
 import { wireError } from "./wire.js";
 
 /** The connection of a session: a port or a socket, as `erlang-port` makes them. */
@@ -82,8 +84,12 @@ export class Sender {
     for (const { buffer } of attachments) this.#release(buffer);
   }
 
-  /** Answers a request. @throws ProtocolError `value_too_large`; an error is the answer then */
-  ok(request: number, result: unknown, attachments = NO_ATTACHMENTS): void {
+  /** Answers a request of a type with its result. @throws ProtocolError `value_too_large`; an error is the answer then */
+  ok<Name extends MessageName>(
+    request: number,
+    result: ResultOf<Name>,
+    attachments = NO_ATTACHMENTS,
+  ): void {
     this.send(request, ["ok", result], attachments);
   }
 

@@ -224,7 +224,7 @@ export class Session {
     if (limits.hookCredit !== undefined) {
       this.#hooks.credit = Math.max(1, Math.min(limits.hookCredit, host.limits.hookCredit));
     }
-    this.#sender.ok(request, helloAnswer(host, this.#hooks.credit, this.#token));
+    this.#sender.ok<"hello">(request, helloAnswer(host, this.#hooks.credit, this.#token));
   }
 
   /** Ends whatever has this request number and is not over. */
@@ -238,7 +238,7 @@ export class Session {
 
   #info(request: number): void {
     const counts = { programs: this.#programs.size, tensors: this.#tensors.size };
-    this.#sender.ok(request, infoAnswer(this.#host, counts));
+    this.#sender.ok<"info">(request, infoAnswer(this.#host, counts));
   }
 
   /** A client that does not read its answers may not ask for more. */

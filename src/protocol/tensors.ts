@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import type { WireType } from "../contract/engine-messages.js";
 import { FileError } from "../files/error.js";
 import type { NativeEngine, ValueId } from "../native.js";
 import { listNames } from "../show.js";
@@ -59,7 +60,7 @@ export class SessionTensors {
     for (const [, id] of tensors) this.checkNew(id);
     try {
       const file = openHeader(resolve(path));
-      const types: Record<string, unknown> = {};
+      const types: Record<string, WireType> = {};
       for (const [name, id] of tensors) {
         const range = file.tensors.get(name);
         if (range === undefined) {
@@ -71,7 +72,7 @@ export class SessionTensors {
         this.define(id, new SessionTensor(value, range.type, false));
         types[name] = wireType(range.type);
       }
-      this.sender.ok(request, types);
+      this.sender.ok<"open_file">(request, types);
     } catch (error) {
       for (const [, id] of tensors) {
         this.#free(id);

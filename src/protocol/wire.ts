@@ -1,4 +1,4 @@
-import type { EngineArguments } from "../contract/messages.js";
+import type { EngineArguments, WireType } from "../contract/engine-messages.js";
 import type { ErrorDetails } from "../error.js";
 import type { Site } from "../hooks/site.js";
 import { isError } from "../realm.js";
@@ -8,20 +8,13 @@ import { runOf } from "./error.js";
 
 /** Types, sites and errors in headers. */
 
-/** `[dtype, [sizes]]` */
-export type WireType = readonly [string, readonly number[]];
-
 /** A type as it travels. */
 export function wireType(type: TensorType): WireType {
   return [type.dtype, type.shape];
 }
 
 /** Sites as they travel. Functions and types are told once; sites name them by their index. */
-export interface WireSites {
-  readonly functions: readonly string[];
-  readonly types: readonly WireType[];
-  readonly sites: readonly Record<string, unknown>[];
-}
+export type WireSites = EngineArguments<"sites">[0];
 
 /** Sites on their way to a client. */
 export function wireSites(sites: readonly Site[]): WireSites {

@@ -1,6 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readSites } from "../../src/client/events.js";
-import type { EngineMessage } from "../../src/client/message.js";
 import { Engine } from "../../src/engine/engine.js";
 import { encodeGraph } from "../../src/graph/encoding/canonical.js";
 import type { Graph } from "../../src/graph/graph.js";
@@ -8,7 +7,7 @@ import { namedId } from "../../src/hooks/ids.js";
 import { createHost, type Host } from "../../src/protocol/host.js";
 import { DEFAULT_LIMITS } from "../../src/protocol/limits.js";
 import type { Session } from "../../src/protocol/session.js";
-import { f32, floats, type TestClient } from "../support/client.js";
+import { f32, floats, type Received, type TestClient } from "../support/client.js";
 import { constant, customCall, graph, hooked } from "../support/graphs.js";
 import { openSession } from "../support/session.js";
 
@@ -54,7 +53,7 @@ function eventsOf(request: number, from = client): Record<string, unknown>[] {
   for (const message of from.received) {
     if (message.request !== request) continue;
     if (message.type === "sites") {
-      for (const site of readSites(message.args[0])) sites.set(site.index, site);
+      for (const site of readSites(message.args[0])) sites.set(site.index as number, site);
     }
     if (message.type !== "events") continue;
     for (const [index, subscription, of, seq, path, dropped, values] of message.args[0]) {
@@ -121,7 +120,7 @@ describe("a standing subscription", () => {
       const answer = client.received.findIndex(
         ({ request, type }) => request === event.run && type === "ok",
       );
-      expect(places.get(event.message as EngineMessage)).toBeLessThan(answer);
+      expect(places.get(event.message as Received)).toBeLessThan(answer);
     }
   });
 
@@ -176,7 +175,7 @@ describe("a standing subscription", () => {
     expect((summaries as { histogram: number[] }[])[0]?.histogram).toEqual([999, 1000]);
     const [event] = eventsOf(full) as [Record<string, unknown>];
     expect(event.values).toEqual([["attachment", 0]]);
-    const { attachments } = event.message as EngineMessage;
+    const { attachments } = event.message as Received;
     expect(floats(attachments[0]).slice(0, 4)).toEqual([1, 2, 3, 4]);
     expect(attachments[0]).toHaveLength(4 * length);
   });

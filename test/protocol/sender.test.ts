@@ -47,10 +47,10 @@ describe("a sender", () => {
     for (const name of ["a", "b", "c"]) {
       sender.whenReady(() => {
         order.push(name);
-        sender.ok(2, name, [new Uint8Array(1000)]);
+        sender.send(2, ["ok", name], [new Uint8Array(1000)]);
       });
     }
-    sender.ok(3, "short");
+    sender.send(3, ["ok", "short"]);
     expect(order).toEqual([]);
     expect(connection.frames.map(({ request }) => request)).toEqual([1, 3]);
     await connection.read();
@@ -123,10 +123,10 @@ describe("a frame that would be too long", () => {
     const connection = new SlowConnection();
     const sender = new Sender(connection, 100, 1000, () => {});
     const long = expect.objectContaining({ code: "value_too_large", expected: "1000 bytes" });
-    expect(() => sender.ok(1, "x".repeat(1000))).toThrow(long);
+    expect(() => sender.send(1, ["ok", "x".repeat(1000)])).toThrow(long);
     expect(() => sender.ok(2, null, [new Uint8Array(985)])).toThrow(long);
     expect(connection.frames).toEqual([]);
-    sender.ok(3, "x".repeat(900));
+    sender.send(3, ["ok", "x".repeat(900)]);
     expect(connection.frames).toMatchObject([{ request: 3 }]);
   });
 

@@ -1,11 +1,20 @@
-import { decodeMessage, type EngineMessage, encodeMessage } from "../../src/client/message.js";
+import { decodeMessage, encodeMessage } from "../../src/client/message.js";
 import { encodeGraph } from "../../src/graph/encoding/canonical.js";
 import type { Graph } from "../../src/graph/graph.js";
+
+/** A message of the engine. */
+export interface Received {
+  readonly request: number;
+  readonly type: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came
+  readonly args: readonly any[];
+  readonly attachments: readonly Uint8Array[];
+}
 
 /** A small client of the protocol. Takes frames as they come, and sends them wherever it is told to. */
 export class TestClient {
   /** Everything that came, in order. */
-  readonly received: EngineMessage[] = [];
+  readonly received: Received[] = [];
   readonly #send: (payload: Uint8Array) => void;
   #waiting: (() => void)[] = [];
   #next = 1;
@@ -45,7 +54,7 @@ export class TestClient {
   }
 
   /** Resolves with the first message, of those that came and those to come, that fits. */
-  async find(fits: (message: EngineMessage) => boolean): Promise<EngineMessage> {
+  async find(fits: (message: Received) => boolean): Promise<Received> {
     for (;;) {
       const found = this.received.find(fits);
       if (found !== undefined) return found;
@@ -55,15 +64,12 @@ export class TestClient {
   }
 
   /** Resolves with a request's answer. */
-  answer(request: number): Promise<EngineMessage> {
+  answer(request: number): Promise<Received> {
     return this.find((one) => one.request === request && ["ok", "error"].includes(one.type));
   }
 
   /** Sends a request; resolves with its answer. */
-  ask(
-    message: readonly unknown[],
-    attachments: readonly Uint8Array[] = [],
-  ): Promise<EngineMessage> {
+  ask(message: readonly unknown[], attachments: readonly Uint8Array[] = []): Promise<Received> {
     return this.answer(this.send(message, attachments));
   }
 

@@ -2,10 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect } from "vitest";
-import type { EngineMessage } from "../../../src/client/message.js";
 import { encodeGraph } from "../../../src/graph/encoding/canonical.js";
 import type { Graph } from "../../../src/graph/graph.js";
-import { f32, floats, type TestClient } from "../../../test/support/client.js";
+import { f32, floats, type Received, type TestClient } from "../../../test/support/client.js";
 import { increment } from "../../../test/support/graphs.js";
 import { dial, EngineProcess } from "./engine-process.js";
 
@@ -52,17 +51,14 @@ export class Subject {
   }
 
   /** Loads a program under a new id. */
-  async load(graph: Graph | Uint8Array): Promise<EngineMessage & { readonly program: number }> {
+  async load(graph: Graph | Uint8Array): Promise<Received & { readonly program: number }> {
     const program = this.id();
     const bytes = graph instanceof Uint8Array ? graph : encodeGraph(graph);
     return { program, ...(await this.client.ask(["load", program, {}], [bytes])) };
   }
 
   /** Loads a program and runs it on 1, 2, 3, 4; gives its answer, or why it was not loaded. */
-  async run(
-    graph: Graph,
-    options: object = {},
-  ): Promise<EngineMessage & { readonly program: number }> {
+  async run(graph: Graph, options: object = {}): Promise<Received & { readonly program: number }> {
     const loaded = await this.load(graph);
     if (loaded.type === "error") return loaded;
     const { program } = loaded;
@@ -73,7 +69,7 @@ export class Subject {
   }
 
   /** The answer is an error of this code, and the engine goes on. */
-  async expectError({ type, args }: EngineMessage, code: string): Promise<void> {
+  async expectError({ type, args }: Received, code: string): Promise<void> {
     expect([type, args[0].code]).toEqual(["error", code]);
     expect(args[0].message).not.toBe("");
     await this.expectAlive();

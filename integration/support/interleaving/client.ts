@@ -1,4 +1,5 @@
 import { decodeMessage, encodeMessage } from "../../../src/client/message.js";
+import type { EngineArguments } from "../../../src/contract/engine-messages.js";
 import { encodeGraph } from "../../../src/graph/encoding/canonical.js";
 import type { Host } from "../../../src/protocol/host.js";
 import { f32, floats } from "../../../test/support/client.js";
@@ -230,12 +231,14 @@ export class Client {
   }
 
   #take(payload: Uint8Array): void {
-    const { request, type, args, attachments } = decodeMessage(payload);
-    if (type === "ok" || type === "error") this.#answer(request, type, args[0], attachments);
-    else if (type === "sites") this.#sites(request, args[0]);
-    else if (type === "events") this.#events(request, args[0], args[1], attachments);
-    else if (type === "callback") this.#callback(request, args, attachments);
-    else if (type === "bye") this.bye = args[0];
+    const message = decodeMessage(payload);
+    const { request, type, attachments } = message;
+    if (type === "ok" || type === "error")
+      this.#answer(request, type, message.args[0], attachments);
+    else if (type === "sites") this.#sites(request, message.args[0]);
+    else if (type === "events") this.#events(request, ...message.args, attachments);
+    else if (type === "callback") this.#callback(request, message.args, attachments);
+    else if (type === "bye") this.bye = message.args[0];
     else this.fault(`${type} came`);
   }
 
@@ -258,19 +261,15 @@ export class Client {
     else pending.done(code, result, attachments);
   }
 
-  #sites(
-    request: number,
-    { sites }: { readonly sites: readonly (WireSite & { readonly index: number })[] },
-  ): void {
+  #sites(request: number, { sites }: EngineArguments<"sites">[0]): void {
     const stream = this.#streams.get(request);
     if (stream === undefined) this.fault(`sites came for ${request}`);
-    else for (const site of sites) stream.sites.set(site.index, site);
+    else for (const site of sites) stream.sites.set(site.index as number, site);
   }
 
   #events(
     request: number,
-    // biome-ignore lint/suspicious/noExplicitAny: as they came
-    events: readonly (readonly any[])[],
+    events: EngineArguments<"events">[0],
     cost: number,
     attachments: readonly Uint8Array[],
   ): void {
@@ -294,8 +293,11 @@ export class Client {
       handleEvents(this, { own: stream.run, standing: stream.standing, ...last, consume });
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: as it came
-  #callback(request: number, args: readonly any[], attachments: readonly Uint8Array[]): void {
+  #callback(
+    request: number,
+    args: EngineArguments<"callback">,
+    attachments: readonly Uint8Array[],
+  ): void {
     const run = this.#byRequest.get(request);
     if (run === undefined) {
       this.fault(`a call came for ${request}, which is over`);
