@@ -1,4 +1,4 @@
-# The real engine is tested where it was built; everything else runs against a fake one.
+# The real engine is tested where it was built, in test/real_engine; everything else runs against a fake one.
 exclude =
   case Davit.Engine.Command.find([]) do
     {:ok, _, _} ->

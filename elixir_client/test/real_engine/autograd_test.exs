@@ -1,4 +1,4 @@
-defmodule Davit.RealAutogradTest do
+defmodule Davit.RealEngine.AutogradTest do
   # Derivatives that Node traced, run from here: hooks fire as in any program, and hooks on gradients with gradients.
   use ExUnit.Case, async: false
   @moduletag :engine

@@ -1,4 +1,4 @@
-defmodule Davit.RealProcessesTest do
+defmodule Davit.RealEngine.ProcessesTest do
   # Many processes with a run under way each, on the real engine.
   use ExUnit.Case, async: false
 

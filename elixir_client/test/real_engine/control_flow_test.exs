@@ -1,4 +1,4 @@
-defmodule Davit.RealControlFlowTest do
+defmodule Davit.RealEngine.ControlFlowTest do
   use ExUnit.Case, async: false
   import ExUnit.CaptureIO
   @moduletag :engine

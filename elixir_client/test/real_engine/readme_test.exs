@@ -1,4 +1,4 @@
-defmodule Davit.ReadmeTest do
+defmodule Davit.RealEngine.ReadmeTest do
   use ExUnit.Case, async: false
   import ExUnit.CaptureIO
   @moduletag :engine

@@ -1,4 +1,4 @@
-defmodule Davit.RealFaultsTest do
+defmodule Davit.RealEngine.FaultsTest do
   # What is killed in the middle of a run, on the real engine.
   use ExUnit.Case, async: false
 

@@ -1,4 +1,4 @@
-defmodule Davit.DocsTest do
+defmodule Davit.RealEngine.DocsTest do
   # The Elixir examples of a page of docs/ print what the page says. Those of one page are one program.
   use ExUnit.Case, async: false
   import ExUnit.CaptureIO

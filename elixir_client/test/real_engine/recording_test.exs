@@ -1,4 +1,4 @@
-defmodule Davit.RecordingTest do
+defmodule Davit.RealEngine.RecordingTest do
   use ExUnit.Case, async: false
   @moduletag :engine
 

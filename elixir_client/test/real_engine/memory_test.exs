@@ -1,4 +1,4 @@
-defmodule Davit.RealMemoryTest do
+defmodule Davit.RealEngine.MemoryTest do
   # Tensors that nothing refers to any more leave the real engine.
   use ExUnit.Case, async: false
   @moduletag :engine

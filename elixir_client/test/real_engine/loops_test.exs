@@ -1,4 +1,4 @@
-defmodule Davit.RealLoopsTest do
+defmodule Davit.RealEngine.LoopsTest do
   # Loops and branches on the real engine: carries of all kinds, what is refused, what is not computed, and how soon
   # they end.
   use ExUnit.Case, async: false

@@ -1,4 +1,4 @@
-defmodule Davit.RealEngineTest do
+defmodule Davit.RealEngine.EngineTest do
   use ExUnit.Case, async: false
   @moduletag :engine
 

@@ -1,4 +1,4 @@
-defmodule Davit.RealBulkTest do
+defmodule Davit.RealEngine.BulkTest do
   # What goes over the bulk connection while callers die or give up, and the connection itself ends.
   use ExUnit.Case, async: true
   @moduletag :engine

@@ -1,4 +1,4 @@
-defmodule Davit.RealHandlersTest do
+defmodule Davit.RealEngine.HandlersTest do
   # Handlers and subscribers that misbehave, on the real engine.
   use ExUnit.Case, async: false
   import ExUnit.CaptureLog

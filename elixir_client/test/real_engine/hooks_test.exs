@@ -1,4 +1,4 @@
-defmodule Davit.RealHooksTest do
+defmodule Davit.RealEngine.HooksTest do
   # Hooks, prints and callbacks of one run, on the real engine.
   use ExUnit.Case, async: false
   @moduletag :engine

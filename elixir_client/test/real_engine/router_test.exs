@@ -1,4 +1,4 @@
-defmodule Davit.RealRouterTest do
+defmodule Davit.RealEngine.RouterTest do
   # Subscriptions on the real engine: what they match, when they begin and end, what they leave out, what they show.
   use ExUnit.Case, async: false
   @moduletag :engine
@@ -60,13 +60,13 @@ defmodule Davit.RealRouterTest do
       {"a", ~w(a)},
       {{:name, "b"}, ~w(b)},
       {{:id, Hooks.Id.named("a")}, ~w(a)},
-      {&__MODULE__.named_elsewhere/1, ["&Davit.RealRouterTest.named_elsewhere/1"]},
+      {&__MODULE__.named_elsewhere/1, ["&Davit.RealEngine.RouterTest.named_elsewhere/1"]},
       {{:label, "layer.*"}, ~w(a p)},
       {{:label, "layer.?.out"}, ~w(a)},
       # Without a label the name counts.
       {{:label, "?"}, ~w(b)},
       {{:probe, "layer.0.*"}, [nil, "a"]},
-      {:all, ["a", "&Davit.RealRouterTest.named_elsewhere/1", "b", "p"]},
+      {:all, ["a", "&Davit.RealEngine.RouterTest.named_elsewhere/1", "b", "p"]},
       {{:name, "nobody"}, []},
       {{:id, Hooks.Id.named("nobody")}, []},
       {{:label, "LAYER.*"}, []}

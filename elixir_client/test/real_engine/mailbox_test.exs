@@ -1,4 +1,4 @@
-defmodule Davit.MailboxTest do
+defmodule Davit.RealEngine.MailboxTest do
   # A process that waits for the engine does not look at the other messages in its mailbox. Each message that a receive looks
   # at counts as a reduction.
   use ExUnit.Case, async: false
