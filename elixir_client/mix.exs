@@ -23,6 +23,8 @@ defmodule Davit.MixProject do
     [extra_applications: [:logger, :crypto], mod: {Davit.Application, []}]
   end
 
+  def cli, do: [preferred_envs: ["davit.record": :test]]
+
   # Nx and Kino are optional. Who depends on Davit brings them, from Hex (a dependency is compiled for :prod); in this checkout they,
   # and what is tested with them, are the checkouts that variables name, if any.
   @optional [

@@ -46,13 +46,14 @@ if Code.ensure_loaded?(Nx) do
       end
     end
 
-    defp tolerance({:f, 64}), do: 4.0e-15
-    defp tolerance({:f, 32}), do: 1.0e-6
-    defp tolerance({:c, 64}), do: 2.0e-6
-    defp tolerance({:f, 16}), do: 2.0e-3
+    @doc "By which part of a number a result of a type may differ. Numbers below 0.001 count as that."
+    def tolerance({:f, 64}), do: 4.0e-15
+    def tolerance({:f, 32}), do: 1.0e-6
+    def tolerance({:c, 64}), do: 2.0e-6
+    def tolerance({:f, 16}), do: 2.0e-3
     # Nx.BinaryBackend cuts what does not fit, MLX rounds.
-    defp tolerance({:bf, 16}), do: 1.0 / 64
-    defp tolerance(_integer), do: 0
+    def tolerance({:bf, 16}), do: 1.0 / 64
+    def tolerance(_integer), do: 0
 
     defp close?(a, a, _tolerance), do: true
 

@@ -5,7 +5,7 @@ if Code.ensure_loaded?(Nx) do
     # the outputs. There is no program if all results are arguments.
 
     alias Davit.Graph.Assembly
-    alias Davit.{Program, Tensor}
+    alias Davit.{Graph, Program, Tensor}
     alias Davit.Nx.Compiler.{Cache, Calls, Closure, Key, Lower, Order, State, Template}
     alias Nx.Defn.Composite
     alias Nx.Tensor, as: T
@@ -30,6 +30,14 @@ if Code.ensure_loaded?(Nx) do
     @doc "Traces and lowers a function, and loads its program, if there is none like it."
     @spec new(Davit.Engine.name(), fun, [Nx.Container.t()], [Nx.Tensor.t()], String.t()) :: t
     def new(engine, function, variables, captured, label) do
+      {graph, compiled} = lower(engine, function, variables, captured, label)
+      %{compiled | program: graph && Cache.program(engine, graph) |> slim()}
+    end
+
+    @doc "Traces and lowers a function: the graph, nil where no program is needed, and what goes with its program."
+    @spec lower(Davit.Engine.name(), fun, [Nx.Container.t()], [Nx.Tensor.t()], String.t()) ::
+            {Graph.t() | nil, t}
+    def lower(engine, function, variables, captured, label) do
       function = Closure.map(function, &as_expression/1)
       result = Order.on_one_scheduler(fn -> function.(variables) end)
 
@@ -51,21 +59,19 @@ if Code.ensure_loaded?(Nx) do
       results = for {value, :program} <- Enum.zip(values, outputs), do: value
       calls = Enum.reverse(state.calls)
 
-      program =
-        if results != [] do
-          graph = Assembly.graph(parameters, results, name: label)
-          Cache.program(engine, graph) |> slim()
-        end
+      graph = if results != [], do: Assembly.graph(parameters, results, name: label)
 
-      %__MODULE__{
+      compiled = %__MODULE__{
         engine: engine,
-        program: program,
+        program: nil,
         inputs: inputs,
         outputs: outputs,
         template: template,
         calls: calls,
         bound?: calls |> Calls.functions() |> Key.bound?()
       }
+
+      {graph, compiled}
     end
 
     # Nx takes a captured tensor into an expression only if it is of Nx.BinaryBackend. So tensors of Davit become expressions
