@@ -32,16 +32,19 @@ defmodule Davit.MixProject do
     {:kino, "~> 0.14", "KINO_PATH"},
     {:kino_vega_lite, "~> 0.1.11", "KINO_VEGA_LITE_PATH"}
   ]
-  @tested [
-    {:axon, "AXON_PATH"},
-    {:polaris, "POLARIS_PATH"},
-    {:table, "TABLE_PATH"},
-    {:vega_lite, "VEGA_LITE_PATH"}
+  @development [
+    {:axon, "AXON_PATH", only: :test},
+    {:polaris, "POLARIS_PATH", only: :test},
+    {:table, "TABLE_PATH", only: :test},
+    {:vega_lite, "VEGA_LITE_PATH", only: :test},
+    {:ex_doc, "EX_DOC_PATH", only: :dev, runtime: false}
   ]
 
   defp deps do
     for({name, version, variable} <- @optional, do: optional(name, version, variable))
-    |> Enum.concat(for({name, variable} <- @tested, do: checkout(name, variable, only: :test)))
+    |> Enum.concat(
+      for({name, variable, options} <- @development, do: checkout(name, variable, options))
+    )
     |> Enum.reject(&is_nil/1)
   end
 
@@ -82,6 +85,8 @@ defmodule Davit.MixProject do
         "../docs/architecture.md",
         "LICENSE"
       ],
+      # It names modules that only its reader in a checkout looks up, and examples that are in a checkout alone.
+      skip_undefined_reference_warnings_on: ["../docs/architecture.md", "../docs/debugging.md"],
       groups_for_extras: [Guides: ~r/\/docs\//],
       groups_for_modules: [
         Programs: [Davit, ~r/^Davit.Graph/, Davit.Program, Davit.Tensor, Davit.Type],

@@ -31,7 +31,7 @@ defmodule Davit.Tensor do
   @type nested :: number_like | [nested]
 
   @typedoc "`data` holds the values of a tensor in this VM; `ref` says where in an engine it is. One may have both."
-  @type t :: %__MODULE__{type: Type.t(), data: binary | nil, ref: Ref.t() | nil}
+  @type t :: %__MODULE__{type: Type.t(), data: binary | nil, ref: struct | nil}
 
   @doc """
   Makes a tensor of raw values: row by row, little-endian.

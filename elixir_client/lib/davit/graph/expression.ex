@@ -37,7 +37,7 @@ defmodule Davit.Graph.Expression do
           attributes: map,
           outputs: pos_integer,
           label: String.t() | nil,
-          data: Constant.kept() | nil,
+          data: {hash :: String.t(), Type.t(), values :: binary} | nil,
           after: [t],
           functions: [{key :: String.t() | {String.t(), non_neg_integer}, Function.t()}]
         }

@@ -11,10 +11,10 @@ defmodule Davit.Nx.Lowering do
       iex> Davit.Nx.Lowering.op(:add, {:int16, {3}}, [a, b])
       #Davit.Graph.Expression<type: {:int16, {3}}, ...>
 
-  The type and shape of the output are those that Nx asks for, in MLX's dtypes (`Davit.Nx.Types`); the returned expression has
-  them. Comparisons return `uint8`, since Nx has no bool.
+  The type and shape of the output are those that Nx asks for, in MLX's dtypes; the returned expression has them.
+  Comparisons return `uint8`, since Nx has no bool.
 
-  - The backend (`Davit.Nx.Eager`) lowers one operation on parameters and keeps the program for the next call of that kind.
+  - The backend lowers one operation on parameters and keeps the program for the next call of that kind.
   - The compiler lowers each node of an `Nx.Defn.Expr` on the expressions of its operands, and assembles one graph of all
     (`Davit.Graph.Assembly`). It lowers control flow, hooks and calls itself. `reduce/5` and `window_reduce/6`, which take a
     function, are not lowered at all.
@@ -22,8 +22,8 @@ defmodule Davit.Nx.Lowering do
   `op/3` and `block/3` return `:host` for what MLX cannot do exactly: such an operation is to be computed by
   Nx.BinaryBackend. A block's default implementation serves as well.
 
-  Each family of operations has a file: `Davit.Nx.Lowering.Elementwise` has the table of the operations that are one op of MLX.
-  All of them use the functions of `Davit.Nx.Mlx`. None of them needs Nx to be there.
+  Each family of operations has a file in `lib/davit/nx/lowering`: `elementwise.ex` has the table of the operations that are one
+  op of MLX. All of them use the functions of `lib/davit/nx/mlx.ex`. None of them needs Nx to be there.
   """
 
   alias Davit.Graph.Expression
