@@ -2,7 +2,7 @@ defmodule Davit.Nx.AnswersTest do
   use ExUnit.Case, async: true
 
   alias Davit.{Engine, Fake, Frame, Msgpack}
-  alias Davit.Engine.Session
+  alias Davit.Engine.{Routes, Session}
   alias Davit.Nx.Answers
 
   @request 1_000_000
@@ -35,14 +35,16 @@ defmodule Davit.Nx.AnswersTest do
   end
 
   defp waiting(pid) do
-    froms = :sys.get_state(Answers).waiting |> Map.values() |> List.flatten()
-    Enum.any?(froms, &match?({^pid, _}, &1))
+    waiting = :sys.get_state(Answers).waiting
+    Enum.any?(waiting, fn {_, {_, froms}} -> Enum.any?(froms, &match?({^pid, _}, &1)) end)
   end
 
   test "a process waits until its run is answered" do
     engine = Fake.start()
     session = run(engine, "echo")
     assert :ok = Answers.wait(session, @request)
+    # Nothing is kept of it.
+    refute Routes.member?(session.routes, @request)
   end
 
   test "requests of different engines may have the same number" do

@@ -8,7 +8,7 @@ defmodule Davit.Nx.Answers do
   alias Davit.Engine.{Routes, Session}
 
   # `engines`: by engine its owner, and the alias to which the owner sends answers. The alias is a monitor of the owner as well.
-  # `waiting`: by alias and request the calls that wait for the answer.
+  # `waiting`: by alias and request the table that has the route of the answer, and the calls that wait for it.
   defstruct engines: %{}, waiting: %{}
 
   def start_link(_), do: GenServer.start_link(__MODULE__, nil, name: __MODULE__)
@@ -29,13 +29,13 @@ defmodule Davit.Nx.Answers do
   def handle_call({:expect, session, request}, _from, state) do
     {ref, state} = alias_for(session, state)
     Routes.add(session.routes, request, ref, :run)
-    {:reply, :ok, %{state | waiting: Map.put(state.waiting, {ref, request}, [])}}
+    {:reply, :ok, %{state | waiting: Map.put(state.waiting, {ref, request}, {session.routes, []})}}
   end
 
   def handle_call({:wait, engine, request}, from, state) do
     with {_, ref} <- state.engines[engine],
-         froms when froms != nil <- state.waiting[{ref, request}] do
-      {:noreply, put_in(state.waiting[{ref, request}], [from | froms])}
+         {routes, froms} <- state.waiting[{ref, request}] do
+      {:noreply, put_in(state.waiting[{ref, request}], {routes, [from | froms]})}
     else
       nil -> {:reply, :ok, state}
     end
@@ -43,9 +43,15 @@ defmodule Davit.Nx.Answers do
 
   @impl true
   def handle_info({ref, <<request::64, _::binary>>}, state) when is_reference(ref) do
-    {froms, waiting} = Map.pop(state.waiting, {ref, request}, [])
-    Enum.each(froms, &GenServer.reply(&1, :ok))
-    {:noreply, %{state | waiting: waiting}}
+    case Map.pop(state.waiting, {ref, request}) do
+      {{routes, froms}, waiting} ->
+        Routes.remove(routes, request)
+        Enum.each(froms, &GenServer.reply(&1, :ok))
+        {:noreply, %{state | waiting: waiting}}
+
+      {nil, _} ->
+        {:noreply, state}
+    end
   end
 
   # The engine has ended; its owner starts it again.
@@ -61,7 +67,7 @@ defmodule Davit.Nx.Answers do
   # None of the answers of an engine that has ended will come.
   defp release(ref, state) do
     {ended, waiting} = Enum.split_with(state.waiting, fn {{alias, _}, _} -> alias == ref end)
-    for {_, froms} <- ended, from <- froms, do: GenServer.reply(from, :ok)
+    for {_, {_, froms}} <- ended, from <- froms, do: GenServer.reply(from, :ok)
     %{state | waiting: Map.new(waiting)}
   end
 
