@@ -4,6 +4,9 @@ import { median } from "./stats.js";
 /** The medians of each round, of each part. */
 export type Rounds<Part extends string> = Readonly<Record<Part, readonly number[]>>;
 
+/** The threads of an OpenBLAS stay awake for some milliseconds after their last product, on cores that the other wants. */
+export const UNTIL_ASLEEP = 100;
+
 /**
  * Takes the parts in turn, round after round (A B B A A B ...): whatever else the machine does then hits all of
  * them alike. Each part returns samples, of which a round keeps the median. The first round warms up and is not kept.

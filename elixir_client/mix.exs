@@ -35,8 +35,9 @@ defmodule Davit.MixProject do
   @development [
     {:axon, "AXON_PATH", only: :test},
     {:polaris, "POLARIS_PATH", only: :test},
-    {:table, "TABLE_PATH", only: :test},
-    {:vega_lite, "VEGA_LITE_PATH", only: :test},
+    # Of the checkouts of Kino.
+    {:table, "TABLE_PATH", optional: true},
+    {:vega_lite, "VEGA_LITE_PATH", optional: true},
     {:ex_doc, "EX_DOC_PATH", only: :dev, runtime: false}
   ]
 

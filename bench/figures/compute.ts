@@ -1,14 +1,11 @@
 import { atLeast, type Figure, type Figures } from "../figure.js";
-import { interleave, overRounds } from "../rounds.js";
+import { interleave, overRounds, UNTIL_ASLEEP } from "../rounds.js";
 import { sentences } from "../sentences.js";
 import { median } from "../stats.js";
 import type { Tools } from "../tools.js";
 
 /** Floating-point operations of a product of two 1024 x 1024 matrices. */
 const OPERATIONS = 2 * 1024 ** 3;
-
-/** The threads of an OpenBLAS stay awake for some milliseconds after their last product, on cores that the other wants. */
-const UNTIL_ASLEEP = 100;
 
 const minilm = (rows: number, batches: number) =>
   ({

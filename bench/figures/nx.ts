@@ -1,6 +1,7 @@
 import { atLeast, atMost, type Figure, type Figures } from "../figure.js";
-import { interleave, overRounds } from "../rounds.js";
+import { interleave, overRounds, UNTIL_ASLEEP } from "../rounds.js";
 import { median } from "../stats.js";
+import type { Tools } from "../tools.js";
 
 const BYTES = 64 * 2 ** 20;
 
@@ -34,6 +35,38 @@ const alone = (line: Line, name: string, count: number): Figure => ({
     return { value: median(rounds.davit) };
   },
 });
+
+/** A measure of the Nx worker, beside the same in numpy. */
+const besideNumpy = (line: Line, name: string, count: number, rounds: number): Figure => ({
+  ...line,
+  about: `${line.about}; beside numpy`,
+  measure: async (tools) => {
+    const nx = tools.worker("nx");
+    const python = tools.worker("python");
+    await compareLosses(tools);
+    const medians = await interleave(
+      rounds,
+      {
+        nx: () => nx.measure(name, count),
+        numpy: () => python.measure(name, count),
+      },
+      UNTIL_ASLEEP,
+    );
+    return {
+      value: median(medians.nx),
+      floor: median(medians.numpy),
+      ratio: overRounds(medians, ({ nx, numpy }) => nx / numpy),
+    };
+  },
+});
+
+/** After a few steps both must have the same loss. */
+async function compareLosses(tools: Tools): Promise<void> {
+  const [ours] = await tools.worker("nx").measure("trainLoss", 10);
+  const [theirs] = await tools.worker("python").measure("trainLoss", 10);
+  if (Math.abs(Number(ours) / Number(theirs) - 1) < 1e-3) return;
+  throw new Error(`after 10 steps of training the loss is ${ours}, with numpy ${theirs}`);
+}
 
 /** What programs do with Nx. They need Nx and an Elixir that it takes: docs/nx.md. */
 export const nxFigures: Figures = {
@@ -87,10 +120,24 @@ export const nxFigures: Figures = {
     "hooks",
     1000,
   ),
-  "nx.mlp": alone(
-    { about: "a perceptron 784-512-512-10 on a batch of 64, called and read", unit: "ms" },
+  "nx.mlp": besideNumpy(
+    {
+      about: "a perceptron 784-512-512-10 on a batch of 64, called and read",
+      unit: "ms",
+      target: atMost("ratio", 1.4),
+    },
     "mlp",
-    20,
+    40,
+    8,
+  ),
+  "nx.train": besideNumpy(
+    {
+      about: "an epoch of 64 batches of 64 of that perceptron, with its gradient by Nx.Defn.grad",
+      unit: "ms",
+    },
+    "train",
+    64,
+    5,
   ),
   "nx.from_binary": alone(
     {

@@ -1,4 +1,4 @@
-"""What numpy needs for the same: a matrix product, all-MiniLM-L6-v2. See ../worker.ts for the requests.
+"""What numpy needs for the same: a matrix product, all-MiniLM-L6-v2, a perceptron. See ../worker.ts for the requests.
 
     numpy_peer.py MODEL_FOLDER
 
@@ -13,6 +13,7 @@ import time
 import traceback
 
 import numpy as np
+import perceptron
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "integration", "support"))
 from minilm_reference import load
@@ -114,7 +115,18 @@ def minilm_values(rows, *ids):
     return embedding(rows, ids)()[-1].tolist()
 
 
-measures = {"matmul": matmul, "minilm": minilm, "minilmValues": minilm_values}
+def milliseconds(count, call):
+    return [sample / 1000 for sample in timed(count, call)]
+
+
+measures = {
+    "matmul": matmul,
+    "minilm": minilm,
+    "minilmValues": minilm_values,
+    "mlp": lambda count: milliseconds(count, perceptron.predict),
+    "train": lambda steps: milliseconds(1, lambda: perceptron.epoch(steps)),
+    "trainLoss": lambda steps: [perceptron.epoch(steps)],
+}
 
 
 def main():

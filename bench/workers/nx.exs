@@ -6,6 +6,7 @@
 
 Code.require_file("elixir/ports.exs", __DIR__)
 Code.require_file("elixir/nx.exs", __DIR__)
+Code.require_file("elixir/perceptron.exs", __DIR__)
 Code.require_file("elixir/worker.exs", __DIR__)
 
 Bench.Worker.start(%{
@@ -14,7 +15,9 @@ Bench.Worker.start(%{
   "eagerLiteral" => {Bench.Nx, :eager_literal},
   "while" => {Bench.Nx, :while},
   "hooks" => {Bench.Nx, :hooks},
-  "mlp" => {Bench.Nx, :mlp},
+  "mlp" => {Bench.Perceptron, :forward},
+  "train" => {Bench.Perceptron, :train},
+  "trainLoss" => {Bench.Perceptron, :loss},
   "fromBinary" => {Bench.Nx, :from_binary},
   "toBinary" => {Bench.Nx, :to_binary}
 })

@@ -6,7 +6,8 @@ defmodule Bench.Nx do
   import Bench.Ports, only: [once: 2, timed: 2]
   import Nx.Defn
 
-  defp start do
+  @doc "Starts the engine, and chooses the backend and the compiler."
+  def start do
     once(:nx, fn ->
       [_node, repository | names] = System.argv()
       command = [:persistent_term.get({Bench, :node}), Path.join(repository, "dist/cli/main.js"), "port"]
@@ -81,27 +82,6 @@ defmodule Bench.Nx do
   end
 
   defp receive_all, do: receive(do: (_ -> receive_all()))
-
-  @doc "A perceptron 784-512-512-10 on a batch of 64, called and read: milliseconds each."
-  def mlp(count) do
-    start()
-
-    weights =
-      once(:weights, fn ->
-        for {n, m} <- [{784, 512}, {512, 512}, {512, 10}] do
-          Nx.divide(Nx.remainder(Nx.iota({n, m}, type: :f32), 17), 100)
-        end
-        |> List.to_tuple()
-      end)
-
-    x = once(:batch, fn -> Nx.divide(Nx.remainder(Nx.iota({64, 784}, type: :f32), 13), 13) end)
-    forward = once(:forward, fn -> Nx.Defn.jit(&perceptron/2) end)
-    count |> timed(fn -> Nx.to_binary(forward.(x, weights)) end) |> Enum.map(&(&1 / 1000))
-  end
-
-  defn perceptron(x, {a, b, c}) do
-    x |> Nx.dot(a) |> Nx.max(0) |> Nx.dot(b) |> Nx.max(0) |> Nx.dot(c)
-  end
 
   @doc "So many bytes into the backend: gigabytes a second."
   def from_binary(bytes) do
