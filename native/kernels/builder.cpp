@@ -105,6 +105,14 @@ int ProgramBuilder::reduce(Reduction op, int a) {
   return step(made, {type, Extent::narrow}, kCheap);
 }
 
+int ProgramBuilder::search(Search op, int a) {
+  Step made;
+  made.row_kernel = instructions()->search[static_cast<int>(op)][index(type_of(a))];
+  made.of_parts = false;
+  made.a = a;
+  return step(made, {Type::u32, Extent::narrow}, kCheap);
+}
+
 int ProgramBuilder::repeat(int a) {
   auto type = type_of(a);
   Step made;
@@ -176,6 +184,7 @@ int ProgramBuilder::add(const mx::array& result, const std::vector<int>& operand
   auto role = part_of(result).role;
   if (role == Role::elementwise) return elementwise(result, operands);
   if (role == Role::repetition) return repeat(operands[0]);
+  if (auto op = kernels::search(result)) return search(*op, operands[0]);
   auto half = held(result.dtype())->half;
   if (name == "Softmax") return softmax(result, operands[0]);
   if (name == "LogSumExp") return round(logsumexp(operands[0]), half);

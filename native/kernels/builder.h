@@ -29,6 +29,7 @@ class ProgramBuilder {
   int binary(Binary op, int a, int b, double cost = kCheap);
   int cast(int a, Type to);
   int reduce(Reduction op, int a);
+  int search(Search op, int a);
   int repeat(int a);
   int step(Step step, Value value, double cost);
   int round(int value, std::optional<Half> half);

@@ -1,41 +1,40 @@
 #include "kernels/execution.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
-#include <exception>
-#include <memory>
-#include <mutex>
 
-#include "kernels/layout.h"
-#include "threads/pool.h"
+#include "kernels/scratch.h"
+#include "kernels/share.h"
+#include "kernels/thresholds.h"
 
 namespace davit::kernels {
 
 namespace {
 
-// Elements that are done at a time, where rows do not say otherwise: what a few registers of them
-// take stays in the L1 cache.
-constexpr size_t kBlock = 1024;
-// Less work than this, in nanoseconds, is not worth a second thread.
-constexpr double kShared = 30'000;
-// Memory of this thread for the values of a program, which grows to what is needed.
-std::byte* scratch(size_t bytes) {
-  struct Free {
-    void operator()(std::byte* memory) const { std::free(memory); }
-  };
-  static thread_local std::unique_ptr<std::byte, Free> memory;
-  static thread_local size_t size = 0;
-  if (size < bytes) {
-    size = std::max(bytes, size_t{64 << 10});
-    memory.reset();
-    memory.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, size)));
-    if (!memory) {
-      size = 0;
-      throw std::bad_alloc();
-    }
+size_t quotient_up(size_t a, size_t b) { return (a + b - 1) / b; }
+
+// Strides of what lies row by row without gaps; without the dimensions that are reduced, if it is
+// narrow.
+Strides row_by_row(const Space& space, bool wide) {
+  Strides strides(space.shape.size(), 0);
+  int64_t step = 1;
+  for (size_t i = strides.size(); i-- > 0;) {
+    if (!wide && space.reduced[i]) continue;
+    strides[i] = step;
+    step *= space.shape[i];
   }
-  return memory.get();
+  return strides;
+}
+
+// The program that reduces parts of columns.
+Program without_rounding(Program program) {
+  for (auto& output : program.outputs) {
+    if (!program.is_wide(output)) output.half.reset();
+  }
+  for (auto& step : program.steps) {
+    if (step.row_kernel != nullptr) step.round = nullptr;
+  }
+  return program;
 }
 
 }  // namespace
@@ -45,74 +44,87 @@ class Execution::Worker {
  public:
   Worker(const Execution& execution, std::span<const void* const> inputs,
          std::span<void* const> outputs)
-      : of_(execution), inputs_(inputs), outputs_(outputs) {
-    const auto& program = of_.program_;
+      : of_(execution), program_(execution.program()), inputs_(inputs), outputs_(outputs) {
     auto* memory = scratch(of_.places_.bytes + of_.half_bytes_);
     halves_ = memory + of_.places_.bytes;
-    at_.resize(program.values.size());
+    at_.resize(program_.values.size());
     for (size_t i = 0; i < at_.size(); ++i) at_[i] = memory + of_.places_.offset[i];
-    for (size_t i = 0; i < program.inputs.size(); ++i) {
-      if (of_.single_[i]) load(i, 0, count(program.inputs[i], of_.most_wide_, of_.most_rows_));
+    Tile greatest{0, of_.tile_outers_, 0, of_.tile_middles_, 0, of_.tile_inners_};
+    for (size_t i = 0; i < program_.inputs.size(); ++i) {
+      if (of_.inputs_[i].same) load(i, greatest);
     }
   }
 
-  void block(const Block& block) {
-    const auto& program = of_.program_;
-    for (size_t i = 0; i < program.inputs.size(); ++i) {
-      if (of_.single_[i]) continue;
-      const auto& input = program.inputs[i];
-      load(i, first(input, block), count(input, block.wide, block.rows));
+  void run(const Tile& tile) {
+    for (size_t i = 0; i < program_.inputs.size(); ++i) {
+      if (!of_.inputs_[i].same) load(i, tile);
     }
-    for (size_t i = 0; i < program.outputs.size(); ++i) {
-      const auto& output = program.outputs[i];
-      if (!output.half) at_[output.value] = memory_of(i, first(output, block));
+    for (size_t i = 0; i < program_.outputs.size(); ++i) {
+      const auto& output = program_.outputs[i];
+      if (!output.half && of_.outputs_[i].direct) at_[output.value] = memory_of(i, tile);
     }
-    steps(block);
-    for (size_t i = 0; i < program.outputs.size(); ++i) {
-      const auto& output = program.outputs[i];
-      store(i, first(output, block), count(output, block.wide, block.rows));
-    }
+    steps(tile);
+    for (size_t i = 0; i < program_.outputs.size(); ++i) store(i, tile);
   }
 
  private:
-  size_t first(const Port& port, const Block& block) const {
-    bool wide = of_.program_.values[port.value].extent == Extent::wide;
-    return wide ? block.first_wide : block.first_row;
+  size_t count(bool wide, const Tile& tile) const {
+    return tile.outers * tile.inners * (wide ? tile.middles : 1);
   }
-  size_t count(const Port& port, size_t wide, size_t narrow) const {
-    return of_.program_.values[port.value].extent == Extent::wide ? wide : narrow;
+  // The first element of a port that lies without gaps.
+  size_t first(bool wide, const Tile& tile) const {
+    auto inner = static_cast<size_t>(of_.dimensions_.inner);
+    if (wide) {
+      return (tile.first_outer * of_.middles_ + tile.first_middle) * inner + tile.first_inner;
+    }
+    size_t row = tile.first_outer;
+    if (of_.divided_) {
+      row = row * quotient_up(of_.middles_, of_.tile_middles_) +
+            tile.first_middle / of_.tile_middles_;
+    }
+    return row * inner + tile.first_inner;
   }
-  std::byte* memory_of(size_t output, size_t element) const {
+  std::byte* memory_of(size_t output, const Tile& tile) const {
     return static_cast<std::byte*>(outputs_[output]) +
-           element * item_bytes(of_.program_, of_.program_.outputs[output]);
+           first(of_.outputs_[output].wide, tile) * item_bytes(program_, program_.outputs[output]);
+  }
+  // Narrow ports have no middle.
+  static Tile extent(bool wide, Tile tile) {
+    if (!wide) {
+      tile.first_middle = 0;
+      tile.middles = 1;
+    }
+    return tile;
   }
 
-  void load(size_t i, size_t begin, size_t length) {
-    const auto& port = of_.program_.inputs[i];
-    size_t item = item_bytes(of_.program_, port);
-    const void* from = static_cast<const std::byte*>(inputs_[i]) + begin * item;
-    if (!of_.dense_[i]) {
+  void load(size_t i, const Tile& tile) {
+    const auto& port = program_.inputs[i];
+    const auto& access = of_.inputs_[i];
+    size_t item = item_bytes(program_, port);
+    const void* from = inputs_[i];
+    if (!access.direct) {
       void* to = port.half ? halves_ : at_[port.value];
-      gather(of_.layouts_[i], inputs_[i], item, begin, length, to);
+      gather(of_.dimensions_, access.walk, extent(access.wide, tile), from, item, to);
       from = to;
-    } else if (!port.half) {
+    } else {
+      from = static_cast<const std::byte*>(from) + first(access.wide, tile) * item;
       // Nothing writes there: may_overwrite() has seen to it.
-      at_[port.value] = const_cast<void*>(from);
+      if (!port.half) at_[port.value] = const_cast<void*>(from);
     }
     if (port.half) {
       instructions()->widen[static_cast<int>(*port.half)](from, nullptr, nullptr, at_[port.value],
-                                                          length, 0);
+                                                          count(access.wide, tile), 0);
     }
   }
 
-  void steps(const Block& block) {
-    for (const auto& step : of_.program_.steps) {
-      bool wide = of_.program_.values[step.out].extent == Extent::wide;
-      size_t length = wide ? block.wide : block.rows;
+  void steps(const Tile& tile) {
+    for (const auto& step : program_.steps) {
+      bool wide = program_.values[step.out].extent == Extent::wide;
+      size_t length = count(wide, tile);
       const void* a = step.a < 0 ? nullptr : at_[step.a];
       void* out = at_[step.out];
       if (step.row_kernel != nullptr) {
-        step.row_kernel(a, out, block.rows, block.wide / block.rows);
+        step.row_kernel(a, out, tile.outers, tile.middles, tile.inners);
       } else {
         step.kernel(a, step.b < 0 ? nullptr : at_[step.b], step.c < 0 ? nullptr : at_[step.c], out,
                     length, step.immediate);
@@ -121,122 +133,154 @@ class Execution::Worker {
     }
   }
 
-  void store(size_t i, size_t begin, size_t length) {
-    const auto& port = of_.program_.outputs[i];
-    auto* to = memory_of(i, begin);
+  void store(size_t i, const Tile& tile) {
+    const auto& port = program_.outputs[i];
+    const auto& access = of_.outputs_[i];
+    size_t length = count(access.wide, tile);
+    const void* from = at_[port.value];
+    auto* to = memory_of(i, tile);
     if (port.half) {
-      instructions()->narrow[static_cast<int>(*port.half)](at_[port.value], nullptr, nullptr, to,
-                                                           length, 0);
-    } else if (at_[port.value] != to) {
-      std::memcpy(to, at_[port.value], length * item_bytes(of_.program_, port));
+      auto* narrowed = access.direct ? to : halves_;
+      instructions()->narrow[static_cast<int>(*port.half)](from, nullptr, nullptr, narrowed, length,
+                                                           0);
+      from = narrowed;
+    }
+    if (!access.direct) {
+      scatter(of_.dimensions_, access.walk, extent(access.wide, tile), from,
+              item_bytes(program_, port), outputs_[i]);
+    } else if (from != to) {
+      std::memcpy(to, from, length * item_bytes(program_, port));
     }
   }
 
   const Execution& of_;
+  const Program& program_;
   std::span<const void* const> inputs_;
   std::span<void* const> outputs_;
   std::vector<void*> at_;
   std::byte* halves_;
 };
 
-Execution::Execution(const Program& program, std::span<const Layout> layouts, size_t rows,
-                     size_t columns)
-    // Without rows, each element is one.
-    : program_(program),
-      rows_(program.has_rows() ? rows : rows * columns),
-      columns_(program.has_rows() ? columns : 1),
-      work_(program.cost * static_cast<double>(rows) * static_cast<double>(columns)) {
-  in_memory_.assign(program.values.size(), false);
-  for (size_t i = 0; i < layouts.size(); ++i) {
-    layouts_.push_back(collapsed(layouts[i]));
-    single_.push_back(is_single(layouts_[i]));
-    dense_.push_back(is_dense(layouts_[i]) && !single_[i]);
-    if (dense_[i] && !program.inputs[i].half) in_memory_[program.inputs[i].value] = true;
-  }
+Execution::Execution(const Program& program, const Space& space, std::vector<Strides> strides)
+    : original_(program), work_(program.cost) {
   for (const auto& output : program.outputs) {
-    // One value may be two outputs: the first is written, the others are copies.
-    if (!output.half) in_memory_[output.value] = true;
+    strides.push_back(row_by_row(space, program.is_wide(output)));
   }
-  bool parts = program.has_rows() && columns > kLongestRow && program.rows_divide();
-  size_t step = (columns_ == 1 ? 1 : 2) * kBlock / std::max(columns_, size_t{1});
-  step = std::clamp(step, size_t{1}, std::max(rows_, size_t{1}));
-  most_wide_ = parts ? kLongestRow : step * columns_;
-  most_rows_ = parts ? 1 : step;
-  places_ = place(program, in_memory_, most_wide_, most_rows_);
-  size_t most = std::max(most_wide_, most_rows_);
-  half_bytes_ = (most * sizeof(uint16_t) + kAlignment - 1) / kAlignment * kAlignment;
+  auto order = order_of(space, strides);
+  dimensions_ = std::move(order.dimensions);
+  outers_ = dimensions_.outers();
+  middles_ = dimensions_.middles();
+  work_ *= static_cast<double>(outers_ * middles_) * static_cast<double>(dimensions_.inner);
+  choose_tile();
+
+  std::vector<bool> in_memory(program.values.size(), false);
+  auto add = [&](const Port& port, const Walk& walk, std::vector<Access>& accesses) {
+    accesses.push_back(access_of(port, walk));
+    if (accesses.back().direct && !port.half) in_memory[port.value] = true;
+  };
+  for (size_t i = 0; i < order.walks.size(); ++i) {
+    bool input = i < program.inputs.size();
+    const auto& port = input ? program.inputs[i] : program.outputs[i - program.inputs.size()];
+    add(port, order.walks[i], input ? inputs_ : outputs_);
+  }
+  size_t narrow = tile_outers_ * tile_inners_;
+  places_ = place(program, in_memory, narrow * tile_middles_, narrow);
+  half_bytes_ = quotient_up(narrow * tile_middles_ * sizeof(uint16_t), kAlignment) * kAlignment;
 }
 
-// Does blocks, shared among threads where there is enough to do.
-template <typename BlockAt>
-void Execution::run_blocks(std::span<const void* const> inputs, std::span<void* const> outputs,
-                           size_t blocks, BlockAt&& block_at) const {
-  auto part = [&](size_t begin, size_t end) {
+void Execution::choose_tile() {
+  auto inner = static_cast<size_t>(dimensions_.inner);
+  bool rows = original_.has_rows();
+  size_t size = middles_ * inner;
+  size_t block = rows ? 2 * kBlock : kBlock;
+  bool whole = size <= block;  // several outer places fit
+  bool long_row = inner == 1 ? middles_ > kLongestRow : size > kTile;
+  tile_middles_ = middles_;
+  tile_inners_ = inner;
+  if (rows && long_row && original_.rows_divide()) {
+    divided_ = std::make_shared<Program>(without_rounding(original_));
+    tile_inners_ = std::min(inner, kWidestTile);
+    size_t part = inner == 1 ? kLongestRow : std::max(kTile / tile_inners_, kShortestPart);
+    tile_middles_ = std::min(middles_, part);
+  } else if (whole) {
+    tile_outers_ =
+        std::clamp(block / std::max(size, size_t{1}), size_t{1}, std::max(outers_, size_t{1}));
+  } else if (rows) {
+    tile_inners_ = std::min(inner, std::max(kTile / middles_, kNarrowestTile));
+  } else if (middles_ > 1) {
+    tile_middles_ = std::min(middles_, kSide);
+    tile_inners_ = std::min(inner, kSide);
+  } else {
+    tile_inners_ = kBlock;
+  }
+}
+
+Execution::Access Execution::access_of(const Port& port, const Walk& walk) const {
+  auto inner = static_cast<size_t>(dimensions_.inner);
+  bool wide = original_.is_wide(port);
+  // Whether the tiles of what is dense are.
+  bool gapless = !wide || tile_inners_ == inner || middles_ == 1;
+  bool still = std::ranges::all_of(walk.outer, [](int64_t stride) { return stride == 0; }) &&
+               tile_inners_ == inner && (!wide || tile_middles_ == middles_);
+  bool direct = is_dense(dimensions_, walk, !wide) && gapless;
+  return {walk, wide, direct, (still || is_single(walk)) && !direct};
+}
+
+size_t Execution::tiles() const {
+  return quotient_up(outers_, tile_outers_) * quotient_up(middles_, tile_middles_) *
+         quotient_up(static_cast<size_t>(dimensions_.inner), tile_inners_);
+}
+
+Tile Execution::tile(size_t number) const {
+  auto inner = static_cast<size_t>(dimensions_.inner);
+  size_t across = quotient_up(inner, tile_inners_);
+  size_t down = quotient_up(middles_, tile_middles_);
+  size_t j = number % across * tile_inners_;
+  size_t m = number / across % down * tile_middles_;
+  size_t o = number / across / down * tile_outers_;
+  return {o, std::min(tile_outers_, outers_ - o), m, std::min(tile_middles_, middles_ - m),
+          j, std::min(tile_inners_, inner - j)};
+}
+
+void Execution::run_tiles(std::span<const void* const> inputs,
+                          std::span<void* const> outputs) const {
+  share_work(work_, tiles(), [&](size_t begin, size_t end) {
     Worker worker(*this, inputs, outputs);
-    for (size_t i = begin; i < end; ++i) worker.block(block_at(i));
-  };
-  if (work_ < kShared || blocks < 2) return part(0, blocks);
-  // Small enough that a thread which comes late holds nobody up.
-  size_t parts = std::clamp(static_cast<size_t>(work_ / kShared), size_t{2}, size_t{64});
-  parts = std::min(parts, blocks);
-  std::mutex mutex;
-  std::exception_ptr failure;  // there may be no memory for a thread's registers
-  threads::share(parts, [&](size_t i) {
-    try {
-      part(blocks * i / parts, blocks * (i + 1) / parts);
-    } catch (...) {
-      std::lock_guard lock(mutex);
-      failure = std::current_exception();
-    }
+    for (size_t i = begin; i < end; ++i) worker.run(tile(i));
   });
-  if (failure) std::rethrow_exception(failure);
 }
 
 void Execution::run(std::span<const void* const> inputs, std::span<void* const> outputs) const {
-  if (rows_ == 0 || columns_ == 0) return;
-  if (columns_ > most_wide_) return run_parts(inputs, outputs);
-  run_blocks(inputs, outputs, (rows_ + most_rows_ - 1) / most_rows_, [&](size_t i) {
-    size_t first = i * most_rows_;
-    size_t count = std::min(most_rows_, rows_ - first);
-    return Block{first * columns_, count * columns_, first, count};
-  });
+  if (divided_) return run_parts(inputs, outputs);
+  run_tiles(inputs, outputs);
 }
 
-// Rows of which each is longer than a part: the parts are reduced on their own, and then what came
-// of them.
+// The parts of columns are reduced on their own, and then what came of them.
 void Execution::run_parts(std::span<const void* const> inputs,
                           std::span<void* const> outputs) const {
-  size_t parts = (columns_ + kLongestRow - 1) / kLongestRow;
-  // The reductions as they are before they are rounded to halves, a number for each part.
-  Program divided = program_;
-  std::vector<std::vector<std::byte>> reduced;
+  size_t parts = quotient_up(middles_, tile_middles_);
+  auto inner = static_cast<size_t>(dimensions_.inner);
+  size_t rows = outers_ * inner;
+  std::vector<std::unique_ptr<std::byte[]>> reduced;
   std::vector<void*> memory;
   for (size_t i = 0; i < outputs.size(); ++i) {
-    auto& output = divided.outputs[i];
-    bool narrow = program_.values[output.value].extent == Extent::narrow;
-    if (narrow) output.half.reset();
-    reduced.emplace_back(narrow ? rows_ * parts * item_bytes(divided, output) : 0);
-    memory.push_back(narrow ? reduced.back().data() : outputs[i]);
+    size_t bytes = rows * parts * item_bytes(*divided_, divided_->outputs[i]);
+    bool wide = outputs_[i].wide;
+    reduced.push_back(wide ? nullptr : std::make_unique_for_overwrite<std::byte[]>(bytes));
+    memory.push_back(wide ? outputs[i] : reduced.back().get());
   }
-  for (auto& step : divided.steps) {
-    if (step.row_kernel != nullptr) step.round = nullptr;
-  }
-  Execution execution(divided, layouts_, rows_, columns_);
-  execution.run_blocks(inputs, memory, rows_ * parts, [&](size_t i) {
-    size_t begin = i % parts * kLongestRow;
-    return Block{i / parts * columns_ + begin, std::min(kLongestRow, columns_ - begin), i, 1};
-  });
+  run_tiles(inputs, memory);
   for (size_t i = 0; i < outputs.size(); ++i) {
-    const auto& output = program_.outputs[i];
-    if (program_.values[output.value].extent == Extent::wide) continue;
-    auto step = std::ranges::find(program_.steps, output.value, &Step::out);
+    if (outputs_[i].wide) continue;
+    const auto& output = original_.outputs[i];
+    auto step = std::ranges::find(original_.steps, output.value, &Step::out);
     if (output.half) {
-      std::vector<float> whole(rows_);
-      step->row_kernel(reduced[i].data(), whole.data(), rows_, parts);
+      std::vector<float> whole(rows);
+      step->row_kernel(reduced[i].get(), whole.data(), outers_, parts, inner);
       instructions()->narrow[static_cast<int>(*output.half)](whole.data(), nullptr, nullptr,
-                                                             outputs[i], rows_, 0);
+                                                             outputs[i], rows, 0);
     } else {
-      step->row_kernel(reduced[i].data(), outputs[i], rows_, parts);
+      step->row_kernel(reduced[i].get(), outputs[i], outers_, parts, inner);
     }
   }
 }

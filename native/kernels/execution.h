@@ -1,28 +1,22 @@
-// Runs programs, block by block, on one or several threads.
+// Runs programs, tile by tile, on one or several threads.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "kernels/places.h"
 #include "kernels/program.h"
+#include "kernels/space.h"
 
 namespace davit::kernels {
-
-// The places of a program that are done at a time: elements of wide values, and rows of narrow
-// ones.
-struct Block {
-  size_t first_wide;
-  size_t wide;
-  size_t first_row;
-  size_t rows;
-};
 
 // What all runs of a program have in common whose inputs lie in memory alike.
 class Execution {
  public:
-  // `layouts` are those of the inputs. The program stays where it is as long as this lives.
-  Execution(const Program& program, std::span<const Layout> layouts, size_t rows, size_t columns);
+  // `strides` are those of the inputs along the space. The program stays where it is as long as
+  // this lives.
+  Execution(const Program& program, const Space& space, std::vector<Strides> strides);
 
   // Computes the outputs, which lie row by row without gaps. An output may be the memory of an
   // input of the same layout and item size, where may_overwrite() says so.
@@ -31,22 +25,37 @@ class Execution {
  private:
   class Worker;
 
-  template <typename BlockAt>
-  void run_blocks(std::span<const void* const> inputs, std::span<void* const> outputs,
-                  size_t blocks, BlockAt&& block_at) const;
-  void run_parts(std::span<const void* const> inputs, std::span<void* const> outputs) const;
+  // How a port is read or written.
+  struct Access {
+    Walk walk;
+    bool wide;
+    bool direct;  // a tile of it lies without gaps
+    bool same;    // all tiles have the same elements of it
+  };
 
-  const Program& program_;
-  const size_t rows_;
-  const size_t columns_;
-  std::vector<Layout> layouts_;  // collapsed
-  std::vector<bool> dense_;
-  std::vector<bool> single_;
-  std::vector<bool> in_memory_;  // values that need no place
+  void choose_tile();
+  Access access_of(const Port& port, const Walk& walk) const;
+  Tile tile(size_t number) const;
+  size_t tiles() const;
+  void run_tiles(std::span<const void* const> inputs, std::span<void* const> outputs) const;
+  void run_parts(std::span<const void* const> inputs, std::span<void* const> outputs) const;
+  const Program& program() const { return divided_ ? *divided_ : original_; }
+
+  const Program& original_;
+  // Where columns are reduced in parts: the program whose narrow outputs have a number for each
+  // part, not rounded to halves.
+  std::shared_ptr<const Program> divided_;
+  Dimensions dimensions_;
+  size_t outers_;
+  size_t middles_;
+  // The greatest tile.
+  size_t tile_outers_ = 1;
+  size_t tile_middles_ = 1;
+  size_t tile_inners_ = 1;
+  std::vector<Access> inputs_;
+  std::vector<Access> outputs_;
   Places places_;
   size_t half_bytes_ = 0;
-  size_t most_wide_ = 0;
-  size_t most_rows_ = 0;
   double work_;  // nanoseconds, roughly
 };
 

@@ -8,7 +8,9 @@
 
 #include "kernels/builder.h"
 #include "kernels/fused.h"
+#include "kernels/group.h"
 #include "kernels/primitives.h"
+#include "kernels/thresholds.h"
 #include "traversal.h"
 
 namespace davit::kernels {
@@ -16,12 +18,6 @@ namespace davit::kernels {
 namespace mx = mlx::core;
 
 namespace {
-
-// What a program may have at most, so that its registers stay in the cache.
-constexpr size_t kMostNodes = 64;
-constexpr size_t kMostInputs = 16;
-
-struct Group;
 
 struct Node {
   mx::array result;
@@ -36,22 +32,6 @@ struct Node {
   int phase = 0;
   bool is_output = false;
 };
-
-// Nodes over one iteration space.
-struct Group {
-  mx::Shape shape;
-  std::optional<size_t> columns_from;  // once there is a reduction
-  int phase;
-  std::vector<size_t> nodes;
-  std::shared_ptr<Group> joined;  // the group that this one is a part of
-
-  mx::Shape narrow() const { return Space{shape, columns_from.value_or(shape.size())}.narrow(); }
-};
-
-std::shared_ptr<Group> current(std::shared_ptr<Group> group) {
-  while (group && group->joined) group = group->joined;
-  return group;
-}
 
 class Fusion {
  public:
@@ -111,6 +91,8 @@ class Fusion {
         if (operand.extent == Extent::narrow && shape == group->narrow()) return Extent::narrow;
         return std::nullopt;
       case Role::repetition:
+        // Longer columns are read from memory once more, rather than kept in registers.
+        if (group->smallest_tile() > kLongestRow) return std::nullopt;
         if (operand.extent == Extent::narrow && shape == group->shape) return Extent::wide;
         return std::nullopt;
       case Role::reduction:
@@ -118,9 +100,7 @@ class Fusion {
         if (operand.extent != Extent::wide || operand.result.shape() != group->shape) {
           return std::nullopt;
         }
-        if (group->columns_from && group->columns_from != node.part.columns_from) {
-          return std::nullopt;
-        }
+        if (group->reduced != 0 && group->reduced != node.part.axes) return std::nullopt;
         return node.part.role == Role::reduction ? Extent::narrow : Extent::wide;
       case Role::none:
         return std::nullopt;
@@ -149,7 +129,7 @@ class Fusion {
       if (!group) {
         group = other;
         node.extent = *extent;
-      } else if (group != other && node.extent == *extent && join(*group, other, group)) {
+      } else if (group != other && node.extent == *extent && join(group, other)) {
         // They are one now.
       } else if (group != other || node.extent != *extent) {
         apart = true;
@@ -167,27 +147,14 @@ class Fusion {
         return;
       }
       group = std::make_shared<Group>();
-      group->shape = node.part.columns_from ? node.result.inputs()[0].shape() : node.result.shape();
+      group->shape = node.part.axes != 0 ? node.result.inputs()[0].shape() : node.result.shape();
       node.phase = std::max(node.phase, 1);
       group->phase = node.phase;
       node.extent = node.part.role == Role::reduction ? Extent::narrow : Extent::wide;
     }
-    if (node.part.columns_from) group->columns_from = node.part.columns_from;
+    if (node.part.axes != 0) group->reduced = node.part.axes;
     group->nodes.push_back(number);
     node.group = group;
-  }
-
-  static bool join(Group& into, const std::shared_ptr<Group>& from, std::shared_ptr<Group> owner) {
-    if (into.shape != from->shape || into.phase != from->phase) return false;
-    if (into.columns_from && from->columns_from && into.columns_from != from->columns_from) {
-      return false;
-    }
-    if (into.nodes.size() + from->nodes.size() >= kMostNodes) return false;
-    if (!into.columns_from) into.columns_from = from->columns_from;
-    into.nodes.insert(into.nodes.end(), from->nodes.begin(), from->nodes.end());
-    from->nodes.clear();
-    from->joined = std::move(owner);
-    return true;
   }
 
   // What a group reads from outside, by way of broadcasts that nothing else needs.
@@ -198,7 +165,7 @@ class Fusion {
   };
 
   Extent extent_of(const Group& group, const mx::array& operand) const {
-    bool narrow = group.columns_from && operand.shape() != group.shape;
+    bool narrow = group.reduced != 0 && operand.shape() != group.shape;
     return narrow ? Extent::narrow : Extent::wide;
   }
 
@@ -222,15 +189,12 @@ class Fusion {
 
   bool worth_it(const Group& group, const Outside& read) const {
     if (read.arrays.size() > kMostInputs) return false;
-    if (!group.columns_from) return true;
-    size_t columns = 1;
-    for (size_t i = *group.columns_from; i < group.shape.size(); ++i) {
-      columns *= static_cast<size_t>(group.shape[i]);
-    }
-    if (columns < 2) return false;
-    if (columns <= kLongestRow) return true;
+    if (group.reduced == 0) return true;
+    if (group.columns() < 2) return false;
+    size_t tile = group.smallest_tile();
+    if (tile <= kLongestRow) return true;
     auto program = write(group, read).first;
-    return program.rows_divide() || columns <= largest_row(program);
+    return program.rows_divide() || tile <= largest_tile(program);
   }
 
   // The program of a group and the nodes that are its outputs.
@@ -262,8 +226,7 @@ class Fusion {
   void replace(const Group& group, const Outside& read) {
     auto [program, results] = write(group, read);
     auto stream = nodes_[group.nodes.front()].result.primitive().stream();
-    Space space{group.shape, group.columns_from.value_or(group.shape.size())};
-    auto fused = std::make_shared<Fused>(stream, std::move(program), std::move(space));
+    auto fused = std::make_shared<Fused>(stream, std::move(program), group.shape, group.reduced);
     for (size_t number : group.nodes) {
       replaced_(&nodes_[number].result.primitive(), fused.get());
     }

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "kernels/layout.h"
-
 namespace davit::kernels {
 
 namespace mx = mlx::core;
@@ -14,40 +12,30 @@ namespace mx = mlx::core;
 namespace {
 
 // How an array lies in memory where it is broadcast to a shape.
-Layout broadcast_layout(const mx::array& array, const mx::Shape& shape) {
-  Layout layout{{shape.begin(), shape.end()}, std::vector<int64_t>(shape.size(), 0)};
+Strides broadcast_strides(const mx::array& array, const mx::Shape& shape) {
+  Strides strides(shape.size(), 0);
   size_t missing = shape.size() - array.ndim();
   for (size_t i = 0; i < array.ndim(); ++i) {
-    if (array.shape(static_cast<int>(i)) != 1) {
-      layout.strides[missing + i] = array.strides(static_cast<int>(i));
-    }
+    int axis = static_cast<int>(i);
+    if (array.shape(axis) != 1) strides[missing + i] = array.strides(axis);
   }
-  return layout;
+  return strides;
 }
 
-size_t product(mx::Shape::const_iterator begin, mx::Shape::const_iterator end) {
-  size_t size = 1;
-  for (; begin != end; ++begin) size *= static_cast<size_t>(*begin);
-  return size;
+Space space_of(const mx::Shape& shape, Axes reduced) {
+  Space space{{shape.begin(), shape.end()}, std::vector<bool>(shape.size())};
+  for (size_t i = 0; i < shape.size(); ++i) space.reduced[i] = (reduced >> i & 1) != 0;
+  return space;
 }
 
 }  // namespace
 
-mx::Shape Space::narrow() const {
-  mx::Shape result = shape;
-  std::fill(result.begin() + static_cast<std::ptrdiff_t>(columns_from), result.end(), 1);
-  return result;
-}
-
-Fused::Fused(mx::Stream stream, Program program, Space space)
+Fused::Fused(mx::Stream stream, Program program, const mx::Shape& shape, Axes reduced)
     : Primitive(stream),
       program_(std::move(program)),
-      space_(std::move(space)),
-      narrow_(space_.narrow()),
-      rows_(product(space_.shape.begin(),
-                    space_.shape.begin() + static_cast<std::ptrdiff_t>(space_.columns_from))),
-      columns_(product(space_.shape.begin() + static_cast<std::ptrdiff_t>(space_.columns_from),
-                       space_.shape.end())) {}
+      shape_(shape),
+      narrow_(without(shape, reduced)),
+      space_(space_of(shape, reduced)) {}
 
 // Whether all elements can be taken in the order in which they lie in memory, whatever order that
 // is.
@@ -56,7 +44,7 @@ bool Fused::flat(const std::vector<mx::array>& inputs) const {
   const mx::array* first = nullptr;
   for (const auto& input : inputs) {
     if (input.size() == 1) continue;
-    if (input.shape() != space_.shape) return false;
+    if (input.shape() != shape_) return false;
     if (!input.flags().contiguous || input.data_size() != input.size()) return false;
     if (first != nullptr && first->strides() != input.strides()) return false;
     first = &input;
@@ -66,17 +54,20 @@ bool Fused::flat(const std::vector<mx::array>& inputs) const {
 
 // How the inputs lie in memory; `flat`: all alike, without gaps.
 Execution Fused::execution(const std::vector<mx::array>& inputs, bool flat) const {
-  std::vector<Layout> layouts;
-  layouts.reserve(inputs.size());
+  std::vector<Strides> strides;
+  strides.reserve(inputs.size() + program_.outputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) {
-    bool wide = program_.values[program_.inputs[i].value].extent == Extent::wide;
-    if (flat && inputs[i].size() > 1) {
-      layouts.push_back({{static_cast<int64_t>(rows_ * columns_)}, {1}});
+    if (flat) {
+      strides.push_back({inputs[i].size() > 1 ? 1 : 0});
     } else {
-      layouts.push_back(broadcast_layout(inputs[i], wide ? space_.shape : narrow_));
+      bool wide = program_.is_wide(program_.inputs[i]);
+      strides.push_back(broadcast_strides(inputs[i], wide ? shape_ : narrow_));
     }
   }
-  return {program_, layouts, rows_, columns_};
+  if (!flat) return {program_, space_, std::move(strides)};
+  int64_t count = 1;
+  for (int64_t size : space_.shape) count *= size;
+  return {program_, {{count}, {false}}, std::move(strides)};
 }
 
 void Fused::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array>& outputs) {

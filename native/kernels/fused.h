@@ -8,23 +8,16 @@
 #include <vector>
 
 #include "kernels/execution.h"
+#include "kernels/primitives.h"
 #include "kernels/program.h"
 
 namespace davit::kernels {
 
-// The iteration space of a program: its rows are the leading dimensions of `shape`, its columns
-// those from `columns_from` on (without narrow values, none).
-struct Space {
-  mlx::core::Shape shape;
-  size_t columns_from;
-
-  mlx::core::Shape narrow() const;
-};
-
 // Its inputs are broadcast to what the program's inputs ask for. Only for the CPU.
 class Fused : public mlx::core::Primitive {
  public:
-  Fused(mlx::core::Stream stream, Program program, Space space);
+  // `reduced`: a bit for each dimension of the shape.
+  Fused(mlx::core::Stream stream, Program program, const mlx::core::Shape& shape, Axes reduced);
 
   void eval_cpu(const std::vector<mlx::core::array>& inputs,
                 std::vector<mlx::core::array>& outputs) override;
@@ -37,10 +30,9 @@ class Fused : public mlx::core::Primitive {
   Execution execution(const std::vector<mlx::core::array>& inputs, bool flat) const;
 
   Program program_;
-  Space space_;
+  mlx::core::Shape shape_;
   mlx::core::Shape narrow_;
-  size_t rows_;
-  size_t columns_;
+  Space space_;
   // Of inputs that lie row by row. A primitive belongs to one lane.
   std::optional<Execution> usual_;
 };

@@ -87,6 +87,11 @@ constexpr int kBinary = 23;
 enum class Reduction : uint8_t { sum, product, max, min, all, any };
 constexpr int kReductions = 6;
 
+// The column of the greatest or the least number, the first of several; that of the first NaN where
+// there is one.
+enum class Search : uint8_t { argmax, argmin };
+constexpr int kSearches = 2;
+
 // float16 and bfloat16, as they lie in memory.
 enum class Half : uint8_t { f16, bf16 };
 
@@ -94,8 +99,8 @@ enum class Half : uint8_t { f16, bf16 };
 // not have are not read.
 using Kernel = void (*)(const void* a, const void* b, const void* c, void* out, size_t count,
                         double immediate);
-// Between `rows` numbers and as many rows of `columns` numbers.
-using RowKernel = void (*)(const void* in, void* out, size_t rows, size_t columns);
+// Between numbers that lie as [rows, inner] and as [rows, columns, inner].
+using RowKernel = void (*)(const void* in, void* out, size_t rows, size_t columns, size_t inner);
 
 // The loops of one instruction set. Those that a type does not have are null.
 struct Instructions {
@@ -108,7 +113,8 @@ struct Instructions {
   Kernel narrow[2];             // float32 to a half
   Kernel round[2];              // float32 to the nearest half, as float32
   RowKernel reduce[kReductions][kTypes];
-  RowKernel repeat[4];  // a number a row to rows of it, by log2 of the element's size
+  RowKernel search[kSearches][kTypes];  // the column as u32
+  RowKernel repeat[4];  // the same number in all columns, by log2 of the element's size
 };
 
 // Those for this machine, or that DAVIT_KERNELS names (v2, v3, v4, neon); null where MLX's own

@@ -5,10 +5,9 @@
 #include <vector>
 
 #include "kernels/program.h"
+#include "kernels/scratch.h"
 
 namespace davit::kernels {
-
-constexpr size_t kAlignment = 64;
 
 // Where the values of a program that are neither read from nor written to memory lie: those that
 // are not needed at the same time share a place.

@@ -34,16 +34,13 @@ bool is_elementwise(const mx::array& result, std::string_view name) {
          inputs[2].dtype() == result.dtype();
 }
 
-// The first dimension of a row where those that are reduced are the last ones.
-std::optional<size_t> last_dimensions(const mx::array& input, std::vector<int> axes) {
-  auto rank = static_cast<int>(input.ndim());
-  for (int& axis : axes) axis = axis < 0 ? axis + rank : axis;
-  std::ranges::sort(axes);
-  if (axes.empty()) return std::nullopt;
-  for (size_t i = 0; i < axes.size(); ++i) {
-    if (axes[i] != rank - static_cast<int>(axes.size() - i)) return std::nullopt;
-  }
-  return static_cast<size_t>(axes[0]);
+// Dimensions beyond this have no bit in Axes.
+constexpr size_t kMostDimensions = 64;
+
+Axes bits_of(const std::vector<int>& axes, size_t rank) {
+  Axes bits = 0;
+  for (int axis : axes) bits |= Axes{1} << (axis < 0 ? axis + static_cast<int>(rank) : axis);
+  return bits;
 }
 
 Part reduction_part(const mx::array& result, Reduction op) {
@@ -51,12 +48,22 @@ Part reduction_part(const mx::array& result, Reduction op) {
   auto& primitive = static_cast<mx::Reduce&>(result.primitive());
   auto from = held(input.dtype());
   auto to = held(result.dtype());
-  auto columns_from = last_dimensions(input, primitive.state().second);
-  if (!from || !to || !columns_from || result.ndim() != input.ndim()) return {};
+  auto axes = bits_of(primitive.state().second, input.ndim());
+  if (!from || !to || axes == 0 || result.ndim() != input.ndim()) return {};
   const auto& table = *instructions();
   if (!table.cast[index(from->type)][index(to->type)]) return {};
   if (!table.reduce[static_cast<int>(op)][index(to->type)]) return {};
-  return {Role::reduction, *columns_from};
+  return {Role::reduction, axes};
+}
+
+Part search_part(const mx::array& result) {
+  const auto& input = result.inputs()[0];
+  auto op = search(result);
+  auto from = held(input.dtype());
+  if (!from || !op || result.ndim() != input.ndim()) return {};
+  if (!instructions()->search[static_cast<int>(*op)][index(from->type)]) return {};
+  auto& primitive = static_cast<mx::ArgReduce&>(result.primitive());
+  return {Role::reduction, bits_of({primitive.state().second}, input.ndim())};
 }
 
 }  // namespace
@@ -95,6 +102,19 @@ std::optional<Held> held(mx::Dtype dtype) {
   return std::nullopt;
 }
 
+mx::Shape without(mx::Shape shape, Axes axes) {
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if ((axes >> i & 1) != 0) shape[static_cast<int>(i)] = 1;
+  }
+  return shape;
+}
+
+std::optional<Search> search(const mx::array& result) {
+  if (std::string_view(result.primitive().name()) != "ArgReduce") return std::nullopt;
+  auto kind = static_cast<mx::ArgReduce&>(result.primitive()).state().first;
+  return kind == mx::ArgReduce::ArgMax ? Search::argmax : Search::argmin;
+}
+
 bool is_broadcast(const mx::array& array) {
   return array.has_primitive() && array.inputs().size() == 1 &&
          std::string_view(array.primitive().name()) == "Broadcast";
@@ -110,10 +130,12 @@ Part part_of(const mx::array& result) {
     return {Role::repetition};
   }
   if (inputs.size() != 1 || inputs[0].ndim() == 0 || inputs[0].size() == 0) return {};
+  if (inputs[0].ndim() > kMostDimensions) return {};
   if (auto op = reduction(name)) return reduction_part(result, *op);
+  if (name == "ArgReduce") return search_part(result);
   bool floating = inputs[0].dtype() == mx::float32 || inputs[0].dtype() == mx::float16 ||
                   inputs[0].dtype() == mx::bfloat16;
-  size_t last = inputs[0].ndim() - 1;
+  Axes last = Axes{1} << (inputs[0].ndim() - 1);
   if (name == "Softmax" && floating) return {Role::row_wise, last};
   if (name == "LogSumExp" && floating && result.ndim() == inputs[0].ndim()) {
     return {Role::reduction, last};

@@ -21,14 +21,21 @@ std::optional<Held> held(mlx::core::Dtype dtype);
 enum class Role {
   none,         // it is not one of ours
   elementwise,  // all operands and the result have one shape
-  reduction,    // of the last dimensions, which stay as ones
-  row_wise,     // rows of the last dimension to such rows
+  reduction,    // of some dimensions, which stay as ones
+  row_wise,     // along some dimensions, which stay as they are
   repetition,   // broadcasts the result of a reduction back
 };
+// Dimensions of a shape, a bit for each.
+using Axes = uint64_t;
+// A shape with ones in the place of some dimensions.
+mlx::core::Shape without(mlx::core::Shape shape, Axes axes);
+
 struct Part {
   Role role = Role::none;
-  std::optional<size_t> columns_from = {};  // the first dimension of a row, for what works on rows
+  Axes axes = 0;  // those that are reduced, or worked along
 };
+// What an argmax or argmin looks for; nothing for other primitives.
+std::optional<Search> search(const mlx::core::array& result);
 // Whether an array is the broadcast of another one, whose shape is known.
 bool is_broadcast(const mlx::core::array& array);
 

@@ -2,14 +2,9 @@
 
 #include <algorithm>
 
+#include "kernels/thresholds.h"
+
 namespace davit::kernels {
-
-namespace {
-
-// The registers of a program with rows stay in the L2 cache, or a little beyond it.
-constexpr size_t kScratch = 4 << 20;
-
-}  // namespace
 
 bool Program::has_rows() const {
   return std::ranges::any_of(values, [](auto& value) { return value.extent == Extent::narrow; });
@@ -20,7 +15,7 @@ bool Program::rows_divide() const {
     if (values[step.out].extent == Extent::wide) {
       return step.row_kernel == nullptr && values[step.a].extent == Extent::wide;
     }
-    return step.row_kernel != nullptr;
+    return step.row_kernel != nullptr && step.of_parts;
   });
 }
 
@@ -28,7 +23,7 @@ size_t item_bytes(const Program& program, const Port& port) {
   return port.half ? sizeof(uint16_t) : size_of(program.values[port.value].type);
 }
 
-size_t largest_row(const Program& program) {
+size_t largest_tile(const Program& program) {
   size_t item = 0;
   for (const auto& value : program.values) {
     if (value.extent == Extent::wide) item += size_of(value.type);

@@ -10,8 +10,8 @@
 
 namespace davit::kernels {
 
-// A wide value has an element for each of `rows` x `columns` places, a narrow one has one for each
-// row.
+// A wide value has an element for each place of an iteration space, a narrow one has one for all of
+// them that differ only along dimensions that are reduced.
 enum class Extent : uint8_t { wide, narrow };
 
 struct Value {
@@ -23,7 +23,8 @@ struct Value {
 struct Step {
   Kernel kernel = nullptr;  // between values of one extent
   RowKernel row_kernel =
-      nullptr;  // a reduction of rows, or the repetition of a number along its row
+      nullptr;           // a reduction of columns, or the repetition of a number in all of them
+  bool of_parts = true;  // a reduction whose results of parts can be reduced like numbers
   int a = -1;
   int b = -1;
   int c = -1;
@@ -46,25 +47,16 @@ struct Program {
   double cost = 0;  // nanoseconds for an element, roughly
 
   bool has_rows() const;
-  // Whether rows may be done in pieces: nothing of a row's reductions is used in the program.
+  // Whether columns may be done in parts: nothing of their reductions is used in the program.
   bool rows_divide() const;
-};
-
-// How an input lies in memory, for the shape of its extent. Strides are in elements.
-struct Layout {
-  std::vector<int64_t> shape;
-  std::vector<int64_t> strides;
+  bool is_wide(const Port& port) const { return values[port.value].extent == Extent::wide; }
 };
 
 // Bytes that a port's element takes in memory.
 size_t item_bytes(const Program& program, const Port& port);
 
-// Columns up to which a row is done at once. Longer ones are reduced in parts of so many, whatever
-// the number of threads is, so that the result does not depend on that.
-constexpr size_t kLongestRow = 1 << 16;
-
-// The most columns that a program with rows that do not divide can have.
-size_t largest_row(const Program& program);
+// The most elements of a wide value that a program with rows that do not divide can have in a tile.
+size_t largest_tile(const Program& program);
 
 // Whether an output may take the memory of an input: nobody reads the input after the output is
 // written.

@@ -1,4 +1,4 @@
-// All loops of one instruction set. Compiled once for each, with DAVIT_ISA its name; see
+// All loops of one instruction set. Compiled once for each, with DAVIT_ISA its name:
 // CMakeLists.txt.
 //
 // Nothing here may be shared with other translation units: no inline function of a header but those
@@ -8,6 +8,7 @@
 
 #include "kernels/isa/half.h"
 #include "kernels/isa/loops.h"
+#include "kernels/isa/rows.h"
 
 namespace davit::kernels {
 namespace {
@@ -23,6 +24,8 @@ struct Builder {
 
   template <typename T>
   void comparisons(Type type) {
+    table.search[static_cast<int>(Search::argmax)][index(type)] = search<T, true>;
+    table.search[static_cast<int>(Search::argmin)][index(type)] = search<T, false>;
     binary(Binary::equal, type) = map2<T, uint8_t, [](T x, T y) { return x == y; }>;
     binary(Binary::not_equal, type) = map2<T, uint8_t, [](T x, T y) { return x != y; }>;
     binary(Binary::less, type) = map2<T, uint8_t, [](T x, T y) { return x < y; }>;

@@ -142,50 +142,5 @@ void cast_to_boolean(const void* a, const void*, const void*, void* out, size_t 
   for (size_t i = 0; i < count; ++i) to[i] = x[i] != 0 ? 1 : 0;
 }
 
-// Partial results of a reduction, in as many lanes for every instruction set.
-constexpr size_t kLanes = 64;
-// So many elements are reduced before their result joins the others, which keeps sums exact.
-constexpr size_t kChunk = 4096;
-
-template <typename T, auto F>
-T reduce_chunk(const T* x, size_t count, T start) {
-  T lanes[kLanes];
-  for (size_t lane = 0; lane < kLanes; ++lane) lanes[lane] = start;
-  size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) lanes[lane] = F(lanes[lane], x[i + lane]);
-  }
-  for (size_t lane = 0; i + lane < count; ++lane) lanes[lane] = F(lanes[lane], x[i + lane]);
-  for (size_t half = kLanes / 2; half > 0; half /= 2) {
-    for (size_t lane = 0; lane < half; ++lane) lanes[lane] = F(lanes[lane], lanes[lane + half]);
-  }
-  return lanes[0];
-}
-
-template <typename T, auto F, auto Start>
-void reduce(const void* in, void* out, size_t rows, size_t columns) {
-  auto x = static_cast<const T*>(in);
-  auto to = static_cast<T*>(out);
-  for (size_t row = 0; row < rows; ++row, x += columns) {
-    T result = Start();
-    for (size_t begin = 0; begin < columns; begin += kChunk) {
-      size_t left = columns - begin;
-      T part = reduce_chunk<T, F>(x + begin, left < kChunk ? left : kChunk, Start());
-      result = begin == 0 ? part : F(result, part);
-    }
-    to[row] = result;
-  }
-}
-
-template <typename T>
-void repeat(const void* in, void* out, size_t rows, size_t columns) {
-  auto x = static_cast<const T*>(in);
-  auto to = static_cast<T*>(out);
-  for (size_t row = 0; row < rows; ++row, to += columns) {
-    T value = x[row];
-    for (size_t i = 0; i < columns; ++i) to[i] = value;
-  }
-}
-
 }  // namespace
 }  // namespace davit::kernels

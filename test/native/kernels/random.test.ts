@@ -11,7 +11,8 @@ type Node = Pick<GraphNode, "op" | "inputs" | "attributes">;
 const ARITHMETIC = ["add", "subtract", "maximum", "minimum"];
 const COMPARISONS = ["less", "greater_equal", "equal", "not_equal"];
 const LOGIC = ["logical_and", "logical_or"];
-const SHAPE = [3, 700];
+const SHAPE = [3, 70, 10];
+const AXES = [[0], [1], [2], [0, 2], [1, 2]];
 
 /** Draws from a list; the same for one seed. */
 function generator(seed: number): <Item>(items: readonly Item[]) => Item {
@@ -29,6 +30,8 @@ function generator(seed: number): <Item>(items: readonly Item[]) => Item {
 function drawn(seed: number): Computation {
   const pick = generator(seed);
   const dtype = pick<Dtype>(["float32", "float16", "bfloat16", "int32", "int8"]);
+  // Mostly of the same dimensions, so that much becomes one program.
+  const axes = [pick(AXES), pick(AXES)];
   const numbers = [0, 1];
   const narrow: number[] = [];
   const conditions = [2];
@@ -58,7 +61,7 @@ function drawn(seed: number): Computation {
     else if (kind === "where") numbers.push(push("where", [c, a, b]));
     else if (kind === "choose") conditions.push(push("where", [c, d, pick([c, d])]));
     else {
-      narrow.push(push(pick(["max", "min"]), [a], { axes: [1], keepdims: true }));
+      narrow.push(push(pick(["max", "min"]), [a], { axes: pick(axes), keepdims: true }));
       numbers.push(push(pick(ARITHMETIC), [b, pick(narrow)]));
     }
   }

@@ -1,0 +1,32 @@
+// From where on a way to compute is the faster one, and how much is done at a time: measured on a
+// Zen 4 with AVX-512 and with AVX2. All of them are here, so that they can be measured again
+// elsewhere.
+#pragma once
+
+#include <cstddef>
+
+namespace davit::kernels {
+
+// Elements that are done at a time where no dimension is reduced: what a few registers of them take
+// stays in the L1 cache. With rows it is twice as many, if several rows fit.
+constexpr size_t kBlock = 1024;
+// Sides of a tile where an input is transposed.
+constexpr size_t kSide = 32;
+// Elements of a tile whose columns are reduced side by side: their registers stay in the L2 cache.
+constexpr size_t kTile = 1 << 15;
+// So many lie side by side at least: the elements of a cache line.
+constexpr size_t kNarrowestTile = 16;
+// And so many at most, where columns are reduced in parts, of which each has so many rows at least.
+constexpr size_t kWidestTile = 8192;
+constexpr size_t kShortestPart = 16;
+// Elements of a row up to which it is done at once. Longer ones are reduced in parts of so many,
+// whatever the number of threads is, so that the result does not depend on that.
+constexpr size_t kLongestRow = 1 << 16;
+// Bytes of all registers of a program with rows: they stay in the L2 cache, or a little beyond it.
+constexpr size_t kScratch = 4 << 20;
+// Less work than this, in nanoseconds, is not worth a second thread.
+constexpr double kShared = 30'000;
+// Parts that work is cut into at most: small enough that a thread which comes late holds nobody up.
+constexpr size_t kMostParts = 64;
+
+}  // namespace davit::kernels
