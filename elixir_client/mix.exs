@@ -93,7 +93,7 @@ defmodule Davit.MixProject do
         Programs: [Davit, ~r/^Davit.Graph/, Davit.Program, Davit.Tensor, Davit.Type],
         Hooks: [~r/^Davit.Hooks/, Davit.Recording, Davit.Replay],
         Engines: [Davit.Engine, Davit.Engine.Command, Davit.EngineError, Davit.Telemetry],
-        Nx: [~r/^Davit.(Backend|Compiler|Nx)/]
+        Nx: [~r/^Davit.(Backend|Compiler|Kino|Nx)/]
       ],
       groups_for_docs: [Ops: &(&1[:op] != nil)]
     ]

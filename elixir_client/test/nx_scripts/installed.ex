@@ -6,9 +6,9 @@ defmodule Davit.Scripts.Installed do
   end
 
   @doc "The code, with Mix.install replaced by install/2."
-  def replace(code, file) do
+  def replace(code, file, line \\ 1) do
     code
-    |> Code.string_to_quoted!(file: file)
+    |> Code.string_to_quoted!(file: file, line: line)
     |> Macro.prewalk(fn
       {{:., at, [{:__aliases__, _, [:Mix]}, :install]}, meta, arguments} ->
         {{:., at, [__MODULE__, :install]}, meta, arguments}

@@ -1,20 +1,23 @@
-# Runs scripts that begin with Mix.install, with the libraries on the code path in place of what they install. From elixir_client,
-# after MIX_ENV=test mix compile:
+# Runs the scripts and notebooks that begin with Mix.install, with the libraries on the code path in place of what they install. From
+# elixir_client, after MIX_ENV=test mix compile:
 #
 #     elixir -pa "_build/test/lib/*/ebin" test/nx_scripts/run.exs
 #
-# A script that needs a library which is not there is skipped. The last line counts: "N passed, N failed, N skipped".
+# One that needs a library which is not there is skipped. The last line counts: "N passed, N failed, N skipped".
 
-for file <- ["installed.ex"], do: Code.require_file(file, __DIR__)
+for file <- ["installed.ex", "notebook.ex"], do: Code.require_file(file, __DIR__)
 
 defmodule Davit.Scripts do
-  alias Davit.Scripts.Installed
+  alias Davit.Scripts.{Installed, Notebook}
 
   @root Path.expand("../../..", __DIR__)
 
   # Files, and what they print, or :notebook.
   @scripts [
-    {"examples/axon/train.exs", ~r/epoch 3: loss 0\.\d+.*(9\d|100) % of other images/s}
+    {"examples/axon/train.exs", ~r/epoch 3: loss 0\.\d+.*(9\d|100) % of other images/s},
+    {"notebooks/start.livemd", :notebook},
+    {"notebooks/hooks.livemd", :notebook},
+    {"notebooks/training.livemd", :notebook}
   ]
 
   def main do
@@ -24,11 +27,14 @@ defmodule Davit.Scripts do
     System.halt(if :failed in results, do: 1, else: 0)
   end
 
+  # In a process of its own, so that one does not hear what another one began.
   defp run(file, expected) do
-    path = Path.join(@root, file)
-    code = path |> File.read!() |> Installed.replace(path)
-    printed = printed(fn -> Code.eval_quoted(code, [], file: path) end)
-    if printed =~ expected, do: :passed, else: failed(file, "it printed\n#{printed}")
+    fn -> run(file, Path.join(@root, file), expected) end |> Task.async() |> Task.await(:infinity)
+  end
+
+  defp run(file, path, expected) do
+    check(path, expected)
+    :passed
   rescue
     error in Installed.Missing ->
       IO.puts("skipped: #{file}, since #{Exception.message(error)}")
@@ -36,6 +42,14 @@ defmodule Davit.Scripts do
 
     error ->
       failed(file, Exception.format(:error, error, __STACKTRACE__))
+  end
+
+  defp check(path, :notebook), do: Notebook.run(path)
+
+  defp check(path, expected) do
+    code = path |> File.read!() |> Installed.replace(path)
+    printed = printed(fn -> Code.eval_quoted(code, [], file: path) end)
+    printed =~ expected || raise "it printed\n#{printed}"
   end
 
   defp failed(file, why) do
