@@ -1,7 +1,15 @@
+import { KINDS } from "../../src/files/gguf/kinds.js";
 import { encodeNpy, encodeNpz, type FileArray } from "../../src/files/index.js";
 import { encodeRecord, SIGNATURE } from "../../src/record/format.js";
 import type { Dtype } from "../../src/tensor/dtype.js";
 import { DTYPES } from "../../src/tensor/dtype.js";
+import {
+  type GgufEntry,
+  ggufFile,
+  list,
+  type MetadataKind,
+  value,
+} from "../../test/support/gguf-file.js";
 import { filled } from "../graphs/fill.js";
 import { Types } from "../graphs/types.js";
 import type { Random } from "../random.js";
@@ -9,7 +17,7 @@ import { join, mutateBytes } from "./mutate-bytes.js";
 import { mutateValue } from "./mutate-value.js";
 
 /** Files that are read, by their suffix. */
-export const FORMATS = ["npy", "npz", "safetensors", "rec", "davit"] as const;
+export const FORMATS = ["npy", "npz", "safetensors", "gguf", "rec", "davit"] as const;
 
 /** The kind of a file. */
 export type Format = (typeof FORMATS)[number];
@@ -21,7 +29,7 @@ export function drawTensorFile(random: Random, format: Exclude<Format, "davit">)
   return inside && random.chance(0.8) ? file : mutateBytes(random, file);
 }
 
-const DRAW = { npy: npyFile, npz: npzFile, safetensors: safetensorsFile, rec: recording };
+const DRAW = { npy: npyFile, npz: npzFile, safetensors: safetensorsFile, gguf, rec: recording };
 
 function array(random: Random, dtypes: readonly Dtype[]): FileArray {
   const types = new Types(random);
@@ -119,6 +127,37 @@ function safetensorsFile(random: Random, broken: boolean): Uint8Array {
   length.writeBigUInt64LE(BigInt(text.length));
   const data = Uint8Array.from(random.times(at, () => random.below(256)));
   return join(length, text, data);
+}
+
+const METADATA_KINDS: readonly MetadataKind[] = ["uint8", "int32", "float32", "bool", "string"];
+
+/** `broken`: tensors of kinds, sizes and places that do not fit. */
+function gguf(random: Random, broken: boolean): Uint8Array {
+  const metadata = random.times(random.below(3), (index): [string, ReturnType<typeof value>] => {
+    const kind = random.pick(METADATA_KINDS);
+    const values = random.times(random.below(3), () => value(kind, random.below(256)));
+    return [`key${index}`, random.chance(0.5) ? list(values) : value(kind, random.below(256))];
+  });
+  const kinds = [...KINDS];
+  const tensors = random.times(random.below(4), (index): [string, GgufEntry] => {
+    const [number, { elements, bytes }] = random.pick(kinds);
+    const blocks = random.below(3);
+    const rows = random.below(3);
+    const data = random.times(rows * blocks * bytes, () => random.below(256));
+    const good = {
+      shape: [rows, blocks * elements],
+      kind: number,
+      bytes: Uint8Array.from(data),
+    };
+    const bad = {
+      shape: random.times(random.below(6), () => random.pick([0, 1, 32, 256, 2 ** 31, 2 ** 53])),
+      kind: random.below(40),
+      offset: random.pick([0, 1, 32, 2 ** 40]),
+    };
+    const name = random.pick([`t${index}.weight`, `t${index}`, "t.scales", "t.weight"]);
+    return [name, broken && random.chance(0.5) ? { ...good, ...bad } : good];
+  });
+  return ggufFile({ version: broken ? random.below(5) : 3, metadata, tensors });
 }
 
 function recording(random: Random, broken: boolean): Uint8Array {

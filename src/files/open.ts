@@ -1,4 +1,12 @@
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, type Stats } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  type Stats,
+} from "node:fs";
 import { access, type FileHandle, open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { FileError, fromSystem } from "./error.js";
@@ -82,23 +90,40 @@ export async function readAt(
 ): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
   for (let done = 0; done < length; ) {
-    const { bytesRead } = await file.read(
-      bytes,
-      done,
-      Math.min(length - done, 2 ** 30),
-      position + done,
-    );
-    if (bytesRead === 0) {
-      throw new FileError(
-        "file_truncated",
-        path,
-        `it ends at byte ${position + done}`,
-        `${length} bytes from byte ${position}`,
-      );
-    }
+    const count = Math.min(length - done, MAX_READ);
+    const { bytesRead } = await file.read(bytes, done, count, position + done);
+    if (bytesRead === 0) throw endsAt(position, done, length, path);
     done += bytesRead;
   }
   return bytes;
+}
+
+/** As {@link readAt}, at once. */
+export function readAtSync(
+  file: number,
+  position: number,
+  length: number,
+  path: string,
+): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length; ) {
+    const count = readSync(file, bytes, done, Math.min(length - done, MAX_READ), position + done);
+    if (count === 0) throw endsAt(position, done, length, path);
+    done += count;
+  }
+  return bytes;
+}
+
+/** Systems read less than 2 GiB at a time. */
+const MAX_READ = 2 ** 30;
+
+function endsAt(position: number, done: number, length: number, path: string): FileError {
+  return new FileError(
+    "file_truncated",
+    path,
+    `it ends at byte ${position + done}`,
+    `${length} bytes from byte ${position}`,
+  );
 }
 
 /** Refuses a path that no regular file can be written to, and makes none. @throws FileError */

@@ -1,0 +1,119 @@
+import { fromFloat16Bits, toFloat16Bits } from "../../tensor/half.js";
+import { scaleAndMin } from "./scales.js";
+
+/**
+ * Blocks that are affine already, in groups of 32 elements: `element = scale * q + bias` with q of 4 or 8 bits. They become what
+ * MLX's `quantized_matmul` and `dequantize` take, without a change of their numbers: q in uint32 words, lowest bits first, and a scale
+ * and a bias for each group as float16.
+ */
+export interface Packing {
+  /** Elements of a block. */
+  readonly elements: number;
+  /** Bytes of a block. */
+  readonly bytes: number;
+  /** Bits of q. */
+  readonly bits: 4 | 8;
+  /** Writes one block, number `index`. */
+  readonly block: (block: DataView, index: number, to: Packed) => void;
+}
+
+/** A packed weight: its words as bytes, and the bits of its float16 numbers. */
+export interface Packed {
+  readonly weight: Uint8Array;
+  readonly scales: Uint16Array;
+  readonly biases: Uint16Array;
+}
+
+/** Elements that have a scale and a bias in common. */
+export const GROUP = 32;
+
+export const packings = {
+  // float16 scale, 16 bytes; q is 8 too large
+  Q4_0: {
+    elements: 32,
+    bytes: 18,
+    bits: 4,
+    block: (block, index, to) => {
+      const scale = block.getUint16(0, true);
+      to.scales[index] = scale;
+      to.biases[index] = toFloat16Bits(-8 * fromFloat16Bits(scale));
+      joinHalves(block, 2, 16, to.weight, index * 16);
+    },
+  },
+  // float16 scale and bias, 16 bytes
+  Q4_1: {
+    elements: 32,
+    bytes: 20,
+    bits: 4,
+    block: (block, index, to) => {
+      to.scales[index] = block.getUint16(0, true);
+      to.biases[index] = block.getUint16(2, true);
+      joinHalves(block, 4, 16, to.weight, index * 16);
+    },
+  },
+  // float16 scale, 32 signed bytes
+  Q8_0: {
+    elements: 32,
+    bytes: 34,
+    bits: 8,
+    block: (block, index, to) => {
+      const scale = block.getUint16(0, true);
+      to.scales[index] = scale;
+      to.biases[index] = toFloat16Bits(-128 * fromFloat16Bits(scale));
+      for (let i = 0; i < 32; i++) to.weight[index * 32 + i] = block.getUint8(2 + i) ^ 0x80;
+    },
+  },
+  // float16 scale of scales and of minima, 8 of each with 6 bits, 128 bytes
+  Q4_K: {
+    elements: 256,
+    bytes: 144,
+    bits: 4,
+    block: (block, index, to) => {
+      const scale = fromFloat16Bits(block.getUint16(0, true));
+      const min = fromFloat16Bits(block.getUint16(2, true));
+      for (let group = 0; group < 8; group++) {
+        const [s, m] = scaleAndMin(block, 4, group);
+        to.scales[index * 8 + group] = toFloat16Bits(s * scale);
+        to.biases[index * 8 + group] = toFloat16Bits(-(m * min));
+      }
+      for (let pair = 0; pair < 4; pair++) {
+        joinHalves(block, 16 + pair * 32, 32, to.weight, index * 128 + pair * 32);
+      }
+    },
+  },
+} as const satisfies Record<string, Packing>;
+
+/**
+ * The low halves of `count` bytes are the first elements, their high halves those after them; in a packed weight neighbours
+ * share a byte.
+ */
+function joinHalves(
+  block: DataView,
+  from: number,
+  count: number,
+  weight: Uint8Array,
+  to: number,
+): void {
+  for (let i = 0; i < count; i += 2) {
+    const first = block.getUint8(from + i);
+    const second = block.getUint8(from + i + 1);
+    weight[to + i / 2] = (first & 0x0f) | ((second & 0x0f) << 4);
+    weight[to + (count + i) / 2] = (first >> 4) | (second & 0xf0);
+  }
+}
+
+/** Packs the blocks of a tensor. */
+export function pack(packing: Packing, blocks: Uint8Array): Packed {
+  const count = blocks.length / packing.bytes;
+  const groups = (count * packing.elements) / GROUP;
+  const packed = {
+    weight: new Uint8Array((count * packing.elements * packing.bits) / 8),
+    scales: new Uint16Array(groups),
+    biases: new Uint16Array(groups),
+  };
+  for (let index = 0; index < count; index++) {
+    const at = blocks.byteOffset + index * packing.bytes;
+    packing.block(new DataView(blocks.buffer, at, packing.bytes), index, packed);
+  }
+  return packed;
+}
