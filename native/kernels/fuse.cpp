@@ -10,6 +10,7 @@
 #include "kernels/fused.h"
 #include "kernels/group.h"
 #include "kernels/primitives.h"
+#include "kernels/substitute.h"
 #include "kernels/thresholds.h"
 #include "traversal.h"
 
@@ -253,6 +254,7 @@ class Fusion {
 
 void fuse(const std::vector<mx::array>& outputs, const Replaced& replaced) {
   if (instructions() == nullptr) return;
+  substitute(outputs, replaced);
   Fusion(outputs, replaced).run();
 }
 

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/products/loops.h"
+
 namespace davit::kernels {
 
 // The types that registers hold. float16 and bfloat16 are float32 there, rounded after every
@@ -115,6 +117,7 @@ struct Instructions {
   RowKernel reduce[kReductions][kTypes];
   RowKernel search[kSearches][kTypes];  // the column as u32
   RowKernel repeat[4];  // the same number in all columns, by log2 of the element's size
+  const ProductLoops* products;
 };
 
 // Those for this machine, or that DAVIT_KERNELS names (v2, v3, v4, neon); null where MLX's own

@@ -29,4 +29,19 @@ constexpr double kShared = 30'000;
 // Parts that work is cut into at most: small enough that a thread which comes late holds nobody up.
 constexpr size_t kMostParts = 64;
 
+// Rows up to which a product reads columns that lie one after the other as they are, those whose
+// rows lie one after the other, and packed ones. Above, they are packed as panels first.
+constexpr size_t kFewRows = 16;
+constexpr size_t kFewRowsInPlace = 24;
+constexpr size_t kFewRowsPacked = 16;
+// Multiplications of a product of a batch up to which float32 is faster here than in the BLAS.
+constexpr size_t kSmallProduct = 1 << 21;
+// Rows and columns of a product that a thread computes at a time: what it unpacks of both factors
+// for kDepth elements of the inner dimension, and the sums, stay in the L2 cache.
+constexpr size_t kMostRows = 240;
+constexpr size_t kMostColumns = 256;
+// And at least, where there is less than enough for all threads.
+constexpr size_t kLeastColumns = 64;
+constexpr size_t kLeastRows = 24;
+
 }  // namespace davit::kernels

@@ -1,12 +1,92 @@
 import { readFileSync } from "node:fs";
-import type { Graph } from "../../src/graph/graph.js";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Attribute, Graph } from "../../src/graph/graph.js";
+import { difference } from "./compare.js";
 import type { TestTensor } from "./data.js";
+import { graph } from "./graphs.js";
 import { answersTo } from "./survival.js";
 
 /** A graph and its inputs. */
 export interface Computation {
   readonly graph: Graph;
   readonly inputs: readonly TestTensor[];
+}
+
+/** A node of a case, whose inputs are numbers of values: the inputs of the case first, then the results of its nodes. */
+export interface Node {
+  readonly op: string;
+  readonly inputs?: readonly number[];
+  readonly attributes?: Record<string, Attribute>;
+  readonly outputs?: number;
+}
+
+/** A computation that is compared with MLX's own kernels. */
+export interface Case extends Computation {
+  readonly title: string;
+  readonly tolerance?: number;
+  /** What MLX computes from the same inputs, where that is another graph: what is the same in a wider type. */
+  readonly reference?: Graph;
+}
+
+/** A case of one function; its nodes' values follow its inputs. By default the last value is the result. */
+export function computed(
+  title: string,
+  inputs: readonly TestTensor[],
+  nodes: readonly Node[],
+  results?: readonly number[],
+  tolerance?: number,
+): Case {
+  return {
+    title,
+    graph: functionOf(inputs, nodes, results),
+    inputs,
+    ...(tolerance === undefined ? {} : { tolerance }),
+  };
+}
+
+/** The graph of a case. */
+export function functionOf(
+  inputs: readonly TestTensor[],
+  nodes: readonly Node[],
+  results?: readonly number[],
+): Graph {
+  const last = inputs.length + nodes.reduce((count, { outputs = 1 }) => count + outputs, 0) - 1;
+  return graph(
+    inputs.map(({ type }) => type),
+    nodes,
+    results ?? [last],
+  );
+}
+
+/** Tests that the kernels of each instruction set have MLX's results. */
+export function describeKernels(title: string, cases: readonly Case[]): void {
+  describe(title, () => {
+    let expected: TestTensor[][];
+    beforeAll(async () => {
+      expected = await computeWith(
+        "mlx",
+        cases.map(({ graph, inputs, reference = graph }) => ({ graph: reference, inputs })),
+      );
+    });
+
+    describe.each(instructionSets())("with %s", (set) => {
+      let actual: TestTensor[][];
+      beforeAll(async () => {
+        actual = await computeWith(set, cases);
+      });
+
+      it.each(cases.map(({ title, tolerance }, index) => ({ title, tolerance, index })))(
+        "$title",
+        ({ index, tolerance }) => {
+          (expected[index] as TestTensor[]).forEach((result, place) => {
+            expect(
+              difference(actual[index]?.[place] as TestTensor, result, tolerance),
+            ).toBeUndefined();
+          });
+        },
+      );
+    });
+  });
 }
 
 /** The instruction sets of kernels that this machine can run, by their names in DAVIT_KERNELS. */

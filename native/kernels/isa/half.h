@@ -50,7 +50,7 @@ inline uint16_t to_f16(float x) {
   return static_cast<uint16_t>(half | (sign >> 16));
 }
 
-void widen_f16(const uint16_t* in, float* out, size_t count) {
+inline void widen_f16(const uint16_t* in, float* out, size_t count) {
   size_t i = 0;
 #if defined(__AVX512F__)
   for (; i + 16 <= count; i += 16) {
@@ -66,7 +66,7 @@ void widen_f16(const uint16_t* in, float* out, size_t count) {
   for (; i < count; ++i) out[i] = from_f16(in[i]);
 }
 
-void narrow_f16(const float* in, uint16_t* out, size_t count) {
+inline void narrow_f16(const float* in, uint16_t* out, size_t count) {
   size_t i = 0;
 #if defined(__AVX512F__)
   for (; i + 16 <= count; i += 16) {
@@ -82,7 +82,7 @@ void narrow_f16(const float* in, uint16_t* out, size_t count) {
   for (; i < count; ++i) out[i] = to_f16(in[i]);
 }
 
-void round_f16(const float* in, float* out, size_t count) {
+inline void round_f16(const float* in, float* out, size_t count) {
   size_t i = 0;
 #if defined(__AVX512F__)
   for (; i + 16 <= count; i += 16) {

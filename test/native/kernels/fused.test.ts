@@ -1,44 +1,7 @@
-import { beforeAll, describe, expect, it } from "vitest";
-import type { Attribute } from "../../../src/graph/graph.js";
 import type { Dtype } from "../../../src/tensor/dtype.js";
-import { difference } from "../../support/compare.js";
-import { filled, type TestTensor } from "../../support/data.js";
-import { constant, graph } from "../../support/graphs.js";
-import { type Computation, computeWith, instructionSets } from "../../support/kernels.js";
-
-interface Node {
-  readonly op: string;
-  readonly inputs?: readonly number[];
-  readonly attributes?: Record<string, Attribute>;
-  readonly outputs?: number;
-}
-
-/** A computation that is compared with MLX's own kernels. */
-interface Case extends Computation {
-  readonly title: string;
-  readonly tolerance?: number;
-}
-
-/** A case of one function; its nodes' values follow its inputs. By default the last value is the result. */
-function computed(
-  title: string,
-  inputs: readonly TestTensor[],
-  nodes: readonly Node[],
-  results?: readonly number[],
-  tolerance?: number,
-): Case {
-  const last = inputs.length + nodes.reduce((count, { outputs = 1 }) => count + outputs, 0) - 1;
-  return {
-    title,
-    graph: graph(
-      inputs.map(({ type }) => type),
-      nodes,
-      results ?? [last],
-    ),
-    inputs,
-    ...(tolerance === undefined ? {} : { tolerance }),
-  };
-}
+import { filled } from "../../support/data.js";
+import { constant } from "../../support/graphs.js";
+import { type Case, computed, describeKernels, type Node } from "../../support/kernels.js";
 
 const INTEGERS: Dtype[] = [
   "uint8",
@@ -256,27 +219,4 @@ const cases: Case[] = [
   ),
 ];
 
-describe("fused kernels", () => {
-  let expected: TestTensor[][];
-  beforeAll(async () => {
-    expected = await computeWith("mlx", cases);
-  });
-
-  describe.each(instructionSets())("with %s", (set) => {
-    let actual: TestTensor[][];
-    beforeAll(async () => {
-      actual = await computeWith(set, cases);
-    });
-
-    it.each(cases.map(({ title, tolerance }, index) => ({ title, tolerance, index })))(
-      "$title",
-      ({ index, tolerance }) => {
-        (expected[index] as TestTensor[]).forEach((result, place) => {
-          expect(
-            difference(actual[index]?.[place] as TestTensor, result, tolerance),
-          ).toBeUndefined();
-        });
-      },
-    );
-  });
-});
+describeKernels("fused kernels", cases);
