@@ -14,19 +14,24 @@ export class Tensor implements Disposable {
   /** Resolves when the value is computed; rejects with what made its run fail. */
   readonly ready: Promise<void>;
   readonly #native: NativeEngine;
-  readonly #value: ValueId;
+  #value: ValueId | (() => ValueId);
   #freed = false;
   #view: ArrayBuffer | undefined;
 
-  /** For the engine: takes over the name of a native tensor. @internal */
-  constructor(native: NativeEngine, value: ValueId, type: TensorType, ready?: Promise<void>) {
+  /** For the engine: takes over the name of a native tensor, or makes one when it is first needed. @internal */
+  constructor(
+    native: NativeEngine,
+    value: ValueId | (() => ValueId),
+    type: TensorType,
+    ready?: Promise<void>,
+  ) {
     this.type = type;
     this.#native = native;
     this.#value = value;
     this.ready = ready ?? Promise.resolve();
     // A tensor of a failed run that is never read must not be an unhandled rejection: the run rejects as well.
     this.ready.catch(() => {});
-    native.hold(this, value);
+    if (typeof value === "number") native.hold(this, value);
   }
 
   /** The type of its elements. */
@@ -47,6 +52,10 @@ export class Tensor implements Disposable {
   get value(): ValueId {
     if (this.#freed) {
       throw new DavitError("tensor_freed", `the tensor ${formatType(this.type)} was freed`);
+    }
+    if (typeof this.#value === "function") {
+      this.#value = guarded(this.#value);
+      this.#native.hold(this, this.#value);
     }
     return this.#value;
   }
@@ -96,7 +105,7 @@ export class Tensor implements Disposable {
     if (this.#freed) return;
     this.#freed = true;
     this.#view = undefined;
-    this.#native.free(this.#value);
+    if (typeof this.#value === "number") this.#native.free(this.#value);
   }
 
   [Symbol.dispose](): void {

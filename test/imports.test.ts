@@ -65,6 +65,13 @@ const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = 
   ],
   ["files", ["contract", "show.ts", "tensor/dtype.ts", "error.ts", "tensor"]],
   [
+    "models",
+    [
+      ...["contract", "realm.ts", "show.ts", "tensor/dtype.ts", "error.ts", "tensor"],
+      ...["native-tensor.ts", "trace", "engine", "files"],
+    ],
+  ],
+  [
     "record",
     ["show.ts", "tensor/dtype.ts", "error.ts", "tensor", "native.ts", "hooks", "engine", "files"],
   ],
@@ -92,7 +99,7 @@ const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = 
     "index.ts",
     [
       ...["error.ts", "tensor/dtype.ts", "tensor", "graph", "native-tensor.ts", "hooks", "trace"],
-      ...["engine", "files", "record", "client", "attach"],
+      ...["engine", "files", "models", "record", "client", "attach"],
     ],
   ],
 ];

@@ -37,12 +37,15 @@ async function typeErrors(program: string): Promise<string> {
 
 it("the package exports these values", () => {
   expect(Object.keys(davit).sort()).toEqual([
-    ...["DavitError", "Engine", "RecordingFile", "Tensor", "Traced"],
+    ...["DavitError", "Embedding", "Engine", "LayerNorm", "Linear", "ModelError", "Module"],
+    ...["QuantizedEmbedding", "QuantizedLinear", "RMSNorm", "RecordingFile", "Tensor", "Traced"],
+    ...["WeightReader", "Weights", "WeightsError"],
     ...["attach", "callback", "cond", "decodeGraph", "diffRecordings", "encodeGraph"],
-    ...["exportGraph", "forLoop", "formatDiff", "grad", "graphHash", "hook", "hookGradient", "jvp"],
-    ...["label", "listEngines", "mx", "ofType", "openSafetensors", "print", "readSafetensor"],
+    ...["exportGraph", "forLoop", "formatDiff", "grad", "graphHash", "hook", "hookGradient"],
+    ...["isMaterialized", "jvp", "label", "listEngines", "materialize", "mx", "ofType", "openGguf"],
+    ...["openSafetensors", "openWeights", "print", "readGgufTensor", "readSafetensor"],
     ...["readTensors", "record", "replay", "switchCase", "trace", "valueAndGrad", "vjp"],
-    ...["whileLoop", "writeTensors"],
+    ...["whileLoop", "withParameters", "writeTensors"],
   ]);
 });
 
@@ -116,7 +119,7 @@ function undocumented(file: string, names: ReadonlySet<string>): string[] {
 it("every member of a public class or interface is documented", async () => {
   await built("index.d.ts");
   const folder = join(root, "dist");
-  const text = ["index.d.ts", "trace/index.d.ts", "record/index.d.ts"]
+  const text = ["index.d.ts", "models/index.d.ts", "trace/index.d.ts", "record/index.d.ts"]
     .map((file) => readFileSync(join(folder, file), "utf8"))
     .join("\n");
   const lists = [...text.matchAll(/\{([^}]*)\}/g)].map(([, list]) => list as string);

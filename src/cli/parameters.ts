@@ -6,8 +6,11 @@ import { UsageError } from "./command.js";
 
 /** A parameter of a program. */
 export interface Parameter {
+  /** Its number. */
   readonly index: number;
+  /** Its name, where it has one. */
   readonly name?: string | undefined;
+  /** Its type. */
   readonly type: TensorType;
 }
 

@@ -7,6 +7,7 @@ export const ERROR_ROOMS = {
   trace: "Functions that are traced, in Node",
   hook: "Subscriptions and handlers",
   file: "Files",
+  model: "Models",
   node: "The engine in Node, and the command `davit`",
   elixir: "The Elixir client itself",
 } as const;
@@ -187,6 +188,24 @@ export const ERRORS = {
   file_unreadable: {
     room: "file",
     doc: "The system refuses to read or write a file, or it is no regular file: a pipe, a device, a socket, a folder.",
+  },
+
+  model_invalid: {
+    room: "model",
+    doc: "A folder is no model, or a file of it does not say what it should.",
+  },
+  model_unsupported: {
+    room: "model",
+    doc: "A model has an architecture, or a part, that Davit does not compute.",
+  },
+  module_immutable: { room: "model", doc: "A materialized module was to be changed." },
+  module_invalid: {
+    room: "model",
+    doc: "A module has no parameter of this name, or one of another type.",
+  },
+  weights_invalid: {
+    room: "model",
+    doc: "Weights are missing, unknown to the model, or of another shape or dtype. The error lists all of them.",
   },
 
   engine_closed: { room: "node", doc: "The engine, or the connection to it, was closed." },

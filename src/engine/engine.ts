@@ -157,6 +157,14 @@ export class Engine {
   }
 
   /**
+   * A tensor whose bytes are asked for when it is first needed, once. What `read` throws is thrown there.
+   */
+  lazyTensor(type: TensorType, read: () => Uint8Array): Tensor {
+    this.#checkOpen();
+    return new Tensor(this.native, () => this.native.put(type, read()), type);
+  }
+
+  /**
    * Loads a graph: validates it, finds the types of all its values, and names what can be watched.
    * @throws DavitError with a code of docs/errors.md, the op, its label and types
    */

@@ -66,9 +66,11 @@ export class Members<T> implements ReadonlyMap<string, T> {
     for (const [name, value] of this) visit(value, name, this);
   }
 
-  /** Members made of these; what cannot be used cannot be used there either. */
+  /** Members made of these, each when it is first asked for; what cannot be used cannot be used there either. */
   map<U>(make: (value: T) => U): Members<U> {
-    const made = [...this.#members].map(([name, read]) => [name, () => make(read())] as const);
+    const made = [...this.#members].map(
+      ([name, read]) => [name, once(() => make(read()))] as const,
+    );
     return new Members(new Map(made), this.#others);
   }
 }

@@ -193,6 +193,30 @@ describe("Engine", () => {
     expect(() => engine.run(program, [freed])).toThrow(/freed/);
   });
 
+  it("asks for the bytes of a lazy tensor when it is first needed, and once", async () => {
+    const reads: string[] = [];
+    const lazy = (name: string, bytes: Uint8Array) =>
+      engine.lazyTensor({ dtype: "float32", shape: [1] }, () => {
+        reads.push(name);
+        return bytes;
+      });
+    const one = lazy("one", new Uint8Array(new Float32Array([1]).buffer));
+    expect(one.type).toEqual({ dtype: "float32", shape: [1] });
+    lazy("unused", new Uint8Array(4)).dispose();
+    expect(reads).toEqual([]);
+    const add = engine.jit((x: Traced) => mx.add(x, one));
+    expect(await (await add(one)).toArray()).toEqual([2]);
+    expect(one.view()[0]).toBe(1);
+    expect(reads).toEqual(["one"]);
+    await expect(add(lazy("short", new Uint8Array(3)))).rejects.toMatchObject({
+      code: "length_invalid",
+    });
+    const broken = engine.lazyTensor({ dtype: "int8", shape: [1] }, () => {
+      throw new Error("no such disk");
+    });
+    await expect(add(broken)).rejects.toThrow("no such disk");
+  });
+
   it.each(["float", 5, { shape: [4] }])(
     "refuses %o for a dtype, wherever one is given",
     async (given) => {

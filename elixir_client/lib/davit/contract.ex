@@ -306,6 +306,28 @@ defmodule Davit.Contract do
         "The system refuses to read or write a file, or it is no regular file: a pipe, a device, a socket, a folder."
     },
     %{
+      code: :model_invalid,
+      room: :model,
+      doc: "A folder is no model, or a file of it does not say what it should."
+    },
+    %{
+      code: :model_unsupported,
+      room: :model,
+      doc: "A model has an architecture, or a part, that Davit does not compute."
+    },
+    %{code: :module_immutable, room: :model, doc: "A materialized module was to be changed."},
+    %{
+      code: :module_invalid,
+      room: :model,
+      doc: "A module has no parameter of this name, or one of another type."
+    },
+    %{
+      code: :weights_invalid,
+      room: :model,
+      doc:
+        "Weights are missing, unknown to the model, or of another shape or dtype. The error lists all of them."
+    },
+    %{
       code: :engine_closed,
       room: :node,
       doc: "The engine, or the connection to it, was closed."

@@ -9,12 +9,15 @@ import { GROUP } from "./pack.js";
 
 /** A tensor as the file has it. */
 export interface GgufSource {
+  /** The name of the tensor. */
   readonly name: string;
+  /** The kind of its elements. */
   readonly kind: GgufKind;
   /** Sizes, outermost first. */
   readonly shape: readonly number[];
   /** Bytes from the start of the file. */
   readonly offset: number;
+  /** The bytes that it has in the file. */
   readonly byteLength: number;
 }
 
@@ -25,7 +28,9 @@ export type GgufPart = "values" | "weight" | "scales" | "biases";
 export interface GgufTensor {
   /** Its type once it is read. */
   readonly type: TensorType;
+  /** Which part of the tensor of the file it is. */
   readonly part: GgufPart;
+  /** The tensor of the file that it is read from. */
   readonly source: GgufSource;
 }
 

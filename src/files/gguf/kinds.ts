@@ -19,6 +19,7 @@ export interface GgufKind {
   readonly elements: number;
   /** Bytes of a block. */
   readonly bytes: number;
+  /** How its tensors are read. */
   readonly reading: KindReading;
 }
 

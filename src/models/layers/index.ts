@@ -1,0 +1,3 @@
+export { Embedding, QuantizedEmbedding } from "./embedding.js";
+export { Linear, type Quantization, QuantizedLinear } from "./linear.js";
+export { LayerNorm, RMSNorm } from "./norm.js";
