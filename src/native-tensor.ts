@@ -100,6 +100,11 @@ export class Tensor implements Disposable {
     return formatTensor(await this.bytes(), this.type, options);
   }
 
+  /** Whether it was freed, by {@link Tensor.dispose} or by a run that it was donated to. */
+  get freed(): boolean {
+    return this.#freed;
+  }
+
   /** Frees the tensor now; runs that were given it go on. */
   dispose(): void {
     if (this.#freed) return;

@@ -99,13 +99,16 @@ export interface NativeEngine {
   /** Binds a tensor to an object, which V8 is told the weight of: the tensor is freed when the object is garbage. */
   hold(object: object, value: ValueId): void;
   free(value: ValueId): void;
+  /** Another name for a tensor. */
+  share(value: ValueId): ValueId;
   /** A tensor that the first run or read that needs it reads from a file. */
   fileValue(path: string, offset: number, type: TensorType): ValueId;
 
   /**
    * Queues a run; its outputs are pending tensors that later runs may take at once. `subscriptions` holds
    * those of this run alone, as a flat list: site, subscription, site, subscription, … An input may be the
-   * bytes of a tensor of the parameter's type, which are copied.
+   * bytes of a tensor of the parameter's type, which are copied. Inputs that are `donated` are freed: where nothing else
+   * has them, their memory may become that of a result.
    */
   run(
     run: RunId,
@@ -113,6 +116,7 @@ export interface NativeEngine {
     queue: QueueId,
     inputs: readonly (ValueId | Uint8Array)[],
     subscriptions?: readonly number[],
+    donated?: readonly ValueId[],
   ): ValueId[];
   /**
    * The results of a small program without control flow, if it can be run at once, on this thread: it has no subscriptions,

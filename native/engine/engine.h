@@ -58,8 +58,10 @@ class Engine {
   void settle(Value& value, FailurePtr failure);
 
   // Queues a run and names its outputs. `subscriptions` holds those of this run alone, by site.
+  // Inputs whose names are in `donated` lose them: their memory may be overwritten.
   std::vector<int64_t> run(int64_t id, int64_t program, int64_t queue, std::vector<ValuePtr> inputs,
-                           const std::vector<std::pair<int, int64_t>>& subscriptions);
+                           const std::vector<std::pair<int, int64_t>>& subscriptions,
+                           const std::vector<int64_t>& donated);
   // Runs a program at once, on the JavaScript thread, and returns its results; nothing where the
   // run has to be queued. The outbox tells nothing of the run. Throws RunError where it fails.
   std::optional<Arrays> run_here(int64_t program, int64_t queue, std::vector<ValuePtr> inputs);

@@ -1,6 +1,7 @@
 #include "engine/value.h"
 
 #include <cstring>
+#include <utility>
 
 #include "ops/registry.h"
 
@@ -16,6 +17,13 @@ const mx::array& Value::array() {
     default:
       throw RunError("tensor_pending", "the tensor is not computed yet");
   }
+}
+
+mx::array Value::take() {
+  // What others did with it before they gave it up has happened.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  array();
+  return *std::exchange(array_, std::nullopt);
 }
 
 void Value::load() {

@@ -32,6 +32,9 @@ class Value {
   // The array; throws RunError where the tensor failed, or where there is no memory to load it,
   // which may be tried again. The tensor must be settled or loadable.
   const mlx::core::array& array();
+  // The array, for the only one who has the tensor: its memory may be overwritten. Throws as
+  // array().
+  mlx::core::array take();
 
   // Settles the tensor; only the scheduler calls these, once.
   void set(mlx::core::array array);

@@ -30,6 +30,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
                          InstanceMethod<&EngineObject::release>("release"),
                          InstanceMethod<&EngineObject::hold>("hold"),
                          InstanceMethod<&EngineObject::free>("free"),
+                         InstanceMethod<&EngineObject::share>("share"),
                          InstanceMethod<&EngineObject::file_value>("fileValue"),
                          InstanceMethod<&EngineObject::run>("run"),
                          InstanceMethod<&EngineObject::run_here>("runHere"),

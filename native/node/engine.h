@@ -34,6 +34,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value release(const Napi::CallbackInfo& info);
   Napi::Value hold(const Napi::CallbackInfo& info);
   Napi::Value free(const Napi::CallbackInfo& info);
+  Napi::Value share(const Napi::CallbackInfo& info);
   Napi::Value file_value(const Napi::CallbackInfo& info);
   Napi::Value run(const Napi::CallbackInfo& info);
   Napi::Value run_here(const Napi::CallbackInfo& info);
@@ -78,8 +79,13 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   std::shared_ptr<Host> host_;
   Napi::FunctionReference on_batch_;
   Napi::FunctionReference on_more_;
-  Napi::Reference<Napi::Float64Array> words_;       // of one batch after the other
-  std::unordered_map<int64_t, mx::array> filling_;  // allocated and not yet published
+  Napi::Reference<Napi::Float64Array> words_;  // of one batch after the other
+  // Tensors that were allocated and not yet published; a run may have taken a name away.
+  struct Filling {
+    ValuePtr value;
+    mx::array array;
+  };
+  std::unordered_map<int64_t, Filling> filling_;
   std::shared_ptr<Handles> handles_;
 };
 

@@ -108,9 +108,12 @@ Napi::Value EngineObject::run(const Napi::CallbackInfo& info) {
         subscriptions.emplace_back(static_cast<int>(flat[i]), flat[i + 1]);
       }
     }
+    std::vector<int64_t> donated;
+    if (info.Length() > 5 && info[5].IsArray()) donated = to_integers(info[5]);
     auto program = id_of(info[1]);
     auto outputs = engine_->run(id_of(info[0]), program, id_of(info[2]),
-                                to_inputs(program, info[3]), subscriptions);
+                                to_inputs(program, info[3]), subscriptions, donated);
+    for (int64_t value : donated) handles_->release(value);
     return from_ids(env, outputs);
   });
 }

@@ -102,8 +102,9 @@ Napi::Value EngineObject::allocate(const Napi::CallbackInfo& info) {
       }
       buffer = *over;
     }
-    auto id = engine_->values().add(std::make_shared<davit::Value>(type));
-    filling_.emplace(id, std::move(array));
+    auto value = std::make_shared<davit::Value>(type);
+    auto id = engine_->values().add(value);
+    filling_.emplace(id, Filling{std::move(value), std::move(array)});
     auto result = Napi::Object::New(env);
     result.Set("value", static_cast<double>(id));
     result.Set("bytes", buffer);
@@ -117,8 +118,9 @@ Napi::Value EngineObject::publish(const Napi::CallbackInfo& info) {
     auto id = id_of(info[0]);
     auto filled = filling_.extract(id);
     if (!filled) throw OpError("tensor_unallocated", "only an allocated tensor can be published");
-    normalize_bools(filled.mapped());
-    engine_->settle(*engine_->values().get(id), std::move(filled.mapped()));
+    auto& [value, array] = filled.mapped();
+    normalize_bools(array);
+    engine_->settle(*value, std::move(array));
   });
   return env.Undefined();
 }
@@ -127,10 +129,9 @@ Napi::Value EngineObject::fail(const Napi::CallbackInfo& info) {
   auto env = info.Env();
   guarded(env, [&] {
     auto id = id_of(info[0]);
-    if (filling_.erase(id) == 0) {
-      throw OpError("tensor_unallocated", "only an allocated tensor can be failed");
-    }
-    engine_->settle(*engine_->values().get(id),
+    auto filled = filling_.extract(id);
+    if (!filled) throw OpError("tensor_unallocated", "only an allocated tensor can be failed");
+    engine_->settle(*filled.mapped().value,
                     std::make_shared<Failure>(Failure{text_of(info[1]), text_of(info[2])}));
   });
   return env.Undefined();
@@ -172,10 +173,18 @@ Napi::Value EngineObject::free(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value EngineObject::share(const Napi::CallbackInfo& info) {
+  auto env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    auto& values = engine_->values();
+    return Napi::Number::New(env, static_cast<double>(values.add(values.get(id_of(info[0])))));
+  });
+}
+
 void EngineObject::free_value(int64_t id) {
-  if (filling_.erase(id) > 0) {
+  if (auto filled = filling_.extract(id)) {
     // Runs that wait for it would wait for ever.
-    engine_->settle(*engine_->values().get(id),
+    engine_->settle(*filled.mapped().value,
                     std::make_shared<Failure>(
                         Failure{"tensor_freed", "the tensor was freed before it was filled"}));
   }

@@ -100,6 +100,16 @@ export const ERRORS = {
   tensor_pending: { room: "run", doc: "The tensor is not computed yet." },
   tensor_unallocated: { room: "run", doc: "A tensor that is to be filled has no memory." },
   tensor_unknown: { room: "run", doc: "There is no tensor with this id." },
+  state_changed: {
+    room: "node",
+    doc: "A step returned a state of another form, or `copyIn` was given one.",
+  },
+  state_lost: {
+    room: "node",
+    doc: "A run that computed in the memory of a state failed, or the state was disposed of.",
+  },
+  state_nested: { room: "node", doc: "A state was asked for while it was held." },
+  state_released: { room: "node", doc: "A state was used after its turn." },
   timeout: { room: "run", doc: "A request took longer than it may." },
 
   arity_invalid: { room: "graph", doc: "An op has another number of operands than it takes." },

@@ -22,6 +22,7 @@ import type { Dtype, TensorType } from "../tensor/dtype.js";
 import { type TensorLike, toBytes, typeOfValue } from "../tensor/values.js";
 import type { OperandTree } from "../trace/control.js";
 import type { Callback } from "../trace/custom-call.js";
+import { flatten, type Tree } from "../trace/tree.js";
 import { type BatchSink, readBatch } from "./batch.js";
 import { type JitOptions, type Jitted, jit } from "./jit.js";
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from "./options.js";
@@ -34,6 +35,7 @@ import {
   type Run,
   type RunOptions,
 } from "./runs.js";
+import { State } from "./state.js";
 
 /** The tensors of a graph that are not in its bytes. */
 export interface GraphTensors {
@@ -178,6 +180,26 @@ export class Engine {
     return (work.advance(Number.POSITIVE_INFINITY) as { result: Program }).result;
   }
 
+  /**
+   * Makes a state of tensors, which are the state's from now on: values that change, and that one owner has at a time.
+   * @throws DavitError `tensor_freed`, `tensor_foreign`
+   */
+  state(tensors: Tree<Tensor>): State {
+    this.#checkOpen();
+    const { leaves, rebuild } = flatten<Tensor>(tensors);
+    const own = leaves.map((tensor) => this.share(tensor));
+    for (const tensor of leaves) tensor.dispose();
+    return new State(this, rebuild(own));
+  }
+
+  /** Another handle of a tensor. @internal */
+  share(tensor: Tensor): Tensor {
+    const value = tensor.valueIn(this.native);
+    return guarded(
+      () => new Tensor(this.native, this.native.share(value), tensor.type, tensor.ready),
+    );
+  }
+
   /** Forgets a program; runs under way go on. One that nobody refers to is forgotten in time without that. */
   unload(program: Program): void {
     this.#programs.unload(program.id);
@@ -190,9 +212,10 @@ export class Engine {
   run(
     program: Program,
     inputs: readonly Tensor[],
-    { signal, ...rest }: ProgramRunOptions = {},
+    { signal, donate = [], ...rest }: ProgramRunOptions = {},
   ): ProgramRun {
     signal?.throwIfAborted();
+    const donated = donate.map((position) => donatedInput(inputs, position));
     let settle: (error?: DavitError) => void = () => {};
     const done = new Promise<void>((resolve, reject) => {
       settle = (error) => (error === undefined ? resolve() : reject(error));
@@ -203,12 +226,14 @@ export class Engine {
       inputs.map((tensor) => tensor.valueIn(this.native)),
       {
         ...rest,
+        donated: donated.map(({ value }) => value),
         onDone: (error) => {
           signal?.removeEventListener("abort", cancel);
           settle(error);
         },
       },
     );
+    for (const tensor of donated) tensor.dispose();
     signal?.addEventListener("abort", cancel, { once: true });
     const outputs = run.outputs.map(
       (value, index) => new Tensor(this.native, value, program.outputs[index] as TensorType, done),
@@ -303,4 +328,12 @@ export class Engine {
   #checkOpen(): void {
     if (this.#closed) throw new DavitError("engine_closed", "the engine was closed");
   }
+}
+
+function donatedInput(inputs: readonly Tensor[], position: number): Tensor {
+  const input = inputs[position];
+  if (input !== undefined) return input;
+  const expected = `positions of the ${inputs.length} inputs`;
+  const message = `donate has ${String(position)}; expected ${expected}`;
+  throw new DavitError("option_invalid", message, { expected });
 }

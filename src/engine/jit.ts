@@ -44,12 +44,23 @@ export interface JitOptions {
   readonly maxPrograms?: number;
 }
 
+/** Options of a call. */
+export interface CallOptions {
+  /** Cancels the run. */
+  readonly signal?: AbortSignal;
+  /**
+   * Positions of arguments whose tensors are freed when the run begins, as `donate_argnums` of `jax.jit`: where nothing else has such
+   * a tensor, MLX may compute a result in its memory.
+   */
+  readonly donate?: readonly number[];
+}
+
 /** A function that runs on an engine; traced once for every combination of argument types. */
 export interface Jitted<R> extends Disposable {
   /** Runs the function. Resolves with its result when the run is over. */
   (...args: Argument[]): Promise<Result<R>>;
-  /** As calling it, with a signal that cancels the run. */
-  with(options: { signal?: AbortSignal }, ...args: Argument[]): Promise<Result<R>>;
+  /** As calling it, with options of the run. */
+  with(options: CallOptions, ...args: Argument[]): Promise<Result<R>>;
   /**
    * Calls a handler with every event of the hooks of this name, in the programs of this function. {@link Engine.on} is
    * for those of all functions.
@@ -128,12 +139,12 @@ export function jit<R extends OperandTree>(
     }
   };
 
-  const call = (options: { signal?: AbortSignal }, args: Argument[]): Promise<unknown> => {
+  const call = (options: CallOptions, args: Argument[]): Promise<unknown> => {
     refuseInTrace(fn.name);
     return start(options, args);
   };
 
-  const start = async (options: { signal?: AbortSignal }, args: Argument[]): Promise<unknown> => {
+  const start = async ({ donate, ...options }: CallOptions, args: Argument[]): Promise<unknown> => {
     const made: Tensor[] = [];
     let bound: Binding | undefined;
     try {
@@ -141,6 +152,7 @@ export function jit<R extends OperandTree>(
       bound = bindSlots(engine, entry.program, entry.traced.slots);
       const run = engine.run(entry.program, inputs, {
         ...options,
+        ...(donate && { donate: inputsOf(args, donate) }),
         subscriptions: bound.subscriptions,
       });
       bound.started(run.id);
@@ -157,7 +169,7 @@ export function jit<R extends OperandTree>(
     onEvents(engine.hooks, { ...options, match }, handler, owner);
 
   const members = {
-    with: (options: { signal?: AbortSignal }, ...args: Argument[]) => call(options, args),
+    with: (options: CallOptions, ...args: Argument[]) => call(options, args),
     on: (name: string, handler: EventHandler, options?: SubscriptionOptions) =>
       subscribe({ name }, handler, options),
     probe: (probe: string, handler: EventHandler, options?: SubscriptionOptions) =>
@@ -186,6 +198,32 @@ function refuseInTrace(name: string): void {
     `${what} was called inside a traced function; expected ${expected}`,
     { expected },
   );
+}
+
+/** The positions of the inputs that some arguments are made of. @throws DavitError `option_invalid` */
+function inputsOf(args: readonly Argument[], positions: readonly number[]): number[] {
+  const starts = [0];
+  for (const arg of args) starts.push((starts.at(-1) as number) + leafCount(arg));
+  return positions.flatMap((position) => {
+    const [start, end] = [starts[position], starts[position + 1]];
+    if (start === undefined || end === undefined) {
+      const expected = `positions of the ${args.length} arguments`;
+      const message = `donate has ${show(position)}; expected ${expected}`;
+      throw new DavitError("option_invalid", message, { expected });
+    }
+    return Array.from({ length: end - start }, (_, index) => start + index);
+  });
+}
+
+/** The number of tensors that an argument is made of. */
+function leafCount(arg: Argument): number {
+  if (isPlainObject(arg)) {
+    return Object.values(arg).reduce<number>((sum, item) => sum + leafCount(item as Argument), 0);
+  }
+  if (Array.isArray(arg) && !isNumeric(arg)) {
+    return arg.reduce((sum: number, item) => sum + leafCount(item as Argument), 0);
+  }
+  return 1;
 }
 
 /** A tree of tensors from an argument; tensors that had to be made are noted. */

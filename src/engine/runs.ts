@@ -14,6 +14,8 @@ export interface RunOptions {
   readonly queue?: QueueId;
   /** The subscriptions of this run alone, from {@link HookRouter.subscribeRun}. */
   readonly subscriptions?: readonly number[];
+  /** Inputs that are freed, so that their memory may become that of results. */
+  readonly donated?: readonly ValueId[];
   /** Called once when the run is over, with the error that made it fail; all its events came before. */
   readonly onDone?: (error?: DavitError) => void;
 }
@@ -31,6 +33,11 @@ export interface Run {
 export interface ProgramRunOptions {
   /** Cancels the run. */
   readonly signal?: AbortSignal;
+  /**
+   * Positions of inputs that are freed when the run begins, as `donate_argnums` of `jax.jit`: where nothing else has such
+   * a tensor, MLX may compute a result in its memory.
+   */
+  readonly donate?: readonly number[];
   /** @internal */
   readonly queue?: QueueId;
   /** @internal */
@@ -83,11 +90,13 @@ export class EngineRuns {
     program: Program,
     inputs: readonly (ValueId | Uint8Array)[],
     queue: QueueId,
-    { subscriptions, onDone }: RunOptions,
+    { subscriptions, donated, onDone }: RunOptions,
   ): Run {
     const id = nextRun++;
     const native = this.#native;
-    const outputs = guarded(() => native.run(id, program.id, queue, inputs, subscriptions));
+    const outputs = guarded(() =>
+      native.run(id, program.id, queue, inputs, subscriptions, donated),
+    );
     this.#runs.set(id, { program, onDone });
     this.#programs.begin(program.id);
     this.#polling.soon();

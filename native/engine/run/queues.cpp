@@ -71,7 +71,8 @@ RunPtr Engine::make_run(int64_t id, int64_t program_id, int64_t queue_id,
 
 std::vector<int64_t> Engine::run(int64_t id, int64_t program_id, int64_t queue_id,
                                  std::vector<ValuePtr> inputs,
-                                 const std::vector<std::pair<int, int64_t>>& subscriptions) {
+                                 const std::vector<std::pair<int, int64_t>>& subscriptions,
+                                 const std::vector<int64_t>& donated) {
   {
     std::lock_guard lock(mutex_);
     if (runs_.contains(id)) {
@@ -84,6 +85,7 @@ std::vector<int64_t> Engine::run(int64_t id, int64_t program_id, int64_t queue_i
     own.emplace_back(site, subscription(subscription_id));
   }
   auto run = make_run(id, program_id, queue_id, std::move(inputs), std::move(own));
+  for (int64_t value : donated) values_.remove(value);
   std::vector<int64_t> output_ids;
   for (const auto& output : run->outputs()) output_ids.push_back(values_.add(output));
 
@@ -175,6 +177,8 @@ void Engine::finished(const RunPtr& run, const Arrays& results, FailurePtr failu
       }
       settled(output);
     }
+    // Before runs that wait for them begin.
+    if (run->id() != kUntold) run->release_outputs();
     auto& queue = *run->queue();
     queue.runs.pop_front();
     queue.busy = false;

@@ -6,10 +6,11 @@ namespace davit {
 
 namespace {
 
-// An input's value. Where it failed, the node at fault is one of another program.
-const mx::array& input_array(Value& input) {
+// An input's value; nobody else keeps it if nobody else has the tensor, so that its memory may be
+// overwritten. Where it failed, the node at fault is one of another program.
+mx::array input_array(const ValuePtr& input) {
   try {
-    return input.array();
+    return input.use_count() == 1 ? input->take() : input->array();
   } catch (const RunError& error) {
     throw RunError(error.failure()->code, error.failure()->message);
   }
@@ -37,7 +38,8 @@ void Run::advance() {
       begun_ = Clock::now();
       Arrays arguments;
       arguments.reserve(inputs_.size());
-      for (const auto& input : inputs_) arguments.push_back(input_array(*input));
+      for (const auto& input : inputs_) arguments.push_back(input_array(input));
+      inputs_.clear();
       push(program_->entry(), std::move(arguments), std::nullopt,
            [this](Arrays results) { results_ = std::move(results); });
     }

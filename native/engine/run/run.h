@@ -40,6 +40,8 @@ class Run : public std::enable_shared_from_this<Run> {
   const std::vector<ValuePtr>& inputs() const { return inputs_; }
   const ProgramPtr& program() const { return program_; }
   const std::vector<ValuePtr>& outputs() const { return outputs_; }
+  // The outputs are settled: those who have their names have them alone.
+  void release_outputs() { outputs_.clear(); }
   const std::shared_ptr<Queue>& queue() const { return queue_; }
   CancelFlag& cancel_flag() { return cancel_; }
 
