@@ -90,7 +90,7 @@ defmodule Davit.MixProject do
       skip_undefined_reference_warnings_on: ["../docs/architecture.md", "../docs/debugging.md"],
       groups_for_extras: [Guides: ~r/\/docs\//],
       groups_for_modules: [
-        Programs: [Davit, ~r/^Davit.Graph/, Davit.Program, Davit.Tensor, Davit.Type],
+        Programs: [Davit, ~r/^Davit.Graph/, Davit.Program, Davit.State, Davit.Tensor, Davit.Type],
         Hooks: [~r/^Davit.Hooks/, Davit.Recording, Davit.Replay],
         Engines: [Davit.Engine, Davit.Engine.Command, Davit.EngineError, Davit.Telemetry],
         Nx: [~r/^Davit.(Backend|Compiler|Kino|Nx)/]

@@ -8,8 +8,8 @@ export type { Argument, JitOptions, Jitted, Result } from "./engine/jit.js";
 export type { EngineOptions } from "./engine/options.js";
 export type { Program } from "./engine/program.js";
 export type { ProgramCounts } from "./engine/program-cache.js";
-export type { ProgramRun, ProgramRunOptions } from "./engine/runs.js";
 export type { ApplyOptions, HeldState, State, StepResult } from "./engine/state.js";
+export type { ProgramRun, ProgramRunOptions } from "./engine/tensor-run.js";
 export { DavitError } from "./error.js";
 export {
   type FileArray,

@@ -26,7 +26,7 @@ defmodule Davit do
       this module, of `Davit.Tensor`, and `Davit.Engine.info/1`.
     * A function that starts, ends or awaits something that lives on by itself returns `:ok` or `{:ok, value}`, or
       `{:error, exception}`, as OTP does, because its caller handles the failure: `Davit.Engine.start_link/1`,
-      `Davit.Engine.await/2`, `Davit.Hooks.subscribe/2`, `Davit.Recording.start/3` and `Davit.Recording.stop/1`,
+      `Davit.Engine.await/2`, `Davit.State.start_link/2`, `Davit.Hooks.subscribe/2`, `Davit.Recording.start/3` and `Davit.Recording.stop/1`,
       `Davit.Replay.open/2` and `Davit.Replay.close/1`.
     * An argument or option that is invalid in itself raises `ArgumentError` in all of them.
   """
@@ -75,6 +75,8 @@ defmodule Davit do
     * `:fetch`: outputs up to this many bytes come with the answer and are kept only in this VM (default 4096, 0 for
       none); larger ones stay in the engine until they are read;
     * `:keep`: `true` to keep all outputs in the engine;
+    * `:donate`: positions of inputs that are given to the run: where nothing else has such a tensor, an output may be computed
+      in its memory, as with `donate_argnums` of `jax.jit`. A tensor in the engine cannot be used afterwards. See `Davit.State`;
     * `:queue`: a positive number; runs of one queue run one after the other. Default: a queue for each calling process.
 
   Raises `Davit.EngineError`; `ArgumentError` if an input or option is invalid. However it ends, no message of the run

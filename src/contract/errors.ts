@@ -100,16 +100,6 @@ export const ERRORS = {
   tensor_pending: { room: "run", doc: "The tensor is not computed yet." },
   tensor_unallocated: { room: "run", doc: "A tensor that is to be filled has no memory." },
   tensor_unknown: { room: "run", doc: "There is no tensor with this id." },
-  state_changed: {
-    room: "node",
-    doc: "A step returned a state of another form, or `copyIn` was given one.",
-  },
-  state_lost: {
-    room: "node",
-    doc: "A run that computed in the memory of a state failed, or the state was disposed of.",
-  },
-  state_nested: { room: "node", doc: "A state was asked for while it was held." },
-  state_released: { room: "node", doc: "A state was used after its turn." },
   timeout: { room: "run", doc: "A request took longer than it may." },
 
   arity_invalid: { room: "graph", doc: "An op has another number of operands than it takes." },
@@ -229,6 +219,16 @@ export const ERRORS = {
   runtime_folder_invalid: { room: "node", doc: "The folder for sockets is not the user's alone." },
   socket_invalid: { room: "node", doc: "The path of a socket cannot be listened on." },
   socket_taken: { room: "node", doc: "An engine listens on the socket already." },
+  state_changed: {
+    room: "node",
+    doc: "A step returned a state of another form, or `copyIn` was given one.",
+  },
+  state_lost: {
+    room: "node",
+    doc: "A run that computed in the memory of a state failed, or the state was disposed of.",
+  },
+  state_nested: { room: "node", doc: "A state was asked for while it was held." },
+  state_released: { room: "node", doc: "A state was used after its turn." },
   tensor_foreign: { room: "node", doc: "The tensor belongs to another engine." },
   tolerance_invalid: { room: "node", doc: "A tolerance is no number of 0 or more." },
 

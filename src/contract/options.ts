@@ -1,5 +1,5 @@
 /** What an entry of a map of options is. */
-export type OptionKind = "bool" | "count" | "hooks" | "id" | "milliseconds";
+export type OptionKind = "bool" | "count" | "hooks" | "id" | "milliseconds" | "positions";
 
 /** An entry of a map of options. Each may be left out, or be nil. */
 export interface OptionRow {
@@ -23,6 +23,10 @@ export const RUN_OPTIONS = {
     doc: "`[[match, policy, view]]`, subscriptions of this run alone, numbered from 0.",
   },
   print: { kind: "bool", doc: "false to silence prints." },
+  donate: {
+    kind: "positions",
+    doc: "positions of inputs that are freed at arrival, as by `free`: where nothing else has such a tensor, a result may be computed in its memory.",
+  },
   parent: {
     kind: "id",
     doc: "the request number of the run whose handler makes this request, so that it does not wait behind that run.",

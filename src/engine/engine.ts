@@ -28,14 +28,9 @@ import { type JitOptions, type Jitted, jit } from "./jit.js";
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from "./options.js";
 import type { Bindings, Program } from "./program.js";
 import { LoadedPrograms } from "./programs.js";
-import {
-  EngineRuns,
-  type ProgramRun,
-  type ProgramRunOptions,
-  type Run,
-  type RunOptions,
-} from "./runs.js";
+import { EngineRuns, type Run, type RunOptions } from "./runs.js";
 import { State } from "./state.js";
+import { type ProgramRun, type ProgramRunOptions, runOnTensors } from "./tensor-run.js";
 
 /** The tensors of a graph that are not in its bytes. */
 export interface GraphTensors {
@@ -184,12 +179,12 @@ export class Engine {
    * Makes a state of tensors, which are the state's from now on: values that change, and that one owner has at a time.
    * @throws DavitError `tensor_freed`, `tensor_foreign`
    */
-  state(tensors: Tree<Tensor>): State {
+  state<S extends Tree<Tensor>>(tensors: S): State<S> {
     this.#checkOpen();
     const { leaves, rebuild } = flatten<Tensor>(tensors);
     const own = leaves.map((tensor) => this.share(tensor));
     for (const tensor of leaves) tensor.dispose();
-    return new State(this, rebuild(own));
+    return new State(this, rebuild(own) as S);
   }
 
   /** Another handle of a tensor. @internal */
@@ -209,36 +204,8 @@ export class Engine {
    * Runs a program on tensors, one for each parameter. Returns its results at once, as tensors that are pending.
    * @throws DavitError `input_count_invalid`, `input_type_invalid`, `tensor_freed`, `tensor_foreign`
    */
-  run(
-    program: Program,
-    inputs: readonly Tensor[],
-    { signal, donate = [], ...rest }: ProgramRunOptions = {},
-  ): ProgramRun {
-    signal?.throwIfAborted();
-    const donated = donate.map((position) => donatedInput(inputs, position));
-    let settle: (error?: DavitError) => void = () => {};
-    const done = new Promise<void>((resolve, reject) => {
-      settle = (error) => (error === undefined ? resolve() : reject(error));
-    });
-    const cancel = () => run.cancel("cancelled", `the run was cancelled: ${signal?.reason}`);
-    const run = this.start(
-      program,
-      inputs.map((tensor) => tensor.valueIn(this.native)),
-      {
-        ...rest,
-        donated: donated.map(({ value }) => value),
-        onDone: (error) => {
-          signal?.removeEventListener("abort", cancel);
-          settle(error);
-        },
-      },
-    );
-    for (const tensor of donated) tensor.dispose();
-    signal?.addEventListener("abort", cancel, { once: true });
-    const outputs = run.outputs.map(
-      (value, index) => new Tensor(this.native, value, program.outputs[index] as TensorType, done),
-    );
-    return { id: run.id, outputs, done };
+  run(program: Program, inputs: readonly Tensor[], options: ProgramRunOptions = {}): ProgramRun {
+    return runOnTensors(this, program, inputs, options);
   }
 
   /** Memory in bytes, and counts since the engine began. */
@@ -328,12 +295,4 @@ export class Engine {
   #checkOpen(): void {
     if (this.#closed) throw new DavitError("engine_closed", "the engine was closed");
   }
-}
-
-function donatedInput(inputs: readonly Tensor[], position: number): Tensor {
-  const input = inputs[position];
-  if (input !== undefined) return input;
-  const expected = `positions of the ${inputs.length} inputs`;
-  const message = `donate has ${String(position)}; expected ${expected}`;
-  throw new DavitError("option_invalid", message, { expected });
 }

@@ -18,8 +18,8 @@ import { type TraceResult, trace } from "../trace/trace.js";
 import { type Flat, flatten, type Tree } from "../trace/tree.js";
 import type { Bindings, Program } from "./program.js";
 import { ProgramCache, type ProgramCounts } from "./program-cache.js";
-import type { ProgramRun, ProgramRunOptions } from "./runs.js";
 import { type Binding, type BindingEngine, bindSlots } from "./slots.js";
+import type { ProgramRun, ProgramRunOptions } from "./tensor-run.js";
 
 /** An argument: a tensor, what one can be made of, or a list or object of these. An array of numbers is one tensor. */
 export type Argument = Tensor | NestedArray | TypedArray | readonly Argument[] | ArgumentObject;
@@ -145,6 +145,7 @@ export function jit<R extends OperandTree>(
   };
 
   const start = async ({ donate, ...options }: CallOptions, args: Argument[]): Promise<unknown> => {
+    const donated = donate && inputsOf(args, donate);
     const made: Tensor[] = [];
     let bound: Binding | undefined;
     try {
@@ -152,7 +153,7 @@ export function jit<R extends OperandTree>(
       bound = bindSlots(engine, entry.program, entry.traced.slots);
       const run = engine.run(entry.program, inputs, {
         ...options,
-        ...(donate && { donate: inputsOf(args, donate) }),
+        ...(donated && { donate: donated }),
         subscriptions: bound.subscriptions,
       });
       bound.started(run.id);

@@ -2,7 +2,6 @@ import { DavitError, guarded } from "../error.js";
 import { formatPlace } from "../graph/error.js";
 import type { HookRouter } from "../hooks/router.js";
 import type { NativeEngine, QueueId, RunId, ValueId } from "../native.js";
-import type { Tensor } from "../native-tensor.js";
 import type { FinishedRecord } from "./batch.js";
 import { Polling } from "./polling.js";
 import type { Program } from "./program.js";
@@ -27,31 +26,6 @@ export interface Run {
   readonly outputs: readonly ValueId[];
   /** Ends the run at its next checkpoint; it fails with this code. Nothing happens where it is over. */
   cancel(code?: string, message?: string): void;
-}
-
-/** Options of `Engine.run`. */
-export interface ProgramRunOptions {
-  /** Cancels the run. */
-  readonly signal?: AbortSignal;
-  /**
-   * Positions of inputs that are freed when the run begins, as `donate_argnums` of `jax.jit`: where nothing else has such
-   * a tensor, MLX may compute a result in its memory.
-   */
-  readonly donate?: readonly number[];
-  /** @internal */
-  readonly queue?: QueueId;
-  /** @internal */
-  readonly subscriptions?: readonly number[];
-}
-
-/** A run that `Engine.run` started. */
-export interface ProgramRun {
-  /** Its results, which are pending at first. */
-  readonly outputs: Tensor[];
-  /** Resolves when the run is over; rejects with the error that made it fail. */
-  readonly done: Promise<void>;
-  /** @internal */
-  readonly id: RunId;
 }
 
 interface UnderWay {

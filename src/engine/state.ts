@@ -21,7 +21,7 @@ export interface ApplyOptions {
 }
 
 /** A state in the hands of the function of {@link State.exclusive}. It cannot be used after it. */
-export interface HeldState {
+export interface HeldState<S extends Tree<Tensor> = Tree<Tensor>> {
   /**
    * Runs `step(state, ...args)`, a function of `engine.jit` that returns `[state, result]`, and resolves with the result. The new state
    * takes the place of the old one, whose memory the run may use.
@@ -33,9 +33,9 @@ export interface HeldState {
     options?: ApplyOptions,
   ): Promise<Result<R[1]>>;
   /** Returns the state's tensors. As long as they are there, the next step has to copy. @throws DavitError `state_lost` */
-  copyOut(): Tree<Tensor>;
+  copyOut(): S;
   /** Sets the state anew; the tensors are still the caller's. @throws DavitError `state_changed` where it has another form */
-  copyIn(value: Tree<Tensor>): void;
+  copyIn(value: S): void;
 }
 
 /** The parts of an engine that states use. */
@@ -54,7 +54,7 @@ export interface StateEngine {
  * await total.exclusive((held) => held.apply(add, [[1, 2]]));
  * ```
  */
-export class State implements Disposable {
+export class State<S extends Tree<Tensor> = Tree<Tensor>> implements Disposable {
   readonly #engine: StateEngine;
   readonly #turns = new Turns();
   readonly #form: Flat<Tensor>;
@@ -64,7 +64,7 @@ export class State implements Disposable {
   #disposed = false;
 
   /** For the engine: takes over the tensors. @internal */
-  constructor(engine: StateEngine, tensors: Tree<Tensor>) {
+  constructor(engine: StateEngine, tensors: S) {
     this.#engine = engine;
     this.#form = flatten(tensors);
     this.#tensors = this.#form.leaves;
@@ -75,7 +75,10 @@ export class State implements Disposable {
    * in which they asked.
    * @throws DavitError `state_nested` inside of another `exclusive` of the same state; `timeout`
    */
-  exclusive<R>(fn: (held: HeldState) => R | PromiseLike<R>, options: TurnOptions = {}): Promise<R> {
+  exclusive<R>(
+    fn: (held: HeldState<S>) => R | PromiseLike<R>,
+    options: TurnOptions = {},
+  ): Promise<R> {
     return this.#turns.take(async () => {
       let over = false;
       let steps: Promise<unknown> = Promise.resolve();
@@ -110,17 +113,17 @@ export class State implements Disposable {
   }
 
   /** Waits for a turn and returns the state's tensors, as {@link HeldState.copyOut}. */
-  copyOut(options?: TurnOptions): Promise<Tree<Tensor>> {
+  copyOut(options?: TurnOptions): Promise<S> {
     return this.exclusive((held) => held.copyOut(), options);
   }
 
   /** Waits for a turn and sets the state anew, as {@link HeldState.copyIn}. */
-  copyIn(value: Tree<Tensor>, options?: TurnOptions): Promise<void> {
+  copyIn(value: S, options?: TurnOptions): Promise<void> {
     return this.exclusive((held) => held.copyIn(value), options);
   }
 
   /** Waits for a turn and returns another state that goes on from here. Whichever of the two is changed first pays for a copy. */
-  snapshot(options?: TurnOptions): Promise<State> {
+  snapshot(options?: TurnOptions): Promise<State<S>> {
     return this.exclusive((held) => new State(this.#engine, held.copyOut()), options);
   }
 
@@ -164,12 +167,12 @@ export class State implements Disposable {
     }
   }
 
-  #copyOut(): Tree<Tensor> {
+  #copyOut(): S {
     this.#check();
-    return this.#form.rebuild(this.#tensors.map((tensor) => this.#engine.share(tensor)));
+    return this.#form.rebuild(this.#tensors.map((tensor) => this.#engine.share(tensor))) as S;
   }
 
-  #copyIn(value: Tree<Tensor>): void {
+  #copyIn(value: S): void {
     if (this.#disposed) this.#check();
     this.#set(this.#leaves(value, "the given").map((tensor) => this.#engine.share(tensor)));
   }

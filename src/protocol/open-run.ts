@@ -5,9 +5,10 @@ import type { Site } from "../hooks/site.js";
 import type { ValueId } from "../native.js";
 import { formatType, sameType, type TensorType } from "../tensor/dtype.js";
 import type { Caller } from "./callbacks.js";
+import { badMessage } from "./checks.js";
 import { ProtocolError } from "./error.js";
 import type { RunHooks } from "./hooks.js";
-import type { Operand } from "./message.js";
+import type { MessageOf, Operand } from "./message.js";
 import type { LoadedProgram } from "./programs.js";
 import type { SessionQueue } from "./queues.js";
 import type { SessionTensor, SessionTensors } from "./tensors.js";
@@ -69,6 +70,19 @@ export function bindInputs(
     }
   }
   return inputs;
+}
+
+/** The ids of the tensors that a run is given for good. @throws ProtocolError `message_invalid` */
+export function donatedTensors({ inputs, donate }: MessageOf<"run">): readonly number[] {
+  return donate.map((position) => {
+    const operand = inputs[position];
+    if (typeof operand === "number") return operand;
+    throw badMessage(
+      "an item of run's donate",
+      position,
+      "the position of a tensor's id in inputs",
+    );
+  });
 }
 
 /** @throws ProtocolError `input_type_invalid` */

@@ -10,6 +10,7 @@ interface OptionTypes extends Record<OptionKind, unknown> {
   hooks: readonly SubscriptionSpec[];
   id: number;
   milliseconds: number;
+  positions: readonly number[];
 }
 
 /** Options by their rows. What has no default may be undefined. */
@@ -33,6 +34,7 @@ const CHECKS: {
   hooks: (value, what) => list(value, what).map(parseHook),
   id: unsigned,
   milliseconds: (value, what) => positive(value, what, MAX_TIMEOUT),
+  positions: (value, what) => list(value, what).map((item) => unsigned(item, `an item of ${what}`)),
 };
 
 /** Returns what checks the options of a message. `defaults` makes a new object, since the message is made of it. */
@@ -66,6 +68,7 @@ function optionsParser<
 }
 
 const NO_HOOKS: readonly SubscriptionSpec[] = [];
+const NO_POSITIONS: readonly number[] = [];
 
 /** The options of a run. */
 export const runOptions = optionsParser("run", RUN_OPTIONS, () => ({
@@ -74,6 +77,7 @@ export const runOptions = optionsParser("run", RUN_OPTIONS, () => ({
   timeout: undefined,
   hooks: NO_HOOKS,
   print: true,
+  donate: NO_POSITIONS,
   parent: undefined,
   replay: undefined,
 }));

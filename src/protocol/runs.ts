@@ -8,7 +8,7 @@ import { type Caller, SessionCallbacks } from "./callbacks.js";
 import { noteRun, ProtocolError } from "./error.js";
 import type { OwnHooks, SessionHooks } from "./hooks.js";
 import type { MessageOf } from "./message.js";
-import { bindInputs, OpenRun } from "./open-run.js";
+import { bindInputs, donatedTensors, OpenRun } from "./open-run.js";
 import type { SessionPrograms } from "./programs.js";
 import { type SessionQueue, SessionQueues } from "./queues.js";
 import type { SessionReplays } from "./replays.js";
@@ -87,6 +87,7 @@ export class SessionRuns {
     try {
       if (message.replay !== undefined) open.replies = replays.find(message.replay);
       const inputs = bindInputs(open, message.inputs, tensors);
+      const donated = donatedTensors(message);
       open.queue = this.#queue(message);
       if (this.#runHere(open, message, inputs, open.queue)) {
         this.#unpinOperands(open);
@@ -100,9 +101,11 @@ export class SessionRuns {
       }
       open.run = engine.start(program, inputs, {
         queue: open.queue.id,
+        donated: donated.map((id) => tensors.find(id).value),
         ...(open.hooks === undefined ? {} : { subscriptions: open.hooks.subscriptions }),
         onDone: (error) => this.#done(open, error),
       });
+      tensors.free(donated);
     } catch (error) {
       if (open.hooks !== undefined) hooks.endRun(open.hooks);
       this.#unpinOperands(open);
@@ -123,6 +126,7 @@ export class SessionRuns {
     if (!message.answer) return false;
     if (outputBytes > message.fetch || outputBytes > limits.maxFrameBytes / 2) return false;
     if (message.hooks.length > 0 || loaded.hasPrints || loaded.hasDestinations) return false;
+    if (message.donate.length > 0) return false;
     if (!sender.ready || message.outputs.some((id) => id !== null)) return false;
     const results = engine.runHere(program, inputs, queue.id);
     if (results === undefined) return false;

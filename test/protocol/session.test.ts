@@ -38,6 +38,36 @@ function open(limits: Partial<Host["limits"]> = {}): TestClient {
   return opened.client;
 }
 
+describe("a donated input", () => {
+  it("is freed at arrival, also where it is pending", async () => {
+    await client.load(1, increment());
+    await client.result(["put", 1, F32x4, 0], [f32(1, 2, 3, 4)]);
+    client.send(["run", 1, 1, [1], [2], { donate: [0] }]);
+    await expect(client.result(["get", 1])).rejects.toMatchObject({ code: "tensor_unknown" });
+    const run = client.send(["run", 1, 1, [2], [3], { donate: [0] }]);
+    await expect(client.result(["get", 2])).rejects.toMatchObject({ code: "tensor_unknown" });
+    await client.answer(run);
+    const { attachments } = await client.ask(["get", 3]);
+    expect(floats(attachments[0])).toEqual([3, 4, 5, 6]);
+    expect(await client.result(["info"])).toMatchObject({ tensors: 1 });
+  });
+
+  it("is a tensor by its id; a run that is refused leaves it", async () => {
+    await client.load(1, increment());
+    await client.result(["put", 1, F32x4, 0], [f32(1, 2, 3, 4)]);
+    for (const [inputs, donate] of [
+      [[1], [1]],
+      [[1], [-1]],
+      [[1], 0],
+      [[["inline", F32x4, 0]], [0]],
+    ]) {
+      const run = client.result(["run", 1, 1, inputs, [null], { donate }], [f32(1, 2, 3, 4)]);
+      await expect(run).rejects.toMatchObject({ code: "message_invalid" });
+    }
+    expect(floats((await client.ask(["get", 1])).attachments[0])).toEqual([1, 2, 3, 4]);
+  });
+});
+
 describe("hello", () => {
   it("tells versions, devices, limits and which engine this is", async () => {
     const one = open();

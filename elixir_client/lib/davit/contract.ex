@@ -351,6 +351,18 @@ defmodule Davit.Contract do
     },
     %{code: :socket_invalid, room: :node, doc: "The path of a socket cannot be listened on."},
     %{code: :socket_taken, room: :node, doc: "An engine listens on the socket already."},
+    %{
+      code: :state_changed,
+      room: :node,
+      doc: "A step returned a state of another form, or `copyIn` was given one."
+    },
+    %{
+      code: :state_lost,
+      room: :node,
+      doc: "A run that computed in the memory of a state failed, or the state was disposed of."
+    },
+    %{code: :state_nested, room: :node, doc: "A state was asked for while it was held."},
+    %{code: :state_released, room: :node, doc: "A state was used after its turn."},
     %{code: :tensor_foreign, room: :node, doc: "The tensor belongs to another engine."},
     %{code: :tolerance_invalid, room: :node, doc: "A tolerance is no number of 0 or more."},
     %{

@@ -6,7 +6,7 @@ defmodule Davit.Run do
   alias Davit.Engine.{Exchange, Request, Session}
   alias Davit.Run.{Arguments, Handlers, Inputs, Loop, Plain}
 
-  @options [:hooks, :callbacks, :replay, :print, :timeout, :fetch, :keep, :queue]
+  @options [:hooks, :callbacks, :replay, :print, :timeout, :fetch, :keep, :queue, :donate]
   @fetch 4096
   # The bytes that fit into an engine's answer.
   @answer_bytes 16 * 1024 * 1024
@@ -19,6 +19,7 @@ defmodule Davit.Run do
           queue: pos_integer,
           fetch: non_neg_integer,
           keep: boolean,
+          donate: [non_neg_integer],
           options: map,
           timeout: timeout,
           deadline: Deadline.t()
@@ -63,7 +64,7 @@ defmodule Davit.Run do
       Loop.execute(run, inputs)
     rescue
       error in EngineError ->
-        if error.code == :memory_exhausted and silent?(program) do
+        if error.code == :memory_exhausted and run.donate == [] and silent?(program) do
           Davit.Collector.reclaim(run.session)
           Loop.execute(run, inputs)
         else
@@ -86,6 +87,7 @@ defmodule Davit.Run do
     keep = Options.get!(options, :keep, false, "true or false", &is_boolean/1)
     print = Options.get!(options, :print, true, "true or false", &is_boolean/1)
     queue = Options.get!(options, :queue, nil, "a positive integer", &(is_integer(&1) and &1 > 0))
+    donate = Options.get!(options, :donate, [], donate_expected(program), &donate?(&1, program))
     replay = Options.get!(options, :replay, nil, "a Davit.Replay", &is_struct(&1, Davit.Replay))
     handlers = Handlers.new(options, program.handlers)
     # The timeout includes the start of the engine.
@@ -99,10 +101,19 @@ defmodule Davit.Run do
       handlers: handlers,
       fetch: fetch,
       keep: keep,
+      donate: donate,
       options: session |> wire_options(fetch, handlers, print) |> replay(replay, session),
       timeout: timeout,
       deadline: deadline
     }
+  end
+
+  defp donate_expected(program),
+    do: "a list of positions of the program's #{length(program.inputs)} inputs"
+
+  defp donate?(positions, program) do
+    count = length(program.inputs)
+    is_list(positions) and Enum.all?(positions, &(is_integer(&1) and &1 in 0..(count - 1)//1))
   end
 
   defp wire_options(session, fetch, handlers, print) do
@@ -142,11 +153,20 @@ defmodule Davit.Run do
 
     {outputs, _} = Enum.map_reduce(run.program.outputs, @answer_bytes, &output(&1, &2, run))
     ids = Enum.map(outputs, &(&1.ref && &1.ref.id))
-    header = Msgpack.encode(["run", run.queue, run.program.id, operands, ids, options(run)])
+    options = run |> options() |> donate(run.donate, inputs)
+    header = Msgpack.encode(["run", run.queue, run.program.id, operands, ids, options])
     sent = Exchange.request(exchange, :run, header, attachments)
     # The tensors have to be alive until here, or they might be freed before the engine has the run.
     Tensor.touch(alive)
     with {:ok, request} <- sent, do: {:ok, request, outputs}
+  end
+
+  # A tensor that has its values in this VM is used again from there.
+  defp donate(options, positions, inputs) do
+    case Enum.filter(positions, &match?(%Tensor{data: nil}, Enum.at(inputs, &1))) do
+      [] -> options
+      positions -> Map.put(options, :donate, positions)
+    end
   end
 
   # The engine enforces the timeout too, as this process may be in a handler when the time is over.
