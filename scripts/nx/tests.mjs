@@ -1,7 +1,7 @@
 /**
- * The tests that need Nx: those of `elixir_client/test/nx`, scripts of `examples/`, and Nx's own on Davit.Backend, once with Nx's evaluator and once
- * with Davit as the compiler. checkouts.mjs finds Nx and the libraries beside it. Where the Elixir on the PATH is too old for Nx,
- * NX_ELIXIR names the folder with the programs of another one.
+ * The tests that need Nx: those of `elixir_client/test/nx`, examples and notebooks, and Nx's own on Davit.Backend, once with Nx's
+ * evaluator and once with Davit as the compiler. checkouts.mjs finds Nx and the libraries beside it. Where the Elixir on the PATH
+ * is too old for Nx, NX_ELIXIR names the folder with the programs of another one.
  */
 import { delimiter, join } from "node:path";
 import { elixirEnv } from "../setup/elixir.mjs";
@@ -12,7 +12,7 @@ import { checkouts, leftOut, nxMissing } from "./checkouts.mjs";
 
 const OLDEST = [1, 17];
 
-/** Runs all tests, or only the suites of Nx that are named. Where they cannot be run, it says why. */
+/** Runs all tests, or only the suites of Nx that are named; `axon` are those of Axon. Where they cannot be run, it says why. */
 export function testNx(suites = []) {
   const missing = whatIsMissing();
   if (missing !== undefined) {
@@ -29,7 +29,14 @@ export function testNx(suites = []) {
     run("test/nx_scripts/run.exs");
     for (const line of leftOut(env)) process.stdout.write(`${line}\n`);
   }
-  for (const mode of [[], ["--compiler"]]) run("test/nx_suites/run.exs", ...mode, ...suites);
+  if (suites.includes("axon")) {
+    if (env.AXON_PATH === undefined)
+      process.stdout.write("skipped: AXON_PATH names no checkout of Axon\n");
+    else run("test/nx_suites/axon.exs");
+  }
+  const ofNx = suites.filter((name) => name !== "axon");
+  if (suites.length > 0 && ofNx.length === 0) return;
+  for (const mode of [[], ["--compiler"]]) run("test/nx_suites/run.exs", ...mode, ...ofNx);
 }
 
 function whatIsMissing() {

@@ -4,7 +4,7 @@ if Code.ensure_loaded?(Kino) do
     Hooks in Livebook: the values of hooks and probes in a live chart, or as numbers, while programs run.
 
         Davit.Kino.hook("loss")
-        Davit.Kino.hook({:probe, "dense.*"}, as: :numbers)
+        Davit.Kino.hook({:probe, "dense_0.*"}, as: :numbers)
 
     What is shown is a summary of each value, which the engine computes: a scalar is its own mean. The engine also applies the policy,
     ten values a second if none is given. So a loop of a million iterations with a value of a million elements costs a notebook as much as any other.

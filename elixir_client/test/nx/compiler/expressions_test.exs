@@ -179,16 +179,35 @@ if Code.ensure_loaded?(Nx) do
       assert error.label =~ "ExpressionsTest"
     end
 
-    test "layers of a library name the nodes" do
-      layer = fn x ->
-        x |> Nx.multiply(2) |> Nx.Defn.Expr.metadata(%{axon_layer: :dense_0}) |> Nx.add(1)
+    test "layers of a library name the nodes, in the order of the model" do
+      layer = fn x, fun -> x |> fun.() |> Nx.Defn.Expr.metadata(%{axon_layer: :stage}) end
+
+      model = fn x ->
+        first = layer.(x, &Nx.multiply(&1, 2))
+        # What of the second one does not need the first comes first in it.
+        layer.(first, &Nx.add(Nx.multiply(x, 10), &1))
       end
 
-      {:ok, ref} = Davit.Hooks.subscribe({:probe, "dense_0.*"})
-      compiled(layer, [Nx.tensor([1, 2])])
-      assert_received {:davit_hook, ^ref, %{label: "dense_0.multiply"} = event}
-      assert Davit.Hooks.Event.to_list(event) == [2, 4]
+      {:ok, ref} = Davit.Hooks.subscribe({:probe, "stage_*"})
+      compiled(model, [Nx.tensor([1, 2])])
+
+      assert %{
+               "stage_0.multiply" => [2, 4],
+               "stage_1.multiply" => [10, 20],
+               "stage_1.add" => [12, 24]
+             } ==
+               probed(ref)
+
       Davit.Hooks.unsubscribe(ref)
+    end
+
+    defp probed(ref) do
+      receive do
+        {:davit_hook, ^ref, event} ->
+          Map.put(probed(ref), event.label, Davit.Hooks.Event.to_list(event))
+      after
+        0 -> %{}
+      end
     end
 
     test "there is no sharding, and that is said" do

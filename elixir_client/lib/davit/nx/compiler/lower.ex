@@ -93,11 +93,14 @@ if Code.ensure_loaded?(Nx) do
       {elem(values, index), state}
     end
 
-    defp node(:metadata, [%T{} = inner, metadata], _, state),
-      do: State.labelled(state, label(metadata), &value(inner, &1))
+    defp node(:metadata, [%T{} = inner, metadata], _, state) do
+      {label, state} = label(metadata, state)
+      State.labelled(state, label, &value(inner, &1))
+    end
 
     defp node(:metadata, [inner, metadata], tensor, state) do
-      {values, state} = State.labelled(state, label(metadata), &composite(inner, &1))
+      {label, state} = label(metadata, state)
+      {values, state} = State.labelled(state, label, &composite(inner, &1))
       {pack(values, tensor), state}
     end
 
@@ -227,10 +230,9 @@ if Code.ensure_loaded?(Nx) do
     defp pack(values, %T{type: {:tuple, _}}), do: List.to_tuple(values)
     defp pack([value], _), do: value
 
-    # The names that libraries give to parts of a program.
-    defp label(%{axon_layer: name}) when is_atom(name), do: Atom.to_string(name)
-    defp label(%{axon_layer: name}) when is_binary(name), do: name
-    defp label(%{label: name}) when is_binary(name), do: name
-    defp label(_), do: nil
+    # The names that libraries give to parts of a program. Axon tells the kind of a layer.
+    defp label(%{axon_layer: kind}, state), do: State.layer(state, kind)
+    defp label(%{label: name}, state) when is_binary(name), do: {name, state}
+    defp label(_, state), do: {nil, state}
   end
 end

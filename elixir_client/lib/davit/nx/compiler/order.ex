@@ -30,18 +30,22 @@ if Code.ensure_loaded?(Nx) do
       ArgumentError -> 0
     end
 
-    @doc "The nodes of a function that have effects, or may have them inside, in the order of the program."
+    @doc """
+    The nodes of a function that have effects, or may have them inside, and the layers of a model, in the order of the program: layers are
+    named in that order.
+    """
     @spec of(Nx.Container.t()) :: [T.t()]
     def of(container) do
       {_, found} = Composite.reduce(container, {%{}, []}, &walk/2)
       found |> Enum.sort_by(& &1.data.id) |> Enum.uniq_by(& &1.data.id)
     end
 
-    defp walk(%T{data: %Expr{id: id, op: op}} = tensor, {seen, found}) do
+    defp walk(%T{data: %Expr{id: id, op: op, args: args}} = tensor, {seen, found}) do
       if is_map_key(seen, id) do
         {seen, found}
       else
-        found = if op in @ordered, do: [tensor | found], else: found
+        ordered? = op in @ordered or match?([_, %{axon_layer: _}], args)
+        found = if ordered?, do: [tensor | found], else: found
         {_, acc} = Tree.apply_args(tensor, :scope, {Map.put(seen, id, []), found}, &visit/2)
         acc
       end

@@ -9,6 +9,7 @@ if Code.ensure_loaded?(Nx) do
 
     # - captured: the places of the captured tensors, by their keys
     # - label: the part of the program that the nodes belong to
+    # - layers: how many layers of each kind there were
     # - parameters: the values of the parameters of the function that is lowered; `:root` for the program itself
     # - memo: the values of that function's nodes, by id
     # - inputs: the program's parameters, with their numbers, by what is passed for them
@@ -18,6 +19,7 @@ if Code.ensure_loaded?(Nx) do
       :engine,
       :captured,
       :label,
+      layers: %{},
       parameters: :root,
       memo: %{},
       inputs: %{},
@@ -35,6 +37,7 @@ if Code.ensure_loaded?(Nx) do
             engine: Davit.Engine.name(),
             captured: %{term => non_neg_integer},
             label: String.t(),
+            layers: %{String.t() => pos_integer},
             parameters: :root | [value],
             memo: %{term => value},
             inputs: %{input => {non_neg_integer, Expression.t()}},
@@ -81,6 +84,13 @@ if Code.ensure_loaded?(Nx) do
     def inside(state, parameters, fun) do
       {result, inner} = fun.(%{state | parameters: parameters, memo: %{}})
       {result, %{inner | parameters: state.parameters, memo: state.memo}}
+    end
+
+    @doc "The name of the next layer of a kind: `dense_0`, `dense_1`."
+    @spec layer(t, atom | String.t()) :: {String.t(), t}
+    def layer(state, kind) do
+      number = Map.get(state.layers, kind, 0)
+      {"#{kind}_#{number}", %{state | layers: Map.put(state.layers, kind, number + 1)}}
     end
 
     @doc "Lowers what belongs to a part of the program that has a name."
