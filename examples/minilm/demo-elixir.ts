@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { decode, encode } from "@msgpack/msgpack";
 import { Engine, encodeGraph, ofType, trace } from "davit-engine";
-import { openEmbedder } from "./embedder.js";
+import { openEncoder } from "./encoder.js";
 import { count, type DemoResult } from "./result.js";
 
 /** Tells whether Elixir's mix is on the PATH. */
@@ -65,10 +65,7 @@ interface Answer extends Pick<DemoResult, "timings" | "embeddings"> {
 
 async function prepare(root: string, model: string, sentences: readonly string[]) {
   const engine = Engine.create({ lanes: 1 });
-  const { tokenizer, encoder, layers, weightsPath, weightNames } = await openEmbedder(
-    engine,
-    model,
-  );
+  const { tokenizer, encoder, layers, weightsPath, weightNames } = await openEncoder(engine, model);
   const { count: rows, length, ids, mask } = tokenizer.batch(sentences);
   const shape = [rows, length];
   const inputs = [

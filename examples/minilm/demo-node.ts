@@ -1,5 +1,5 @@
 import { Engine, type Event, type Summary, type TensorType, type View } from "davit-engine";
-import { openEmbedder } from "./embedder.js";
+import { openEncoder } from "./encoder.js";
 import { count, type DemoResult } from "./result.js";
 
 interface Options {
@@ -11,7 +11,7 @@ interface Options {
 /** The same as demo.exs, in this process through the Node API. */
 export async function demoInNode({ model, sentences, say }: Options): Promise<DemoResult> {
   const [start, engine] = timed(() => Engine.create());
-  const { tokenizer, encoder, layers } = await openEmbedder(engine, model);
+  const { tokenizer, encoder, layers } = await openEncoder(engine, model);
   const { count: rows, length, ids, mask } = tokenizer.batch(sentences);
   const seen = { values: [] as string[], summaries: [] as string[] };
   const embed = engine.jit(encoder);

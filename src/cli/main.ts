@@ -12,6 +12,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   ps: async () => (await import("./ps.js")).ps,
   watch: async () => (await import("./watch.js")).watch,
   diff: async () => (await import("./diff.js")).diff,
+  embed: async () => (await import("./embed.js")).embed,
   inspect: async () => (await import("./inspect.js")).inspect,
   port: async () => (await import("./port.js")).port,
   serve: async () => (await import("./serve.js")).serve,
@@ -22,6 +23,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 const WRONG_OPTIONS: ReadonlySet<unknown> = new Set([
   "option_invalid",
   "match_invalid",
+  "pooling_invalid",
   "tolerance_invalid",
 ]);
 

@@ -203,6 +203,12 @@ export const ERRORS = {
     room: "model",
     doc: "A module has no parameter of this name, or one of another type.",
   },
+  pooling_invalid: { room: "model", doc: "A pooling is none of those that there are." },
+  text_too_long: { room: "model", doc: "A text has more tokens than the model takes." },
+  tokenizer_unsupported: {
+    room: "model",
+    doc: "A tokenizer is of a kind that Davit does not have.",
+  },
   weights_invalid: {
     room: "model",
     doc: "Weights are missing, unknown to the model, or of another shape or dtype. The error lists all of them.",

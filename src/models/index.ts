@@ -1,3 +1,12 @@
+export { type Bert, type BertConfig, type OpenedBert, openBert } from "./bert/index.js";
+export {
+  Embedder,
+  type EmbedderOptions,
+  type EmbedOptions,
+  type Pooling,
+  pool,
+  readPooling,
+} from "./embedder/index.js";
 export { ModelError, type ModelErrorCode } from "./error.js";
 export { WeightsError, type WrongWeight } from "./faults.js";
 export {
@@ -12,5 +21,6 @@ export {
 export { isMaterialized, type MaterializedModule, materialize } from "./materialize.js";
 export { Module, type NamedTensors, type Parameters, withParameters } from "./module.js";
 export { type LinearSizes, WeightReader } from "./reader.js";
+export { longestText, TextTokenizer, type TokenBatch } from "./tokenizer.js";
 export type { Parameter } from "./walk.js";
 export { openWeights, type Weight, Weights } from "./weights.js";

@@ -6,23 +6,27 @@ import { show } from "../show.js";
 /** An object of a JSON file. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
+/** Reads a JSON file. @throws FileError */
+export async function readJsonValue(path: string): Promise<unknown> {
+  const text = (await readRegular(path)).toString("utf8");
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new FileError("file_malformed", path, "it does not parse", "JSON", { cause });
+  }
+}
+
 /** Reads a JSON file with an object. @throws FileError */
 export async function readJson(path: string): Promise<JsonObject> {
-  const text = (await readRegular(path)).toString("utf8");
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new FileError("file_malformed", path, "it does not parse", "a JSON object", { cause });
-  }
+  const value = await readJsonValue(path);
   if (isPlainObject(value)) return value;
   throw new FileError("file_malformed", path, `it holds ${show(value)}`, "a JSON object");
 }
 
-/** As {@link readJson}; nothing where there is no such file. */
-export async function readJsonIfThere(path: string): Promise<JsonObject | undefined> {
+/** Returns what a read of a file results in; nothing where there is no such file. */
+export async function ifThere<T>(read: Promise<T>): Promise<T | undefined> {
   try {
-    return await readJson(path);
+    return await read;
   } catch (error) {
     if (error instanceof FileError && error.code === "file_missing") return undefined;
     throw error;

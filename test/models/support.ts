@@ -33,3 +33,49 @@ export const NAMES = [
   ...["layers.0.weight", "layers.0.bias", "layers.1.weight", "layers.1.bias"],
   ...["rest.head.weight", "rest.head.bias"],
 ];
+
+/** A tokenizer.json of BERT's kind, for the words `a` and `b`. */
+export function bertTokenizer() {
+  const special = (content: string, id: number) => ({
+    id,
+    content,
+    special: true,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+  });
+  const names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"];
+  const piece = (id: string) => ({ SpecialToken: { id, type_id: 0 } });
+  return {
+    version: "1.0",
+    truncation: null,
+    padding: null,
+    added_tokens: names.map(special),
+    normalizer: {
+      type: "BertNormalizer",
+      clean_text: true,
+      handle_chinese_chars: true,
+      strip_accents: null,
+      lowercase: true,
+    },
+    pre_tokenizer: { type: "BertPreTokenizer" },
+    post_processor: {
+      type: "TemplateProcessing",
+      single: [piece("[CLS]"), { Sequence: { id: "A", type_id: 0 } }, piece("[SEP]")],
+      pair: [],
+      special_tokens: {
+        "[CLS]": { id: "[CLS]", ids: [2], tokens: ["[CLS]"] },
+        "[SEP]": { id: "[SEP]", ids: [3], tokens: ["[SEP]"] },
+      },
+    },
+    decoder: { type: "WordPiece", prefix: "##", cleanup: true },
+    model: {
+      type: "WordPiece",
+      unk_token: "[UNK]",
+      continuing_subword_prefix: "##",
+      max_input_chars_per_word: 100,
+      vocab: Object.fromEntries([...names, "a", "b"].map((name, id) => [name, id])),
+    },
+  };
+}

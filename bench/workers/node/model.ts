@@ -1,13 +1,13 @@
 /** all-MiniLM-L6-v2, as the demo has it. */
 import type { Jitted, Tensor, Traced } from "davit-engine";
-import { openEmbedder } from "../../../examples/minilm/embedder.js";
+import { openEncoder } from "../../../examples/minilm/encoder.js";
 import { modelFolder } from "../../tools.js";
 import { engine, timedRuns } from "./engine.js";
 
 let encoder: Promise<Jitted<Traced>> | undefined;
 
 async function open(): Promise<Jitted<Traced>> {
-  return engine.jit((await openEmbedder(engine, modelFolder)).encoder);
+  return engine.jit((await openEncoder(engine, modelFolder)).encoder);
 }
 
 /** Embeds sentences of equal length, given as the ids of their tokens, row after row. */

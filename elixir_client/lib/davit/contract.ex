@@ -321,6 +321,13 @@ defmodule Davit.Contract do
       room: :model,
       doc: "A module has no parameter of this name, or one of another type."
     },
+    %{code: :pooling_invalid, room: :model, doc: "A pooling is none of those that there are."},
+    %{code: :text_too_long, room: :model, doc: "A text has more tokens than the model takes."},
+    %{
+      code: :tokenizer_unsupported,
+      room: :model,
+      doc: "A tokenizer is of a kind that Davit does not have."
+    },
     %{
       code: :weights_invalid,
       room: :model,
