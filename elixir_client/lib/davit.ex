@@ -23,7 +23,7 @@ defmodule Davit do
   One rule holds for all public functions:
 
     * A function that computes, loads or reads raises `Davit.EngineError` when it fails, as Nx does: the functions of
-      this module, of `Davit.Tensor`, and `Davit.Engine.info/1`.
+      this module, of `Davit.Tensor`, `Davit.Model` and `Davit.Embedder`, and `Davit.Engine.info/1`.
     * A function that starts, ends or awaits something that lives on by itself returns `:ok` or `{:ok, value}`, or
       `{:error, exception}`, as OTP does, because its caller handles the failure: `Davit.Engine.start_link/1`,
       `Davit.Engine.await/2`, `Davit.State.start_link/2`, `Davit.Hooks.subscribe/2`, `Davit.Recording.start/3` and `Davit.Recording.stop/1`,

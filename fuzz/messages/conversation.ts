@@ -71,6 +71,9 @@ export function drawConversation(random: Random): Sent[] {
     () => say(["stop_recording", tensor()]),
     () => say(["replay", tensor(), "case.rec"]),
     () => say(["stop_replay", tensor()]),
+    () => say(["open_model", tensor(), "."]),
+    () => say(["embed", tensor(), random.pick([null, tensor()]), random.below(3)], [VALUES]),
+    () => say(["close_model", tensor()], [], 0),
     () => say(["info"]),
     () => {
       const asked = run({ fetch: 1024 });

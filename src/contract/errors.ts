@@ -47,6 +47,11 @@ export const ERRORS = {
   length_invalid: { room: "message", doc: "Bytes are not as many as the tensor's type says." },
   message_invalid: { room: "message", doc: "A message has wrong arguments." },
   message_unknown: { room: "message", doc: "There is no message of this type." },
+  model_taken: { room: "message", doc: "The id of a model is in use for another one." },
+  model_unknown: {
+    room: "message",
+    doc: "There is no model with this id, or it is not open yet.",
+  },
   program_limit_exceeded: {
     room: "message",
     doc: "The session has as many programs as `programs`.",

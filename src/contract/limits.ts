@@ -73,7 +73,7 @@ export const SESSION_LIMITS = {
     wire: "subscriptions",
     default: 4096,
     unit: "items",
-    doc: "Subscriptions, recordings, replays, hooks of one run, matches of one recording: error `subscription_limit_exceeded`.",
+    doc: "Subscriptions, recordings, replays, models, hooks of one run, matches of one recording: error `subscription_limit_exceeded`.",
   },
 } as const satisfies Readonly<Record<string, SessionLimitRow>>;
 

@@ -19,7 +19,11 @@ export type FieldKind =
   | "matches"
   | "policy?"
   | "view?"
-  | "events?";
+  | "events?"
+  | "pooling?"
+  | "output"
+  | "texts"
+  | "flag?";
 
 /** One argument of a message. */
 export interface FieldRow {
@@ -128,7 +132,7 @@ export const CLIENT_MESSAGES = {
       request: { kind: "id", doc: "The number of the request." },
       reason: { kind: "reason?", doc: "The message of its error." },
     },
-    doc: "Gives up a `load`, a `run`, a `get` or a `put` by transfer that has no answer yet. It is answered by an error `cancelled`, a run at its next checkpoint. Of a `get` that was answered, the bytes that have not begun to leave are not sent, see *The bulk socket*. Requests that are over are left alone.",
+    doc: "Gives up a `load`, a `run`, an `embed`, a `get` or a `put` by transfer that has no answer yet. It is answered by an error `cancelled`, a run at its next checkpoint. Of a `get` that was answered, the bytes that have not begun to leave are not sent, see *The bulk socket*. Requests that are over are left alone.",
   },
   close_queue: {
     arguments: { queue: { kind: "id", doc: "The queue." } },
@@ -160,6 +164,42 @@ export const CLIENT_MESSAGES = {
     arguments: { replay: { kind: "id", doc: "The replay." } },
     doc: "Frees a replay.",
     result: "`{answered: count of callbacks}`",
+  },
+  open_model: {
+    arguments: {
+      model: { kind: "id", doc: "A new id, which may be used once this is answered." },
+      path: {
+        kind: "text",
+        doc: "A Hugging Face folder of the engine's machine, as the path of `open_file`: docs/models.md says which models there are.",
+      },
+      pooling: {
+        kind: "pooling?",
+        doc: "`{mode, normalize?, dimension?}`, in place of the model's own; not `none`.",
+      },
+    },
+    doc: "Opens an embedding model. All sessions of an engine that open the same files share one copy of the weights, which are freed when no session has them open. To open a model again under the id that it has changes nothing.",
+    result:
+      "`{dimension, longest, pooling, bytes}`: numbers of a vector, the most tokens of a text, bytes of the weights",
+  },
+  embed: {
+    arguments: {
+      model: { kind: "id", doc: "The model." },
+      output: {
+        kind: "output",
+        doc: "A new tensor id for the vectors, float32[texts, dimension]; `nil` to get them with the answer.",
+      },
+      texts: { kind: "texts", doc: "How many texts: one attachment each, in UTF-8." },
+      refuse: {
+        kind: "flag?",
+        doc: "Whether a text with more tokens than the model takes is an error `text_too_long`; by default its first ones are used.",
+      },
+    },
+    doc: "Makes a vector of each text. Requests overlap.",
+    result: "`{type, value: attachment or nil}`",
+  },
+  close_model: {
+    arguments: { model: { kind: "id", doc: "The model. An unknown id is ignored." } },
+    doc: "Frees the name of a model; requests under way go on.",
   },
   subscribe: {
     arguments: {
@@ -200,6 +240,6 @@ export const CLIENT_MESSAGES = {
     arguments: {},
     doc: "What the engine holds. `programs` and `tensors` are those of this session, those of `engine` are of all sessions. `uptime` is in seconds.",
     result:
-      "`{memory, counters, programs, tensors, engine: {pid, uptime, folder, programs, runs}}`",
+      "`{memory, counters, programs, tensors, engine: {pid, uptime, folder, programs, runs, models: [{path, bytes, users}]}}`",
   },
 } as const satisfies Readonly<Record<string, ClientMessageRow>>;

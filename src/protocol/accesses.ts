@@ -11,6 +11,7 @@ const NOTHING: Accesses = { uses: [], changes: [] };
 const tensor = (id: number) => `tensor ${id}`;
 const program = (id: number) => `program ${id}`;
 const queue = (id: number) => `queue ${id}`;
+const model = (id: number) => `model ${id}`;
 const replay = (id: number) => `replay ${id}`;
 
 /** The names that a message refers to: of two messages that share a name which one of them changes, the order counts. */
@@ -40,6 +41,13 @@ export function accessesOf(message: Message): Accesses {
       return { uses: idsOf(message.values).map(tensor), changes: [] };
     case "close_queue":
       return { uses: [], changes: [queue(message.queue)] };
+    case "open_model":
+    case "close_model":
+      return { uses: [], changes: [model(message.model)] };
+    case "embed": {
+      const { output } = message;
+      return { uses: [model(message.model)], changes: output === null ? [] : [tensor(output)] };
+    }
     case "replay":
     case "stop_replay":
       return { uses: [], changes: [replay(message.replay)] };

@@ -1,8 +1,9 @@
 import type { FieldKind } from "../contract/messages.js";
 import type { Match } from "../hooks/match.js";
 import type { Policy, View } from "../hooks/policy.js";
+import type { Pooling } from "../models/index.js";
 import type { TensorType } from "../tensor/dtype.js";
-import { badMessage, list, map, tensorBytes, tensorType, text, unsigned } from "./checks.js";
+import { badMessage, bool, list, map, tensorBytes, tensorType, text, unsigned } from "./checks.js";
 import { parseMatch, parsePolicy, parseView } from "./hook-messages.js";
 import { type GetOptions, getOptions, type RunOptions, runOptions } from "./options.js";
 
@@ -42,6 +43,10 @@ export interface FieldTypes extends Record<FieldKind, unknown> {
   "policy?": Policy;
   "view?": View;
   "events?": number | undefined;
+  "pooling?": Pooling | undefined;
+  output: number | null;
+  texts: readonly string[];
+  "flag?": boolean;
 }
 
 /** Checks an argument. `what` names it in errors; `before` holds the arguments before it. */
@@ -77,6 +82,10 @@ export const FIELDS: { readonly [K in FieldKind]: Field<FieldTypes[K]> } = {
   "policy?": parsePolicy,
   "view?": parseView,
   "events?": (value, what) => (isGiven(value) ? Math.max(1, unsigned(value, what)) : undefined),
+  "pooling?": pooling,
+  output: (value, what) => (value === null ? null : unsigned(value, what)),
+  texts,
+  "flag?": (value, what) => isGiven(value) && bool(value, what),
 };
 
 function hello(value: unknown): FieldTypes["hello"] {
@@ -146,6 +155,35 @@ function operands(
     }
   }
   return result;
+}
+
+const POOLING = ["mode", "normalize", "dimension"];
+
+/** The values in it are checked by the model, which knows its dimension. */
+function pooling(value: unknown, what: string): Pooling | undefined {
+  if (!isGiven(value)) return undefined;
+  const given = map(value, what);
+  const unknown = Object.keys(given).find((key) => !POOLING.includes(key));
+  if (unknown !== undefined) {
+    throw badMessage(`a part of ${what}`, unknown, `one of ${POOLING.join(", ")}`);
+  }
+  return given as unknown as Pooling;
+}
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function texts(value: unknown, what: string, attachments: readonly Uint8Array[]): string[] {
+  const count = unsigned(value, what);
+  if (count > attachments.length) {
+    throw badMessage(what, count, `at most the ${attachments.length} attachments of the frame`);
+  }
+  return attachments.slice(0, count).map((bytes, index) => {
+    try {
+      return UTF8.decode(bytes);
+    } catch {
+      throw badMessage(`text ${index} of ${what}`, bytes, "UTF-8");
+    }
+  });
 }
 
 function outputIds(value: unknown, what: string): readonly (number | null)[] {

@@ -1,3 +1,4 @@
+import { SharedEmbedders } from "../models/embedder/shared.js";
 import type { Host } from "./host.js";
 import { wireLimits } from "./limits.js";
 
@@ -38,6 +39,7 @@ export function infoAnswer(
       folder: process.cwd(),
       programs: engine.hooks.programCount,
       runs: engine.runsUnderWay,
+      models: SharedEmbedders.of(engine).list(),
     },
   };
 }

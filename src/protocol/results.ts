@@ -1,4 +1,5 @@
 import type { WireType } from "../contract/engine-messages.js";
+import type { Pooling } from "../models/index.js";
 import type { helloAnswer, infoAnswer } from "./introduction.js";
 import type { MessageName } from "./message.js";
 import type { WireSites } from "./wire.js";
@@ -23,6 +24,16 @@ interface Results {
     | { /** The index of an attachment. */ readonly value: number }
     | { readonly transfer: number; readonly bytes: number }
   );
+  open_model: {
+    readonly dimension: number;
+    readonly longest: number;
+    readonly pooling: Pooling;
+    readonly bytes: number;
+  };
+  embed: {
+    readonly type: WireType /** The index of an attachment. */;
+    readonly value: number | null;
+  };
   stop_recording: { readonly events: number };
   stop_replay: { readonly answered: number };
 }

@@ -8,6 +8,7 @@ import { SessionHooks } from "./hooks.js";
 import type { Host } from "./host.js";
 import { helloAnswer, infoAnswer, PROTOCOL_VERSION } from "./introduction.js";
 import type { Message, MessageOf } from "./message.js";
+import { SessionModels } from "./models.js";
 import { parseMessage } from "./parse-message.js";
 import { SessionPrograms } from "./programs.js";
 import { SessionReads } from "./reads.js";
@@ -38,6 +39,7 @@ export class Session {
   readonly #runs: SessionRuns;
   readonly #recordings: SessionRecordings;
   readonly #replays: SessionReplays;
+  readonly #models: SessionModels;
   readonly #held: HeldMessages;
   readonly #token: Uint8Array | undefined;
   #greeted = false;
@@ -77,6 +79,7 @@ export class Session {
       limits,
     });
     this.#recordings = new SessionRecordings(engine, sender, limits);
+    this.#models = new SessionModels(engine, sender, tensors, limits);
     this.#held = new HeldMessages({
       limits,
       take: (request, message) => this.#resume(request, message),
@@ -189,6 +192,15 @@ export class Session {
       case "stop_replay":
         this.#replays.stop(request, message.replay);
         break;
+      case "open_model":
+        this.#models.open(request, message);
+        break;
+      case "embed":
+        this.#models.embed(request, message);
+        break;
+      case "close_model":
+        this.#models.closeModel(message.model);
+        break;
       case "subscribe":
         this.#hooks.subscribe(request, message);
         break;
@@ -234,6 +246,7 @@ export class Session {
     this.#runs.cancel(request, reason);
     this.#reads.cancel(request, reason);
     this.#arrivals.cancel(request, reason);
+    this.#models.cancel(request, reason);
   }
 
   #info(request: number): void {
@@ -260,7 +273,7 @@ export class Session {
 
   #open(): number {
     const unanswered = this.#runs.size + this.#reads.waiting + this.#arrivals.waiting;
-    return unanswered + this.#transfers.open + this.#held.size;
+    return unanswered + this.#models.waiting + this.#transfers.open + this.#held.size;
   }
 
   /** Tells the client of something that is no answer. */
@@ -287,6 +300,7 @@ export class Session {
     this.#hooks.close();
     this.#recordings.close();
     this.#replays.close();
+    this.#models.close();
     this.#tensors.close();
     this.#transfers.close();
     this.#programs.close();

@@ -1,6 +1,6 @@
 defmodule Davit.Collector do
   @moduledoc false
-  # Frees engine tensors, and unloads programs, when no Elixir term refers to them any more.
+  # Frees engine tensors, and unloads programs and models, when no Elixir term refers to them any more.
   #
   # Each tensor carries a token, a reference-counted binary that the collector holds too. `Process.info(pid, :binary)`
   # returns the reference counts of the binaries that a process holds: a count of 1 means that only the collector holds the
@@ -26,7 +26,8 @@ defmodule Davit.Collector do
   alias Davit.Engine.{Loader, Part, Reporter, Session}
 
   @type item ::
-          {:tensor | :program, id :: pos_integer, instance :: pos_integer, bytes :: non_neg_integer}
+          {:tensor | :program | :model, id :: pos_integer, instance :: pos_integer,
+           bytes :: non_neg_integer}
 
   @doc false
   def start_link(session) do
@@ -60,13 +61,13 @@ defmodule Davit.Collector do
   end
 
   @doc """
-  Creates an id and a token for a tensor or program that takes `bytes` in the engine, and passes the token to the
+  Creates an id and a token for a tensor, a program or a model that takes `bytes` in the engine, and passes the token to the
   collector. It may collect garbage first.
 
   Every term that stands for the tensor or program has to hold the token. The token has to be alive until the request
   that creates the tensor or program is in the port.
   """
-  @spec mint(Session.t(), :tensor | :program, non_neg_integer) :: {pos_integer, binary}
+  @spec mint(Session.t(), :tensor | :program | :model, non_neg_integer) :: {pos_integer, binary}
   def mint(session, kind, bytes) do
     if Budget.take(session.budget, bytes), do: make_room(session)
     id = Session.next_id(session)
@@ -118,6 +119,7 @@ defmodule Davit.Collector do
     if tensors != [], do: Session.notify(session, 0, ["free", tensors])
     # A program may have been loaded again, under the same id, in a later engine.
     for {:program, id, _, _} <- items, do: Davit.Program.unload(session, id)
+    for {:model, id, _, _} <- items, do: Davit.Model.unload(session, id)
 
     bytes = for {_, _, ^instance, bytes} <- items, do: bytes
     Budget.give_back(session.budget, length(bytes), Enum.sum(bytes))

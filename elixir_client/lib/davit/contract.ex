@@ -59,6 +59,12 @@ defmodule Davit.Contract do
     },
     %{code: :message_invalid, room: :message, doc: "A message has wrong arguments."},
     %{code: :message_unknown, room: :message, doc: "There is no message of this type."},
+    %{code: :model_taken, room: :message, doc: "The id of a model is in use for another one."},
+    %{
+      code: :model_unknown,
+      room: :message,
+      doc: "There is no model with this id, or it is not open yet."
+    },
     %{
       code: :program_limit_exceeded,
       room: :message,

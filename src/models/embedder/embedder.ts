@@ -7,7 +7,7 @@ import type { Subscription } from "../../hooks/subscription.js";
 import type { Tensor } from "../../native-tensor.js";
 import { show } from "../../show.js";
 import type { Traced } from "../../trace/index.js";
-import { type Bert, type BertConfig, openBert } from "../bert/index.js";
+import { type Bert, openBert } from "../bert/index.js";
 import { ModelError } from "../error.js";
 import { type MaterializedModule, materialize } from "../materialize.js";
 import { longestText, TextTokenizer } from "../tokenizer.js";
@@ -53,6 +53,7 @@ export class Embedder implements Disposable {
   readonly pooling: Pooling;
   /** How many numbers a vector has. */
   readonly dimension: number;
+  readonly #size: number;
   readonly #engine: Engine;
   readonly #queues: LaneQueues;
   readonly #encode: Jitted<Traced>;
@@ -62,12 +63,13 @@ export class Embedder implements Disposable {
     model: MaterializedModule<Bert>,
     tokenizer: TextTokenizer,
     pooling: Pooling,
-    config: BertConfig,
+    size: number,
   ) {
     this.model = model;
     this.tokenizer = tokenizer;
     this.pooling = pooling;
-    this.dimension = pooling.dimension ?? config.size;
+    this.dimension = pooling.dimension ?? size;
+    this.#size = size;
     this.#engine = engine;
     this.#queues = new LaneQueues(engine);
     this.#encode = engine.jit(function embed(ids: Traced, mask: Traced) {
@@ -89,7 +91,13 @@ export class Embedder implements Disposable {
     checkPooling(pooling, config.size);
     const longest = await longestText(folder, config.positions);
     const tokenizer = await TextTokenizer.open(folder, longest);
-    return new Embedder(engine, await materialize(bert), tokenizer, pooling, config);
+    return new Embedder(engine, await materialize(bert), tokenizer, pooling, config.size);
+  }
+
+  /** Returns an embedder with another pooling, over the same weights. @throws ModelError `pooling_invalid` */
+  withPooling(pooling: Pooling): Embedder {
+    checkPooling(pooling, this.#size);
+    return new Embedder(this.#engine, this.model, this.tokenizer, pooling, this.#size);
   }
 
   /**
