@@ -5,6 +5,7 @@
 #include <cmath>
 #include <string_view>
 
+#include "kernels/constants.h"
 #include "kernels/primitives.h"
 #include "kernels/rows.h"
 
@@ -23,22 +24,10 @@ int by_size(Type type) {
   return size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3;
 }
 
-// The one element of a constant, by way of what only changes its shape.
-std::optional<double> constant(const mx::array& array) {
-  mx::array at = array;
-  while (is_broadcast(at)) at = mx::array(at.inputs()[0]);
-  if (at.has_primitive() || at.size() != 1 || at.status() != mx::array::Status::available) {
-    return std::nullopt;
-  }
-  if (at.dtype() == mx::float32) return at.data<float>()[0];
-  if (at.dtype() == mx::float64) return at.data<double>()[0];
-  return std::nullopt;
-}
-
 // The exponent of a power, where it is a small whole number.
 std::optional<double> integer_exponent(const mx::array& result) {
   if (std::string_view(result.primitive().name()) != "Power") return std::nullopt;
-  auto exponent = constant(result.inputs()[1]);
+  auto exponent = constant_of(result.inputs()[1]);
   if (!exponent || std::abs(*exponent) > kLargestExponent) return std::nullopt;
   return *exponent == std::floor(*exponent) ? exponent : std::nullopt;
 }

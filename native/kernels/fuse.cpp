@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "kernels/attention/pattern.h"
 #include "kernels/builder.h"
 #include "kernels/fused.h"
 #include "kernels/group.h"
@@ -254,6 +255,7 @@ class Fusion {
 
 void fuse(const std::vector<mx::array>& outputs, const Replaced& replaced) {
   if (instructions() == nullptr) return;
+  find_attention(outputs, replaced);
   substitute(outputs, replaced);
   Fusion(outputs, replaced).run();
 }

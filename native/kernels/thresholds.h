@@ -43,5 +43,8 @@ constexpr size_t kMostColumns = 256;
 // And at least, where there is less than enough for all threads.
 constexpr size_t kLeastColumns = 64;
 constexpr size_t kLeastRows = 24;
+// Queries of an attention that a thread does at a time, and at least.
+constexpr size_t kMostQueries = 64;
+constexpr size_t kLeastQueries = 16;
 
 }  // namespace davit::kernels

@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace davit::threads {
@@ -30,6 +31,13 @@ void relax() {
 #endif
 }
 
+// Of the StopScope on this thread.
+thread_local const std::atomic<bool>* current_stop = nullptr;
+
+bool is_set(const std::atomic<bool>* flag) {
+  return flag != nullptr && flag->load(std::memory_order_relaxed);
+}
+
 class Pool {
  public:
   Pool() {
@@ -41,11 +49,12 @@ class Pool {
   }
 
   void share(size_t count, const std::function<void(size_t)>& job) {
+    const auto* stop = current_stop;
     std::unique_lock lock(in_use_, std::try_to_lock);
     if (helpers_ == 0 || count < 2 || !lock) {
-      for (size_t i = 0; i < count; ++i) job(i);
+      for (size_t i = 0; i < count && !is_set(stop); ++i) job(i);
     } else {
-      hand_out(count, job);
+      hand_out(count, job, stop);
     }
   }
 
@@ -55,13 +64,15 @@ class Pool {
       return;
     }
     std::lock_guard lock(in_use_);
-    hand_out(count, job);
+    hand_out(count, job, nullptr);
   }
 
  private:
-  void hand_out(size_t count, const std::function<void(size_t)>& job) {
+  void hand_out(size_t count, const std::function<void(size_t)>& job,
+                const std::atomic<bool>* stop) {
     job_ = &job;
     count_ = count;
+    stop_ = stop;
     next_.store(0, std::memory_order_relaxed);
     // From here on helpers may enter.
     open_.store(true, std::memory_order_seq_cst);
@@ -70,7 +81,7 @@ class Pool {
       std::lock_guard wake(mutex_);
       posted_.notify_all();
     }
-    work(job, count);
+    work(job, count, stop);
     open_.store(false, std::memory_order_seq_cst);
     // Only jobs that a helper has begun are waited for.
     for (int spins = 0; inside_.load(std::memory_order_seq_cst) > 0; ++spins) {
@@ -82,10 +93,10 @@ class Pool {
     }
   }
 
-  void work(const std::function<void(size_t)>& job, size_t count) {
+  void work(const std::function<void(size_t)>& job, size_t count, const std::atomic<bool>* stop) {
     for (;;) {
       size_t i = next_.fetch_add(1, std::memory_order_relaxed);
-      if (i >= count) return;
+      if (i >= count || is_set(stop)) return;
       job(i);
     }
   }
@@ -93,7 +104,7 @@ class Pool {
   // Does what is there. What was posted is valid while this helper is inside and the pool open.
   void enter() {
     inside_.fetch_add(1, std::memory_order_seq_cst);
-    if (open_.load(std::memory_order_seq_cst)) work(*job_, count_);
+    if (open_.load(std::memory_order_seq_cst)) work(*job_, count_, stop_);
     inside_.fetch_sub(1, std::memory_order_seq_cst);
   }
 
@@ -120,6 +131,7 @@ class Pool {
   std::mutex in_use_;
   const std::function<void(size_t)>* job_ = nullptr;
   size_t count_ = 0;
+  const std::atomic<bool>* stop_ = nullptr;
   std::atomic<size_t> next_{0};
   std::atomic<bool> open_{false};
   std::atomic<int> inside_{0};
@@ -149,6 +161,9 @@ Pool& pool() {
 }
 
 }  // namespace
+
+StopScope::StopScope(const std::atomic<bool>& flag) : outer_(std::exchange(current_stop, &flag)) {}
+StopScope::~StopScope() { current_stop = outer_; }
 
 void start() { pool(); }
 

@@ -2,6 +2,7 @@
 // among them.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 
@@ -18,8 +19,21 @@ void start();
 // job does not throw.
 void share(size_t count, const std::function<void(size_t)>& job);
 
-// The same for jobs that wait for each other: each has a thread to itself. There may be as many as
-// usable_cores(). Where another thread uses the pool, this one waits until it does not.
+// While it lives, share() on this thread begins no more jobs once the flag is set. What they would
+// have computed is missing then: whoever sets the flag throws all of it away.
+class StopScope {
+ public:
+  explicit StopScope(const std::atomic<bool>& flag);
+  ~StopScope();
+  StopScope(const StopScope&) = delete;
+
+ private:
+  const std::atomic<bool>* outer_;
+};
+
+// As share(), for jobs that wait for each other: all of them are done, each on a thread to itself.
+// There may be as many as usable_cores(). Where another thread uses the pool, this one waits until
+// it does not.
 void share_together(size_t count, const std::function<void(size_t)>& job);
 
 }  // namespace davit::threads

@@ -89,6 +89,18 @@ describe("Engine", () => {
     engine.closeQueue(queue);
   });
 
+  it("cancels a kernel in the middle", async () => {
+    const size = 4096;
+    const input = engine.fromBytes(new Uint8Array(size * size * 2), {
+      dtype: "bfloat16",
+      shape: [size, size],
+    });
+    const program = engine.jit((x: Traced) => mx.matmul(x, x)).program(input);
+    const run = engine.run(program, [input]);
+    setImmediate(() => engine.native.cancel(run.id, "cancelled", "by the test"));
+    await expect(run.done).rejects.toMatchObject({ code: "cancelled" });
+  });
+
   it("takes an AbortSignal", async () => {
     const abort = new AbortController();
     const f = engine.jit((x: Traced) =>

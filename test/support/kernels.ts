@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Attribute, Graph } from "../../src/graph/graph.js";
+import type { Dtype } from "../../src/tensor/dtype.js";
 import { difference } from "./compare.js";
 import type { TestTensor } from "./data.js";
 import { graph } from "./graphs.js";
@@ -56,6 +57,28 @@ export function functionOf(
     nodes,
     results ?? [last],
   );
+}
+
+/**
+ * The graph of a case of half precision, computed in float32 and rounded once: MLX rounds the sums in its products, which
+ * the kernels do not.
+ */
+export function inFloat32(
+  dtype: Dtype,
+  inputs: readonly TestTensor[],
+  nodes: readonly Node[],
+): Graph {
+  const widened: Node[] = [];
+  const place = inputs.map(({ type }, index) => {
+    if (type.dtype !== dtype) return index;
+    widened.push({ op: "astype", inputs: [index], attributes: { dtype: "float32" } });
+    return inputs.length + widened.length - 1;
+  });
+  const moved = (value: number) => (value < 0 ? value : (place[value] ?? value + widened.length));
+  const wide = nodes.map((node) => ({ ...node, inputs: (node.inputs ?? []).map(moved) }));
+  const last = inputs.length + widened.length + nodes.length - 1;
+  const rounded: Node = { op: "astype", inputs: [last], attributes: { dtype } };
+  return functionOf(inputs, [...widened, ...wide, rounded]);
 }
 
 /** Tests that the kernels of each instruction set have MLX's results. */

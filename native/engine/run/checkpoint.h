@@ -17,6 +17,7 @@ class CancelFlag {
  public:
   // The first cause wins.
   void set(std::string code, std::string message);
+  const std::atomic<bool>& flag() const { return set_; }
   bool is_set() const { return set_.load(std::memory_order_acquire); }
   // Throws RunError with the cause, if it is set.
   void check() const;

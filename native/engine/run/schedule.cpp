@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "interpose/interpose.h"
+#include "threads/pool.h"
 #include "traversal.h"
 
 namespace davit {
@@ -60,6 +61,8 @@ std::vector<mx::array> Schedule::run(std::vector<mx::array> inputs,
   inputs.clear();
   for (const auto& [slot, constant] : constants_) slots[slot] = constant;
 
+  // A long kernel stops in the middle.
+  threads::StopScope stop(cancel.flag());
   std::vector<mx::array> operands;
   std::vector<mx::array> results;
   for (const auto& operation : operations_) {
@@ -94,6 +97,7 @@ std::vector<mx::array> Schedule::run(std::vector<mx::array> inputs,
     results.clear();
   }
 
+  cancel.check();
   std::vector<mx::array> outputs;
   outputs.reserve(outputs_.size());
   for (size_t slot : outputs_) outputs.push_back(*slots[slot]);

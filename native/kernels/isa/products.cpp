@@ -1,5 +1,6 @@
 // The loops of products, compiled once for each instruction set, as instructions.cpp.
 #include "kernels/isa/packed.h"
+#include "kernels/isa/soften.h"
 #include "kernels/isa/vectors.h"
 #include "kernels/products/loops.h"
 
@@ -222,6 +223,7 @@ ProductLoops build() {
   };
   table.tile = tile;
   table.tile_rows = kTileRows;
+  table.soften = soften;
   table.unpack = unpack_of;
   table.packed_dots = packed_dots_of;
   return table;

@@ -55,6 +55,12 @@ using PackedDots = void (*)(const float* rows, size_t row_stride, size_t row_cou
                             const float* scales, const float* biases, size_t depth, float* sums,
                             size_t sums_stride);
 
+// A step of a softmax over rows of which a part is known: `scores`, kRowStride apart, become the
+// exponentials of what they are above `highest`, which grows with them; `total`, the sum of a
+// row's, and `sums`, what was added up with them as factors, follow.
+using Soften = void (*)(float* scores, size_t rows, size_t columns, float* highest, float* total,
+                        float* sums, size_t sums_stride, size_t sums_columns);
+
 struct ProductLoops {
   Widen widen[kReals];
   Narrow narrow[kReals];
@@ -66,6 +72,7 @@ struct ProductLoops {
   void (*tile)(const float* rows, size_t row_count, const float* panel, size_t panel_stride,
                size_t depth, float* sums, size_t sums_stride, bool add);
   size_t tile_rows;  // that `tile` does best at a time
+  Soften soften;
   // By packing; null where it is not known.
   Unpack (*unpack)(const Packing&);
   PackedDots (*packed_dots)(const Packing&);

@@ -10,33 +10,45 @@ namespace {
 
 // Where the matrices of an array begin, in elements; or its elements, where none of its dimensions
 // belong to a matrix.
-std::vector<int64_t> offsets_of(const mx::array& array, size_t of_matrix) {
+std::vector<int64_t> offsets_of(const mx::Shape& shape, const mx::Strides& strides,
+                                size_t of_matrix) {
   std::vector<int64_t> offsets{0};
-  for (size_t axis = 0; axis + of_matrix < array.ndim(); ++axis) {
-    auto dimension = static_cast<int>(axis);
+  for (size_t axis = 0; axis + of_matrix < shape.size(); ++axis) {
     std::vector<int64_t> finer;
-    finer.reserve(offsets.size() * static_cast<size_t>(array.shape(dimension)));
+    finer.reserve(offsets.size() * static_cast<size_t>(shape[axis]));
     for (int64_t offset : offsets) {
-      for (int i = 0; i < array.shape(dimension); ++i) {
-        finer.push_back(offset + i * array.strides(dimension));
-      }
+      for (int i = 0; i < shape[axis]; ++i) finer.push_back(offset + i * strides[axis]);
     }
     offsets = std::move(finer);
   }
   return offsets;
 }
 
+// The strides of an array that is broadcast to a shape.
+mx::Strides broadcast_strides(const mx::array& array, const mx::Shape& shape) {
+  mx::Strides strides(shape.size(), 0);
+  size_t missing = shape.size() - array.ndim();
+  for (size_t i = 0; i < array.ndim(); ++i) {
+    if (array.shape()[i] != 1) strides[missing + i] = array.strides()[i];
+  }
+  return strides;
+}
+
 }  // namespace
 
-Matrices::Matrices(const mx::array& array)
-    : array_(&array),
-      data_(array.data<std::byte>()),
-      rows_(static_cast<size_t>(array.shape(-2))),
-      columns_(static_cast<size_t>(array.shape(-1))),
-      row_stride_(array.strides(-2)),
-      column_stride_(array.strides(-1)),
+Matrices::Matrices(const mx::array& array) : Matrices(array, array.shape(), array.strides()) {}
+
+Matrices::Matrices(const mx::array& array, const mx::Shape& shape)
+    : Matrices(array, shape, broadcast_strides(array, shape)) {}
+
+Matrices::Matrices(const mx::array& array, const mx::Shape& shape, const mx::Strides& strides)
+    : data_(array.data<std::byte>()),
+      offsets_(offsets_of(shape, strides, 2)),
+      rows_(static_cast<size_t>(shape[shape.size() - 2])),
+      columns_(static_cast<size_t>(shape.back())),
+      row_stride_(strides[shape.size() - 2]),
+      column_stride_(strides.back()),
       item_(static_cast<int64_t>(array.itemsize())) {
-  offsets_ = offsets_of(array, 2);
   for (int64_t& offset : offsets_) offset *= item_;
 }
 
@@ -65,7 +77,8 @@ void Matrices::lie_row_by_row() {
 std::vector<uint32_t> indices_of(const mx::array& array) {
   std::vector<uint32_t> indices;
   indices.reserve(array.size());
-  for (int64_t offset : offsets_of(array, 0)) indices.push_back(array.data<uint32_t>()[offset]);
+  for (int64_t offset : offsets_of(array.shape(), array.strides(), 0))
+    indices.push_back(array.data<uint32_t>()[offset]);
   return indices;
 }
 

@@ -16,6 +16,8 @@ namespace davit::kernels {
 class Matrices {
  public:
   explicit Matrices(const mlx::core::array& array);
+  // As if it were broadcast to a shape.
+  Matrices(const mlx::core::array& array, const mlx::core::Shape& shape);
 
   size_t count() const { return offsets_.size(); }
   size_t rows() const { return rows_; }
@@ -31,7 +33,9 @@ class Matrices {
   void lie_row_by_row();
 
  private:
-  const mlx::core::array* array_;
+  Matrices(const mlx::core::array& array, const mlx::core::Shape& shape,
+           const mlx::core::Strides& strides);
+
   std::unique_ptr<std::byte[]> copy_;
   const std::byte* data_;
   std::vector<int64_t> offsets_;  // bytes

@@ -4,7 +4,7 @@ import {
   type Case,
   computed,
   describeKernels,
-  functionOf,
+  inFloat32,
   type Node,
 } from "../../support/kernels.js";
 
@@ -25,20 +25,7 @@ function inHalf(
 ): Case {
   const exact = computed(`${title}, ${dtype}`, inputs, nodes, undefined, TOLERANCE[dtype]);
   if (dtype === "float32") return exact;
-  // Floating inputs are widened first, and the others keep their numbers.
-  const widened: Node[] = [];
-  const place = inputs.map(({ type }, index) => {
-    if (type.dtype !== dtype) return index;
-    widened.push({ op: "astype", inputs: [index], attributes: { dtype: "float32" } });
-    return inputs.length + widened.length - 1;
-  });
-  const moved = nodes.map((node) => ({
-    ...node,
-    inputs: (node.inputs ?? []).map((value) => place[value] ?? value + widened.length),
-  }));
-  const last = inputs.length + widened.length + moved.length - 1;
-  const rounded: Node = { op: "astype", inputs: [last], attributes: { dtype } };
-  return { ...exact, reference: functionOf(inputs, [...widened, ...moved, rounded]) };
+  return { ...exact, reference: inFloat32(dtype, inputs, nodes) };
 }
 
 /** A product of tensors, whose last two dimensions may lie the other way round. */
