@@ -17,6 +17,10 @@ interface SessionModel {
   readonly opening: Promise<SharedEmbedder>;
   /** There once it is open. */
   shared: SharedEmbedder | undefined;
+  /** Its `embed` requests that are not over. */
+  running: number;
+  /** Its name is gone. */
+  closed: boolean;
 }
 
 /** An `embed` that has no answer. */
@@ -74,13 +78,12 @@ export class SessionModels {
       throw new ModelError("pooling_invalid", problem, "one vector for each text");
     }
     const opening = SharedEmbedders.of(this.engine).open(resolve(path), pooling);
-    const model: SessionModel = { path, pooling: keyOf(pooling), opening, shared: undefined };
+    const model: SessionModel = { path, pooling: keyOf(pooling), opening, ...UNUSED };
     this.#models.set(id, model);
     opening.then(
       (shared) => {
         model.shared = shared;
-        // The name may be gone by then.
-        if (this.#models.get(id) !== model) shared.release();
+        releaseUnused(model);
       },
       () => {
         if (this.#models.get(id) === model) this.#models.delete(id);
@@ -91,20 +94,28 @@ export class SessionModels {
 
   /** Answers `embed` when the vectors are computed. */
   embed(request: number, message: MessageOf<"embed">): void {
-    const { model, output, texts, refuse } = message;
+    const { output, texts, refuse } = message;
     if (this.#embeddings.has(request)) {
       throw new ProtocolError("request_taken", `there is an embed ${request} already`);
     }
     if (output !== null) this.tensors.checkNew(output);
     try {
-      const { embedder } = this.#find(model);
+      const model = this.#find(message.model);
+      const { embedder } = model.shared;
       const type = { dtype: "float32", shape: [texts.length, embedder.dimension] } as const;
       const embedding = this.#start(request, output, type);
       const { signal } = embedding.aborted;
-      embedder.embed(texts, { signal, tooLong: refuse ? "refuse" : "truncate" }).then(
-        (vectors) => this.#done(embedding, type, vectors),
-        (error) => this.#fail(embedding, error),
-      );
+      model.running++;
+      embedder
+        .embed(texts, { signal, tooLong: refuse ? "refuse" : "truncate" })
+        .then(
+          (vectors) => this.#done(embedding, type, vectors),
+          (error) => this.#fail(embedding, error),
+        )
+        .finally(() => {
+          model.running--;
+          releaseUnused(model);
+        });
     } catch (error) {
       noteRun(error, request);
       if (output !== null) this.tensors.defineFailed(output, error);
@@ -113,9 +124,9 @@ export class SessionModels {
   }
 
   /** @throws ProtocolError `model_unknown` */
-  #find(id: number): SharedEmbedder {
+  #find(id: number): OpenModel {
     const model = this.#models.get(id);
-    if (model?.shared !== undefined) return model.shared;
+    if (isOpen(model)) return model;
     const why = model === undefined ? "it was closed, or never opened" : "it is not open yet";
     throw new ProtocolError("model_unknown", `there is no model ${id}: ${why}`);
   }
@@ -196,8 +207,10 @@ export class SessionModels {
   /** Takes `close_model`. */
   closeModel(id: number): void {
     const model = this.#models.get(id);
+    if (model === undefined) return;
     this.#models.delete(id);
-    model?.shared?.release();
+    model.closed = true;
+    releaseUnused(model);
   }
 
   /** The session ends. */
@@ -207,6 +220,20 @@ export class SessionModels {
     for (const id of [...this.#models.keys()]) this.closeModel(id);
   }
 }
+
+/** A model that is open. */
+type OpenModel = SessionModel & { readonly shared: SharedEmbedder };
+
+function isOpen(model: SessionModel | undefined): model is OpenModel {
+  return model?.shared !== undefined;
+}
+
+/** Gives a model back whose name is gone, once it is open and none of its requests is under way. */
+function releaseUnused({ closed, running, shared }: SessionModel): void {
+  if (closed && running === 0) shared?.release();
+}
+
+const UNUSED = { shared: undefined, running: 0, closed: false };
 
 function keyOf(pooling: Pooling | undefined): string {
   return JSON.stringify(pooling ?? null);

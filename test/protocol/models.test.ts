@@ -132,6 +132,19 @@ describe("weights", () => {
   });
 });
 
+it("finishes what is under way where the model is closed", async () => {
+  await client.result(["open_model", 1, folder]);
+  const texts = Array.from({ length: 300 }, (_, n) => "a b ".repeat(n % 15));
+  const embed = client.send(["embed", 1, null, 300], bytes(texts));
+  void client.send(["close_model", 1]);
+  expect(await models()).toMatchObject([{ users: 1 }]);
+  const { attachments } = await client.answer(embed);
+  expect(floats(attachments[0])).toHaveLength(300 * 8);
+  // It is given back right after its answer.
+  await new Promise(setImmediate);
+  expect(await models()).toEqual([]);
+});
+
 it("opens a model again under its id, as a client does after it was connected anew", async () => {
   const first = await client.result(["open_model", 1, folder]);
   expect(await client.result(["open_model", 1, folder])).toEqual(first);
