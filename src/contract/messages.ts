@@ -177,7 +177,7 @@ export const CLIENT_MESSAGES = {
         doc: "`{mode, normalize?, dimension?}`, in place of the model's own; not `none`.",
       },
     },
-    doc: "Opens an embedding model. All sessions of an engine that open the same files share one copy of the weights, which are freed when no session has them open. To open a model again under the id that it has changes nothing.",
+    doc: "Opens an embedding model. All sessions of an engine that open the same files, or copies of them, share one copy of the weights, which are freed when no session has them open. To open a model again under the id that it has changes nothing.",
     result:
       "`{dimension, longest, pooling, bytes}`: numbers of a vector, the most tokens of a text, bytes of the weights",
   },

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, utimesSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -112,12 +112,37 @@ describe("weights", () => {
     expect(await models()).toEqual([]);
   });
 
+  it("are one copy for files with the same content, elsewhere", async () => {
+    const copy = join(root, "copy");
+    const other = join(root, "other");
+    cpSync(folder, copy, { recursive: true });
+    cpSync(folder, other, { recursive: true });
+    // As long as it was, and not the same.
+    const config = readFileSync(join(other, "config.json"), "utf8");
+    writeFileSync(join(other, "config.json"), config.replace('"gelu"', '"relu"'));
+    await client.result(["open_model", 1, folder]);
+    await Promise.all([
+      client.result(["open_model", 2, copy]),
+      client.result(["open_model", 3, copy]),
+      client.result(["open_model", 4, other]),
+    ]);
+    expect((await models()).map(({ users }) => users)).toEqual([3, 1]);
+    for (const id of [1, 2, 3]) void client.send(["close_model", id]);
+    expect((await models()).map(({ users }) => users)).toEqual([1]);
+  });
+
   it("are read anew where the files have changed", async () => {
     await client.result(["open_model", 1, folder]);
+    const weights = join(folder, "model.safetensors");
+    const before = readFileSync(weights);
+    const changed = Uint8Array.from(before);
+    changed[changed.length - 1] = (changed.at(-1) as number) ^ 1;
+    writeFileSync(weights, changed);
     const later = new Date(Date.now() + 5000);
-    utimesSync(join(folder, "config.json"), later, later);
+    utimesSync(weights, later, later);
     await client.result(["open_model", 2, folder]);
     expect(await models()).toMatchObject([{ users: 1 }, { users: 1 }]);
+    writeFileSync(weights, before);
   });
 
   it("are given back where the model is closed, or the session ends, while it is opened", async () => {

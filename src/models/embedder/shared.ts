@@ -1,8 +1,6 @@
-import { readdir, realpath, stat } from "node:fs/promises";
-import { join } from "node:path";
 import type { Engine } from "../../engine/engine.js";
-import { fromSystem } from "../../files/error.js";
 import type { Embedder } from "./embedder.js";
+import { hashFolder, type ModelFolder, readFolder } from "./folder.js";
 import type { Pooling } from "./pooling.js";
 
 /** An embedder that others have too. */
@@ -14,8 +12,10 @@ export interface SharedEmbedder {
 }
 
 interface Entry {
-  readonly path: string;
+  readonly folder: ModelFolder;
   readonly opening: Promise<Embedder>;
+  /** The hash of its files, once it was needed; nothing where they have changed since they were read. */
+  hash: Promise<string | undefined> | undefined;
   /** The bytes of its weights, once they are read. */
   bytes: number;
   users: number;
@@ -23,7 +23,10 @@ interface Entry {
 
 const engines = new WeakMap<Engine, SharedEmbedders>();
 
-/** The embedders of an engine that its sessions share: one copy of the weights for everybody who opens the same files. */
+/**
+ * The embedders of an engine that its sessions share: one copy of the weights for everybody who opens the same files, or others with the
+ * same content.
+ */
 export class SharedEmbedders {
   readonly #engine: Engine;
   readonly #entries = new Map<string, Entry>();
@@ -43,55 +46,77 @@ export class SharedEmbedders {
 
   /** The folders that are open, the bytes of their weights, and how many have them open. */
   list(): { path: string; bytes: number; users: number }[] {
-    return [...this.#entries.values()].map(({ path, bytes, users }) => ({ path, bytes, users }));
+    return [...this.#entries.values()].map(({ folder, bytes, users }) => ({
+      path: folder.path,
+      bytes,
+      users,
+    }));
   }
 
   /**
    * Opens a folder, or takes the embedder that somebody has opened of the same files.
    * @throws what {@link Embedder.open} throws
    */
-  async open(folder: string, pooling?: Pooling): Promise<SharedEmbedder> {
-    const { path, key } = await identify(folder);
-    const entry = this.#entries.get(key) ?? this.#enter(key, path);
-    entry.users++;
+  async open(path: string, pooling?: Pooling): Promise<SharedEmbedder> {
+    const entry = await this.#use(await readFolder(path));
     try {
       const embedder = await entry.opening;
       const own = pooling === undefined ? undefined : embedder.withPooling(pooling);
-      return { embedder: own ?? embedder, release: this.#releaseOnce(key, entry, own) };
+      return { embedder: own ?? embedder, release: this.#releaseOnce(entry, own) };
     } catch (error) {
-      this.#leave(key, entry);
+      this.#leave(entry);
       throw error;
     }
   }
 
-  #enter(key: string, path: string): Entry {
-    const opening = openEmbedder(this.#engine, path);
-    const entry: Entry = { path, opening, bytes: 0, users: 0 };
-    this.#entries.set(key, entry);
+  /** Finds or makes an entry, and counts a user of it at once: it might be closed otherwise before the caller goes on. */
+  async #use(folder: ModelFolder): Promise<Entry> {
+    const same = () => this.#entries.get(folder.identity);
+    const known = same();
+    if (known !== undefined) return counted(known);
+    const alike = [...this.#entries.values()].filter(
+      (entry) => entry.folder.shape === folder.shape,
+    );
+    // Files are read for their hash only where others of the same names and lengths are open.
+    const wanted = alike.length > 0 ? await hashUnchanged(folder) : undefined;
+    if (wanted !== undefined) {
+      for (const entry of alike) {
+        entry.hash ??= hashUnchanged(entry.folder);
+        const isOpen = () => this.#entries.get(entry.folder.identity) === entry;
+        if ((await entry.hash) === wanted && isOpen()) return counted(entry);
+      }
+    }
+    return counted(same() ?? this.#enter(folder));
+  }
+
+  #enter(folder: ModelFolder): Entry {
+    const opening = openEmbedder(this.#engine, folder.path);
+    const entry: Entry = { folder, opening, hash: undefined, bytes: 0, users: 0 };
+    this.#entries.set(folder.identity, entry);
     opening.then(
       ({ model }) => {
         entry.bytes = model.byteLength;
       },
       // Who opens it next reads the files anew.
-      () => this.#forget(key, entry),
+      () => this.#forget(entry),
     );
     return entry;
   }
 
-  #releaseOnce(key: string, entry: Entry, own: Embedder | undefined): () => void {
+  #releaseOnce(entry: Entry, own: Embedder | undefined): () => void {
     let released = false;
     return () => {
       if (released) return;
       released = true;
       own?.dispose();
-      this.#leave(key, entry);
+      this.#leave(entry);
     };
   }
 
-  #leave(key: string, entry: Entry): void {
+  #leave(entry: Entry): void {
     entry.users--;
     if (entry.users > 0) return;
-    this.#forget(key, entry);
+    this.#forget(entry);
     entry.opening.then(
       (embedder) => {
         embedder.dispose();
@@ -102,9 +127,15 @@ export class SharedEmbedders {
     );
   }
 
-  #forget(key: string, entry: Entry): void {
-    if (this.#entries.get(key) === entry) this.#entries.delete(key);
+  #forget(entry: Entry): void {
+    const { identity } = entry.folder;
+    if (this.#entries.get(identity) === entry) this.#entries.delete(identity);
   }
+}
+
+function counted(entry: Entry): Entry {
+  entry.users++;
+  return entry;
 }
 
 /** The tokenizer and the encoders are loaded with the first model: an engine without one starts without them. */
@@ -113,19 +144,12 @@ async function openEmbedder(engine: Engine, path: string): Promise<Embedder> {
   return await Embedder.open(engine, path);
 }
 
-/** What tells the files of a folder from others, and from themselves after a change. */
-async function identify(folder: string): Promise<{ path: string; key: string }> {
+/** The hash of files that are as they were; nothing where they are not. */
+async function hashUnchanged(folder: ModelFolder): Promise<string | undefined> {
   try {
-    const path = await realpath(folder);
-    const names = (await readdir(path)).sort();
-    const files = await Promise.all(
-      names.map(async (name) => {
-        const { dev, ino, size, mtimeMs } = await stat(join(path, name));
-        return [name, dev, ino, size, mtimeMs];
-      }),
-    );
-    return { path, key: JSON.stringify([path, files]) };
-  } catch (error) {
-    throw fromSystem(error, folder);
+    const hash = await hashFolder(folder);
+    return (await readFolder(folder.path)).identity === folder.identity ? hash : undefined;
+  } catch {
+    return undefined;
   }
 }
