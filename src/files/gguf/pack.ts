@@ -13,8 +13,8 @@ export interface Packing {
   readonly bytes: number;
   /** Bits of q. */
   readonly bits: 4 | 8;
-  /** Writes one block, number `index`. */
-  readonly block: (block: DataView, index: number, to: Packed) => void;
+  /** Writes the block that begins at `at`, number `index`. Files have millions of blocks: nothing is made for each. */
+  readonly block: (bytes: Uint8Array, at: number, index: number, to: Packed) => void;
 }
 
 /** A packed weight: its words as bytes, and the bits of its float16 numbers. */
@@ -33,11 +33,11 @@ export const packings = {
     elements: 32,
     bytes: 18,
     bits: 4,
-    block: (block, index, to) => {
-      const scale = block.getUint16(0, true);
+    block: (bytes, at, index, to) => {
+      const scale = half(bytes, at);
       to.scales[index] = scale;
       to.biases[index] = toFloat16Bits(-8 * fromFloat16Bits(scale));
-      joinHalves(block, 2, 16, to.weight, index * 16);
+      joinHalves(bytes, at + 2, 16, to.weight, index * 16);
     },
   },
   // float16 scale and bias, 16 bytes
@@ -45,10 +45,10 @@ export const packings = {
     elements: 32,
     bytes: 20,
     bits: 4,
-    block: (block, index, to) => {
-      to.scales[index] = block.getUint16(0, true);
-      to.biases[index] = block.getUint16(2, true);
-      joinHalves(block, 4, 16, to.weight, index * 16);
+    block: (bytes, at, index, to) => {
+      to.scales[index] = half(bytes, at);
+      to.biases[index] = half(bytes, at + 2);
+      joinHalves(bytes, at + 4, 16, to.weight, index * 16);
     },
   },
   // float16 scale, 32 signed bytes
@@ -56,11 +56,11 @@ export const packings = {
     elements: 32,
     bytes: 34,
     bits: 8,
-    block: (block, index, to) => {
-      const scale = block.getUint16(0, true);
+    block: (bytes, at, index, to) => {
+      const scale = half(bytes, at);
       to.scales[index] = scale;
       to.biases[index] = toFloat16Bits(-128 * fromFloat16Bits(scale));
-      for (let i = 0; i < 32; i++) to.weight[index * 32 + i] = block.getUint8(2 + i) ^ 0x80;
+      for (let i = 0; i < 32; i++) to.weight[index * 32 + i] = (bytes[at + 2 + i] as number) ^ 0x80;
     },
   },
   // float16 scale of scales and of minima, 8 of each with 6 bits, 128 bytes
@@ -68,35 +68,40 @@ export const packings = {
     elements: 256,
     bytes: 144,
     bits: 4,
-    block: (block, index, to) => {
-      const scale = fromFloat16Bits(block.getUint16(0, true));
-      const min = fromFloat16Bits(block.getUint16(2, true));
+    block: (bytes, at, index, to) => {
+      const scale = fromFloat16Bits(half(bytes, at));
+      const min = fromFloat16Bits(half(bytes, at + 2));
       for (let group = 0; group < 8; group++) {
-        const [s, m] = scaleAndMin(block, 4, group);
+        const [s, m] = scaleAndMin(bytes, at + 4, group);
         to.scales[index * 8 + group] = toFloat16Bits(s * scale);
         to.biases[index * 8 + group] = toFloat16Bits(-(m * min));
       }
       for (let pair = 0; pair < 4; pair++) {
-        joinHalves(block, 16 + pair * 32, 32, to.weight, index * 128 + pair * 32);
+        joinHalves(bytes, at + 16 + pair * 32, 32, to.weight, index * 128 + pair * 32);
       }
     },
   },
 } as const satisfies Record<string, Packing>;
+
+/** The bits of a float16. */
+function half(bytes: Uint8Array, at: number): number {
+  return (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
+}
 
 /**
  * The low halves of `count` bytes are the first elements, their high halves those after them; in a packed weight neighbours
  * share a byte.
  */
 function joinHalves(
-  block: DataView,
+  bytes: Uint8Array,
   from: number,
   count: number,
   weight: Uint8Array,
   to: number,
 ): void {
   for (let i = 0; i < count; i += 2) {
-    const first = block.getUint8(from + i);
-    const second = block.getUint8(from + i + 1);
+    const first = bytes[from + i] as number;
+    const second = bytes[from + i + 1] as number;
     weight[to + i / 2] = (first & 0x0f) | ((second & 0x0f) << 4);
     weight[to + (count + i) / 2] = (first >> 4) | (second & 0xf0);
   }
@@ -112,8 +117,7 @@ export function pack(packing: Packing, blocks: Uint8Array): Packed {
     biases: new Uint16Array(groups),
   };
   for (let index = 0; index < count; index++) {
-    const at = blocks.byteOffset + index * packing.bytes;
-    packing.block(new DataView(blocks.buffer, at, packing.bytes), index, packed);
+    packing.block(blocks, index * packing.bytes, index, packed);
   }
   return packed;
 }

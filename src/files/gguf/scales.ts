@@ -2,8 +2,8 @@
  * Scale and minimum of a group of Q4_K and Q5_K, each 6 bits. Those of the first four groups are the low bits of bytes of their own; of
  * the others 4 bits are in 4 more bytes, and 2 in the high bits of the first ones.
  */
-export function scaleAndMin(block: DataView, at: number, group: number): [number, number] {
-  const byte = (index: number) => block.getUint8(at + index);
+export function scaleAndMin(bytes: Uint8Array, at: number, group: number): [number, number] {
+  const byte = (index: number) => bytes[at + index] as number;
   if (group < 4) return [byte(group) & 63, byte(group + 4) & 63];
   const low = byte(group + 4);
   return [(low & 0x0f) | ((byte(group - 4) >> 6) << 4), (low >> 4) | ((byte(group) >> 6) << 4)];
