@@ -128,6 +128,12 @@ export interface NativeEngine {
     queue: QueueId,
     inputs: readonly (ValueId | Uint8Array)[],
   ): ArrayBuffer[] | undefined;
+  /** As {@link NativeEngine.runHere}; the results are new tensors. */
+  makeHere(
+    program: ProgramId,
+    queue: QueueId,
+    inputs: readonly (ValueId | Uint8Array)[],
+  ): ValueId[] | undefined;
   /**
    * Hands over a batch. To be called after `run`, once the caller knows about the run, since small runs are done
    * before `run` returns and wake nobody; after `reply`, for the same reason; and after `onMore`.

@@ -65,6 +65,9 @@ class Engine {
   // Runs a program at once, on the JavaScript thread, and returns its results; nothing where the
   // run has to be queued. The outbox tells nothing of the run. Throws RunError where it fails.
   std::optional<Arrays> run_here(int64_t program, int64_t queue, std::vector<ValuePtr> inputs);
+  // As run_here(), and names the outputs.
+  std::optional<std::vector<int64_t>> make_here(int64_t program, int64_t queue,
+                                                std::vector<ValuePtr> inputs);
   void cancel(int64_t run, std::string code, std::string message);
   // Answers callbacks; where the run or the callback is gone, nothing happens. A reply may advance
   // the run at once, as run() may.
@@ -101,6 +104,9 @@ class Engine {
   // Puts a run into its queue and begins it on the JavaScript thread, where it is best done at
   // once. Returns false, and leaves it alone, where it is not. Under the lock.
   bool begin_here(const RunPtr& run);
+  // What run_here() and make_here() have in common: the run, which is over; null where it has to be
+  // queued.
+  RunPtr complete_here(int64_t program, int64_t queue, std::vector<ValuePtr> inputs);
   // Advances a run on the JavaScript thread, which takes from the outbox afterwards.
   void advance_here(Run& run);
   RunPtr find_run(int64_t id);

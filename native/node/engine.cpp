@@ -34,6 +34,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
                          InstanceMethod<&EngineObject::file_value>("fileValue"),
                          InstanceMethod<&EngineObject::run>("run"),
                          InstanceMethod<&EngineObject::run_here>("runHere"),
+                         InstanceMethod<&EngineObject::make_here>("makeHere"),
                          InstanceMethod<&EngineObject::poll>("poll"),
                          InstanceMethod<&EngineObject::cancel>("cancel"),
                          InstanceMethod<&EngineObject::reply>("reply"),

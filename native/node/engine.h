@@ -38,6 +38,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value file_value(const Napi::CallbackInfo& info);
   Napi::Value run(const Napi::CallbackInfo& info);
   Napi::Value run_here(const Napi::CallbackInfo& info);
+  Napi::Value make_here(const Napi::CallbackInfo& info);
   Napi::Value cancel(const Napi::CallbackInfo& info);
   Napi::Value reply(const Napi::CallbackInfo& info);
   Napi::Value reply_error(const Napi::CallbackInfo& info);

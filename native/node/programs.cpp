@@ -130,6 +130,15 @@ Napi::Value EngineObject::run_here(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value EngineObject::make_here(const Napi::CallbackInfo& info) {
+  auto env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    auto program = id_of(info[0]);
+    auto ids = engine_->make_here(program, id_of(info[1]), to_inputs(program, info[2]));
+    return ids ? from_ids(env, *ids) : env.Undefined();
+  });
+}
+
 Napi::Value EngineObject::cancel(const Napi::CallbackInfo& info) {
   engine_->cancel(id_of(info[0]), text_of(info[1]), text_of(info[2]));
   return info.Env().Undefined();

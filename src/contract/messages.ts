@@ -11,9 +11,12 @@ export type FieldKind =
   | "type"
   | "source"
   | "file_tensors"
-  | "operands"
+  | "inputs"
+  | "values"
   | "outputs"
   | "run_options?"
+  | "runs"
+  | "parent?"
   | "get_options?"
   | "match"
   | "matches"
@@ -105,12 +108,25 @@ export const CLIENT_MESSAGES = {
     arguments: {
       queue: { kind: "id", doc: "Any unsigned number. The queue is made on first use." },
       program: { kind: "id", doc: "The program." },
-      inputs: { kind: "operands", doc: `One for each parameter, ${OPERANDS}.` },
+      inputs: {
+        kind: "inputs",
+        doc: `One for each parameter, ${OPERANDS}. With nil for the type it is the parameter's.`,
+      },
       outputs: { kind: "outputs", doc: "New tensor ids; `nil` for one that is not to be kept." },
       options: { kind: "run_options?", doc: "See *Options of a run*." },
     },
     doc: "Runs a program.",
     result: "`{outputs: [type], values: [attachment or nil]}`",
+  },
+  runs: {
+    arguments: {
+      runs: {
+        kind: "runs",
+        doc: "At most 1,024, each `[request, queue, program, inputs, outputs]`.",
+      },
+      parent: { kind: "parent?", doc: "As the option of a run." },
+    },
+    doc: "Several runs in one message. They are taken one after the other, as if each came alone with this request number and the option `answer: false`.",
   },
   get: {
     arguments: {
@@ -223,7 +239,7 @@ export const CLIENT_MESSAGES = {
     arguments: {
       run: { kind: "id", doc: "The request number of the run." },
       callback: { kind: "id", doc: "The number of the callback." },
-      values: { kind: "operands", doc: `The values, ${OPERANDS}.` },
+      values: { kind: "values", doc: `The values, ${OPERANDS}.` },
     },
     doc: "Answers a `callback`. Values of other types, or another number of them, than declared fail the run with `reply_invalid`.",
   },

@@ -256,6 +256,16 @@ export class Engine {
     return this.#runs.runHere(program, inputs, queue);
   }
 
+  /** See {@link EngineRuns.makeHere}. @internal */
+  makeHere(
+    program: Program,
+    inputs: readonly (ValueId | Uint8Array)[],
+    queue: QueueId,
+  ): ValueId[] | undefined {
+    this.#checkOpen();
+    return this.#runs.makeHere(program, inputs, queue);
+  }
+
   /** See {@link EngineRuns.reply}. @internal */
   reply(run: RunId, callback: number, values: readonly (ValueId | Uint8Array)[]): void {
     this.#runs.reply(run, callback, values);

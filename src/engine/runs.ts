@@ -94,9 +94,23 @@ export class EngineRuns {
     try {
       return this.#native.runHere(program.id, queue, inputs);
     } catch (error) {
-      const { code, message, site = -1 } = error as Partial<FinishedRecord>;
-      if (code === undefined) throw error;
-      throw failure(program, { run: 0, code, site, message: String(message) });
+      throw failureHere(program, error);
+    }
+  }
+
+  /**
+   * As {@link EngineRuns.runHere}; the results are new native tensors.
+   * @throws DavitError the error that makes the run fail
+   */
+  makeHere(
+    program: Program,
+    inputs: readonly (ValueId | Uint8Array)[],
+    queue: QueueId,
+  ): ValueId[] | undefined {
+    try {
+      return this.#native.makeHere(program.id, queue, inputs);
+    } catch (error) {
+      throw failureHere(program, error);
     }
   }
 
@@ -143,6 +157,13 @@ export class EngineRuns {
     this.#alive = alive;
     this.#native.setAlive(alive);
   }
+}
+
+/** The error of a run that the native engine threw. */
+function failureHere(program: Program, error: unknown): unknown {
+  const { code, message, site = -1 } = error as Partial<FinishedRecord>;
+  if (code === undefined) return error;
+  return failure(program, { run: 0, code, site, message: String(message) });
 }
 
 function failure(program: Program, { code, message, site }: FinishedRecord): DavitError {

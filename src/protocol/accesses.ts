@@ -1,4 +1,4 @@
-import type { Message } from "./message.js";
+import type { Message, MessageOf } from "./message.js";
 
 /** The names that a message refers to: those that it only needs, and those that it assigns, ends or puts in order. */
 export interface Accesses {
@@ -33,10 +33,12 @@ export function accessesOf(message: Message): Accesses {
     case "free":
       return { uses: [], changes: message.tensors.map(tensor) };
     case "run": {
-      const uses = [program(message.program), ...idsOf(message.inputs).map(tensor)];
-      if (message.replay !== undefined) uses.push(replay(message.replay));
-      return { uses, changes: [queue(message.queue), ...idsOf(message.outputs).map(tensor)] };
+      const { uses, changes } = accessesOfRuns([message]);
+      const replays = message.replay === undefined ? [] : [replay(message.replay)];
+      return { uses: [...uses, ...replays], changes };
     }
+    case "runs":
+      return accessesOfRuns(message.runs);
     case "reply":
       return { uses: idsOf(message.values).map(tensor), changes: [] };
     case "close_queue":
@@ -54,6 +56,15 @@ export function accessesOf(message: Message): Accesses {
     default:
       return NOTHING;
   }
+}
+
+function accessesOfRuns(
+  runs: readonly Pick<MessageOf<"run">, "queue" | "program" | "inputs" | "outputs">[],
+): Accesses {
+  return {
+    uses: runs.flatMap((run) => [program(run.program), ...idsOf(run.inputs).map(tensor)]),
+    changes: runs.flatMap((run) => [queue(run.queue), ...idsOf(run.outputs).map(tensor)]),
+  };
 }
 
 function idsOf(operands: readonly unknown[]): number[] {

@@ -3,7 +3,17 @@ import type { Match } from "../hooks/match.js";
 import type { Policy, View } from "../hooks/policy.js";
 import type { Pooling } from "../models/index.js";
 import type { TensorType } from "../tensor/dtype.js";
-import { badMessage, bool, list, map, tensorBytes, tensorType, text, unsigned } from "./checks.js";
+import {
+  attachment,
+  badMessage,
+  bool,
+  list,
+  map,
+  tensorBytes,
+  tensorType,
+  text,
+  unsigned,
+} from "./checks.js";
 import { parseMatch, parsePolicy, parseView } from "./hook-messages.js";
 import { type GetOptions, getOptions, type RunOptions, runOptions } from "./options.js";
 
@@ -15,6 +25,9 @@ export interface Inline {
 
 /** An operand: a tensor's id, or the tensor itself. */
 export type Operand = number | Inline;
+
+/** An input of a run: an operand, or bytes of the type of the program's parameter. */
+export type Input = Operand | Uint8Array;
 
 /** What a client may ask for less of, or more. */
 export interface ClientLimits {
@@ -34,9 +47,12 @@ export interface FieldTypes extends Record<FieldKind, unknown> {
   type: TensorType;
   source: { readonly bytes: Uint8Array } | { readonly transfer: number };
   file_tensors: readonly (readonly [name: string, tensor: number])[];
-  operands: readonly Operand[];
+  inputs: readonly Input[];
+  values: readonly Operand[];
   outputs: readonly (number | null)[];
   "run_options?": RunOptions;
+  runs: readonly BurstRun[];
+  "parent?": number | undefined;
   "get_options?": GetOptions;
   match: Match;
   matches: readonly Match[];
@@ -47,6 +63,15 @@ export interface FieldTypes extends Record<FieldKind, unknown> {
   output: number | null;
   texts: readonly string[];
   "flag?": boolean;
+}
+
+/** A run of a burst. */
+export interface BurstRun {
+  readonly request: number;
+  readonly queue: number;
+  readonly program: number;
+  readonly inputs: readonly Input[];
+  readonly outputs: readonly (number | null)[];
 }
 
 /** Checks an argument. `what` names it in errors; `before` holds the arguments before it. */
@@ -73,9 +98,12 @@ export const FIELDS: { readonly [K in FieldKind]: Field<FieldTypes[K]> } = {
     Object.entries(map(value, what)).map(
       ([name, id]) => [name, unsigned(id, `the tensor for "${name}"`)] as const,
     ),
-  operands,
+  inputs,
+  values,
   outputs: outputIds,
   "run_options?": runOptions,
+  runs,
+  "parent?": (value, what) => (isGiven(value) ? unsigned(value, what) : undefined),
   "get_options?": getOptions,
   match: parseMatch,
   matches: (value, what) => list(value, what).map(parseMatch),
@@ -132,29 +160,48 @@ function source(
       };
 }
 
-function operands(
+function inputs(
+  value: unknown,
+  what: string,
+  attachments: readonly Uint8Array[],
+): readonly Input[] {
+  const items = list(value, what);
+  const result = new Array<Input>(items.length);
+  for (let index = 0; index < items.length; index++) {
+    const item = items[index];
+    result[index] =
+      isInline(item) && item[1] === null
+        ? attachment(item[2], attachments, what)
+        : operand(item, index, what, attachments);
+  }
+  return result;
+}
+
+function values(
   value: unknown,
   what: string,
   attachments: readonly Uint8Array[],
 ): readonly Operand[] {
-  const items = list(value, what);
-  const result = new Array<Operand>(items.length);
-  for (let index = 0; index < items.length; index++) {
-    const item = items[index];
-    if (typeof item === "number") {
-      result[index] = unsigned(item, `an item of ${what}`);
-    } else if (Array.isArray(item) && item.length === 3 && item[0] === "inline") {
-      const type = tensorType(item[1], what);
-      result[index] = { type, bytes: tensorBytes(item[2], type, attachments, what) };
-    } else {
-      throw badMessage(
-        `item ${index} of ${what}`,
-        item,
-        'a tensor id or ["inline", type, attachment]',
-      );
-    }
+  return list(value, what).map((item, index) => operand(item, index, what, attachments));
+}
+
+function operand(
+  item: unknown,
+  index: number,
+  what: string,
+  attachments: readonly Uint8Array[],
+): Operand {
+  if (typeof item === "number") return unsigned(item, `an item of ${what}`);
+  if (!isInline(item)) {
+    const expected = 'a tensor id or ["inline", type, attachment]';
+    throw badMessage(`item ${index} of ${what}`, item, expected);
   }
-  return result;
+  const type = tensorType(item[1], what);
+  return { type, bytes: tensorBytes(item[2], type, attachments, what) };
+}
+
+function isInline(item: unknown): item is readonly ["inline", unknown, unknown] {
+  return Array.isArray(item) && item.length === 3 && item[0] === "inline";
 }
 
 const POOLING = ["mode", "normalize", "dimension"];
@@ -188,6 +235,34 @@ function texts(value: unknown, what: string, attachments: readonly Uint8Array[])
 
 function outputIds(value: unknown, what: string): readonly (number | null)[] {
   return list(value, what).map((id) => (id === null ? null : unsigned(id, `an item of ${what}`)));
+}
+
+/** The most runs of a burst: they are taken in one turn of the event loop. */
+const MAX_BURST = 1024;
+
+function runs(
+  value: unknown,
+  what: string,
+  attachments: readonly Uint8Array[],
+): readonly BurstRun[] {
+  const items = list(value, what);
+  if (items.length > MAX_BURST) {
+    throw badMessage(`the length of ${what}`, items.length, `at most ${MAX_BURST}`);
+  }
+  return items.map((item, index) => {
+    const place = `item ${index} of ${what}`;
+    const parts = list(item, place);
+    if (parts.length !== 5) {
+      throw badMessage(place, item, "[request, queue, program, inputs, outputs]");
+    }
+    return {
+      request: unsigned(parts[0], place),
+      queue: unsigned(parts[1], place),
+      program: unsigned(parts[2], place),
+      inputs: inputs(parts[3], place, attachments),
+      outputs: outputIds(parts[4], place),
+    };
+  });
 }
 
 function isGiven(value: unknown): boolean {

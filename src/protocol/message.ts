@@ -35,4 +35,4 @@ export type MessageOf<Name extends MessageName> = { type: Name } & Arguments<
 /** Every message of a client, checked. */
 export type Message = { [Name in MessageName]: MessageOf<Name> }[MessageName];
 
-export type { ClientLimits, Inline, Operand } from "./fields.js";
+export type { BurstRun, ClientLimits, Inline, Input, Operand } from "./fields.js";

@@ -8,7 +8,7 @@ import type { Caller } from "./callbacks.js";
 import { badMessage } from "./checks.js";
 import { ProtocolError } from "./error.js";
 import type { RunHooks } from "./hooks.js";
-import type { MessageOf, Operand } from "./message.js";
+import type { Input, MessageOf } from "./message.js";
 import type { LoadedProgram } from "./programs.js";
 import type { SessionQueue } from "./queues.js";
 import type { SessionTensor, SessionTensors } from "./tensors.js";
@@ -20,17 +20,17 @@ export class OpenRun implements Caller {
   timer: NodeJS.Timeout | undefined;
   /** The queue of the runs that its handlers start: they must not wait behind it. */
   children: SessionQueue | undefined;
-  queue: SessionQueue | undefined;
   /** The receiver of its callbacks, where that is not the client. */
   replies: CallbackReceiver | undefined;
-  /** Its tensor operands that were pending, pinned: their failure is its own. */
-  operands: SessionTensor[] = [];
   outputs: SessionTensor[] = [];
   readonly callbacks = new Map<number, Site>();
 
   constructor(
     readonly request: number,
     readonly loaded: LoadedProgram,
+    readonly queue: SessionQueue,
+    /** Its tensor operands that were pending, pinned: their failure is its own. */
+    readonly operands: readonly SessionTensor[],
     readonly fetch: number,
     readonly answered: boolean,
   ) {}
@@ -38,15 +38,15 @@ export class OpenRun implements Caller {
 
 /**
  * Returns the native operands of a run: numbers of tensors, and the bytes of those that came inline. Pending tensors are
- * pinned.
+ * pinned, and put into `pinned`.
  * @throws ProtocolError `input_count_invalid`, `input_type_invalid`, `tensor_unknown`, or the error of a failed tensor
  */
 export function bindInputs(
-  open: OpenRun,
-  operands: readonly Operand[],
+  program: Program,
+  operands: readonly Input[],
   tensors: SessionTensors,
+  pinned: SessionTensor[],
 ): (ValueId | Uint8Array)[] {
-  const { program } = open.loaded;
   const [count, given] = [program.inputs.length, operands.length];
   if (given !== count) {
     const found = `the program takes ${count} inputs, not ${given}`;
@@ -54,16 +54,19 @@ export function bindInputs(
   }
   const inputs = new Array<ValueId | Uint8Array>(given);
   for (let index = 0; index < inputs.length; index++) {
-    const operand = operands[index] as Operand;
+    const operand = operands[index] as Input;
     if (typeof operand === "number") {
       const tensor = tensors.find(operand);
       if (tensor.error !== undefined) throw tensor.error;
       checkInput(program, index, tensor.type as TensorType);
       if (tensor.pending) {
         tensor.pins++;
-        open.operands.push(tensor);
+        pinned.push(tensor);
       }
       inputs[index] = tensor.value;
+    } else if (operand instanceof Uint8Array) {
+      // Its length is checked where it becomes a tensor.
+      inputs[index] = operand;
     } else {
       checkInput(program, index, operand.type);
       inputs[index] = operand.bytes;

@@ -20,6 +20,7 @@ export class LoadedProgram {
   readonly hasDestinations: boolean;
   readonly hasCallbacks: boolean;
   readonly outputBytes: number;
+  readonly smallestOutput: number;
   /** Runs under way. */
   runs = 0;
   unloaded = false;
@@ -35,7 +36,9 @@ export class LoadedProgram {
     this.hasPrints = program.sites.some((site) => site.kind === "print");
     this.hasDestinations = program.sites.some((site) => site.destination);
     this.hasCallbacks = program.sites.some((site) => site.kind === "callback");
-    this.outputBytes = program.outputs.reduce((sum, type) => sum + byteLength(type), 0);
+    const sizes = program.outputs.map(byteLength);
+    this.outputBytes = sizes.reduce((sum, size) => sum + size, 0);
+    this.smallestOutput = Math.min(...sizes);
   }
 
   /** The answer to a run that fetched the first so many outputs and no others: the same for all such runs. */

@@ -2,16 +2,17 @@ import type { Engine } from "../engine/engine.js";
 import type { Run } from "../engine/runs.js";
 import type { CallbackRequest } from "../hooks/event.js";
 import type { Site } from "../hooks/site.js";
-import type { RunId, ValueId } from "../native.js";
+import type { RunId } from "../native.js";
 import { byteLength } from "../tensor/dtype.js";
 import { type Caller, SessionCallbacks } from "./callbacks.js";
 import { noteRun, ProtocolError } from "./error.js";
 import type { OwnHooks, SessionHooks } from "./hooks.js";
-import type { MessageOf } from "./message.js";
+import type { BurstRun, MessageOf } from "./message.js";
 import { bindInputs, donatedTensors, OpenRun } from "./open-run.js";
 import type { SessionPrograms } from "./programs.js";
 import { type SessionQueue, SessionQueues } from "./queues.js";
 import type { SessionReplays } from "./replays.js";
+import { runHere } from "./run-here.js";
 import type { Sender } from "./sender.js";
 import { SessionTensor, type SessionTensors } from "./tensors.js";
 
@@ -25,6 +26,26 @@ export interface RunsHost {
   readonly replays: SessionReplays;
   readonly limits: { readonly queues: number; readonly maxFrameBytes: number };
 }
+
+/** A run of a burst as a message of its own. It has the fields of a `run` in one literal: to copy objects takes longer. */
+const alone = (run: BurstRun, parent: number | undefined): MessageOf<"run"> => ({
+  type: "run",
+  queue: run.queue,
+  program: run.program,
+  inputs: run.inputs,
+  outputs: run.outputs,
+  fetch: 0,
+  answer: false,
+  timeout: undefined,
+  hooks: NO_HOOKS,
+  print: true,
+  donate: NO_POSITIONS,
+  parent,
+  replay: undefined,
+});
+
+const NO_HOOKS: MessageOf<"run">["hooks"] = [];
+const NO_POSITIONS: MessageOf<"run">["donate"] = [];
 
 /** The runs and queues of one session. */
 export class SessionRuns {
@@ -71,6 +92,22 @@ export class SessionRuns {
     }
   }
 
+  /**
+   * Takes `runs`. `check` is called before each run.
+   * @throws ProtocolError what `check` throws
+   */
+  runAll({ runs, parent }: MessageOf<"runs">, check: () => void): void {
+    const { sender } = this.#host;
+    for (const run of runs) {
+      check();
+      try {
+        this.run(run.request, alone(run, parent));
+      } catch (error) {
+        sender.error(run.request, error);
+      }
+    }
+  }
+
   #start(request: number, message: MessageOf<"run">): void {
     const { engine, programs, tensors, hooks, replays } = this.#host;
     const loaded = programs.find(message.program);
@@ -83,16 +120,19 @@ export class SessionRuns {
         `${count}`,
       );
     }
-    const open = new OpenRun(request, loaded, message.fetch, message.answer);
+    const replies = message.replay === undefined ? undefined : replays.find(message.replay);
+    const pinned: SessionTensor[] = [];
+    let open: OpenRun | undefined;
     try {
-      if (message.replay !== undefined) open.replies = replays.find(message.replay);
-      const inputs = bindInputs(open, message.inputs, tensors);
+      const inputs = bindInputs(program, message.inputs, tensors, pinned);
       const donated = donatedTensors(message);
-      open.queue = this.#queue(message);
-      if (this.#runHere(open, message, inputs, open.queue)) {
-        this.#unpinOperands(open);
+      const queue = this.#queue(message);
+      // An operand that failed tells why only when its run is over.
+      if (pinned.length === 0 && runHere(this.#host, request, loaded, message, inputs, queue))
         return;
-      }
+      open = new OpenRun(request, loaded, queue, pinned, message.fetch, message.answer);
+      open.replies = replies;
+      const running = open;
       const own: OwnHooks[] = [];
       if (message.print && loaded.hasPrints) own.push("prints");
       if (loaded.hasDestinations) own.push("destinations");
@@ -100,50 +140,25 @@ export class SessionRuns {
         open.hooks = hooks.subscribeRun(request, program, message.hooks, own);
       }
       open.run = engine.start(program, inputs, {
-        queue: open.queue.id,
+        queue: queue.id,
         donated: donated.map((id) => tensors.find(id).value),
         ...(open.hooks === undefined ? {} : { subscriptions: open.hooks.subscriptions }),
-        onDone: (error) => this.#done(open, error),
+        onDone: (error) => this.#done(running, error),
       });
       tensors.free(donated);
     } catch (error) {
-      if (open.hooks !== undefined) hooks.endRun(open.hooks);
-      this.#unpinOperands(open);
+      if (open?.hooks !== undefined) hooks.endRun(open.hooks);
+      for (const operand of pinned) tensors.unpin(operand);
       throw error;
     }
     this.#register(open, open.run, message);
-  }
-
-  /** Answers a small run at once, where nobody is to be told anything else of it. */
-  #runHere(
-    { request, loaded }: OpenRun,
-    message: MessageOf<"run">,
-    inputs: readonly (ValueId | Uint8Array)[],
-    queue: SessionQueue,
-  ): boolean {
-    const { engine, sender, limits } = this.#host;
-    const { program, outputBytes } = loaded;
-    if (!message.answer) return false;
-    if (outputBytes > message.fetch || outputBytes > limits.maxFrameBytes / 2) return false;
-    if (message.hooks.length > 0 || loaded.hasPrints || loaded.hasDestinations) return false;
-    if (message.donate.length > 0) return false;
-    if (!sender.ready || message.outputs.some((id) => id !== null)) return false;
-    const results = engine.runHere(program, inputs, queue.id);
-    if (results === undefined) return false;
-    const attachments = results.map((bytes) => new Uint8Array(bytes));
-    sender.sendEncoded(request, loaded.answer(results.length), attachments);
-    return true;
-  }
-
-  #unpinOperands({ operands }: OpenRun): void {
-    for (const operand of operands) this.#host.tensors.unpin(operand);
   }
 
   #register(open: OpenRun, run: Run, message: MessageOf<"run">): void {
     const { engine, tensors } = this.#host;
     const { program } = open.loaded;
     open.loaded.runs++;
-    if (open.queue !== undefined) open.queue.runs++;
+    open.queue.runs++;
     this.#open.set(open.request, open);
     this.#byRun.set(run.id, open);
     if (open.loaded.hasCallbacks) {
@@ -205,14 +220,14 @@ export class SessionRuns {
   }
 
   #forget(open: OpenRun): void {
-    const { engine, hooks, programs } = this.#host;
+    const { engine, hooks, programs, tensors } = this.#host;
     this.#open.delete(open.request);
     if (open.run !== undefined) this.#byRun.delete(open.run.id);
     if (open.timer !== undefined) clearTimeout(open.timer);
     if (open.hooks !== undefined) hooks.endRun(open.hooks);
     if (open.children !== undefined) engine.closeQueue(open.children.id);
-    if (open.queue !== undefined) open.queue.runs--;
-    this.#unpinOperands(open);
+    open.queue.runs--;
+    for (const operand of open.operands) tensors.unpin(operand);
     programs.runEnded(open.loaded);
   }
 

@@ -131,7 +131,8 @@ export class Session {
 
   /** Answers a message that was held with an error, and with it what depends on it. */
   #refuse(request: number, message: Message, error: ProtocolError): void {
-    const ids = message.type === "run" ? message.outputs : [];
+    const runs = message.type === "runs" ? message.runs : message.type === "run" ? [message] : [];
+    const ids = runs.flatMap(({ outputs }) => outputs);
     for (const id of ids) if (id !== null) this.#tensors.defineFailed(id, error);
     if (message.type === "load") this.#programs.defineFailed(message.program, error);
     this.#sender.error(request, error);
@@ -173,6 +174,9 @@ export class Session {
         break;
       case "run":
         this.#runs.run(request, message);
+        break;
+      case "runs":
+        this.#runs.runAll(message, () => this.#checkBacklog());
         break;
       case "cancel":
         this.#cancel(message.request, message.reason);

@@ -402,9 +402,10 @@ describe("runs", () => {
   });
 
   it("have request numbers of their own", async () => {
-    const message = ["run", 1, 1, [["inline", F32x4, 0]], [null], {}];
-    client.tell(message, [f32(1, 2, 3, 4)], 500);
-    client.tell(message, [f32(1, 2, 3, 4)], 500);
+    // The first one waits for its input.
+    client.send(["put", 900, F32x4, ["transfer", 900]]);
+    client.tell(["run", 1, 1, [900], [null], {}], [], 500);
+    client.tell(["run", 1, 1, [["inline", F32x4, 0]], [null], {}], [f32(1, 2, 3, 4)], 500);
     const errors = await client.find((one) => one.request === 500 && one.type === "error");
     expect(errors.args[0].code).toBe("request_taken");
   });

@@ -37,7 +37,7 @@ if Code.ensure_loaded?(Nx) do
             vm_bytes: non_neg_integer
           }
 
-    # A constant of at most this many bits stays in this VM.
+    # What is made of nothing stays in this VM if it has at most this many bits: to make it here takes less time than a request.
     @vm_bits 512
 
     @impl true
@@ -50,14 +50,7 @@ if Code.ensure_loaded?(Nx) do
     ## Life
 
     @impl true
-    def constant(%{type: {_, size}} = out, number, options) do
-      if Nx.size(out) * size <= @vm_bits or Types.type(out) == nil do
-        binary = Nx.BinaryBackend.constant(out, number, [])
-        from_binary(out, Nx.to_binary(binary), options)
-      else
-        create(out, :constant, [number], options)
-      end
-    end
+    def constant(out, number, options), do: create(out, :constant, [number], options)
 
     @impl true
     def from_binary(out, binary, options),
@@ -69,8 +62,18 @@ if Code.ensure_loaded?(Nx) do
     @impl true
     def iota(out, axis, options), do: create(out, :iota, [axis], options)
 
-    defp create(out, name, arguments, options),
-      do: Value.compute(engine(options), out, name, arguments, vm_bytes(options))
+    defp create(out, name, arguments, options) do
+      if make_here?(out, name) do
+        made = apply(Nx.BinaryBackend, name, [out | arguments] ++ [[]])
+        from_binary(out, Nx.to_binary(made), options)
+      else
+        Value.compute(engine(options), out, name, arguments, vm_bytes(options))
+      end
+    end
+
+    defp make_here?(%{type: {_, size}} = out, name) do
+      if Types.type(out), do: Nx.size(out) * size <= @vm_bits, else: name == :constant
+    end
 
     defp vm_bytes(options), do: options[:vm_bytes] || 0
     defp engine(options), do: options[:engine] || Davit.Engine

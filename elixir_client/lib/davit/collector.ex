@@ -22,12 +22,15 @@ defmodule Davit.Collector do
 
   use Supervisor
 
+  alias Davit.{Frame, Msgpack}
   alias Davit.Collector.{Budget, Exits, Nursery, Tenured, SelfTest, Reclaimer, Token}
   alias Davit.Engine.{Loader, Part, Reporter, Session}
 
   @type item ::
           {:tensor | :program | :model, id :: pos_integer, instance :: pos_integer,
            bytes :: non_neg_integer}
+
+  @type minted :: {item, token :: binary}
 
   @doc false
   def start_link(session) do
@@ -69,11 +72,24 @@ defmodule Davit.Collector do
   """
   @spec mint(Session.t(), :tensor | :program | :model, non_neg_integer) :: {pos_integer, binary}
   def mint(session, kind, bytes) do
+    {{_, id, _, _}, token} = minted = mint_later(session, kind, bytes)
+    own(session, [minted], self())
+    {id, token}
+  end
+
+  @doc "As `mint/3`. The collector does not get the token before `own/3`."
+  @spec mint_later(Session.t(), :tensor | :program, non_neg_integer) :: minted
+  def mint_later(session, kind, bytes) do
     if Budget.take(session.budget, bytes), do: make_room(session)
     id = Session.next_id(session)
-    token = Token.new(Session.next_token(session), bytes)
-    send(session.nursery, {:own, {kind, id, session.instance, bytes}, token, self()})
-    {id, token}
+    {{kind, id, session.instance, bytes}, Token.new(Session.next_token(session), bytes)}
+  end
+
+  @doc "Passes tokens that `maker` minted to the collector."
+  @spec own(Session.t(), [minted], maker :: pid) :: :ok
+  def own(session, minted, maker) do
+    for {item, token} <- minted, do: send(session.nursery, {:own, item, token, maker})
+    :ok
   end
 
   defp make_room(session) do
@@ -116,7 +132,9 @@ defmodule Davit.Collector do
 
   defp free_in(%{instance: instance} = session, items) do
     tensors = for {:tensor, id, ^instance, _} <- items, do: id
-    if tensors != [], do: Session.notify(session, 0, ["free", tensors])
+    # A recorded run that is not sent keeps the tokens of its tensors, so it uses none of these.
+    free = Msgpack.encode(["free", tensors])
+    if tensors != [], do: Session.write(session, Frame.encode(0, free))
     # A program may have been loaded again, under the same id, in a later engine.
     for {:program, id, _, _} <- items, do: Davit.Program.unload(session, id)
     for {:model, id, _, _} <- items, do: Davit.Model.unload(session, id)

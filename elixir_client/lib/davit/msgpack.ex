@@ -108,9 +108,11 @@ defmodule Davit.Msgpack do
     end
   end
 
-  defp array(size) when size < 16, do: 0x90 + size
-  defp array(size) when size <= 0xFFFF, do: <<0xDC, size::16>>
-  defp array(size), do: <<0xDD, size::32>>
+  @doc "Returns the beginning of an array: so many encoded items are to follow."
+  @spec array(non_neg_integer) :: byte | binary
+  def array(size) when size < 16, do: 0x90 + size
+  def array(size) when size <= 0xFFFF, do: <<0xDC, size::16>>
+  def array(size), do: <<0xDD, size::32>>
 
   defp map(map) do
     pairs = for {key, value} <- map, do: {key(key), value}

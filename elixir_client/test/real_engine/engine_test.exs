@@ -29,6 +29,50 @@ defmodule Davit.RealEngine.EngineTest do
     assert run(types, &G.matmul/2, [[[1, 2, 3], [4, 5, 6]], [[1], [0], [2]]]) == [[[7.0], [16.0]]]
   end
 
+  test "inputs may be in the engine, in this VM, or both" do
+    type = {:float32, {2}}
+
+    program =
+      [type, type, type]
+      |> G.build(fn x, y, z -> x |> G.subtract(y) |> G.multiply(z) end)
+      |> Davit.load()
+
+    [a, b, c] = for n <- 1..3, do: Tensor.from_list([n, 10 * n], :f32)
+    there = &Tensor.to_engine/1
+    bytes = Tensor.to_binary(c)
+
+    # The same program again and again: its runs share a plan.
+    for inputs <- [
+          [a, b, c],
+          [there.(a), b, c],
+          [a, there.(b), bytes],
+          [there.(a), there.(b), there.(c)],
+          [a, b, bytes]
+        ] do
+      [result] = Davit.run(program, inputs)
+      assert Tensor.to_list(result) == [-3.0, -300.0]
+    end
+
+    # Values in the engine alone, larger than what is sent with a run.
+    large = {:float32, {4096}}
+    sum = [large, large] |> G.build(fn x, y -> x |> G.add(y) |> G.sum() end) |> Davit.load()
+    ones = 1 |> List.duplicate(4096) |> Tensor.from_list(:f32, place: :engine)
+    assert [%{data: <<8192.0::float-little-32>>}] = Davit.run(sum, [ones, ones])
+
+    assert_raise ArgumentError, ~r/takes 3/, fn -> Davit.run(program, [there.(a), b]) end
+
+    wrong = Tensor.from_list([1], :f32, place: :engine)
+    error = assert_raise EngineError, fn -> Davit.run(program, [a, wrong, c]) end
+    assert error.code == :input_type_invalid
+
+    freed = there.(a)
+    Tensor.free(freed)
+    gone = %{freed | data: nil}
+
+    assert %{code: :tensor_unknown} =
+             assert_raise(EngineError, fn -> Davit.run(program, [gone, b, c]) end)
+  end
+
   test "the builder infers the same types as the engine" do
     shape = {2, 3}
 

@@ -188,8 +188,11 @@ const handlers = {
     if (program === undefined) {
       return send(request, ["error", { code: "unknown_program", message: `no program ${id}` }]);
     }
-    const operands = inputs.map((input) =>
-      Array.isArray(input) ? { type: input[1], bytes: attachments[input[2]] } : tensors.get(input),
+    const types = program.main.parameters;
+    const operands = inputs.map((input, index) =>
+      Array.isArray(input)
+        ? { type: input[1] ?? types[index], bytes: attachments[input[2]] }
+        : tensors.get(input),
     );
     const [name, argument] = program.main.name.split(":");
     behaviours[name](request, operands, outputs, options, Number(argument), queue, inputs);

@@ -108,21 +108,38 @@ std::vector<int64_t> Engine::run(int64_t id, int64_t program_id, int64_t queue_i
   return output_ids;
 }
 
-std::optional<Arrays> Engine::run_here(int64_t program_id, int64_t queue_id,
-                                       std::vector<ValuePtr> inputs) {
+RunPtr Engine::complete_here(int64_t program_id, int64_t queue_id, std::vector<ValuePtr> inputs) {
   auto run = make_run(kUntold, program_id, queue_id, std::move(inputs), {});
   // It must be over when it is advanced once, and only its outputs tell whether it failed.
-  if (!run->program()->entry().straight() || run->outputs().empty()) return std::nullopt;
+  if (!run->program()->entry().straight() || run->outputs().empty()) return nullptr;
   {
     std::lock_guard lock(mutex_);
-    if (!begin_here(run)) return std::nullopt;
+    if (!begin_here(run)) return nullptr;
   }
   // Nothing is put into the outbox for it, so the wake-up for what others put there is not held
   // back.
   run->advance();
+  return run;
+}
+
+std::optional<Arrays> Engine::run_here(int64_t program, int64_t queue,
+                                       std::vector<ValuePtr> inputs) {
+  auto run = complete_here(program, queue, std::move(inputs));
+  if (!run) return std::nullopt;
   Arrays results;
   for (const auto& output : run->outputs()) results.push_back(output->array());
   return results;
+}
+
+std::optional<std::vector<int64_t>> Engine::make_here(int64_t program, int64_t queue,
+                                                      std::vector<ValuePtr> inputs) {
+  auto run = complete_here(program, queue, std::move(inputs));
+  if (!run) return std::nullopt;
+  // This throws where the run failed, before anything has a name.
+  for (const auto& output : run->outputs()) output->array();
+  std::vector<int64_t> ids;
+  for (const auto& output : run->outputs()) ids.push_back(values_.add(output));
+  return ids;
 }
 
 bool Engine::begin_here(const RunPtr& run) {

@@ -8,7 +8,7 @@ defmodule Davit.Engine.Owner do
 
   alias Davit.{Deadline, Frame, Msgpack}
   alias Davit.Hooks.Feed
-  alias Davit.Engine.{Bulk, Handshake, Launcher, Lifecycle, Part, Reporter, Routes}
+  alias Davit.Engine.{Bulk, Handshake, Launcher, Lifecycle, Part, Recorded, Reporter, Routes}
   alias Davit.Engine.{Session, Writer}
 
   # `hello`: the number of the request `hello`, once it was sent. `callers`: `{pid, queue}` by monitor, of the processes that
@@ -192,7 +192,9 @@ defmodule Davit.Engine.Owner do
   defp act({:publish, hello}, state) do
     session = %{
       state.session
-      | nursery: Part.whereis(state.session.name, :nursery),
+      | writer: Part.whereis(state.session.name, :writer),
+        recorded: Recorded.new_state(),
+        nursery: Part.whereis(state.session.name, :nursery),
         budget: Davit.Collector.Budget.new(hello["limits"]["memory"]),
         bulk: Part.whereis(state.session.name, :bulk),
         bulk?: is_binary(hello["bulk"])

@@ -9,6 +9,7 @@ defmodule Davit.Engine.Part do
           :core
           | :owner
           | :writer
+          | :recorded
           | :loader
           | :bulk
           | :collector

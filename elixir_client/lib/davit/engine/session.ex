@@ -7,6 +7,7 @@ defmodule Davit.Engine.Session do
   # in `routes` (`Davit.Engine.Routes`).
 
   alias Davit.{EngineError, Frame, Msgpack}
+  alias Davit.Engine.{Recorded, Writer}
 
   @derive {Inspect, only: [:name, :instance]}
   @enforce_keys [:name, :ids, :routes]
@@ -17,6 +18,8 @@ defmodule Davit.Engine.Session do
     :port,
     :instance,
     :owner,
+    :writer,
+    :recorded,
     :nursery,
     :budget,
     :bulk,
@@ -30,6 +33,8 @@ defmodule Davit.Engine.Session do
           port: port | nil,
           instance: pos_integer | nil,
           owner: pid | nil,
+          writer: pid | nil,
+          recorded: :atomics.atomics_ref() | nil,
           nursery: pid | nil,
           budget: Davit.Collector.Budget.t() | nil,
           bulk: pid | nil,
@@ -57,6 +62,10 @@ defmodule Davit.Engine.Session do
   @spec next_id(t) :: pos_integer
   def next_id(%__MODULE__{ids: ids}), do: :atomics.add_get(ids, @id, 1)
 
+  @doc "Returns the number that was used last."
+  @spec last_id(t) :: non_neg_integer
+  def last_id(%__MODULE__{ids: ids}), do: :atomics.get(ids, @id)
+
   @doc false
   # Returns the number of a new token. Tokens have a counter of their own, as the collector needs consecutive numbers.
   @spec next_token(t) :: pos_integer
@@ -76,9 +85,18 @@ defmodule Davit.Engine.Session do
   @spec next_instance(t) :: pos_integer
   def next_instance(%__MODULE__{ids: ids}), do: :atomics.add_get(ids, @instance, 1)
 
-  @doc "Writes a frame into the port. It suspends the calling process while the port is busy."
+  @doc """
+  Writes a frame into the port, after all runs that are recorded. It suspends the calling process while the port is busy.
+  """
   @spec send_frame(t, iodata) :: :ok | {:error, EngineError.t()}
-  def send_frame(%__MODULE__{port: port} = session, frame) do
+  def send_frame(%__MODULE__{} = session, frame) do
+    if Recorded.any?(session), do: Writer.flush(session)
+    write(session, frame)
+  end
+
+  @doc "Writes a frame into the port, whatever is recorded. For the writer."
+  @spec write(t, iodata) :: :ok | {:error, EngineError.t()}
+  def write(%__MODULE__{port: port} = session, frame) do
     :erlang.port_command(port, frame)
     :ok
   catch

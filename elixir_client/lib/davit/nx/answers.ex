@@ -15,7 +15,8 @@ defmodule Davit.Nx.Answers do
 
   @doc "Makes the answer to a request, which is not sent yet, come to this process."
   @spec expect(Session.t(), pos_integer) :: :ok
-  def expect(session, request), do: GenServer.call(__MODULE__, {:expect, session, request})
+  def expect(session, request),
+    do: GenServer.call(__MODULE__, {:expect, session, request}, :infinity)
 
   @doc "Waits until an expected answer has come, or the engine has ended."
   @spec wait(Session.t(), pos_integer) :: :ok

@@ -4,7 +4,7 @@ defmodule Davit.Nx.Eager do
 
   alias Davit.{Graph, Program, Tensor}
   alias Davit.Graph.Expression
-  alias Davit.Nx.{Lowering, Programs, Recorder}
+  alias Davit.Nx.{Lowering, Origins, Programs, Recorder}
 
   @typedoc "What an operation gets: tensors, lists of them, and anything else as it is."
   @type argument :: Tensor.t() | [argument] | term
@@ -39,7 +39,7 @@ defmodule Davit.Nx.Eager do
           plan,
           Enum.reverse(tensors),
           fn -> Programs.session(key, make) end,
-          title(name)
+          operation(name)
         )
     end
   end
@@ -54,7 +54,11 @@ defmodule Davit.Nx.Eager do
 
     case lower(name, out, arguments) do
       results when is_list(results) ->
-        graph = Graph.Assembly.graph(Enum.reverse(parameters), results, label: title(name))
+        graph =
+          Graph.Assembly.graph(Enum.reverse(parameters), results,
+            label: name |> operation() |> Origins.title()
+          )
+
         Program.load(graph, engine: engine)
 
       _ ->
@@ -68,8 +72,8 @@ defmodule Davit.Nx.Eager do
 
   defp lower(block, outs, arguments), do: Lowering.block(block, outs, arguments)
 
-  defp title(name) when is_atom(name), do: "Nx.#{name}"
-  defp title(%module{}), do: inspect(module)
+  defp operation(name) when is_atom(name), do: name
+  defp operation(%module{}), do: module
 
   defp parameters({:tensor, type}, parameters) do
     parameter = Expression.parameter(type)

@@ -1,7 +1,8 @@
 defmodule Davit.Nx.Origins do
   @moduledoc false
   # Where in a user's source the latest operations were called. That an operation failed is noticed when a value is read, which may
-  # be far from the call. A table holds the latest operations, each with the stack of its caller.
+  # be far from the call. A table holds the latest operations, each with the entry of the stack that is the user's: a whole stack
+  # takes longer to copy than all else of recording an operation.
 
   alias Davit.EngineError
 
@@ -15,11 +16,11 @@ defmodule Davit.Nx.Origins do
     :ok
   end
 
-  @doc "Notes the operation that a request runs, with the caller's stack."
-  @spec note(Davit.Engine.name(), pos_integer, term) :: true
+  @doc "Notes the operation that a request runs, a callback of `Nx.Backend` or the module of a block, and where it was called."
+  @spec note(Davit.Engine.name(), pos_integer, atom) :: true
   def note(engine, request, operation) do
     {:current_stacktrace, stack} = :erlang.process_info(self(), :current_stacktrace)
-    :ets.insert(@table, {rem(request, @latest), engine, request, operation, stack})
+    :ets.insert(@table, {rem(request, @latest), engine, request, operation, users_entry(stack)})
   end
 
   @doc "Runs `fun`; an error of an operation says which one it was, and the line that called it."
@@ -32,8 +33,8 @@ defmodule Davit.Nx.Origins do
 
   defp explained(engine, %EngineError{run: run} = error) when is_integer(run) do
     case :ets.lookup(@table, rem(run, @latest)) do
-      [{_, ^engine, ^run, operation, stack}] ->
-        %{error | message: "#{error.message}; it is #{operation}#{place(stack)}"}
+      [{_, ^engine, ^run, operation, entry}] ->
+        %{error | message: "#{error.message}; it is #{title(operation)}#{place(entry)}"}
 
       _ ->
         error
@@ -42,13 +43,26 @@ defmodule Davit.Nx.Origins do
 
   defp explained(_engine, error), do: error
 
-  # The first entry that is neither Nx's nor of this library.
-  defp place(stack) do
-    case Enum.find(stack, &users?/1) do
-      nil -> ""
-      entry -> ", called at " <> Exception.format_stacktrace_entry(entry)
+  @doc """
+  What an operation is called in errors and labels.
+
+      iex> {Davit.Nx.Origins.title(:add), Davit.Nx.Origins.title(Nx.Block.Take)}
+      {"Nx.add", "Nx.Block.Take"}
+  """
+  @spec title(atom) :: String.t()
+  def title(operation) do
+    case Atom.to_string(operation) do
+      "Elixir." <> module -> module
+      name -> "Nx.#{name}"
     end
   end
+
+  defp place(nil), do: ""
+  defp place(entry), do: ", called at " <> Exception.format_stacktrace_entry(entry)
+
+  # The first entry that is neither Nx's nor of this library.
+  defp users_entry([]), do: nil
+  defp users_entry([entry | stack]), do: if(users?(entry), do: entry, else: users_entry(stack))
 
   defp users?({module, _, _, _}) do
     case Atom.to_string(module) do

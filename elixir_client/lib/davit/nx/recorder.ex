@@ -3,8 +3,8 @@ defmodule Davit.Nx.Recorder do
   # Runs that nobody waits for: a frame goes into the port, and the caller goes on with the outputs' ids. A run that fails makes
   # its outputs fail, and so whoever reads them. A process waits for one of its runs when it is far ahead of the engine.
 
-  alias Davit.{Frame, Msgpack, Tensor, Type}
-  alias Davit.Engine.Session
+  alias Davit.{Collector, Frame, Msgpack, Tensor}
+  alias Davit.Engine.{Recorded, Session}
   alias Davit.Nx.{Answers, Origins, Programs}
   alias Davit.Tensor.Ref
 
@@ -14,66 +14,68 @@ defmodule Davit.Nx.Recorder do
 
   # What a process keeps for the engine that it recorded runs for: its session and queue, how many runs it sent since the last
   # one that is answered, and that one's request.
-  defstruct [:session, :queue, count: @window, answered: nil]
-
-  # The beginning and the ends of a run's header.
-  @run <<0x96, 0xA3, "run">>
-  @answered Msgpack.encode(%{})
-  @silent Msgpack.encode(%{answer: false})
+  defstruct [:session, :queue, count: 0, answered: nil]
 
   @doc """
   Runs a program on tensors. Returns its outputs, all in the engine. Where the session of the plan is over, `session` returns
   the one that the program is loaded in. Errors name the `operation`. Raises `Davit.EngineError`.
   """
-  @spec run(Programs.plan(), [Tensor.t()], (() -> Session.t()), String.t()) :: [Tensor.t()]
+  @spec run(Programs.plan(), [Tensor.t()], (() -> Session.t()), atom) :: [Tensor.t()]
   def run(plan, inputs, session, operation) do
     %{session: session} = state = state(plan, session)
-    {operands, attachments} = operands(inputs, session, 0)
-
-    outputs =
-      for {type, bytes} <- plan.outputs, do: %Tensor{type: type, ref: Ref.new(session, bytes)}
-
+    {outputs, minted} = plan.outputs |> Enum.map(&output(&1, session)) |> Enum.unzip()
     request = Session.next_id(session)
     Origins.note(session.name, request, operation)
-    ending = ending(session, answered?(state, request))
-    ids = for %{ref: %{id: id}} <- outputs, do: integer(id)
-    run = [@run, integer(state.queue), integer(plan.id), array(operands), array(ids), ending]
-    header = :erlang.iolist_to_binary(run)
-    sent = Session.send_frame(session, Frame.encode(request, header, attachments))
-    # This keeps the tensors until here: otherwise they might be freed before the run names them.
-    Tensor.touch({plan, inputs, outputs})
-    if sent != :ok, do: raise(elem(sent, 1))
+    ids = for %{ref: ref} <- outputs, do: ref.id
+    operands = operands(inputs, session)
+    run = {request, state.queue, plan.id, operands, ids, parent(session)}
+    # They might be freed before the run names them.
+    alive = [plan.token | for(%Tensor{ref: %Ref{token: token}} <- inputs, do: token)]
+
+    if answered?(state, request),
+      do: send_answered(session, run, minted, alive),
+      else: Recorded.add(session, run, minted, alive)
+
     outputs
   end
 
-  # In a handler of a run an operation must not queue behind that run, which waits for the handler.
-  defp ending(session, answered?) do
-    case Process.get(Davit.Run.parent_key(session.name)) do
-      {instance, parent} when instance == session.instance ->
-        Msgpack.encode(%{answer: answered?, parent: parent})
+  defp output({type, bytes}, session) do
+    {ref, minted} = Ref.new_later(session, bytes)
+    {%Tensor{type: type, ref: ref}, minted}
+  end
 
-      _ ->
-        if answered?, do: @answered, else: @silent
+  # A run whose answer this process may wait for later, so it is sent alone.
+  defp send_answered(session, {request, queue, program, operands, ids, parent}, minted, alive) do
+    {operands, attachments} = Enum.map_reduce(operands, [], &operand/2)
+    options = if parent, do: %{parent: parent}, else: %{}
+    header = Msgpack.encode(["run", queue, program, operands, ids, options])
+    sent = Session.send_frame(session, Frame.encode(request, header, Enum.reverse(attachments)))
+    Collector.own(session, minted, self())
+    # This keeps the tensors until here.
+    Tensor.touch({alive, minted})
+    if sent != :ok, do: raise(elem(sent, 1))
+  end
+
+  defp operand(id, attachments) when is_integer(id), do: {id, attachments}
+
+  defp operand(value, attachments),
+    do: {["inline", nil, length(attachments)], [value | attachments]}
+
+  # In a handler of a run an operation must not queue behind that run, which waits for the handler.
+  defp parent(session) do
+    case Process.get(Davit.Run.parent_key(session.name)) do
+      {instance, parent} when instance == session.instance -> parent
+      _ -> nil
     end
   end
 
-  # msgpack of one width, which is faster to write than the shortest.
-  defp integer(n), do: <<0xCF, n::64>>
-  defp array(items) when length(items) < 16, do: [0x90 + length(items) | items]
-  defp array(items) when length(items) < 0x1_0000, do: [<<0xDC, length(items)::16>> | items]
-
-  defp operands([], _session, _count), do: {[], []}
+  defp operands([], _session), do: []
 
   # A tensor whose values are in this VM outlives its engine.
-  defp operands([%Tensor{ref: ref, data: bytes, type: type} = tensor | inputs], session, count) do
-    if bytes != nil and (ref == nil or not Ref.in?(ref, session)) do
-      {operands, attachments} = operands(inputs, session, count + 1)
-      {[Msgpack.encode(["inline", Type.to_wire(type), count]) | operands], [bytes | attachments]}
-    else
-      id = Tensor.fetch_ref!(tensor, session)
-      {operands, attachments} = operands(inputs, session, count)
-      {[integer(id) | operands], attachments}
-    end
+  defp operands([%Tensor{ref: ref, data: bytes} = tensor | inputs], session) do
+    if bytes != nil and (ref == nil or not Ref.in?(ref, session)),
+      do: [bytes | operands(inputs, session)],
+      else: [Tensor.fetch_ref!(tensor, session) | operands(inputs, session)]
   end
 
   # The state that this process keeps, if it is that of the running session in which the program is loaded.

@@ -1,13 +1,15 @@
 defmodule Davit.Run.Plain do
   @moduledoc false
-  # The fast path for plain runs: small inputs are sent with the run, small outputs come with the answer, and there are no
-  # handlers. The data that such runs of a program share is prepared once, as a plan: the session, the header of the request
-  # and the expected header of the answer. A process keeps the plans of some programs that it ran.
+  # The fast path for plain runs: inputs are small and sent with the run, or in the engine; small outputs come with the answer;
+  # and there are no handlers. The data that such runs of a program share is prepared once, as a plan: the session, the
+  # header of the request where all inputs are sent with it, or else its beginning and its end, and the expected header of
+  # the answer. A process keeps the plans of some programs that it ran.
 
   alias Davit.{EngineError, Frame, Msgpack, Program, Tensor, Type}
   alias Davit.Engine.{Exchange, Request, Session}
   alias Davit.Hooks.Feed
   alias Davit.Run.Inputs
+  alias Davit.Tensor.Ref
 
   @fetch 4096
   @operand_bytes 4096
@@ -15,16 +17,16 @@ defmodule Davit.Run.Plain do
   @plans 64
 
   @enforce_keys [:program, :session]
-  defstruct [:program, :session, :header, :answer, :operands]
+  defstruct [:program, :session, :header, :beginning, :ending, :answer, :operands]
 
   @doc "Runs a program without options. Returns the outputs, or `:other` if the run is not plain, or was not sent."
   @spec run(Program.t(), [Inputs.input()]) :: [Tensor.t()] | :other
   def run(%Program{handlers: [_ | _]}, _inputs), do: :other
 
   def run(%Program{} = program, inputs) do
-    with %{header: header} = plan when header != nil <- plan(program),
-         attachments when is_list(attachments) <- attachments(inputs, plan.operands) do
-      call(plan, program, attachments)
+    with %{answer: answer} = plan when answer != nil <- plan(program),
+         {header, attachments} <- request(inputs, plan) do
+      call(plan, program, inputs, header, attachments)
     else
       _ -> :other
     end
@@ -41,6 +43,13 @@ defmodule Davit.Run.Plain do
     end
   end
 
+  defp request(inputs, %{header: header, operands: operands} = plan) do
+    case header && attachments(inputs, operands) do
+      nil -> mixed(inputs, plan)
+      attachments -> {header, attachments}
+    end
+  end
+
   defp attachments([], []), do: []
 
   defp attachments([bytes | inputs], [{_, size} | operands])
@@ -54,6 +63,47 @@ defmodule Davit.Run.Plain do
 
   defp append(bytes, rest), do: rest && [bytes | rest]
 
+  # Some of the inputs are in the engine.
+  defp mixed(inputs, %{session: session, operands: operands} = plan) do
+    with {ids, attachments} <- mixed(inputs, operands, session, 0, @operand_bytes),
+         do: {:erlang.iolist_to_binary([plan.beginning, ids, plan.ending]), attachments}
+  end
+
+  defp mixed([], [], _session, _count, _room), do: {[], []}
+
+  defp mixed([input | inputs], [{type, size} | operands], session, count, room) do
+    case operand(input, type, size, session) do
+      {:inline, bytes} when size <= room ->
+        with {ids, attachments} <- mixed(inputs, operands, session, count + 1, room - size),
+             do: {[inline(count) | ids], [bytes | attachments]}
+
+      id when is_integer(id) ->
+        with {ids, attachments} <- mixed(inputs, operands, session, count, room),
+             do: {[Msgpack.encode(id) | ids], attachments}
+
+      _ ->
+        nil
+    end
+  end
+
+  defp mixed(_, _, _, _, _), do: nil
+
+  defp operand(%Tensor{type: type, ref: ref, data: bytes}, type, _size, session) do
+    cond do
+      ref != nil and Ref.in?(ref, session) -> ref.id
+      bytes != nil -> {:inline, bytes}
+      true -> nil
+    end
+  end
+
+  defp operand(bytes, _type, size, _session) when is_binary(bytes) and byte_size(bytes) == size,
+    do: {:inline, bytes}
+
+  defp operand(_, _, _, _), do: nil
+
+  # Of the type of the parameter.
+  defp inline(count), do: Msgpack.encode(["inline", nil, count])
+
   defp prepare(program) do
     plan = %__MODULE__{program: program.id, session: Program.session!(program)}
     plan = if plain?(program), do: headers(plan, program), else: plan
@@ -63,10 +113,8 @@ defmodule Davit.Run.Plain do
     plan
   end
 
-  defp plain?(program) do
-    Enum.all?(program.sites, &quiet?/1) and
-      total(program.inputs) <= @operand_bytes and total(program.outputs) <= @fetch
-  end
+  defp plain?(program),
+    do: Enum.all?(program.sites, &quiet?/1) and total(program.outputs) <= @fetch
 
   # Nothing of it comes to the caller, unless that asks for it.
   defp quiet?(site), do: site.kind == :node or (site.kind == :hook and not site.destination)
@@ -74,28 +122,36 @@ defmodule Davit.Run.Plain do
   defp total(types), do: types |> Enum.map(&Type.byte_size/1) |> Enum.sum()
 
   defp headers(%{session: session} = plan, program) do
-    inline =
-      for {type, index} <- Enum.with_index(program.inputs),
-          do: ["inline", Type.to_wire(type), index]
-
-    ids = Enum.map(program.outputs, fn _ -> nil end)
-    run = ["run", Session.queue(session), program.id, inline, ids, %{fetch: @fetch}]
+    count = length(program.inputs)
+    outputs = Enum.map(program.outputs, fn _ -> nil end)
+    beginning = [0x96, Msgpack.encode("run"), Msgpack.encode(Session.queue(session))]
+    beginning = [beginning, Msgpack.encode(program.id), Msgpack.array(count)]
+    ending = [Msgpack.encode(outputs), Msgpack.encode(%{fetch: @fetch})]
     types = Enum.map(program.outputs, &Type.to_wire/1)
     values = Enum.map(Enum.with_index(program.outputs), &elem(&1, 1))
 
     %{
       plan
-      | header: Msgpack.encode(run),
+      | header: if(total(program.inputs) <= @operand_bytes, do: whole(beginning, count, ending)),
+        beginning: beginning,
+        ending: ending,
         answer: Msgpack.encode(["ok", %{outputs: types, values: values}]),
         operands: Enum.map(program.inputs, &{&1, Type.byte_size(&1)})
     }
   end
 
-  defp call(%{session: session} = plan, program, attachments) do
-    send = &Session.send_frame(session, Frame.encode(&1, plan.header, attachments))
+  defp whole(beginning, count, ending) do
+    inline = for index <- 0..(count - 1)//1, do: inline(index)
+    :erlang.iolist_to_binary([beginning, inline, ending])
+  end
+
+  defp call(%{session: session} = plan, program, inputs, header, attachments) do
+    send = &Session.send_frame(session, Frame.encode(&1, header, attachments))
 
     case Exchange.call(session, :run, :infinity, send) do
       {:ok, frame} ->
+        # This keeps the inputs until here: otherwise they might be freed before the run names them.
+        Tensor.touch(inputs)
         if program.sites != [], do: Feed.settle(program)
         outputs(Frame.split(frame), plan, program)
 
