@@ -22,8 +22,13 @@ Napi::Value versions(const Napi::CallbackInfo& info) {
   auto result = Napi::Object::New(env);
   result.Set("mlx", mx::version());
   result.Set("blas", blas::config());
-  const auto* kernels = kernels::instructions();
-  result.Set("kernels", kernels == nullptr ? "mlx" : kernels->name);
+  try {
+    const auto* kernels = kernels::instructions();
+    result.Set("kernels", kernels == nullptr ? "mlx" : kernels->name);
+  } catch (const std::invalid_argument& error) {
+    // An engine that is made throws it.
+    result.Set("kernels", std::string("none: ") + error.what());
+  }
   result.Set("devices", devices);
   return result;
 }

@@ -69,7 +69,7 @@ export interface NativeMemory {
 export interface NativeVersions {
   readonly mlx: string;
   readonly blas: string;
-  /** The instruction set of the kernels that compute on the CPU: `v2`, `v3` or `v4` (x86-64), `neon`, or `mlx` for MLX's own. */
+  /** The instruction set of the kernels that compute on the CPU: `v2`, `v3` or `v4` (x86-64), `neon`, or `mlx` for MLX's own; what is wrong with `DAVIT_KERNELS`. */
   readonly kernels: string;
   readonly devices: readonly ("cpu" | "gpu")[];
 }

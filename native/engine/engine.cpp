@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "interpose/interpose.h"
+#include "kernels/instructions.h"
 
 namespace davit {
 
@@ -33,6 +34,7 @@ bool apply_settings(const EngineOptions& options) {
   // The limit comes last: it may be less than it takes to find out what has an effect.
   interpose::limit_allocations(0);
   interpose::allocation_checks();
+  kernels::instructions();  // throws where the environment asks for what cannot be
   // The variable is for tests of what other platforms do.
   bool allowed = std::getenv("DAVIT_STREAM_THREADS") == nullptr;
   if (options.device == mx::Device::cpu && allowed) {

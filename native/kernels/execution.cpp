@@ -1,17 +1,15 @@
 #include "kernels/execution.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "kernels/scratch.h"
 #include "kernels/share.h"
 #include "kernels/thresholds.h"
+#include "kernels/worker.h"
 
 namespace davit::kernels {
 
 namespace {
-
-size_t quotient_up(size_t a, size_t b) { return (a + b - 1) / b; }
 
 // Strides of what lies row by row without gaps; without the dimensions that are reduced, if it is
 // narrow.
@@ -38,128 +36,6 @@ Program without_rounding(Program program) {
 }
 
 }  // namespace
-
-// One thread's part of a run.
-class Execution::Worker {
- public:
-  Worker(const Execution& execution, std::span<const void* const> inputs,
-         std::span<void* const> outputs)
-      : of_(execution), program_(execution.program()), inputs_(inputs), outputs_(outputs) {
-    auto* memory = scratch(of_.places_.bytes + of_.half_bytes_);
-    halves_ = memory + of_.places_.bytes;
-    at_.resize(program_.values.size());
-    for (size_t i = 0; i < at_.size(); ++i) at_[i] = memory + of_.places_.offset[i];
-    Tile greatest{0, of_.tile_outers_, 0, of_.tile_middles_, 0, of_.tile_inners_};
-    for (size_t i = 0; i < program_.inputs.size(); ++i) {
-      if (of_.inputs_[i].same) load(i, greatest);
-    }
-  }
-
-  void run(const Tile& tile) {
-    for (size_t i = 0; i < program_.inputs.size(); ++i) {
-      if (!of_.inputs_[i].same) load(i, tile);
-    }
-    for (size_t i = 0; i < program_.outputs.size(); ++i) {
-      const auto& output = program_.outputs[i];
-      if (!output.half && of_.outputs_[i].direct) at_[output.value] = memory_of(i, tile);
-    }
-    steps(tile);
-    for (size_t i = 0; i < program_.outputs.size(); ++i) store(i, tile);
-  }
-
- private:
-  size_t count(bool wide, const Tile& tile) const {
-    return tile.outers * tile.inners * (wide ? tile.middles : 1);
-  }
-  // The first element of a port that lies without gaps.
-  size_t first(bool wide, const Tile& tile) const {
-    auto inner = static_cast<size_t>(of_.dimensions_.inner);
-    if (wide) {
-      return (tile.first_outer * of_.middles_ + tile.first_middle) * inner + tile.first_inner;
-    }
-    size_t row = tile.first_outer;
-    if (of_.divided_) {
-      row = row * quotient_up(of_.middles_, of_.tile_middles_) +
-            tile.first_middle / of_.tile_middles_;
-    }
-    return row * inner + tile.first_inner;
-  }
-  std::byte* memory_of(size_t output, const Tile& tile) const {
-    return static_cast<std::byte*>(outputs_[output]) +
-           first(of_.outputs_[output].wide, tile) * item_bytes(program_, program_.outputs[output]);
-  }
-  // Narrow ports have no middle.
-  static Tile extent(bool wide, Tile tile) {
-    if (!wide) {
-      tile.first_middle = 0;
-      tile.middles = 1;
-    }
-    return tile;
-  }
-
-  void load(size_t i, const Tile& tile) {
-    const auto& port = program_.inputs[i];
-    const auto& access = of_.inputs_[i];
-    size_t item = item_bytes(program_, port);
-    const void* from = inputs_[i];
-    if (!access.direct) {
-      void* to = port.half ? halves_ : at_[port.value];
-      gather(of_.dimensions_, access.walk, extent(access.wide, tile), from, item, to);
-      from = to;
-    } else {
-      from = static_cast<const std::byte*>(from) + first(access.wide, tile) * item;
-      // Nothing writes there: may_overwrite() has seen to it.
-      if (!port.half) at_[port.value] = const_cast<void*>(from);
-    }
-    if (port.half) {
-      instructions()->widen[static_cast<int>(*port.half)](from, nullptr, nullptr, at_[port.value],
-                                                          count(access.wide, tile), 0);
-    }
-  }
-
-  void steps(const Tile& tile) {
-    for (const auto& step : program_.steps) {
-      bool wide = program_.values[step.out].extent == Extent::wide;
-      size_t length = count(wide, tile);
-      const void* a = step.a < 0 ? nullptr : at_[step.a];
-      void* out = at_[step.out];
-      if (step.row_kernel != nullptr) {
-        step.row_kernel(a, out, tile.outers, tile.middles, tile.inners);
-      } else {
-        step.kernel(a, step.b < 0 ? nullptr : at_[step.b], step.c < 0 ? nullptr : at_[step.c], out,
-                    length, step.immediate);
-      }
-      if (step.round != nullptr) step.round(out, nullptr, nullptr, out, length, 0);
-    }
-  }
-
-  void store(size_t i, const Tile& tile) {
-    const auto& port = program_.outputs[i];
-    const auto& access = of_.outputs_[i];
-    size_t length = count(access.wide, tile);
-    const void* from = at_[port.value];
-    auto* to = memory_of(i, tile);
-    if (port.half) {
-      auto* narrowed = access.direct ? to : halves_;
-      instructions()->narrow[static_cast<int>(*port.half)](from, nullptr, nullptr, narrowed, length,
-                                                           0);
-      from = narrowed;
-    }
-    if (!access.direct) {
-      scatter(of_.dimensions_, access.walk, extent(access.wide, tile), from,
-              item_bytes(program_, port), outputs_[i]);
-    } else if (from != to) {
-      std::memcpy(to, from, length * item_bytes(program_, port));
-    }
-  }
-
-  const Execution& of_;
-  const Program& program_;
-  std::span<const void* const> inputs_;
-  std::span<void* const> outputs_;
-  std::vector<void*> at_;
-  std::byte* halves_;
-};
 
 Execution::Execution(const Program& program, const Space& space, std::vector<Strides> strides)
     : original_(program), work_(program.cost) {
@@ -245,10 +121,12 @@ Tile Execution::tile(size_t number) const {
 void Execution::run_tiles(std::span<const void* const> inputs,
                           std::span<void* const> outputs) const {
   share_work(work_, tiles(), [&](size_t begin, size_t end) {
-    Worker worker(*this, inputs, outputs);
+    Worker worker(*this, inputs, outputs, scratch(scratch_bytes()));
     for (size_t i = begin; i < end; ++i) worker.run(tile(i));
   });
 }
+
+bool Execution::is_small() const { return !divided_ && work_ < kShared; }
 
 void Execution::run(std::span<const void* const> inputs, std::span<void* const> outputs) const {
   if (divided_) return run_parts(inputs, outputs);

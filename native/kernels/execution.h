@@ -11,6 +11,8 @@
 
 namespace davit::kernels {
 
+inline size_t quotient_up(size_t a, size_t b) { return (a + b - 1) / b; }
+
 // What all runs of a program have in common whose inputs lie in memory alike.
 class Execution {
  public:
@@ -22,8 +24,12 @@ class Execution {
   // input of the same layout and item size, where may_overwrite() says so.
   void run(std::span<const void* const> inputs, std::span<void* const> outputs) const;
 
+  // Whether one thread does all of it.
+  bool is_small() const;
+
  private:
-  class Worker;
+  friend class Worker;
+  friend class Repetition;
 
   // How a port is read or written.
   struct Access {
@@ -39,6 +45,7 @@ class Execution {
   size_t tiles() const;
   void run_tiles(std::span<const void* const> inputs, std::span<void* const> outputs) const;
   void run_parts(std::span<const void* const> inputs, std::span<void* const> outputs) const;
+  size_t scratch_bytes() const { return places_.bytes + half_bytes_; }
   const Program& program() const { return divided_ ? *divided_ : original_; }
 
   const Program& original_;

@@ -33,6 +33,8 @@ struct Node {
   Extent extent = Extent::wide;
   int phase = 0;
   bool is_output = false;
+  // The node whose value this one passes through: what is ours reads that one's.
+  std::optional<size_t> same_as = std::nullopt;
 };
 
 class Fusion {
@@ -72,12 +74,19 @@ class Fusion {
       for (const auto& operand : array.inputs()) operands.push_back(number_.at(operand.id()));
     }
     auto results = array.has_primitive() ? array.outputs() : std::vector<mx::array>{array};
-    for (const auto& result : results) {
+    for (size_t i = 0; i < results.size(); ++i) {
       size_t number = nodes_.size();
-      number_.emplace(result.id(), number);
-      for (size_t operand : operands) nodes_[operand].users.push_back(number);
-      Part part = results.size() == 1 ? part_of(result) : Part{};
-      nodes_.push_back({result, operands, {}, part, nullptr, Extent::wide, 0, false});
+      number_.emplace(results[i].id(), number);
+      Node node{results[i], operands, {}, results.size() == 1 ? part_of(results[i]) : Part{}, {}};
+      if (node.part.role != Role::none) {
+        for (size_t& operand : node.operands) {
+          operand = nodes_[operand].same_as.value_or(operand);
+        }
+      } else if (passes_through(results[i], i)) {
+        node.same_as = nodes_[operands[i]].same_as.value_or(operands[i]);
+      }
+      for (size_t operand : node.operands) nodes_[operand].users.push_back(number);
+      nodes_.push_back(std::move(node));
     }
   }
 

@@ -116,6 +116,17 @@ void Fused::eval_cpu(const std::vector<mx::array>& inputs, std::vector<mx::array
   }
 }
 
+std::unique_ptr<Repetition> Fused::repetition(const std::vector<mx::array>& inputs,
+                                              const std::vector<mx::array>& outputs) const {
+  auto shared = std::make_shared<const Execution>(execution(inputs, false));
+  if (!shared->is_small()) return nullptr;
+  std::vector<const void*> sources;
+  for (const auto& input : inputs) sources.push_back(input.data<std::byte>());
+  std::vector<void*> memory;
+  for (auto output : outputs) memory.push_back(output.data<std::byte>());
+  return std::make_unique<Repetition>(std::move(shared), std::move(sources), std::move(memory));
+}
+
 void Fused::eval_gpu(const std::vector<mx::array>&, std::vector<mx::array>&) {
   throw std::runtime_error("a fused kernel is evaluated on a CPU stream");
 }

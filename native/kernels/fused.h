@@ -4,12 +4,14 @@
 #include <mlx/mlx.h>
 #include <mlx/primitives.h>
 
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "kernels/execution.h"
 #include "kernels/primitives.h"
 #include "kernels/program.h"
+#include "kernels/repetition.h"
 
 namespace davit::kernels {
 
@@ -24,6 +26,11 @@ class Fused : public mlx::core::Primitive {
   void eval_gpu(const std::vector<mlx::core::array>& inputs,
                 std::vector<mlx::core::array>& outputs) override;
   const char* name() const override { return "DavitFused"; }
+
+  // Runs again and again with these inputs and outputs, which lie row by row; null where one thread
+  // is not enough.
+  std::unique_ptr<Repetition> repetition(const std::vector<mlx::core::array>& inputs,
+                                         const std::vector<mlx::core::array>& outputs) const;
 
  private:
   bool flat(const std::vector<mlx::core::array>& inputs) const;

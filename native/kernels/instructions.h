@@ -121,7 +121,8 @@ struct Instructions {
 };
 
 // Those for this machine, or that DAVIT_KERNELS names (v2, v3, v4, neon); null where MLX's own
-// kernels are to be used (mlx).
+// kernels are to be used (mlx). Throws std::invalid_argument where it names none that the machine
+// can run.
 const Instructions* instructions();
 
 }  // namespace davit::kernels

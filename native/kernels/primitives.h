@@ -39,6 +39,10 @@ std::optional<Search> search(const mlx::core::array& result);
 // Whether an array is the broadcast of another one, whose shape is known.
 bool is_broadcast(const mlx::core::array& array);
 
+// Whether the result of this number of a primitive is its operand of that number.
+bool passes_through(const mlx::core::array& result, size_t number);
+
+// The part of a primitive of one result.
 Part part_of(const mlx::core::array& result);
 
 }  // namespace davit::kernels

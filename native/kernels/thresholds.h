@@ -28,6 +28,8 @@ constexpr size_t kScratch = 4 << 20;
 constexpr double kShared = 30'000;
 // Parts that work is cut into at most: small enough that a thread which comes late holds nobody up.
 constexpr size_t kMostParts = 64;
+// More parts where one would take longer than this, in nanoseconds: a cancel acts between two.
+constexpr double kLongestPart = 5e6;
 
 // Rows up to which a product reads columns that lie one after the other as they are, those whose
 // rows lie one after the other, and packed ones. Above, they are packed as panels first.

@@ -95,14 +95,11 @@ Arrays Lane::placeholders(const Function& function, const Segment& segment, bool
   return arrays;
 }
 
-Arrays Lane::launch(const ProgramPtr& program, const Function& function, const Segment& segment,
-                    const std::vector<int>& sites, Arrays inputs, const CancelFlag& cancel) {
+std::shared_ptr<const Schedule> Lane::schedule(const ProgramPtr& program, const Function& function,
+                                               const Segment& segment,
+                                               const std::vector<int>& sites) {
+  if (!inline_streams_) return nullptr;
   Variant& known = variant(program, function, segment, sites);
-  if (!inline_streams_) {
-    auto outputs = known.function(inputs);
-    launched_ = known.trace;
-    return outputs;
-  }
   if (!known.schedule) {
     auto traced = placeholders(function, segment, !sites.empty());
     auto outputs = known.function(traced);
@@ -114,8 +111,19 @@ Arrays Lane::launch(const ProgramPtr& program, const Function& function, const S
     // The schedule has all of it.
     mx::detail::compile_erase(mx::detail::compile_cache(), known.compile_id);
   }
-  blas::Share share;
-  return known.schedule->run(std::move(inputs), cancel);
+  return known.schedule;
+}
+
+Arrays Lane::launch(const ProgramPtr& program, const Function& function, const Segment& segment,
+                    const std::vector<int>& sites, Arrays inputs, const CancelFlag& cancel) {
+  if (auto known = schedule(program, function, segment, sites)) {
+    blas::Share share;
+    return known->run(std::move(inputs), cancel);
+  }
+  Variant& known = variant(program, function, segment, sites);
+  auto outputs = known.function(inputs);
+  launched_ = known.trace;
+  return outputs;
 }
 
 std::shared_ptr<const std::vector<Segment>> Lane::pieces(const ProgramPtr& program,

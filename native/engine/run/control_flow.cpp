@@ -13,6 +13,10 @@ namespace {
 // to see a cancel and to let hooks out, long enough to hide what a launch costs.
 constexpr int64_t kLargestBatch = 256;
 constexpr std::chrono::milliseconds kBatchTime{5};
+// Iterations of a tight loop between looks at who watches it, and how many make up for preparing
+// it.
+constexpr int64_t kTightBatch = 1024;
+constexpr int64_t kLeastTight = 8;
 
 bool truth(mx::array array) { return array.item<bool>(); }
 
@@ -113,6 +117,11 @@ void Run::begin_while(Frame& frame, const Node& node) {
 }
 
 void Run::iterate(const std::shared_ptr<Loop>& loop, Frame& parent) {
+  while (pass_tight(*loop, true)) {
+    if (loop->tight->goes_on()) continue;
+    finish_node(parent, *loop->node, std::move(loop->carries));
+    return;
+  }
   Arrays arguments = std::move(loop->carries);
   arguments.insert(arguments.end(), loop->invariants.begin(), loop->invariants.end());
   push(*loop->body, std::move(arguments), loop->iteration, [this, loop, &parent](Arrays results) {
@@ -188,6 +197,7 @@ bool Run::counted(Frame& frame, const Node& node) {
   bool straight = steps.empty() || loop.body->straight() != nullptr;
   while (loop.iteration < loop.trips) {
     cancel_.check();
+    if (pass_tight(loop, false)) continue;
     if (straight) {
       if (!pass_batch(loop, loop.body->straight())) return false;
       continue;
@@ -206,6 +216,36 @@ bool Run::counted(Frame& frame, const Node& node) {
   auto outputs = std::move(loop.carries);
   frame.loop.reset();
   finish_node(frame, node, std::move(outputs));
+  return true;
+}
+
+// Some iterations of a body that is fused kernels on small values, if this one is and nobody
+// watches it. Returns whether it did them. `tested`: a result tells whether there is another one.
+bool Run::pass_tight(Loop& loop, bool tested) {
+  const Segment* segment = loop.body->straight();
+  if (segment == nullptr) return false;
+  if (!subscriptions(*loop.body, *segment).sites.empty()) {
+    loop.tight.reset();
+    loop.tight_tried = false;
+    return false;
+  }
+  int64_t count = kTightBatch;
+  if (!tested) {
+    count = std::min(count, loop.trips - loop.iteration);
+    if (!loop.tight && count < kLeastTight) return false;
+  } else if (loop.iteration < kLeastTight) {
+    return false;
+  }
+  if (!loop.tight_tried) {
+    loop.tight_tried = true;
+    auto schedule = lane_->schedule(program_, *loop.body, *segment, {});
+    if (!schedule) return false;
+    loop.tight = TightLoop::make(schedule, *loop.body, *segment,
+                                 {loop.carries, loop.invariants, loop.indexed, tested});
+  }
+  if (!loop.tight) return false;
+  loop.iteration += loop.tight->run(loop.iteration, count, cancel_);
+  loop.carries = loop.tight->carries();
   return true;
 }
 

@@ -57,6 +57,9 @@ class Lane {
   // evaluate() is what computes them.
   Arrays launch(const ProgramPtr& program, const Function& function, const Segment& segment,
                 const std::vector<int>& sites, Arrays inputs, const CancelFlag& cancel);
+  // What launch() runs where streams run inline; null where they do not.
+  std::shared_ptr<const Schedule> schedule(const ProgramPtr& program, const Function& function,
+                                           const Segment& segment, const std::vector<int>& sites);
   // The hooks of a compiled segment in the order in which they fire.
   struct EventSite {
     int site;

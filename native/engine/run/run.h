@@ -18,6 +18,7 @@
 #include "engine/program/program.h"
 #include "engine/run/checkpoint.h"
 #include "engine/run/lane.h"
+#include "engine/run/tight_loop.h"
 
 namespace davit {
 
@@ -80,6 +81,8 @@ class Run : public std::enable_shared_from_this<Run> {
     int64_t trips = 0;     // of a counted loop
     bool indexed = false;  // the body's first parameter is the iteration
     int64_t batch = 1;
+    std::unique_ptr<TightLoop> tight;  // while it is driven so
+    bool tight_tried = false;
   };
 
   struct Frame {
@@ -119,6 +122,7 @@ class Run : public std::enable_shared_from_this<Run> {
   void release_operands(Frame& frame, const Node& node);
   bool counted(Frame& frame, const Node& node);
   bool pass_batch(Loop& loop, const Segment* segment);
+  bool pass_tight(Loop& loop, bool tested);
 
   void push(const Function& function, Arrays arguments, std::optional<int64_t> iteration,
             Continuation done);

@@ -2,8 +2,10 @@
 
 #include <mlx/backend/cpu/encoder.h>
 
+#include <algorithm>
 #include <optional>
 
+#include "engine/hooks/hook.h"
 #include "interpose/interpose.h"
 #include "threads/pool.h"
 #include "traversal.h"
@@ -11,6 +13,24 @@
 namespace davit {
 
 namespace mx = mlx::core;
+
+namespace {
+
+// The hooks of a graph in the order in which they fire: each has the token of the one before it as
+// its last operand, and the last output is the token of the last one.
+std::vector<mx::array> hooks_of(const std::vector<mx::array>& outputs) {
+  std::vector<mx::array> hooks;
+  if (outputs.empty()) return hooks;
+  auto token = outputs.back();
+  while (token.has_primitive() && is_hook(token.primitive())) {
+    hooks.push_back(token);
+    token = mx::array(token.inputs().back());
+  }
+  std::ranges::reverse(hooks);
+  return hooks;
+}
+
+}  // namespace
 
 Schedule::Schedule(const std::vector<mx::array>& inputs, const std::vector<mx::array>& outputs,
                    const PrimitiveSites& sites) {
@@ -37,6 +57,8 @@ Schedule::Schedule(const std::vector<mx::array>& inputs, const std::vector<mx::a
     operations_.push_back(std::move(operation));
   };
   auto known = [&](const mx::array& array) { return slot_of.contains(array.id()); };
+  // Each hook as soon as its values are there: what comes after it need not depend on it.
+  for (const auto& hook : hooks_of(outputs)) visit_operands_first(hook, known, visit);
   for (const auto& output : outputs) {
     visit_operands_first(output, known, visit);
     outputs_.push_back(slot_of.at(output.id()));

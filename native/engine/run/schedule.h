@@ -21,17 +21,6 @@ using PrimitiveSites = std::unordered_map<const mlx::core::Primitive*, int>;
 // inline.
 class Schedule {
  public:
-  // The graph behind `outputs`, down to `inputs`, which are placeholders. It must be traced for the
-  // CPU stream of the thread that runs the schedule.
-  Schedule(const std::vector<mlx::core::array>& inputs,
-           const std::vector<mlx::core::array>& outputs, const PrimitiveSites& sites);
-
-  // Computes the outputs. Inputs that nobody else holds may be overwritten. Throws RunError with
-  // the site of the node at fault, or that of a cancel.
-  std::vector<mlx::core::array> run(std::vector<mlx::core::array> inputs,
-                                    const CancelFlag& cancel) const;
-
- private:
   struct Operand {
     size_t slot;
     bool last;  // nobody uses it after this
@@ -49,6 +38,24 @@ class Schedule {
     int site;
   };
 
+  // The graph behind `outputs`, down to `inputs`, which are placeholders. It must be traced for the
+  // CPU stream of the thread that runs the schedule.
+  Schedule(const std::vector<mlx::core::array>& inputs,
+           const std::vector<mlx::core::array>& outputs, const PrimitiveSites& sites);
+
+  // Computes the outputs. Inputs that nobody else holds may be overwritten. Throws RunError with
+  // the site of the node at fault, or that of a cancel.
+  std::vector<mlx::core::array> run(std::vector<mlx::core::array> inputs,
+                                    const CancelFlag& cancel) const;
+
+  const std::vector<Operation>& operations() const { return operations_; }
+  // The slots of values; those of constants with what they hold.
+  size_t slots() const { return slots_; }
+  const std::vector<size_t>& inputs() const { return inputs_; }
+  const std::vector<size_t>& outputs() const { return outputs_; }
+  const std::vector<std::pair<size_t, mlx::core::array>>& constants() const { return constants_; }
+
+ private:
   std::vector<Operation> operations_;
   std::vector<std::pair<size_t, mlx::core::array>> constants_;
   std::vector<size_t> inputs_;
