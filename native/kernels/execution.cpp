@@ -120,10 +120,12 @@ Tile Execution::tile(size_t number) const {
 
 void Execution::run_tiles(std::span<const void* const> inputs,
                           std::span<void* const> outputs) const {
-  share_work(work_, tiles(), [&](size_t begin, size_t end) {
+  auto part = [&](size_t begin, size_t end) {
     Worker worker(*this, inputs, outputs, scratch(scratch_bytes()));
     for (size_t i = begin; i < end; ++i) worker.run(tile(i));
-  });
+  };
+  if (work_ < kShared) return part(0, tiles());
+  share_work(work_, tiles(), part);
 }
 
 bool Execution::is_small() const { return !divided_ && work_ < kShared; }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/data/loops.h"
 #include "kernels/products/loops.h"
 
 namespace davit::kernels {
@@ -118,6 +119,7 @@ struct Instructions {
   RowKernel search[kSearches][kTypes];  // the column as u32
   RowKernel repeat[4];  // the same number in all columns, by log2 of the element's size
   const ProductLoops* products;
+  const DataLoops* data;
 };
 
 // Those for this machine, or that DAVIT_KERNELS names (v2, v3, v4, neon); null where MLX's own

@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "kernels/data/primitives.h"
 #include "kernels/products/primitives.h"
 #include "traversal.h"
 
@@ -27,6 +28,7 @@ void substitute(const std::vector<mx::array>& outputs, const Replaced& replaced)
     auto original = array.primitive_ptr();
     if (original->stream().device != mx::Device::cpu || array.size() == 0) return true;
     auto ours = product_for(array);
+    if (!ours) ours = data_kernel_for(array);
     if (ours) {
       // What holds the array holds its description; all see the new primitive.
       mx::array(array).primitive_ptr() = ours;

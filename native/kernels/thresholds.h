@@ -31,6 +31,18 @@ constexpr size_t kMostParts = 64;
 // More parts where one would take longer than this, in nanoseconds: a cancel acts between two.
 constexpr double kLongestPart = 5e6;
 
+// Elements from which on a copy, a sort, and bytes from which on random bits are not MLX's.
+constexpr size_t kLeastMoved = 4096;
+constexpr size_t kLeastSorted = 512;
+constexpr size_t kLeastRandom = 4096;
+// Keys up to which comparing is faster than counting.
+constexpr size_t kFewKeys = 96;
+
+// Channels from which on a convolution of each on its own is done side by side.
+constexpr size_t kLeastChannels = 8;
+// Numbers of a convolution's product that are in memory at once, at most.
+constexpr double kMostProducts = 1 << 26;
+
 // Rows up to which a product reads columns that lie one after the other as they are, those whose
 // rows lie one after the other, and packed ones. Above, they are packed as panels first.
 constexpr size_t kFewRows = 16;

@@ -292,12 +292,14 @@ Instructions build(const char* name) {
 #define DAVIT_TEXT(a) #a
 #define DAVIT_QUOTED(a) DAVIT_TEXT(a)
 
+extern const DataLoops* DAVIT_NAMED(data_, DAVIT_ISA)();
 extern const ProductLoops* DAVIT_NAMED(products_, DAVIT_ISA)();
 extern const Instructions* DAVIT_NAMED(instructions_, DAVIT_ISA)();
 const Instructions* DAVIT_NAMED(instructions_, DAVIT_ISA)() {
   static const Instructions table = [] {
     auto built = build(DAVIT_QUOTED(DAVIT_ISA));
     built.products = DAVIT_NAMED(products_, DAVIT_ISA)();
+    built.data = DAVIT_NAMED(data_, DAVIT_ISA)();
     return built;
   }();
   return &table;
