@@ -195,6 +195,10 @@ export const ERRORS = {
     doc: "The system refuses to read or write a file, or it is no regular file: a pipe, a device, a socket, a folder.",
   },
 
+  chat_unsupported: {
+    room: "model",
+    doc: "A model has no chat template, or its template refuses the messages.",
+  },
   model_invalid: {
     room: "model",
     doc: "A folder is no model, or a file of it does not say what it should.",
@@ -209,6 +213,10 @@ export const ERRORS = {
     doc: "A module has no parameter of this name, or one of another type.",
   },
   pooling_invalid: { room: "model", doc: "A pooling is none of those that there are." },
+  prompt_invalid: {
+    room: "model",
+    doc: "A prompt has no tokens, or one that the model does not have.",
+  },
   text_too_long: { room: "model", doc: "A text has more tokens than the model takes." },
   tokenizer_unsupported: {
     room: "model",

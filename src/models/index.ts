@@ -10,6 +10,16 @@ export {
 export { ModelError, type ModelErrorCode } from "./error.js";
 export { WeightsError, type WrongWeight } from "./faults.js";
 export {
+  type ChatMessage,
+  type Generated,
+  type GeneratedToken,
+  type GenerateOptions,
+  Generator,
+  LanguageTokenizer,
+  Sampler,
+  type SamplingOptions,
+} from "./generator/index.js";
+export {
   Embedding,
   LayerNorm,
   Linear,
