@@ -13,6 +13,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   watch: async () => (await import("./watch.js")).watch,
   diff: async () => (await import("./diff.js")).diff,
   embed: async () => (await import("./embed.js")).embed,
+  generate: async () => (await import("./generate.js")).generate,
+  chat: async () => (await import("./chat.js")).chat,
   inspect: async () => (await import("./inspect.js")).inspect,
   port: async () => (await import("./port.js")).port,
   serve: async () => (await import("./serve.js")).serve,

@@ -28,6 +28,13 @@ export {
   QuantizedLinear,
   RMSNorm,
 } from "./layers/index.js";
+export {
+  type KeyValueCache,
+  Llama,
+  type LlamaConfig,
+  type OpenedLlama,
+  openLlama,
+} from "./llama/index.js";
 export { isMaterialized, type MaterializedModule, materialize } from "./materialize.js";
 export { Module, type NamedTensors, type Parameters, withParameters } from "./module.js";
 export { type LinearSizes, WeightReader } from "./reader.js";

@@ -312,6 +312,11 @@ defmodule Davit.Contract do
         "The system refuses to read or write a file, or it is no regular file: a pipe, a device, a socket, a folder."
     },
     %{
+      code: :chat_unsupported,
+      room: :model,
+      doc: "A model has no chat template, or its template refuses the messages."
+    },
+    %{
       code: :model_invalid,
       room: :model,
       doc: "A folder is no model, or a file of it does not say what it should."
@@ -328,6 +333,11 @@ defmodule Davit.Contract do
       doc: "A module has no parameter of this name, or one of another type."
     },
     %{code: :pooling_invalid, room: :model, doc: "A pooling is none of those that there are."},
+    %{
+      code: :prompt_invalid,
+      room: :model,
+      doc: "A prompt has no tokens, or one that the model does not have."
+    },
     %{code: :text_too_long, room: :model, doc: "A text has more tokens than the model takes."},
     %{
       code: :tokenizer_unsupported,

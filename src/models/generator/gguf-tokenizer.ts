@@ -20,7 +20,7 @@ const PRE_TOKENIZERS: Readonly<Record<string, unknown>> = {
   smollm: {
     type: "Sequence",
     pretokenizers: [
-      { type: "Digits", individual_digits: true },
+      { type: "Split", pattern: { Regex: "\\p{N}" }, behavior: "Isolated", invert: false },
       { ...BYTE_LEVEL, use_regex: true },
     ],
   },

@@ -1,5 +1,5 @@
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
-import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import { mersenne } from "pure-rand/generator/mersenne";
 import { DavitError } from "../../error.js";
 import { show } from "../../show.js";
 
@@ -31,8 +31,8 @@ export class Sampler {
     this.#topK = inRange(options, "topK", 2 ** 31, 1, 2 ** 31);
     this.#topP = inRange(options, "topP", 1, 0, 1);
     this.#penalty = inRange(options, "repetitionPenalty", 1, 0.01, 100);
-    const seed = inRange(options, "seed", Math.floor(Math.random() * 2 ** 31), 0, 2 ** 53);
-    const generator = xoroshiro128plus(seed);
+    const seed = inRange(options, "seed", Math.floor(Math.random() * 2 ** 31), 0, 2 ** 31);
+    const generator = mersenne(seed);
     this.#random = () => uniformFloat64(generator);
   }
 
