@@ -139,6 +139,23 @@ export const nxFigures: Figures = {
     64,
     5,
   ),
+  "nx.compile": {
+    about: "a transformer of 24 layers traced, lowered and loaded; beside tracing it",
+    unit: "ms",
+    target: atMost("ratio", 3),
+    measure: async (tools) => {
+      const nx = tools.worker("nx");
+      const rounds = await interleave(5, {
+        compile: () => nx.measure("compile", 24),
+        trace: () => nx.measure("trace", 24),
+      });
+      return {
+        value: median(rounds.compile),
+        floor: median(rounds.trace),
+        ratio: overRounds(rounds, ({ compile, trace }) => compile / trace),
+      };
+    },
+  },
   "nx.from_binary": alone(
     {
       about: "64 MiB by Nx.from_binary, until one element is read",

@@ -7,6 +7,7 @@
 Code.require_file("elixir/ports.exs", __DIR__)
 Code.require_file("elixir/nx.exs", __DIR__)
 Code.require_file("elixir/perceptron.exs", __DIR__)
+Code.require_file("elixir/nx_transformer.exs", __DIR__)
 Code.require_file("elixir/worker.exs", __DIR__)
 
 Bench.Worker.start(%{
@@ -18,6 +19,8 @@ Bench.Worker.start(%{
   "mlp" => {Bench.Perceptron, :forward},
   "train" => {Bench.Perceptron, :train},
   "trainLoss" => {Bench.Perceptron, :loss},
+  "trace" => {Bench.Nx.Transformer, :trace},
+  "compile" => {Bench.Nx.Transformer, :compile},
   "fromBinary" => {Bench.Nx, :from_binary},
   "toBinary" => {Bench.Nx, :to_binary}
 })
