@@ -5,6 +5,8 @@ import { nearest } from "../src/nearest.js";
 export interface BenchOptions {
   readonly names: readonly string[];
   readonly json: boolean;
+  /** Whether the table of ops is meant: the name `ops`. */
+  readonly ops: boolean;
   readonly help: boolean;
 }
 
@@ -18,7 +20,11 @@ export class UsageError extends Error {
  * @throws UsageError that names what is unknown, and what was probably meant
  */
 export function parseOptions(argv: readonly string[], known: readonly string[]): BenchOptions {
-  const options = { json: { type: "boolean" }, help: { type: "boolean", short: "h" } } as const;
+  const options = {
+    json: { type: "boolean" },
+    peers: { type: "boolean" }, // what scripts/bench.mjs has done by now
+    help: { type: "boolean", short: "h" },
+  } as const;
   const { tokens } = parseArgs({
     args: [...argv],
     options,
@@ -30,11 +36,12 @@ export function parseOptions(argv: readonly string[], known: readonly string[]):
   const names = new Set<string>();
   for (const token of tokens) {
     if (token.kind === "positional") {
-      if (!known.includes(token.value)) throw unknown("figure", token.value, known);
+      const all = [...known, "ops"];
+      if (!all.includes(token.value)) throw unknown("figure", token.value, all);
       names.add(token.value);
     } else if (token.kind === "option") {
       if (!Object.hasOwn(options, token.name)) {
-        throw unknown("option", token.rawName, ["--json", "--help"]);
+        throw unknown("option", token.rawName, ["--json", "--peers", "--help"]);
       }
       if (token.value !== undefined) throw new UsageError(`${token.rawName} takes no value`);
       flags.add(token.name);
@@ -43,6 +50,7 @@ export function parseOptions(argv: readonly string[], known: readonly string[]):
   return {
     names: names.size === 0 ? known : known.filter((name) => names.has(name)),
     json: flags.has("json"),
+    ops: names.has("ops"),
     help: flags.has("help"),
   };
 }

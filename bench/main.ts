@@ -3,18 +3,23 @@ import { availableParallelism, cpus } from "node:os";
 import { parseOptions, UsageError } from "./arguments.js";
 import { Unavailable } from "./figure.js";
 import { figures } from "./figures/index.js";
+import { opsTable } from "./ops-table.js";
 import { type Entry, entry, heading, line } from "./report.js";
 import { Tools } from "./tools.js";
 
-const HELP = `Usage: npm run bench [-- [--json] [NAME...]]
+const HELP = `Usage: npm run bench [-- [--json] [--peers] [NAME...]]
 
 Measures how fast this checkout is on this machine. Each figure is a median, taken in turn with what
 it is compared with. Without names all are measured, which takes about half a minute.
 
   --json     print one JSON object as the last line
+  --peers    fetch onnxruntime and jax first, which figures of kernels are beside (about 160 MB)
   --help     this text
 
 Exit codes: 0 all was measured that can be on this machine, 1 something failed, 2 called wrongly.
+
+With the name "ops" it prints how long each of some ops takes beside the best of the peers that are here,
+the worst first.
 
 Figures:
 ${Object.entries(figures)
@@ -38,7 +43,7 @@ async function measure(tools: Tools, name: string): Promise<Entry> {
 }
 
 async function run(argv: readonly string[]): Promise<number> {
-  const { names, json, help } = parseOptions(argv, Object.keys(figures));
+  const { names, json, ops, help } = parseOptions(argv, Object.keys(figures));
   if (help) {
     console.log(HELP);
     return 0;
@@ -46,8 +51,16 @@ async function run(argv: readonly string[]): Promise<number> {
   console.log(
     `${availableParallelism()} cores, ${cpus()[0]?.model}, Node ${process.versions.node}`,
   );
-  console.log(heading());
   const tools = new Tools();
+  if (ops) {
+    try {
+      for (const text of await opsTable(tools)) console.log(text);
+    } finally {
+      await tools.close();
+    }
+    return 0;
+  }
+  console.log(heading());
   const entries: Record<string, Entry> = {};
   try {
     for (const name of names) {

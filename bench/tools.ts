@@ -19,6 +19,7 @@ const KINDS = {
   node: nodeCommand,
   elixir: elixirCommand,
   python: pythonCommand,
+  peers: peersCommand,
   nx: () => nxCommand(process.env.NX_BACKEND, process.env.NX_COMPILER),
   nxBinary: () => nxCommand("Nx.BinaryBackend", "Nx.Defn.Evaluator"),
 };
@@ -95,6 +96,18 @@ function pythonCommand(): WorkerCommand {
   }
   const script = join(root, "bench", "workers", "numpy_peer.py");
   return { name: "the numpy worker", command: python, args: [script, modelFolder] };
+}
+
+/** numpy, and what `--peers` fetched. */
+function peersCommand(): WorkerCommand {
+  const [command] = ["python-peers", "python-reference"]
+    .map((folder) => join(root, ".deps", folder, "python3"))
+    .filter((path) => existsSync(path));
+  if (command === undefined) {
+    throw new Unavailable("there is no numpy; `npm run setup -- --for bench` fetches it");
+  }
+  const script = join(root, "bench", "workers", "peers.py");
+  return { name: "the worker of the peers", command, args: [script, modelFolder] };
 }
 
 function pin(command: WorkerCommand): WorkerCommand {

@@ -1,10 +1,12 @@
-/** `npm run bench [-- --json] [NAME...]`: set-up, then bench/main.ts, compiled. */
+/** `npm run bench [-- --json] [--peers] [NAME...]`: set-up, then bench/main.ts, compiled. */
 import { inRoot } from "./setup/paths.mjs";
+import { ensurePeers } from "./setup/peers.mjs";
 import { fail } from "./setup/report.mjs";
 import { foreground } from "./setup/run.mjs";
 import { setUp } from "./setup/steps.mjs";
 
 await setUp("bench").catch(fail);
+if (process.argv.includes("--peers")) await ensurePeers().catch(fail);
 const tsc = inRoot("node_modules", "typescript", "bin", "tsc");
 foreground(process.execPath, [tsc, "-p", inRoot("bench", "tsconfig.json")]);
 const arguments_ = process.argv.slice(2);

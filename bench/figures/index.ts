@@ -2,6 +2,7 @@ import type { Figures } from "../figure.js";
 import { bulkFigures } from "./bulk.js";
 import { computeFigures } from "./compute.js";
 import { hookFigures } from "./hooks.js";
+import { kernelFigures } from "./kernels.js";
 import { loadFigures } from "./load.js";
 import { loopFigures } from "./loops.js";
 import { memoryFigures } from "./memory.js";
@@ -17,5 +18,6 @@ export const figures: Figures = {
   ...loadFigures,
   ...memoryFigures,
   ...computeFigures,
+  ...kernelFigures,
   ...nxFigures,
 };

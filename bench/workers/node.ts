@@ -4,6 +4,7 @@ import * as load from "./node/load.js";
 import * as loops from "./node/loops.js";
 import * as memory from "./node/memory.js";
 import * as model from "./node/model.js";
+import { ops } from "./node/ops.js";
 import * as runs from "./node/runs.js";
 
 /** By name: takes the request's numbers, returns samples. */
@@ -13,6 +14,7 @@ const measures: Readonly<Record<string, (...numbers: number[]) => Promise<number
   ...loops,
   ...memory,
   ...model,
+  ...ops,
 };
 
 async function answer(request: string): Promise<string> {
