@@ -57,7 +57,17 @@ describe("the command line", () => {
   const known = ["roundtrip.free", "sgemm", "ready"];
 
   it("means all figures where it names none", () => {
-    expect(parseOptions([], known)).toEqual({ names: known, json: false, help: false });
+    expect(parseOptions([], known)).toEqual({
+      names: known,
+      json: false,
+      ops: false,
+      help: false,
+    });
+  });
+
+  it("takes ops for the table of ops, and --peers for what the script has done", () => {
+    expect(parseOptions(["ops", "--peers"], known)).toMatchObject({ names: [], ops: true });
+    expect(parseOptions(["--peers"], known)).toMatchObject({ names: known, ops: false });
   });
 
   it("keeps the order of the table, and names a figure once", () => {
