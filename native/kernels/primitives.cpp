@@ -50,6 +50,9 @@ Part reduction_part(const mx::array& result, Reduction op) {
   auto to = held(result.dtype());
   auto axes = bits_of(primitive.state().second, input.ndim());
   if (!from || !to || axes == 0 || result.ndim() != input.ndim()) return {};
+  // In another order a product may be of zero and of an infinity that there was not before.
+  bool floating = to->type == Type::f32 || to->type == Type::f64;
+  if (op == Reduction::product && floating) return {};
   const auto& table = *instructions();
   if (!table.cast[index(from->type)][index(to->type)]) return {};
   if (!table.reduce[static_cast<int>(op)][index(to->type)]) return {};

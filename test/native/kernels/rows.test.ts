@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { GraphNode } from "../../../src/graph/graph.js";
 import type { Dtype } from "../../../src/tensor/dtype.js";
 import { difference } from "../../support/compare.js";
-import { filled, specials, type TestTensor } from "../../support/data.js";
+import { filled, specials, type TestTensor, tensor } from "../../support/data.js";
 import { graph } from "../../support/graphs.js";
 import { type Computation, computeWith, instructionSets } from "../../support/kernels.js";
 
@@ -73,6 +73,18 @@ function reductions(
   };
 }
 
+/** A product of what is zero, and of what would be an infinity in another order. */
+function product(dtype: Dtype): Case {
+  const values = Array.from({ length: 400 }, (_, i) => (i === 0 ? 0 : 64));
+  const input = tensor(dtype, [400], values);
+  return {
+    title: `a product of zero and many of ${dtype}`,
+    graph: graph([input.type], [{ op: "prod", inputs: [0], attributes: {} }], [1]),
+    inputs: [input],
+    tolerance: undefined,
+  };
+}
+
 /** argmax and argmin along every axis, of numbers many of which are equal. */
 function searches(dtype: Dtype, shape: readonly number[], transposed = false): Case {
   const inputs = [filled(dtype, transposed ? [...shape].reverse() : shape, "small", 3)];
@@ -133,6 +145,7 @@ const cases: Case[] = [
     searches(dtype, [70, 130], true),
   ]),
   ...FLOATS.map(special),
+  ...FLOATS.map(product),
 ];
 
 describe("rows over any dimensions", () => {
