@@ -17,6 +17,8 @@ export interface CampaignKind<Case> {
   readonly about: string;
   /** In which processes each case runs; two of them have to give the same. */
   readonly setups: readonly Setup[];
+  /** Whether two processes whose last digits differ give nearly the same; true by default. */
+  isContinuous?(item: Case): boolean;
   /** Cases that are almost this one but smaller, the most promising first. */
   smaller(item: Case): Iterable<Case>;
   /** What a case has in common with those that fail for the same reason, probably. */

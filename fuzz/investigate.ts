@@ -56,8 +56,10 @@ export class Investigator {
   async differed(seed: number): Promise<Finding | undefined> {
     const workers = this.kind.setups.map((setup) => this.#worker(setup));
     const [one, other] = workers as [WorkerProcess, WorkerProcess];
-    const compare = async (item: unknown) =>
-      differenceOf(...(await Promise.all([one.trial(item), other.trial(item)])));
+    const compare = async (item: unknown) => {
+      if (this.kind.isContinuous?.(item) === false) return undefined;
+      return differenceOf(...(await Promise.all([one.trial(item), other.trial(item)])));
+    };
     try {
       const { item } = await one.draw(seed);
       const detail = await compare(item);

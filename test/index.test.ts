@@ -37,13 +37,23 @@ async function typeErrors(program: string): Promise<string> {
 
 it("the package exports these values", () => {
   expect(Object.keys(davit).sort()).toEqual([
-    ...["DavitError", "Embedder", "Embedding", "Engine", "LayerNorm", "Linear", "ModelError"],
-    ...["Module", "QuantizedEmbedding", "QuantizedLinear", "RMSNorm", "RecordingFile", "Tensor"],
+    ...["DavitError", "Embedder", "Embedding", "Engine", "Generator", "LanguageTokenizer"],
+    ...["LayerNorm", "Linear", "Llama", "ModelError", "Module", "QuantizedEmbedding"],
+    ...["QuantizedLinear", "RMSNorm", "RecordingFile", "Sampler", "Tensor"],
     ...["TextTokenizer", "Traced", "WeightReader", "Weights", "WeightsError"],
     ...["attach", "callback", "cond", "decodeGraph", "diffRecordings", "encodeGraph"],
     ...["exportGraph", "forLoop", "formatDiff", "grad", "graphHash", "hook", "hookGradient"],
     ...["isMaterialized", "jvp", "label", "listEngines", "longestText", "materialize", "mx"],
-    ...["ofType", "openBert", "openGguf", "openSafetensors", "openWeights", "pool", "print"],
+    ...[
+      "ofType",
+      "openBert",
+      "openGguf",
+      "openLlama",
+      "openSafetensors",
+      "openWeights",
+      "pool",
+      "print",
+    ],
     ...["readGgufTensor", "readPooling", "readSafetensor"],
     ...["readTensors", "record", "replay", "switchCase", "trace", "valueAndGrad", "vjp"],
     ...["whileLoop", "withParameters", "writeTensors"],

@@ -8,10 +8,19 @@ import type { Stream } from "../messages/draw-stream.js";
 import { smallerStreams } from "../messages/smaller.js";
 import type { FileCase } from "./files.js";
 
+/** Ops whose results jump where an operand changes by a last digit. */
+const JUMPS = new Set(
+  (
+    "argmax argmin argpartition argsort ceil divmod equal floor floor_divide greater greater_equal less less_equal " +
+    "not_equal remainder round sign"
+  ).split(" "),
+);
+
 const graphs: CampaignKind<Recipe> = {
   name: "graphs",
   about: "graphs drawn from the op table, in both ways in which streams run",
   setups: [INLINE, THREADS],
+  isContinuous: ({ body }) => !body.nodes.some(({ op }) => JUMPS.has(op)),
   smaller: smallerRecipes,
   likeness: ({ body, wraps }) =>
     [...wraps.map(({ kind }) => kind), ...body.nodes.map(({ op }) => op)].sort().join(" "),

@@ -108,6 +108,14 @@ function counting(Base: EngineClass, ledger: Ledger): EngineClass {
         throw error;
       }
     }
+    override makeHere(...args: Parameters<NativeEngine["makeHere"]>) {
+      const outputs = super.makeHere(...args);
+      for (const output of outputs ?? []) ledger.values.add(output);
+      return outputs;
+    }
+    override share(value: number) {
+      return noted(ledger.values, super.share(value));
+    }
     override free(value: number) {
       ledger.remove("values", value);
       super.free(value);

@@ -29,7 +29,9 @@ export interface GenerateOptions extends SamplingOptions {
  * only where text is left.
  */
 export interface GeneratedToken {
+  /** Its number in the vocabulary. */
   readonly token: number;
+  /** What was not told before; may be empty. */
   readonly text: string;
 }
 
@@ -39,6 +41,7 @@ export interface Generated {
   readonly promptIds: readonly number[];
   /** The tokens that were generated; the one that ended it is not among them. */
   readonly tokens: readonly number[];
+  /** All of the text, up to a stop text. */
   readonly text: string;
   /** Why it ended: the model ended it or a stop text came, `maxTokens` were there, or the context is full. */
   readonly reason: "stop" | "length" | "context";
@@ -64,7 +67,9 @@ const SHORTEST_RUN = 16;
  * ```
  */
 export class Generator implements Disposable {
+  /** The model. */
   readonly model: MaterializedModule<Llama>;
+  /** What turns texts into tokens, and back. */
   readonly tokenizer: LanguageTokenizer;
   readonly #step: Jitted<readonly [KeyValueCache, Traced]>;
   readonly #caches: TokenCaches;

@@ -12,6 +12,7 @@ import { type TokenizerFiles, tokenizerOfGguf } from "./gguf-tokenizer.js";
 export interface ChatMessage {
   /** Who says it: `system`, `user` or `assistant`. */
   readonly role: string;
+  /** What is said. */
   readonly content: string;
 }
 

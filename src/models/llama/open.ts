@@ -58,7 +58,9 @@ const HUGGING_FACE: Names = {
 
 /** A model and the weights that it was made of. */
 export interface OpenedLlama {
+  /** The model. */
   readonly model: Llama;
+  /** Its weights, with what a GGUF file says beside them. */
   readonly weights: Weights;
 }
 
