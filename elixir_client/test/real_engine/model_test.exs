@@ -16,6 +16,16 @@ defmodule Davit.RealEngine.ModelTest do
     %{engine: engine, model: Model.load(@folder, engine: engine)}
   end
 
+  # What an earlier test loaded is closed once it is garbage.
+  setup %{engine: engine} do
+    Fake.eventually(fn ->
+      Engine.reclaim(engine)
+      match?([%{"users" => 1}], models(engine))
+    end)
+
+    :ok
+  end
+
   defp models(engine), do: Engine.info(engine)["engine"]["models"]
 
   defp cosine(a, b) do
