@@ -35,7 +35,8 @@ export function accessesOf(message: Message): Accesses {
     case "run": {
       const { uses, changes } = accessesOfRuns([message]);
       const replays = message.replay === undefined ? [] : [replay(message.replay)];
-      return { uses: [...uses, ...replays], changes };
+      const donated = idsOf(message.donate.map((position) => message.inputs[position]));
+      return { uses: [...uses, ...replays], changes: [...changes, ...donated.map(tensor)] };
     }
     case "runs":
       return accessesOfRuns(message.runs);

@@ -102,6 +102,16 @@ describe("while a large program is loaded", () => {
     expect(places[3]).toBeLessThan(places[4] as number);
   });
 
+  it("what names a tensor that a run is given for good waits for the run", async () => {
+    client.send(["put", 10, F32x4, 0], [f32(1, 2, 3, 4)]);
+    const loaded = load(1);
+    const given = run(1, 10, 11, { donate: [0] });
+    const late = client.send(["get", 10]);
+    expect([loaded, given, late].map(answered)).toEqual([-1, -1, -1]);
+    expect(floats((await client.answer(given)).attachments[0])).toEqual(NEGATED);
+    expect((await client.answer(late)).args[0]).toMatchObject({ code: "tensor_unknown" });
+  });
+
   it("its constants may be freed at once", async () => {
     const bytes = f32(1, 2, 3, 4);
     const nodes: Graph["functions"][0]["nodes"] = Array.from({ length: NODES }, (_, index) =>
