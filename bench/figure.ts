@@ -15,6 +15,8 @@ export interface Measured {
   readonly floor?: number;
   /** `value / floor`: the median over the rounds. */
   readonly ratio?: number;
+  /** Why it has nothing beside it, where this machine lacks the peer. */
+  readonly lacking?: string;
   /** Further numbers that belong to it. */
   readonly details?: Readonly<Record<string, number>>;
 }

@@ -11,6 +11,8 @@ export interface Entry {
   readonly details?: Readonly<Record<string, number>>;
   readonly target?: string;
   readonly met?: boolean;
+  /** Why it has no floor and no ratio on this machine. */
+  readonly lacking?: string;
   /** Why it cannot be measured on this machine. */
   readonly unavailable?: string;
   /** What went wrong. */
@@ -19,14 +21,16 @@ export interface Entry {
 
 /** Rounds the numbers of a figure, and says whether it reached its target. */
 export function entry({ unit, target }: Figure, measured: Measured): Entry {
-  const { value, floor, ratio, details } = measured;
+  const { value, floor, ratio, lacking, details } = measured;
   return {
     value: round(value),
     unit,
     ...(floor === undefined ? {} : { floor: round(floor) }),
     ...(ratio === undefined ? {} : { ratio: round(ratio) }),
     ...(details === undefined ? {} : { details: roundAll(details) }),
-    ...(target === undefined ? {} : { target: targetText(target), met: isMet(target, measured) }),
+    ...(target === undefined ? {} : { target: targetText(target) }),
+    ...(target === undefined || lacking !== undefined ? {} : { met: isMet(target, measured) }),
+    ...(lacking === undefined ? {} : { lacking }),
   };
 }
 
@@ -55,7 +59,7 @@ export const heading = (): string => row(["figure", "value", "beside", "ratio", 
 
 /** A figure's line of the table. */
 export function line(name: string, result: Entry): string {
-  const { value, unit, floor, ratio, target, met, details } = result;
+  const { value, unit, floor, ratio, target, met, lacking, details } = result;
   if (value === undefined) {
     const { unavailable, failed } = result;
     return row([name, "-", "", "", "", failed === undefined ? `${unavailable}` : "FAILED"]);
@@ -68,6 +72,6 @@ export function line(name: string, result: Entry): string {
     floor === undefined ? "" : `${floor}`,
     ratio === undefined ? "" : ratio.toPrecision(3),
     target === undefined ? "" : `${target}`,
-    [verdict, more.join(", ")].filter((text) => text !== "").join("  "),
+    [verdict, more.join(", "), lacking ?? ""].filter((text) => text !== "").join("  "),
   ]);
 }

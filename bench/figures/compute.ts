@@ -1,5 +1,5 @@
-import { atLeast, type Figure, type Figures, Unavailable } from "../figure.js";
-import { interleave, overRounds, UNTIL_ASLEEP } from "../rounds.js";
+import { atLeast, type Figure, type Figures } from "../figure.js";
+import { interleave, overRounds, type Rounds, UNTIL_ASLEEP } from "../rounds.js";
 import { sentences } from "../sentences.js";
 import { median } from "../stats.js";
 import type { Tools } from "../tools.js";
@@ -18,24 +18,25 @@ const minilm = (rows: number, batches: number, tokens = 16) =>
       const node = tools.worker("node");
       const python = tools.worker("python");
       const peers = tools.worker("peers");
+      const always = {
+        engine: () => node.measure("minilm", batches, rows, ...ids),
+        numpy: () => python.measure("minilm", batches, rows, ...ids),
+      };
+      const perSecond = (times: readonly number[]) => rows / (median(times) / 1e6);
+      const measured = ({ engine, numpy }: Rounds<keyof typeof always>) => ({
+        value: perSecond(engine),
+        details: { numpy: perSecond(numpy) },
+      });
       if ((await peers.measure("onnxruntime.minilm", 1, rows, ...ids)).length === 0) {
-        throw new Unavailable("there is no onnxruntime; `npm run bench -- --peers` fetches it");
+        const lacking = "there is no onnxruntime; `npm run bench -- --peers` fetches it";
+        return { ...measured(await interleave(8, always, UNTIL_ASLEEP)), lacking };
       }
-      const rounds = await interleave(
-        8,
-        {
-          engine: () => node.measure("minilm", batches, rows, ...ids),
-          onnxruntime: () => peers.measure("onnxruntime.minilm", batches, rows, ...ids),
-          numpy: () => python.measure("minilm", batches, rows, ...ids),
-        },
-        UNTIL_ASLEEP,
-      );
-      const perSecond = (time: number) => rows / (time / 1e6);
+      const onnxruntime = () => peers.measure("onnxruntime.minilm", batches, rows, ...ids);
+      const rounds = await interleave(8, { ...always, onnxruntime }, UNTIL_ASLEEP);
       return {
-        value: perSecond(median(rounds.engine)),
-        floor: perSecond(median(rounds.onnxruntime)),
-        ratio: overRounds(rounds, ({ engine, onnxruntime }) => onnxruntime / engine),
-        details: { numpy: perSecond(median(rounds.numpy)) },
+        ...measured(rounds),
+        floor: perSecond(rounds.onnxruntime),
+        ratio: overRounds(rounds, (round) => round.onnxruntime / round.engine),
       };
     },
   }) satisfies Figure;

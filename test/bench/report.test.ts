@@ -35,6 +35,16 @@ describe("a figure's entry", () => {
     expect(entry(figure(), { value: 1.23456 })).toEqual({ value: 1.235, unit: "us" });
   });
 
+  it("holds nothing against the target where this machine lacks the peer", () => {
+    const lacking = "there is no onnxruntime";
+    expect(entry(figure(atLeast("ratio", 1)), { value: 120, lacking })).toEqual({
+      value: 120,
+      unit: "us",
+      target: "ratio >= 1",
+      lacking,
+    });
+  });
+
   it("does not pass where what the target is about was not measured", () => {
     expect(() => entry(figure(atMost("ratio", 2)), { value: 1 })).toThrow("no ratio");
   });
@@ -44,6 +54,13 @@ describe("a figure's line", () => {
   it("names what was missed and what else was measured", () => {
     const result = entry(figure(atMost("value", 1)), { value: 2, details: { echo: 0.5 } });
     expect(line("roundtrip.free", result)).toMatch(/roundtrip\.free +2 us .*MISSED +echo 0\.5/);
+  });
+
+  it("says what is lacking beside the value", () => {
+    const lacking = "there is no onnxruntime";
+    const measured = { value: 120, lacking, details: { numpy: 7 } };
+    const text = line("minilm.b1", entry(figure(atLeast("ratio", 1)), measured));
+    expect(text).toMatch(/minilm\.b1 +120 us +ratio >= 1 +numpy 7 {2}there is no onnxruntime$/);
   });
 
   it("says why there is no figure", () => {
