@@ -2,6 +2,7 @@ import { createInterface } from "node:readline";
 import type { ChatMessage, GenerateOptions, Generator } from "../models/index.js";
 import { type Arguments, type Command, type ExitCode, single } from "./command.js";
 import { ENGINE_HELP, ENGINE_OPTIONS, engineOptions } from "./engine-options.js";
+import { interruptible } from "./interrupt.js";
 import { SAMPLING_HELP, SAMPLING_OPTIONS, samplingOptions } from "./sampling-options.js";
 
 /** `davit chat`: a conversation on the terminal. */
@@ -66,23 +67,17 @@ async function answer(
   messages: readonly ChatMessage[],
   sampling: GenerateOptions,
 ): Promise<ChatMessage> {
-  const cancelled = new AbortController();
-  const cancel = () => cancelled.abort("Ctrl+C");
-  process.once("SIGINT", cancel);
   let content = "";
-  try {
-    for await (const { text } of generator.chat(messages, {
-      ...sampling,
-      signal: cancelled.signal,
-    })) {
-      content += text;
-      process.stdout.write(text);
+  await interruptible(async (signal) => {
+    try {
+      for await (const { text } of generator.chat(messages, { ...sampling, signal })) {
+        content += text;
+        process.stdout.write(text);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
     }
-  } catch (error) {
-    if (!cancelled.signal.aborted) throw error;
-  } finally {
-    process.off("SIGINT", cancel);
-  }
+  });
   process.stdout.write("\n");
   return { role: "assistant", content };
 }

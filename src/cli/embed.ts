@@ -3,6 +3,7 @@ import { checkTarget, FileError, writeTensors } from "../files/index.js";
 import type { Pooling } from "../models/index.js";
 import { type Arguments, type Command, type ExitCode, single, UsageError } from "./command.js";
 import { ENGINE_HELP, ENGINE_OPTIONS, engineOptions } from "./engine-options.js";
+import { interruptible } from "./interrupt.js";
 
 /** `davit embed`: vectors of texts. */
 export const embed: Command = {
@@ -45,14 +46,11 @@ async function embedTexts(args: Arguments): Promise<ExitCode> {
     import("../models/index.js"),
   ]);
   const engine = Engine.create(options);
-  const cancelled = new AbortController();
-  const cancel = () => cancelled.abort("Ctrl+C");
-  process.once("SIGINT", cancel);
-  try {
+  await interruptible(async (signal) => {
     const pooling = poolingOf(args, await readPooling(folder));
     const embedder = await Embedder.open(engine, folder, { pooling });
     const texts = given.length > 0 ? given : await lines();
-    const vectors = await embedder.embed(texts, { signal: cancelled.signal });
+    const vectors = await embedder.embed(texts, { signal });
     if (out !== undefined) await write(out, vectors, embedder.dimension);
     if (args.flags.has("json")) {
       const embeddings = texts.map((text, n) => ({ text, vector: [...(vectors[n] ?? [])] }));
@@ -63,10 +61,7 @@ async function embedTexts(args: Arguments): Promise<ExitCode> {
         console.log(`${text}\n  ${[...(vectors[n] ?? [])].map((x) => x.toFixed(6)).join(" ")}`);
       });
     }
-  } finally {
-    process.off("SIGINT", cancel);
-    await engine.close();
-  }
+  }).finally(() => engine.close());
   return 0;
 }
 

@@ -1,6 +1,7 @@
 import type { ChatMessage, Generated } from "../models/index.js";
 import { type Arguments, type Command, type ExitCode, single, UsageError } from "./command.js";
 import { ENGINE_HELP, ENGINE_OPTIONS, engineOptions } from "./engine-options.js";
+import { interruptible } from "./interrupt.js";
 import { SAMPLING_HELP, SAMPLING_OPTIONS, samplingOptions } from "./sampling-options.js";
 
 /** `davit generate`: text of a language model. */
@@ -46,13 +47,10 @@ async function generateText(args: Arguments): Promise<ExitCode> {
   // A wrong option is told before the model is read.
   new Sampler(sampling);
   const engine = Engine.create(options);
-  const cancelled = new AbortController();
-  const cancel = () => cancelled.abort("Ctrl+C");
-  process.once("SIGINT", cancel);
-  try {
+  return await interruptible(async (signal): Promise<ExitCode> => {
     const generator = await Generator.open(engine, args.positionals[0] as string);
     const text = typeof prompt === "string" ? prompt : generator.tokenizer.chat(prompt);
-    const tokens = generator.generate(text, { ...sampling, signal: cancelled.signal });
+    const tokens = generator.generate(text, { ...sampling, signal });
     for (;;) {
       const { done, value } = await tokens.next();
       if (done) {
@@ -61,10 +59,7 @@ async function generateText(args: Arguments): Promise<ExitCode> {
       }
       if (!json) process.stdout.write(value.text);
     }
-  } finally {
-    process.off("SIGINT", cancel);
-    await engine.close();
-  }
+  }).finally(() => engine.close());
 }
 
 function report({ promptIds, tokens, text, reason, prefillMs, decodeMs }: Generated) {

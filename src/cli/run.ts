@@ -15,6 +15,7 @@ import { readGraph } from "./graph-file.js";
 import { printEvent } from "./hook-lines.js";
 import { HOOK_OPTIONS, hookMatches } from "./hook-options.js";
 import { type InputSource, resolveInputs } from "./inputs.js";
+import { interruptible } from "./interrupt.js";
 import { parametersOf } from "./parameters.js";
 
 /** `davit run`: one run of a graph file, on files, with its hooks on the terminal. */
@@ -76,39 +77,37 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
     import("../record/index.js"),
   ]);
   const engine = Engines.create(options);
-  const cancelled = new AbortController();
-  const cancel = () => cancelled.abort("Ctrl+C");
-  process.once("SIGINT", cancel);
-  const progress = showProgress();
-  const opened: { close(): unknown }[] = [];
-  try {
-    // The program keeps what it needs of them; until it is loaded, they must not be garbage.
-    const constants = tensorsOf(engine, bound.constants);
-    const externals = tensorsOf(engine, bound.externals);
-    const program = engine.load(graph, { constants, externals });
-    for (const tensors of [constants, externals])
-      for (const [, tensor] of tensors) tensor.dispose();
-    checkGlobs(args, program.sites);
-    if (recorded !== undefined) opened.push(record(engine, recordOptions(args, recorded)));
-    if (replayed !== undefined) opened.push(await replay(engine, replayed));
-    // Prints go to the console, as in engine.jit.
-    const prints = bindSlots(engine, program, []);
-    const hooks = engine.hooks.onRun(program, recorded === undefined ? hookSpecs(args) : []);
-    const inputs = sources.map((source) => tensorOf(engine, source));
-    const { id, outputs, done } = engine.run(program, inputs, {
-      signal: cancelled.signal,
-      subscriptions: [...prints.subscriptions, ...hooks.subscriptions],
-    });
-    prints.started(id);
-    await done;
-    console.error(`${path}: ${outputs.length} results in ${progress.elapsed()}`);
-    await deliver(outputs, single(args, "out"));
-  } finally {
-    progress.stop();
-    process.off("SIGINT", cancel);
-    await engine.close();
-    for (const file of opened) await file.close();
-  }
+  await interruptible(async (signal) => {
+    const progress = showProgress();
+    const opened: { close(): unknown }[] = [];
+    try {
+      // The program keeps what it needs of them; until it is loaded, they must not be garbage.
+      const constants = tensorsOf(engine, bound.constants);
+      const externals = tensorsOf(engine, bound.externals);
+      const program = engine.load(graph, { constants, externals });
+      for (const tensors of [constants, externals])
+        for (const [, tensor] of tensors) tensor.dispose();
+      checkGlobs(args, program.sites);
+      if (recorded !== undefined) opened.push(record(engine, recordOptions(args, recorded)));
+      if (replayed !== undefined) opened.push(await replay(engine, replayed));
+      // Prints go to the console, as in engine.jit.
+      const prints = bindSlots(engine, program, []);
+      const hooks = engine.hooks.onRun(program, recorded === undefined ? hookSpecs(args) : []);
+      const inputs = sources.map((source) => tensorOf(engine, source));
+      const { id, outputs, done } = engine.run(program, inputs, {
+        signal,
+        subscriptions: [...prints.subscriptions, ...hooks.subscriptions],
+      });
+      prints.started(id);
+      await done;
+      console.error(`${path}: ${outputs.length} results in ${progress.elapsed()}`);
+      await deliver(outputs, single(args, "out"));
+    } finally {
+      progress.stop();
+      await engine.close();
+      for (const file of opened) await file.close();
+    }
+  });
   return 0;
 }
 

@@ -1,4 +1,4 @@
-import type { SiteKind } from "./hooks.js";
+import type { SiteFields } from "./hooks.js";
 
 /** A message of the engine. */
 export interface EngineMessageRow {
@@ -59,16 +59,8 @@ export type EngineMessageName = keyof typeof ENGINE_MESSAGES;
 export type WireType = readonly [dtype: string, shape: readonly number[]];
 
 /** A site as it travels. Its function and types are indexes into the lists beside it. */
-export interface WireSite {
-  readonly number: number;
-  readonly node: number;
+export interface WireSite extends SiteFields {
   readonly function: number;
-  readonly kind: SiteKind;
-  readonly id?: Uint8Array;
-  readonly name?: string;
-  readonly label?: string;
-  readonly destination?: true;
-  readonly print?: { readonly precision?: number; readonly limit?: number };
   readonly types: readonly number[];
   readonly operands?: readonly number[] | undefined;
   /** In a stream of events: the number by which its events name it. */

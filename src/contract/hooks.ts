@@ -82,3 +82,20 @@ export const SITE_KINDS = {
   node: "any other node, where it has a label",
 } as const;
 export type SiteKind = keyof typeof SITE_KINDS;
+
+/** What is known of a site, wherever it is: in the engine, and on its way to a client. */
+export interface SiteFields {
+  /** The node's number in program order, counted over all functions. */
+  readonly number: number;
+  /** Its index in its function. */
+  readonly node: number;
+  readonly kind: SiteKind;
+  /** 16 bytes; only a plain node has none. */
+  readonly id?: Uint8Array;
+  readonly name?: string;
+  readonly label?: string;
+  /** The last value says who gets the others, in a form that the client knows. */
+  readonly destination?: true;
+  /** The options of a print. */
+  readonly print?: { readonly precision?: number; readonly limit?: number };
+}

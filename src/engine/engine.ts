@@ -17,6 +17,7 @@ import {
   type ValueId,
 } from "../native.js";
 import { Tensor } from "../native-tensor.js";
+import { show } from "../show.js";
 import type { Work } from "../steps.js";
 import type { Dtype, TensorType } from "../tensor/dtype.js";
 import { type TensorLike, toBytes, typeOfValue } from "../tensor/values.js";
@@ -177,11 +178,17 @@ export class Engine {
 
   /**
    * Makes a state of tensors, which are the state's from now on: values that change, and that one owner has at a time.
-   * @throws DavitError `tensor_freed`, `tensor_foreign`
+   * @throws DavitError `argument_invalid`, `tensor_freed`, `tensor_foreign`
    */
   state<S extends Tree<Tensor>>(tensors: S): State<S> {
     this.#checkOpen();
     const { leaves, rebuild } = flatten<Tensor>(tensors);
+    const wrong = leaves.find((leaf) => !(leaf instanceof Tensor));
+    if (wrong !== undefined) {
+      const expected = "a tensor, or lists and objects of tensors";
+      const message = `a state has ${show(wrong)}; expected ${expected}`;
+      throw new DavitError("argument_invalid", message, { expected });
+    }
     const own = leaves.map((tensor) => this.share(tensor));
     for (const tensor of leaves) tensor.dispose();
     return new State(this, rebuild(own) as S);

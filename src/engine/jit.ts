@@ -19,7 +19,7 @@ import { type Flat, flatten, type Tree } from "../trace/tree.js";
 import type { Bindings, Program } from "./program.js";
 import { ProgramCache, type ProgramCounts } from "./program-cache.js";
 import { type Binding, type BindingEngine, bindSlots } from "./slots.js";
-import type { ProgramRun, ProgramRunOptions } from "./tensor-run.js";
+import { checkPositions, type ProgramRun, type ProgramRunOptions } from "./tensor-run.js";
 
 /** An argument: a tensor, what one can be made of, or a list or object of these. An array of numbers is one tensor. */
 export type Argument = Tensor | NestedArray | TypedArray | readonly Argument[] | ArgumentObject;
@@ -126,7 +126,7 @@ export function jit<R extends OperandTree>(
     const types = flat.leaves.map(({ type }) => type);
     const key = `${flat.structure}|${types.map(({ dtype, shape }) => `${dtype}[${shape}]`).join()}`;
     const entry = cache.get(key, () => load(flat));
-    return { entry, inputs: flat.leaves };
+    return { entry, flat };
   };
 
   /** The program's entry for others, to whom the arguments are examples. */
@@ -144,16 +144,19 @@ export function jit<R extends OperandTree>(
     return start(options, args);
   };
 
-  const start = async ({ donate, ...options }: CallOptions, args: Argument[]): Promise<unknown> => {
-    const donated = donate && inputsOf(args, donate);
+  const start = async (
+    { donate = [], ...options }: CallOptions,
+    args: Argument[],
+  ): Promise<unknown> => {
+    checkPositions(donate, args.length, "arguments");
     const made: Tensor[] = [];
     let bound: Binding | undefined;
     try {
-      const { entry, inputs } = entryFor(args, made);
+      const { entry, flat } = entryFor(args, made);
       bound = bindSlots(engine, entry.program, entry.traced.slots);
-      const run = engine.run(entry.program, inputs, {
+      const run = engine.run(entry.program, flat.leaves, {
         ...options,
-        ...(donated && { donate: donated }),
+        donate: inputsOf(flat, donate),
         subscriptions: bound.subscriptions,
       });
       bound.started(run.id);
@@ -201,30 +204,10 @@ function refuseInTrace(name: string): void {
   );
 }
 
-/** The positions of the inputs that some arguments are made of. @throws DavitError `option_invalid` */
-function inputsOf(args: readonly Argument[], positions: readonly number[]): number[] {
-  const starts = [0];
-  for (const arg of args) starts.push((starts.at(-1) as number) + leafCount(arg));
-  return positions.flatMap((position) => {
-    const [start, end] = [starts[position], starts[position + 1]];
-    if (start === undefined || end === undefined) {
-      const expected = `positions of the ${args.length} arguments`;
-      const message = `donate has ${show(position)}; expected ${expected}`;
-      throw new DavitError("option_invalid", message, { expected });
-    }
-    return Array.from({ length: end - start }, (_, index) => start + index);
-  });
-}
-
-/** The number of tensors that an argument is made of. */
-function leafCount(arg: Argument): number {
-  if (isPlainObject(arg)) {
-    return Object.values(arg).reduce<number>((sum, item) => sum + leafCount(item as Argument), 0);
-  }
-  if (Array.isArray(arg) && !isNumeric(arg)) {
-    return arg.reduce((sum: number, item) => sum + leafCount(item as Argument), 0);
-  }
-  return 1;
+/** The positions of the inputs that arguments, by their positions, are made of. */
+function inputsOf(args: Flat<Tensor>, positions: readonly number[]): number[] {
+  if (positions.length === 0) return [];
+  return args.paths().flatMap(([arg], input) => (positions.includes(arg as number) ? [input] : []));
 }
 
 /** A tree of tensors from an argument; tensors that had to be made are noted. */

@@ -1,6 +1,7 @@
 import { DavitError } from "../error.js";
 import type { NativeEngine, QueueId, RunId, ValueId } from "../native.js";
 import { Tensor } from "../native-tensor.js";
+import { show } from "../show.js";
 import type { TensorType } from "../tensor/dtype.js";
 import type { Program } from "./program.js";
 import type { Run, RunOptions } from "./runs.js";
@@ -45,7 +46,8 @@ export function runOnTensors(
 ): ProgramRun {
   const { native } = engine;
   signal?.throwIfAborted();
-  const donated = donate.map((position) => donatedInput(inputs, position));
+  checkPositions(donate, inputs.length, "inputs");
+  const donated = donate.map((position) => inputs[position] as Tensor);
   let settle: (error?: DavitError) => void = () => {};
   const done = new Promise<void>((resolve, reject) => {
     settle = (error) => (error === undefined ? resolve() : reject(error));
@@ -71,10 +73,14 @@ export function runOnTensors(
   return { id: run.id, outputs, done };
 }
 
-function donatedInput(inputs: readonly Tensor[], position: number): Tensor {
-  const input = inputs[position];
-  if (input !== undefined) return input;
-  const expected = `positions of the ${inputs.length} inputs`;
-  const message = `donate has ${String(position)}; expected ${expected}`;
-  throw new DavitError("option_invalid", message, { expected });
+/** Refuses a position of `donate` that there is not. @throws DavitError `option_invalid` */
+export function checkPositions(donate: readonly number[], count: number, what: string): void {
+  const wrong = donate.find(
+    (position) => !Number.isInteger(position) || position < 0 || position >= count,
+  );
+  if (wrong === undefined) return;
+  const expected = `positions of the ${count} ${what}`;
+  throw new DavitError("option_invalid", `donate has ${show(wrong)}; expected ${expected}`, {
+    expected,
+  });
 }

@@ -1,7 +1,8 @@
 import { join } from "node:path";
-import { Tokenizer } from "@huggingface/tokenizers";
-import { describeThrown, show } from "../show.js";
+import type { Tokenizer } from "@huggingface/tokenizers";
+import { show } from "../show.js";
 import { ModelError } from "./error.js";
+import { makeTokenizer } from "./hugging-face-tokenizer.js";
 import { ifThere, type JsonObject, readJson } from "./json.js";
 
 /** Texts as a model takes them: `count` rows of `length` tokens, short rows filled up with padding. */
@@ -34,14 +35,8 @@ export class TextTokenizer {
     readonly longest: number,
     path: string,
   ) {
-    try {
-      this.#tokenizer = new Tokenizer(json, config);
-      this.#special = this.#tokenizer.encode("").ids.length;
-    } catch (cause) {
-      const problem = `${path}: the tokenizer cannot be used: ${describeThrown(cause).message}`;
-      const expected = "a tokenizer that @huggingface/tokenizers reads";
-      throw new ModelError("tokenizer_unsupported", problem, expected, { cause });
-    }
+    this.#tokenizer = makeTokenizer(json, config, path);
+    this.#special = this.#tokenizer.encode("").ids.length;
     this.#padding = paddingOf(this.#tokenizer, json, config);
     this.#endsAtSpaces = (json.pre_tokenizer as JsonObject | null)?.type === "BertPreTokenizer";
   }

@@ -229,6 +229,12 @@ describe("a state", () => {
     await expect(state.copyOut()).rejects.toMatchObject({ code: "state_lost" });
   });
 
+  it("is made of tensors alone", () => {
+    expect(() => engine.state({ a: 1 } as never)).toThrow(
+      expect.objectContaining({ code: "argument_invalid" }),
+    );
+  });
+
   it("goes on from a snapshot, and each pays for its own changes", async () => {
     const state = counter();
     await state.exclusive((held) => held.apply(add, [[1, 1]]));

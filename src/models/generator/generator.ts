@@ -216,7 +216,9 @@ export class Generator implements Disposable {
       const options = signal === undefined ? {} : { signal };
       const logits = await state.exclusive((held) => held.apply(this.#step, inputs, options));
       await logits.ready;
-      return (logits.view() as Float32Array).slice();
+      const scores = (logits.view() as Float32Array).slice();
+      logits.dispose();
+      return scores;
     } finally {
       for (const tensor of inputs) tensor.dispose();
     }

@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { Template } from "@huggingface/jinja";
-import { Tokenizer } from "@huggingface/tokenizers";
+import type { Tokenizer } from "@huggingface/tokenizers";
 import { readRegular } from "../../files/open.js";
 import { describeThrown } from "../../show.js";
 import { ModelError } from "../error.js";
+import { makeTokenizer } from "../hugging-face-tokenizer.js";
 import { ifThere, type JsonObject, readJson } from "../json.js";
 import type { Weights } from "../weights.js";
 import { type TokenizerFiles, tokenizerOfGguf } from "./gguf-tokenizer.js";
@@ -27,13 +28,7 @@ export class LanguageTokenizer {
 
   /** Makes a tokenizer of the content of its files. @throws ModelError `tokenizer_unsupported` */
   constructor({ json, config }: TokenizerFiles, path: string, endTokens: readonly number[] = []) {
-    try {
-      this.#tokenizer = new Tokenizer(json as never, config as never);
-    } catch (cause) {
-      const problem = `${path}: the tokenizer cannot be used: ${describeThrown(cause).message}`;
-      const expected = "a tokenizer that @huggingface/tokenizers reads";
-      throw new ModelError("tokenizer_unsupported", problem, expected, { cause });
-    }
+    this.#tokenizer = makeTokenizer(json, config, path);
     this.#config = config;
     this.#path = path;
     const named = ["<|im_end|>", "<|eot_id|>", "<|endoftext|>", tokenText(config.eos_token)];
