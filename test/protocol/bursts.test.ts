@@ -1,9 +1,9 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Engine } from "../../src/engine/engine.js";
+import { describe, expect, it } from "vitest";
+import type { Engine } from "../../src/engine/engine.js";
 import { encodeGraph } from "../../src/graph/encoding/canonical.js";
-import { createHost, type Host } from "../../src/protocol/host.js";
-import type { Session } from "../../src/protocol/session.js";
+import type { Host } from "../../src/protocol/host.js";
 import { f32, floats, type TestClient } from "../support/client.js";
+import { sessionForEachTest } from "../support/each-session.js";
 import { asking, graph, increment } from "../support/graphs.js";
 import { openSession } from "../support/session.js";
 import { itInline } from "../support/streams.js";
@@ -21,20 +21,11 @@ const FAILING = graph(
 let engine: Engine;
 let host: Host;
 let client: TestClient;
-let session: Session;
 
-beforeAll(() => {
-  engine = Engine.create({ lanes: 2 });
-  host = createHost(engine);
-});
-afterAll(() => engine.close());
-
-beforeEach(async () => {
-  ({ client, session } = openSession(host));
-  await client.hello();
+sessionForEachTest(async (opened) => {
+  ({ client, engine, host } = opened);
   await client.load(1, increment());
 });
-afterEach(() => session.close());
 
 async function read(tensor: number): Promise<number[]> {
   return floats((await client.ask(["get", tensor])).attachments[0]);

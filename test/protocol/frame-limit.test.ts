@@ -1,33 +1,22 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { readSites } from "../../src/client/events.js";
-import { Engine } from "../../src/engine/engine.js";
 import type { Graph } from "../../src/graph/graph.js";
-import { createHost, type Host } from "../../src/protocol/host.js";
-import type { Session } from "../../src/protocol/session.js";
 import type { TensorType } from "../../src/tensor/dtype.js";
 import { f32, type TestClient } from "../support/client.js";
+import { sessionForEachTest } from "../support/each-session.js";
 import { customCall, graph, increment } from "../support/graphs.js";
-import { openSession } from "../support/session.js";
 
 const MOST = 64 * 1024;
 const F32x4: TensorType = { dtype: "float32", shape: [4] };
 
-let engine: Engine;
-let host: Host;
 let client: TestClient;
-let session: Session;
 
-beforeAll(() => {
-  engine = Engine.create({ lanes: 1 });
-  host = createHost(engine, undefined, { maxFrameBytes: MOST });
-});
-afterAll(() => engine.close());
-
-beforeEach(async () => {
-  ({ client, session } = openSession(host));
-  await client.hello();
-});
-afterEach(() => session.close());
+sessionForEachTest(
+  (opened) => {
+    ({ client } = opened);
+  },
+  { maxFrameBytes: MOST },
+);
 
 /** A chain of labelled nodes in a function of this name. */
 function labelled(count: number, name: string): Graph {

@@ -1,37 +1,24 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { readSites } from "../../src/client/events.js";
-import { Engine } from "../../src/engine/engine.js";
 import { encodeGraph } from "../../src/graph/encoding/canonical.js";
 import type { Graph } from "../../src/graph/graph.js";
 import { namedId } from "../../src/hooks/ids.js";
-import { createHost, type Host } from "../../src/protocol/host.js";
+import type { Host } from "../../src/protocol/host.js";
 import { DEFAULT_LIMITS } from "../../src/protocol/limits.js";
-import type { Session } from "../../src/protocol/session.js";
 import { f32, floats, type Received, type TestClient } from "../support/client.js";
+import { sessionForEachTest } from "../support/each-session.js";
 import { constant, customCall, graph, hooked } from "../support/graphs.js";
 import { openSession } from "../support/session.js";
 
 const F32x4 = ["float32", [4]];
 const F32x4_TYPE = { dtype: "float32", shape: [4] };
 
-let engine: Engine;
 let host: Host;
 let client: TestClient;
-let session: Session;
 
-beforeAll(() => {
-  engine = Engine.create({ lanes: 2 });
-  host = createHost(engine);
+sessionForEachTest((opened) => {
+  ({ client, host } = opened);
 });
-
-afterAll(() => engine.close());
-
-beforeEach(async () => {
-  ({ client, session } = openSession(host));
-  await client.hello();
-});
-
-afterEach(() => session.close());
 
 /** Starts a run of program 1 on one vector. */
 function run(options: object = {}, ...values: number[]): number {

@@ -1,10 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Engine } from "../../src/engine/engine.js";
 import { encodeGraph, hashBytes } from "../../src/graph/encoding/canonical.js";
 import type { Graph, GraphNode } from "../../src/graph/graph.js";
 import { createHost, type Host } from "../../src/protocol/host.js";
 import type { Session } from "../../src/protocol/session.js";
 import { f32, floats, type TestClient } from "../support/client.js";
+import { sessionForEachTest } from "../support/each-session.js";
 import { constant, graph, increment } from "../support/graphs.js";
 import { openSession } from "../support/session.js";
 
@@ -13,22 +14,13 @@ const TYPE = { dtype: "float32", shape: [4] } as const;
 /** Takes many turns to load. */
 const NODES = 5_000;
 
-let engine: Engine;
 let host: Host;
 let client: TestClient;
 let session: Session;
 
-beforeAll(() => {
-  engine = Engine.create({ lanes: 2 });
-  host = createHost(engine);
+sessionForEachTest((opened) => {
+  ({ client, host, session } = opened);
 });
-afterAll(() => engine.close());
-
-beforeEach(async () => {
-  ({ client, session } = openSession(host));
-  await client.hello();
-});
-afterEach(() => session.close());
 
 /** x + NODES, by ones. `last` comes at the end. */
 function large(last: Partial<GraphNode> = {}): Uint8Array {

@@ -1,31 +1,20 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Engine } from "../../src/engine/engine.js";
-import { createHost, type Host } from "../../src/protocol/host.js";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { Session } from "../../src/protocol/session.js";
 import { diffRecordings } from "../../src/record/diff.js";
 import { RecordingFile } from "../../src/record/reader.js";
 import { temporaryFolder } from "../record/support.js";
 import { f32, floats, type TestClient } from "../support/client.js";
+import { sessionForEachTest } from "../support/each-session.js";
 import { asking, hooked } from "../support/graphs.js";
-import { openSession } from "../support/session.js";
 
 const at = temporaryFolder();
-let engine: Engine;
-let host: Host;
 let client: TestClient;
 let session: Session;
 
-beforeAll(() => {
-  engine = Engine.create({ lanes: 2 });
-  host = createHost(engine);
-});
-afterAll(() => engine.close());
-beforeEach(async () => {
-  ({ client, session } = openSession(host));
-  await client.hello();
+sessionForEachTest(async (opened) => {
+  ({ client, session } = opened);
   await client.load(1, hooked());
 });
-afterEach(() => session.close());
 
 async function run(...values: number[]): Promise<void> {
   const inputs = [["inline", ["float32", [values.length]], 0]];
