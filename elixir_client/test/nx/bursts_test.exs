@@ -4,17 +4,21 @@ if Code.ensure_loaded?(Nx) do
     use ExUnit.Case, async: false
 
     alias Davit.Engine.{Part, Recorded}
-    alias Davit.{Fake, Graph, Hooks}
+    alias Davit.{Fake, Graph, Hooks, Real}
     alias Davit.Graph, as: G
 
     @moduletag :engine
 
     setup do
       Nx.default_backend(Davit.Backend)
-      # The operation is loaded before it is recorded.
+      %{x: warm(), session: Davit.Engine.session!(Davit.Engine)}
+    end
+
+    # The vector [2.0, 3.0] in the engine. The program of the additions is loaded then, so the next ones are recorded at once.
+    defp warm do
       x = add(Nx.tensor([1.0, 2.0]), Nx.tensor([1.0, 1.0]))
       Nx.to_binary(add(x, x))
-      %{x: x, session: Davit.Engine.session!(Davit.Engine)}
+      x
     end
 
     defp add(a, b), do: Nx.add(a, b)
@@ -169,12 +173,9 @@ if Code.ensure_loaded?(Nx) do
     end
 
     test "are lost with their engine, and nobody waits for them", %{session: session} do
-      engine = :"bursts_#{System.unique_integer([:positive])}"
-      {:ok, path, command} = Davit.Engine.Command.find([])
-      start_supervised!({Davit.Engine, name: engine, command: [path | command]}, id: engine)
+      engine = Real.start()
       Nx.default_backend({Davit.Backend, engine: engine})
-      x = add(Nx.tensor([1.0, 2.0]), Nx.tensor([1.0, 1.0]))
-      Nx.to_binary(add(x, x))
+      warm()
 
       for part <- [:writer, :owner] do
         session = Davit.Engine.session!(engine)
@@ -198,12 +199,9 @@ if Code.ensure_loaded?(Nx) do
     end
 
     test "of an engine that dies are lost, and the next ones are computed" do
-      engine = :"bursts_#{System.unique_integer([:positive])}"
-      {:ok, path, command} = Davit.Engine.Command.find([])
-      start_supervised!({Davit.Engine, name: engine, command: [path | command]}, id: engine)
+      engine = Real.start()
       Nx.default_backend({Davit.Backend, engine: engine})
-      x = add(Nx.tensor([1.0, 2.0]), Nx.tensor([1.0, 1.0]))
-      Nx.to_binary(add(x, x))
+      x = warm()
       session = Davit.Engine.session!(engine)
 
       y =

@@ -1,5 +1,6 @@
 defmodule Davit.RealEngine.ControlFlowTest do
   use ExUnit.Case, async: false
+  import Davit.Real, only: [compute: 3, compute: 4]
   import ExUnit.CaptureIO
   @moduletag :engine
 
@@ -11,14 +12,6 @@ defmodule Davit.RealEngine.ControlFlowTest do
     on_exit(fn -> Davit.Engine.stop() end)
   end
 
-  defp run(types, fun, inputs, options \\ []) do
-    types
-    |> G.build(fun)
-    |> Davit.load()
-    |> Davit.run(inputs, options)
-    |> Enum.map(&Tensor.to_list/1)
-  end
-
   @x {:float32, {2}}
 
   test "branches: only the chosen one and its hooks run" do
@@ -28,13 +21,13 @@ defmodule Davit.RealEngine.ControlFlowTest do
 
     me = self()
     options = [hooks: [{:all, fn event -> send(me, event.name) end}]]
-    assert run([{:bool, {}}, @x], graph, [true, [1, 2]], options) == [[2.0, 3.0]]
-    assert run([{:bool, {}}, @x], graph, [false, [1, 2]], options) == [[5.0, 10.0]]
+    assert compute([{:bool, {}}, @x], graph, [true, [1, 2]], options) == [[2.0, 3.0]]
+    assert compute([{:bool, {}}, @x], graph, [false, [1, 2]], options) == [[5.0, 10.0]]
     assert {:messages, ["then", "else"]} = Process.info(self(), :messages)
 
     choose = fn i -> G.switch(i, for(n <- [7, 8, 9], do: fn -> G.constant(n, :int8) end)) end
-    assert run([{:int32, {}}], choose, [1]) == [8]
-    assert run([{:int32, {}}], choose, [100]) == [9]
+    assert compute([{:int32, {}}], choose, [1]) == [8]
+    assert compute([{:int32, {}}], choose, [100]) == [9]
   end
 
   test "a loop fires its hooks once an iteration, with the path" do
@@ -48,7 +41,7 @@ defmodule Davit.RealEngine.ControlFlowTest do
 
     me = self()
     hooks = [{"y", fn e -> send(me, {e.seq, e.path, Tensor.to_list(hd(e.values))}) end}]
-    assert run([{:int32, {}}], graph, [5], hooks: hooks) == [5, 32.0]
+    assert compute([{:int32, {}}], graph, [5], hooks: hooks) == [5, 32.0]
     expected = for i <- 0..4, do: {i, [i], :math.pow(2, i + 1)}
     assert {:messages, ^expected} = Process.info(self(), :messages)
   end
@@ -64,7 +57,7 @@ defmodule Davit.RealEngine.ControlFlowTest do
 
     me = self()
     hooks = [{:all, fn event -> send(me, {event.name, event.path}) end}]
-    assert run([{:int32, {}}], graph, [0], hooks: hooks) == [1]
+    assert compute([{:int32, {}}], graph, [0], hooks: hooks) == [1]
     first = [{"test", [0]}, {"body", [0, 0]}, {"test", [0, 0]}, {"body", [0, 1]}, {"test", [0, 1]}]
     second = [{"test", [1]}, {"body", [1, 0]}, {"test", [1, 0]}]
     assert {:messages, messages} = Process.info(self(), :messages)
@@ -73,11 +66,11 @@ defmodule Davit.RealEngine.ControlFlowTest do
 
   test "counted loops, by a number and by a value, and functions" do
     sum = fn y -> fn i, acc -> G.add(acc, G.multiply(G.astype(i, dtype: :float32), y)) end end
-    assert run([{:float32, {}}], fn x -> G.for_loop(5, x, sum.(x)) end, [1]) == [11.0]
+    assert compute([{:float32, {}}], fn x -> G.for_loop(5, x, sum.(x)) end, [1]) == [11.0]
     dynamic = fn n, x -> G.for_loop(n, x, sum.(x)) end
-    assert run([{:int32, {}}, {:float32, {}}], dynamic, [4, 1]) == [7.0]
+    assert compute([{:int32, {}}, {:float32, {}}], dynamic, [4, 1]) == [7.0]
     square = fn x -> G.call([x], "square", fn x -> G.multiply(x, x) end) end
-    assert run([{:float32, {}}], square, [3]) == [9.0]
+    assert compute([{:float32, {}}], square, [3]) == [9.0]
   end
 
   test "a loop that does not end is ended by the timeout, and the engine goes on" do
@@ -85,22 +78,24 @@ defmodule Davit.RealEngine.ControlFlowTest do
       G.while(x, fn x -> G.less(x, :infinity) end, fn x -> G.multiply(x, 0.5) end)
     end
 
-    error = assert_raise EngineError, fn -> run([{:float32, {}}], forever, [1], timeout: 200) end
+    error =
+      assert_raise EngineError, fn -> compute([{:float32, {}}], forever, [1], timeout: 200) end
+
     assert error.code == :timeout
-    assert run([{:float32, {}}], &G.add(&1, 1), [1], timeout: 20_000) == [2.0]
+    assert compute([{:float32, {}}], &G.add(&1, 1), [1], timeout: 20_000) == [2.0]
   end
 
   test "calls: the handler's value flows on, in loops too" do
     step = fn _i, y -> y |> G.callback("next", @x) |> G.add(1) end
     graph = fn x -> G.for_loop(3, x, step) end
     handler = fn event -> Enum.map(Tensor.to_list(hd(event.values)), &(&1 * 10)) end
-    assert run([@x], graph, [[1, 2]], callbacks: [{"next", handler}]) == [[1111.0, 2111.0]]
+    assert compute([@x], graph, [[1, 2]], callbacks: [{"next", handler}]) == [[1111.0, 2111.0]]
 
     assert_raise RuntimeError, "no", fn ->
-      run([@x], graph, [[1, 2]], callbacks: [{"next", fn _ -> raise "no" end}])
+      compute([@x], graph, [[1, 2]], callbacks: [{"next", fn _ -> raise "no" end}])
     end
 
-    error = assert_raise EngineError, fn -> run([@x], graph, [[1, 2]]) end
+    error = assert_raise EngineError, fn -> compute([@x], graph, [[1, 2]]) end
     assert error.code == :handler_missing
   end
 
@@ -108,7 +103,7 @@ defmodule Davit.RealEngine.ControlFlowTest do
     twice = [@x] |> G.build(&G.multiply(&1, 2)) |> Davit.load()
     handler = fn event -> hd(Davit.run(twice, event.values)) end
 
-    assert run([@x], &G.callback(&1, "ask", @x), [[1, 2]], callbacks: [{"ask", handler}]) == [
+    assert compute([@x], &G.callback(&1, "ask", @x), [[1, 2]], callbacks: [{"ask", handler}]) == [
              [2.0, 4.0]
            ]
   end
@@ -117,7 +112,10 @@ defmodule Davit.RealEngine.ControlFlowTest do
     graph = fn x -> x |> G.exp(label: "enc.1") |> G.print("px") end
     me = self()
     hooks = [{{:probe, "enc.*"}, fn event -> send(me, event.label) end}]
-    printed = capture_io(fn -> assert run([@x], graph, [[0, 0]], hooks: hooks) == [[1.0, 1.0]] end)
+
+    printed =
+      capture_io(fn -> assert compute([@x], graph, [[0, 0]], hooks: hooks) == [[1.0, 1.0]] end)
+
     assert printed == "px: #Davit.Tensor<f32[2] [1.0, 1.0]>\n"
     assert_received "enc.1"
   end

@@ -1,5 +1,6 @@
 defmodule Davit.RealEngine.EngineTest do
   use ExUnit.Case, async: false
+  import Davit.Real, only: [compute: 3]
   @moduletag :engine
 
   alias Davit.{Engine, EngineError, Fake, Hooks, Tensor}
@@ -11,22 +12,17 @@ defmodule Davit.RealEngine.EngineTest do
     on_exit(fn -> Engine.stop() end)
   end
 
-  defp run(types, fun, inputs, options \\ []) do
-    types
-    |> G.build(fun)
-    |> Davit.load()
-    |> Davit.run(inputs, options)
-    |> Enum.map(&Tensor.to_list/1)
-  end
-
   test "computes outputs from inputs" do
-    assert run([{:float32, {3}}], fn x -> {G.add(x, 1), G.sum(x)} end, [[1, 2, 3]]) == [
+    assert compute([{:float32, {3}}], fn x -> {G.add(x, 1), G.sum(x)} end, [[1, 2, 3]]) == [
              [2.0, 3.0, 4.0],
              6.0
            ]
 
     types = [{:float32, {2, 3}}, {:float32, {3, 1}}]
-    assert run(types, &G.matmul/2, [[[1, 2, 3], [4, 5, 6]], [[1], [0], [2]]]) == [[[7.0], [16.0]]]
+
+    assert compute(types, &G.matmul/2, [[[1, 2, 3], [4, 5, 6]], [[1], [0], [2]]]) == [
+             [[7.0], [16.0]]
+           ]
   end
 
   test "inputs may be in the engine, in this VM, or both" do
@@ -155,7 +151,7 @@ defmodule Davit.RealEngine.EngineTest do
     error = assert_raise EngineError, fn -> Davit.load("no graph") end
     assert error.message != ""
     # The engine goes on.
-    assert run([{:float32, {}}], &G.add(&1, 1), [1]) == [2.0]
+    assert compute([{:float32, {}}], &G.add(&1, 1), [1]) == [2.0]
   end
 
   describe "hooks" do
