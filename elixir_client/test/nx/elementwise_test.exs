@@ -108,33 +108,7 @@ if Code.ensure_loaded?(Nx) do
       end
     end
 
-    @functions [
-      exp: [-20.0, -1.0, 0.0, 0.5, 3.0, 11.0],
-      expm1: [-2.0, 0.0, 0.5, 3.0],
-      log: [0.001, 0.5, 1.0, 3.0, 900.0],
-      log1p: [0.5, 1.0, 3.0, 900.0],
-      sigmoid: [-20.0, -1.0, 0.0, 0.5, 9.0],
-      cos: [-9.0, -1.0, 0.0, 0.5, 3.0],
-      sin: [-9.0, -1.0, 0.0, 0.5, 3.0],
-      tan: [-1.0, 0.0, 0.5, 3.0],
-      cosh: [-3.0, 0.0, 2.0],
-      sinh: [-3.0, 0.0, 2.0],
-      tanh: [-3.0, 0.0, 0.25, 2.0],
-      acos: [-0.9, 0.0, 0.5],
-      asin: [-0.9, 0.0, 0.5],
-      atan: [-90.0, 0.0, 0.5],
-      acosh: [1.25, 3.0, 90.0],
-      asinh: [-3.0, 0.0, 2.0],
-      atanh: [-0.9, 0.0, 0.5],
-      sqrt: [0.0, 0.25, 2.0, 900.0],
-      rsqrt: [0.25, 2.0, 900.0],
-      cbrt: [-27.0, -2.0, 0.0, 0.001, 8.0, 1000.0],
-      erf: [-3.0, -0.25, 0.0, 0.5, 2.0],
-      erfc: [-3.0, -0.25, 0.0, 0.5, 0.75, 2.0, 4.5, 8.0],
-      erf_inv: [-0.999, -0.5, 0.0, 0.25, 0.75, 0.99]
-    ]
-
-    for {name, numbers} <- @functions do
+    for {name, numbers} <- Davit.Conformance.Functions.numbers() do
       test "#{name} of floats has the precision of their type" do
         for type <- floats() do
           assert_same(fn -> apply(Nx, unquote(name), [vector(unquote(numbers), type)]) end,

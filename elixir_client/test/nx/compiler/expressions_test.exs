@@ -2,6 +2,7 @@ if Code.ensure_loaded?(Nx) do
   defmodule Davit.Nx.Compiler.ExpressionsTest do
     use ExUnit.Case, async: true
     import Nx.Defn
+    import Davit.Conformance.Gradients, only: [loop_gradient: 2]
     import Davit.Test.AgainstEvaluator
     alias Davit.Test.Pair
 
@@ -129,20 +130,9 @@ if Code.ensure_loaded?(Nx) do
       assert_same(fn key -> Nx.Random.randint(key, 0, 100, shape: {5}) end, [Nx.Random.key(7)])
     end
 
-    defn gradient(x, k) do
-      grad(x, fn x ->
-        {_, y} =
-          while {i = 0, y = Nx.sum(x * k)}, i < 3 do
-            {i + 1, y * 1.5}
-          end
-
-        if y > 0, do: y * Nx.sum(Nx.tanh(x)), else: -y
-      end)
-    end
-
     test "gradients go through loops and conditions" do
       for k <- [0.5, -0.5],
-          do: assert_same(&gradient/2, [Nx.tensor([1.0, 2.0]), k], tolerance: 1.0e-5)
+          do: assert_same(&loop_gradient/2, [Nx.tensor([1.0, 2.0]), k], tolerance: 1.0e-5)
     end
 
     test "a function is compiled once and called with arguments of its templates" do

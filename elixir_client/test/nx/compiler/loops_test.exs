@@ -2,6 +2,7 @@ if Code.ensure_loaded?(Nx) do
   defmodule Davit.Nx.Compiler.LoopsTest do
     use ExUnit.Case, async: true
     import Nx.Defn
+    import Davit.Conformance.Control, only: [nested: 2, swapped: 2]
     import Davit.Test.AgainstEvaluator
 
     @moduletag :engine
@@ -95,29 +96,6 @@ if Code.ensure_loaded?(Nx) do
       assert_same(&halting/1, [1.0])
       assert_same(&constant_only/1, [3])
       assert_same(&unchanging_limit/2, [Nx.tensor([1, 5]), Nx.tensor([4, 2])])
-    end
-
-    defn nested(x, n) do
-      {_, x, _} =
-        while {i = 0, x, n}, i < n do
-          {_, inner, _, _} =
-            while {j = 0, x, i, n}, j < i do
-              {j + 1, x + i * 10 + j, i, n}
-            end
-
-          {i + 1, inner, n}
-        end
-
-      x
-    end
-
-    defn swapped(a, b) do
-      {_, a, b} =
-        while {i = 0, a, b}, i < 3 do
-          {i + 1, b, a}
-        end
-
-      {a, b}
     end
 
     defn counter_alone(n) do

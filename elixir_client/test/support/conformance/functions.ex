@@ -35,6 +35,10 @@ if Code.ensure_loaded?(Nx) do
     @complex [:exp, :log, :sin, :cos, :tanh, :sqrt, :sigmoid, :abs, :conjugate, :real, :imag] ++
                [:negate, :phase]
 
+    @doc "Functions of real numbers by their names in Nx, each with numbers that it is defined for."
+    @spec numbers() :: [{atom, [float]}]
+    def numbers, do: @functions
+
     def cases do
       complex = tensor([Complex.new(1, 2), Complex.new(-0.5, 0.25), Complex.new(3, -1)], {:c, 64})
 
