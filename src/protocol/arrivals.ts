@@ -3,16 +3,13 @@ import { formatType, type TensorType } from "../tensor/dtype.js";
 import { ProtocolError } from "./error.js";
 import type { MessageOf } from "./message.js";
 import type { Sender } from "./sender.js";
-import { SessionTensor, type SessionTensors } from "./tensors.js";
+import { type AllocatedTensor, SessionTensor, type SessionTensors } from "./tensors.js";
 import type { Transfers } from "./transfers.js";
 
-/** A `put` whose bytes have not all come. */
-interface Arrival {
+/** A `put` whose bytes have not all come; they are read into the tensor's memory. */
+interface Arrival extends AllocatedTensor {
   readonly request: number;
-  readonly tensor: SessionTensor;
   readonly transfer: number;
-  /** The tensor's memory, which the bytes are read into. */
-  readonly buffer: ArrayBuffer;
 }
 
 /** The tensors of one session whose bytes come over the bulk socket. */
@@ -50,12 +47,10 @@ export class SessionArrivals {
       throw new ProtocolError("request_taken", `there is a put ${request} already`);
     }
     this.transfers.checkNew(transfer);
-    const { value, bytes: buffer } = this.native.allocate(type);
-    const tensor = new SessionTensor(value, type, true);
-    const arrival = { request, tensor, transfer, buffer };
+    const giveUp = () => this.#giveUp(arrival, freedTooSoon(type));
+    const arrival: Arrival = { request, transfer, ...this.tensors.allocate(id, type, giveUp) };
+    const { buffer } = arrival;
     this.#arrivals.set(request, arrival);
-    tensor.giveUp = () => this.#giveUp(arrival, freedTooSoon(type));
-    this.tensors.define(id, tensor);
     this.transfers.receive(transfer, new Uint8Array(buffer), (error) => {
       // Its memory would otherwise stay until JavaScript collects garbage, which an idle engine never does.
       this.native.release(buffer);
@@ -78,10 +73,7 @@ export class SessionArrivals {
   #end(arrival: Arrival, error: ProtocolError | undefined): void {
     const { request, tensor } = arrival;
     if (!this.#arrivals.delete(request)) return;
-    tensor.giveUp = undefined;
-    if (error === undefined) this.native.publish(tensor.value);
-    else this.native.fail(tensor.value, error.code, error.message);
-    this.tensors.settle(tensor, error);
+    this.tensors.finish(tensor, error);
     if (error === undefined) this.sender.ok<"put">(request, null);
     else this.sender.error(request, error);
   }

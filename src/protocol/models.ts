@@ -7,7 +7,7 @@ import { byteLength, type TensorType } from "../tensor/dtype.js";
 import { noteRun, ProtocolError } from "./error.js";
 import type { MessageOf } from "./message.js";
 import type { Sender } from "./sender.js";
-import { SessionTensor, type SessionTensors } from "./tensors.js";
+import type { AllocatedTensor, SessionTensors } from "./tensors.js";
 import { wireType } from "./wire.js";
 
 /** A model that a client named. */
@@ -28,8 +28,7 @@ interface Embedding {
   readonly request: number;
   readonly aborted: AbortController;
   /** The tensor that it fills, where the vectors do not come with the answer. */
-  readonly tensor: SessionTensor | undefined;
-  readonly buffer: ArrayBuffer | undefined;
+  readonly filled: AllocatedTensor | undefined;
 }
 
 /** The embedding models of one session, by the ids that its client chose. The engine's sessions share their weights. */
@@ -132,40 +131,32 @@ export class SessionModels {
   }
 
   #start(request: number, output: number | null, type: TensorType): Embedding {
-    const aborted = new AbortController();
-    if (output === null) {
-      const embedding = { request, aborted, tensor: undefined, buffer: undefined };
-      this.#embeddings.set(request, embedding);
-      return embedding;
-    }
-    const { value, bytes: buffer } = this.engine.native.allocate(type);
-    const tensor = new SessionTensor(value, type, true);
-    const embedding = { request, aborted, tensor, buffer };
-    tensor.giveUp = () => {
+    const giveUp = () => {
       const text = "the tensor was freed before its vectors were computed";
-      this.#give(embedding, new ProtocolError("tensor_freed", text));
+      this.#giveUp(embedding, new ProtocolError("tensor_freed", text));
+    };
+    const embedding: Embedding = {
+      request,
+      aborted: new AbortController(),
+      filled: output === null ? undefined : this.tensors.allocate(output, type, giveUp),
     };
     this.#embeddings.set(request, embedding);
-    this.tensors.define(output, tensor);
     return embedding;
   }
 
   #done(embedding: Embedding, type: TensorType, vectors: readonly Float32Array[]): void {
-    const { request, tensor, buffer } = embedding;
+    const { request, filled } = embedding;
     if (this.#embeddings.get(request) !== embedding) return;
-    const all = new Float32Array(buffer ?? new ArrayBuffer(byteLength(type)));
+    const all = new Float32Array(filled?.buffer ?? new ArrayBuffer(byteLength(type)));
     vectors.forEach((vector, index) => {
       all.set(vector, index * vector.length);
     });
     this.#embeddings.delete(request);
-    if (tensor === undefined) {
+    if (filled === undefined) {
       this.#answer(request, type, [new Uint8Array(all.buffer)]);
       return;
     }
-    tensor.giveUp = undefined;
-    this.engine.native.release(all.buffer);
-    this.engine.native.publish(tensor.value);
-    this.tensors.settle(tensor);
+    this.#finish(filled);
     this.#answer(request, type, []);
   }
 
@@ -178,30 +169,29 @@ export class SessionModels {
     }
   }
 
+  #finish({ tensor, buffer }: AllocatedTensor, error?: unknown): void {
+    this.engine.native.release(buffer);
+    this.tensors.finish(tensor, error);
+  }
+
   /** Ends an embedding before its time: its runs are cancelled. */
-  #give(embedding: Embedding, error: ProtocolError): void {
+  #giveUp(embedding: Embedding, error: ProtocolError): void {
     this.#fail(embedding, error);
     embedding.aborted.abort(error);
   }
 
   #fail(embedding: Embedding, error: unknown): void {
-    const { request, tensor, buffer } = embedding;
+    const { request, filled } = embedding;
     if (this.#embeddings.get(request) !== embedding) return;
     this.#embeddings.delete(request);
-    if (tensor !== undefined && buffer !== undefined) {
-      tensor.giveUp = undefined;
-      this.engine.native.release(buffer);
-      const { code = "internal", message } = error as { code?: string; message: string };
-      this.engine.native.fail(tensor.value, code, message);
-      this.tensors.settle(tensor, error);
-    }
+    if (filled !== undefined) this.#finish(filled, error);
     this.sender.error(request, error);
   }
 
   /** Takes `cancel`. */
   cancel(request: number, reason: string): void {
     const embedding = this.#embeddings.get(request);
-    if (embedding !== undefined) this.#give(embedding, new ProtocolError("cancelled", reason));
+    if (embedding !== undefined) this.#giveUp(embedding, new ProtocolError("cancelled", reason));
   }
 
   /** Takes `close_model`. */
@@ -216,7 +206,7 @@ export class SessionModels {
   /** The session ends. */
   close(): void {
     const error = new ProtocolError("session_closed", "the session ended");
-    for (const embedding of [...this.#embeddings.values()]) this.#give(embedding, error);
+    for (const embedding of [...this.#embeddings.values()]) this.#giveUp(embedding, error);
     for (const id of [...this.#models.keys()]) this.closeModel(id);
   }
 }

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import type { WireType } from "../contract/engine-messages.js";
 import { FileError } from "../files/error.js";
 import type { NativeEngine, ValueId } from "../native.js";
-import { listNames } from "../show.js";
+import { describeThrown, listNames } from "../show.js";
 import type { TensorType } from "../tensor/dtype.js";
 import { noteRun, ProtocolError } from "./error.js";
 import type { MessageOf } from "./message.js";
@@ -28,6 +28,12 @@ export class SessionTensor {
     readonly type: TensorType | undefined,
     public pending: boolean,
   ) {}
+}
+
+/** A tensor whose bytes are still to be written into its memory. */
+export interface AllocatedTensor {
+  readonly tensor: SessionTensor;
+  readonly buffer: ArrayBuffer;
 }
 
 /** The tensors of one session, by the ids that its client chose. */
@@ -129,6 +135,30 @@ export class SessionTensors {
 
   define(id: number, tensor: SessionTensor): void {
     this.#tensors.set(id, tensor);
+  }
+
+  /**
+   * Names a tensor whose bytes are still to be written, into `buffer`; until {@link SessionTensors.finish} it is pending. `giveUp` is
+   * called where nobody needs them any more, and finishes it with an error.
+   */
+  allocate(id: number, type: TensorType, giveUp: () => void): AllocatedTensor {
+    const { value, bytes: buffer } = this.native.allocate(type);
+    const tensor = new SessionTensor(value, type, true);
+    tensor.giveUp = giveUp;
+    this.define(id, tensor);
+    return { tensor, buffer };
+  }
+
+  /** The bytes of an allocated tensor are all there, or never will be: `error` says why. */
+  finish(tensor: SessionTensor, error?: unknown): void {
+    tensor.giveUp = undefined;
+    if (error === undefined) {
+      this.native.publish(tensor.value);
+    } else {
+      const { code = "internal", message } = describeThrown(error);
+      this.native.fail(tensor.value, code, message);
+    }
+    this.settle(tensor, error);
   }
 
   /** Names what could not be made, unless the name is taken. */
