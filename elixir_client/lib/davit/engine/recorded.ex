@@ -1,14 +1,17 @@
 defmodule Davit.Engine.Recorded do
   @moduledoc false
-  # The runs of an engine that are recorded and not sent yet, in a table that belongs to its writer. To record a run wakes no
-  # process, but the writer when it is the first one. `Davit.Engine.Writer` sends them.
+  # The runs of an engine that are recorded and not sent yet, in a table that belongs to `Davit.Engine.Writer`, which sends them.
+  # Recording wakes the writer for the first of them and when there are many, and no other process.
 
   alias Davit.Collector
   alias Davit.Engine.{Burst, Part, Session}
 
-  # The writer is told of every so many.
+  # The writer is asked to send when so many more are recorded.
   @many 32
-  # The states of an engine's runs: none is recorded, some are, or the writer is about to send what there was.
+  # The atomics of a session: the state of its runs, and how many were recorded.
+  @state 1
+  @count 2
+  # The states: none is recorded; some are; the writer has begun to send what there was.
   @none 0
   @some 1
   @sending 2
@@ -25,23 +28,23 @@ defmodule Davit.Engine.Recorded do
   @spec table(atom) :: atom
   def table(engine), do: Part.name(engine, :recorded)
 
-  @doc "Returns whether runs are recorded, of which a process may know."
+  @doc "Returns whether there may be runs that are recorded and not sent yet."
   @spec any?(Session.t()) :: boolean
-  def any?(%{recorded: state}), do: :atomics.get(state, 1) != @none
+  def any?(%{recorded: atomics}), do: :atomics.get(atomics, @state) != @none
 
-  @doc "Returns the state of the runs of a session that begins."
-  @spec new_state() :: :atomics.atomics_ref()
-  def new_state, do: :atomics.new(2, [])
+  @doc "Returns the atomics of a session that begins."
+  @spec new_atomics() :: :atomics.atomics_ref()
+  def new_atomics, do: :atomics.new(2, [])
 
   @doc """
-  Records a run. `minted` are its outputs, which the collector gets when the run is sent; `alive` is a term with the tokens that
-  have to be alive until then. If the engine has ended, the run is lost.
+  Records a run of the calling process. `minted` are its outputs, which the collector gets when the run is sent; `alive` is a
+  term with the tokens that have to be alive until then. If the engine has ended, the run is lost.
   """
   @spec add(Session.t(), Burst.run(), [Collector.minted()], term) :: :ok
-  def add(%{recorded: state} = session, run, minted, alive) do
-    :ets.insert(table(session.name), {elem(run, 0), session.instance, run, {minted, self()}, alive})
-    before = :atomics.exchange(state, 1, @some)
-    count = :atomics.add_get(state, 2, 1)
+  def add(%{recorded: atomics} = session, run, minted, alive) do
+    :ets.insert(table(session.name), {elem(run, 0), session.instance, run, minted, self(), alive})
+    before = :atomics.exchange(atomics, @state, @some)
+    count = :atomics.add_get(atomics, @count, 1)
 
     cond do
       rem(count, @many) == 0 -> send(session.writer, :many_recorded)
@@ -56,18 +59,22 @@ defmodule Davit.Engine.Recorded do
   end
 
   @doc """
-  Calls `send` with all runs of the session that were recorded before, in the order of their requests, and forgets them. A run
+  Calls `write` with all runs of the session that were recorded before, in the order of their requests, and forgets them. A run
   that takes the output of another one has the higher number. Returns whether there may be more.
   """
-  @spec send_all(Session.t(), ([row] -> term)) :: boolean
-        when row: {Burst.run(), {[Collector.minted()], maker :: pid}, alive :: term}
-  def send_all(%{recorded: state, instance: instance, name: name} = session, send) do
-    :atomics.put(state, 1, @sending)
+  @spec send_all(Session.t(), ([{Burst.run(), [Collector.minted()], maker :: pid}] -> term)) ::
+          boolean
+  def send_all(%{recorded: atomics, instance: instance, name: name} = session, write) do
+    :atomics.put(atomics, @state, @sending)
     # A run with a higher number may take the output of one that is inserted behind the traversal.
     last = Session.last_id(session)
-    rows = :ets.select(table(name), [{{:"$1", :_, :_, :_, :_}, [{:"=<", :"$1", last}], [:"$_"]}])
-    send.(for {_, ^instance, run, minted, alive} <- rows, do: {run, minted, alive})
+
+    rows =
+      :ets.select(table(name), [{{:"$1", :_, :_, :_, :_, :_}, [{:"=<", :"$1", last}], [:"$_"]}])
+
+    write.(for {_, ^instance, run, minted, maker, _} <- rows, do: {run, minted, maker})
+    # Until here the table holds the tokens that have to be alive.
     for row <- rows, do: :ets.delete(table(name), elem(row, 0))
-    :atomics.compare_exchange(state, 1, @sending, @none) != :ok
+    :atomics.compare_exchange(atomics, @state, @sending, @none) != :ok
   end
 end

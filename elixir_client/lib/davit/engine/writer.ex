@@ -86,6 +86,6 @@ defmodule Davit.Engine.Writer do
   defp write(rows, session) do
     # If the engine is gone by now, so are the outputs of the runs.
     for frame <- Burst.frames(for {run, _, _} <- rows, do: run), do: Session.write(session, frame)
-    for {_, {minted, maker}, _} <- rows, do: Collector.own(session, minted, maker)
+    for {_, minted, maker} <- rows, do: Collector.own(session, minted, maker)
   end
 end

@@ -1,7 +1,8 @@
 defmodule Davit.Nx.Recorder do
   @moduledoc false
-  # Runs that nobody waits for: a frame goes into the port, and the caller goes on with the outputs' ids. A run that fails makes
-  # its outputs fail, and so whoever reads them. A process waits for one of its runs when it is far ahead of the engine.
+  # Runs that nobody waits for: a run is recorded (`Davit.Engine.Recorded`), and the caller goes on with the ids of its outputs. A
+  # run that fails makes its outputs fail, and so whoever reads them. A process that is far ahead of the engine waits for one of
+  # its runs.
 
   alias Davit.{Collector, Frame, Msgpack, Tensor}
   alias Davit.Engine.{Recorded, Session}
@@ -31,11 +32,7 @@ defmodule Davit.Nx.Recorder do
     run = {request, state.queue, plan.id, operands, ids, parent(session)}
     # They might be freed before the run names them.
     alive = [plan.token | for(%Tensor{ref: %Ref{token: token}} <- inputs, do: token)]
-
-    if answered?(state, request),
-      do: send_answered(session, run, minted, alive),
-      else: Recorded.add(session, run, minted, alive)
-
+    record(state, run, minted, alive)
     outputs
   end
 
@@ -44,8 +41,18 @@ defmodule Davit.Nx.Recorder do
     {%Tensor{type: type, ref: ref}, minted}
   end
 
-  # A run whose answer this process may wait for later, so it is sent alone.
-  defp send_answered(session, {request, queue, program, operands, ids, parent}, minted, alive) do
+  defp record(%{session: session, count: count} = state, run, minted, alive)
+       when count < @window do
+    keep(%{state | count: count + 1})
+    Recorded.add(session, run, minted, alive)
+  end
+
+  # This process may wait for the answer to this run later, and the runs of a burst have none. So it is sent alone.
+  defp record(%{session: session, answered: before} = state, run, minted, alive) do
+    {request, queue, program, operands, ids, parent} = run
+    if before, do: Answers.wait(session, before)
+    Answers.expect(session, request)
+    keep(%{state | count: 1, answered: request})
     {operands, attachments} = Enum.map_reduce(operands, [], &operand/2)
     options = if parent, do: %{parent: parent}, else: %{}
     header = Msgpack.encode(["run", queue, program, operands, ids, options])
@@ -96,16 +103,5 @@ defmodule Davit.Nx.Recorder do
     end
   end
 
-  # Tells whether the run is to be answered.
-  defp answered?(%{session: session, count: count} = state, request) do
-    if count < @window do
-      Process.put({__MODULE__, session.name}, %{state | count: count + 1})
-      false
-    else
-      if state.answered, do: Answers.wait(session, state.answered)
-      Answers.expect(session, request)
-      Process.put({__MODULE__, session.name}, %{state | count: 1, answered: request})
-      true
-    end
-  end
+  defp keep(%{session: session} = state), do: Process.put({__MODULE__, session.name}, state)
 end
