@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <stdexcept>
 #include <thread>
 
 #include "interpose/interpose.h"
@@ -34,7 +35,11 @@ bool apply_settings(const EngineOptions& options) {
   // The limit comes last: it may be less than it takes to find out what has an effect.
   interpose::limit_allocations(0);
   interpose::allocation_checks();
-  kernels::instructions();  // throws where the environment asks for what cannot be
+  try {
+    kernels::instructions();
+  } catch (const std::invalid_argument& error) {
+    throw OpError("option_invalid", error.what());
+  }
   // The variable is for tests of what other platforms do.
   bool allowed = std::getenv("DAVIT_STREAM_THREADS") == nullptr;
   if (options.device == mx::Device::cpu && allowed) {
