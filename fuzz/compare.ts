@@ -56,6 +56,7 @@ function close(a: number | bigint, b: number | bigint | undefined, tolerance: nu
   return Math.abs(a - b) <= tolerance * Math.max(1, Math.abs(b));
 }
 
-function isHalf(dtype: Dtype): boolean {
+/** Whether a dtype is one of half precision. */
+export function isHalf(dtype: Dtype): boolean {
   return dtype === "float16" || dtype === "bfloat16";
 }

@@ -11,7 +11,7 @@ import { Types } from "../graphs/types.js";
 import type { Outcome, Value } from "../outcome.js";
 import { Random } from "../random.js";
 import { SettledMemory } from "../settled-memory.js";
-import { differsOnPurpose, toleranceOf } from "./reference-rules.js";
+import { comparable, differsOnPurpose, toleranceOf } from "./reference-rules.js";
 
 /** Milliseconds after which Python MLX is taken to be stuck. */
 const PATIENCE = 5000;
@@ -37,7 +37,9 @@ export function opCampaign(): Campaign<Recipe> {
       if (differsOnPurpose(node, recipe.body)) return ours;
       const values = programInputs(recipe.body.parameters, recipe.fills);
       const inputs = node.inputs.map((ref) =>
-        ref !== null && "parameter" in ref ? (values[ref.parameter] as Value) : null,
+        ref !== null && "parameter" in ref
+          ? comparable(node, values[ref.parameter] as Value)
+          : null,
       );
       const theirs = await reference.call(node.op, inputs, node.attributes);
       return compare(ours, theirs, node);
@@ -53,7 +55,7 @@ export function opCampaign(): Campaign<Recipe> {
 /** What Python refuses is no counterpart. */
 function compare(ours: Extract<Outcome, { kind: "ok" }>, theirs: Answer, node: BodyNode): Outcome {
   if ("error" in theirs) return { kind: "error", code: "no_counterpart", message: theirs.error };
-  const values = ours.values ?? [];
+  const values = (ours.values ?? []).map((value) => comparable(node, value));
   const problem =
     values.length === theirs.length
       ? values
