@@ -73,6 +73,16 @@ export class Tensor implements Disposable {
     return this.value;
   }
 
+  /**
+   * Computes the value, or reads it from its file. A view of it would keep the memory until it is collected as garbage, and none is left.
+   * @internal
+   */
+  async evaluate(): Promise<void> {
+    await this.ready;
+    const { value } = this;
+    guarded(() => this.#native.release(this.#native.read(value)));
+  }
+
   /** The value's bytes: row by row, little-endian. Not a copy: do not write to them. */
   async bytes(): Promise<Uint8Array> {
     await this.ready;

@@ -47,15 +47,11 @@ export function isMaterialized(module: object): boolean {
 export async function materialize<M extends Module>(module: M): Promise<MaterializedModule<M>> {
   if (isMaterialized(module)) return module as unknown as MaterializedModule<M>;
   for (const tensor of new Set(Object.values(module.parameters()))) {
-    await evaluate(tensor);
+    await tensor.evaluate();
+    // Large files are read tensor by tensor: others have their turn between them.
+    await new Promise(setImmediate);
   }
   return copyOf(module, new Map()) as unknown as MaterializedModule<M>;
-}
-
-async function evaluate(tensor: Tensor): Promise<void> {
-  await tensor.bytes();
-  // Large files are read tensor by tensor: others have their turn between them.
-  await new Promise(setImmediate);
 }
 
 /** Copies modules, lists and plain objects, each of them once. */

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, expectTypeOf, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, expectTypeOf, it, vi } from "vitest";
 import {
   Engine,
   isMaterialized,
@@ -50,6 +50,14 @@ describe("a materialized module", () => {
     expect(fixed.byteLength).toBe(module.byteLength);
     expect(fixed.perform((it) => it.layers.length + it.outputs())).toBe(4);
     expectTypeOf(fixed.perform(() => "x")).toEqualTypeOf<string>();
+  });
+
+  it("leaves no view, which would keep the memory of a parameter until it is collected as garbage", async () => {
+    const read = vi.spyOn(engine.native, "read");
+    await materialize(perceptron());
+    const views = read.mock.results.map(({ value }) => value as ArrayBuffer);
+    read.mockRestore();
+    expect(views.map(({ byteLength }) => byteLength)).toEqual(NAMES.map(() => 0));
   });
 
   it("waits for parameters that are not computed yet, and fails with what they fail with", async () => {
