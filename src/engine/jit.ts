@@ -5,6 +5,7 @@ import { onEvents } from "../hooks/handlers.js";
 import type { Match } from "../hooks/match.js";
 import type { SubscriptionOptions } from "../hooks/policy.js";
 import type { Subscription } from "../hooks/subscription.js";
+import type { QueueId } from "../native.js";
 import { Tensor } from "../native-tensor.js";
 import { isPlainObject } from "../realm.js";
 import { show } from "../show.js";
@@ -53,6 +54,8 @@ export interface CallOptions {
    * a tensor, MLX may compute a result in its memory.
    */
   readonly donate?: readonly number[];
+  /** @internal */
+  readonly queue?: QueueId;
 }
 
 /** A function that runs on an engine; traced once for every combination of argument types. */

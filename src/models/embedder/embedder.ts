@@ -175,17 +175,12 @@ export class Embedder implements Disposable {
       engine.fromBytes(new Uint8Array(ids.buffer), { dtype: "int32", shape }),
       engine.fromBytes(new Uint8Array(mask.buffer), { dtype: "float32", shape }),
     ] as const;
-    const program = this.#encode.program(...inputs);
     const queue = this.#queues.take();
     let output: Tensor | undefined;
     try {
-      const run = engine.run(program, inputs, {
-        queue,
-        ...(signal === undefined ? {} : { signal }),
-      });
-      [output] = run.outputs;
-      await run.done;
-      const all = (output as Tensor).view() as Float32Array;
+      const options = { queue, ...(signal === undefined ? {} : { signal }) };
+      output = await this.#encode.with(options, ...inputs);
+      const all = output.view() as Float32Array;
       rows.forEach((row, at) => {
         vectors[row.index] = this.#vectorOf(all, at, length, row.ids.length);
       });
