@@ -20,16 +20,18 @@ defmodule Davit.Run do
           fetch: non_neg_integer,
           keep: boolean,
           donate: [non_neg_integer],
+          sending: (() -> term),
           options: map,
           timeout: timeout,
           deadline: Deadline.t()
         }
 
   @doc """
-  Runs the program once for each list of inputs. Returns the outputs of each run, in order.
+  Runs the program once for each list of inputs. Returns the outputs of each run, in order. If there are options,
+  `sending` is called before each run is sent, when its arguments have been checked.
   """
-  @spec many(Program.t(), [Arguments.t()], keyword) :: [[Tensor.t()]]
-  def many(%Program{} = program, inputs, options) do
+  @spec many(Program.t(), [Arguments.t()], keyword, (() -> term)) :: [[Tensor.t()]]
+  def many(%Program{} = program, inputs, options, sending \\ fn -> :ok end) do
     # A run is short: without :telemetry no function is made for it.
     if Telemetry.loaded?() do
       metadata = %{
@@ -38,27 +40,29 @@ defmodule Davit.Run do
         runs: length(inputs)
       }
 
-      Telemetry.span(:run, fn -> metadata end, fn -> start(program, inputs, options) end)
+      Telemetry.span(:run, fn -> metadata end, fn ->
+        start(program, inputs, options, sending)
+      end)
     else
-      start(program, inputs, options)
+      start(program, inputs, options, sending)
     end
   end
 
-  defp start(program, inputs, options),
-    do: in_order(program, Enum.map(inputs, &Arguments.in_order!(&1, program)), options)
+  defp start(program, inputs, options, sending),
+    do: in_order(program, Enum.map(inputs, &Arguments.in_order!(&1, program)), options, sending)
 
-  defp in_order(program, [inputs], []) do
+  defp in_order(program, [inputs], [], sending) do
     # A run that is made in a handler has a parent, so it is not plain.
     case Process.get(parent_key(program.engine)) || Plain.run(program, inputs) do
       outputs when is_list(outputs) -> [outputs]
-      _ -> run(program, [inputs], [])
+      _ -> run(program, [inputs], [], sending)
     end
   end
 
-  defp in_order(program, inputs, options), do: run(program, inputs, options)
+  defp in_order(program, inputs, options, sending), do: run(program, inputs, options, sending)
 
-  defp run(program, inputs, options) do
-    run = new(program, options)
+  defp run(program, inputs, options, sending) do
+    run = new(program, options, sending)
 
     try do
       Loop.execute(run, inputs)
@@ -76,8 +80,8 @@ defmodule Davit.Run do
   # A program without hooks and callbacks has no visible effects, so it may be run again after a failure.
   defp silent?(program), do: Enum.all?(program.sites, &(&1.kind == :node))
 
-  @spec new(Program.t(), keyword) :: t
-  defp new(program, options) do
+  @spec new(Program.t(), keyword, (() -> term)) :: t
+  defp new(program, options, sending) do
     Options.check!(options, @options)
     timeout = Request.timeout!(options)
 
@@ -102,6 +106,7 @@ defmodule Davit.Run do
       fetch: fetch,
       keep: keep,
       donate: donate,
+      sending: sending,
       options: session |> wire_options(fetch, handlers, print) |> replay(replay, session),
       timeout: timeout,
       deadline: deadline
@@ -155,6 +160,7 @@ defmodule Davit.Run do
     ids = Enum.map(outputs, &(&1.ref && &1.ref.id))
     options = run |> options() |> donate(run.donate, inputs)
     header = Msgpack.encode(["run", run.queue, run.program.id, operands, ids, options])
+    run.sending.()
     sent = Exchange.request(exchange, :run, header, attachments)
     # The tensors have to be alive until here, or they might be freed before the engine has the run.
     Tensor.touch(alive)

@@ -18,7 +18,8 @@ defmodule Davit.State do
   each step.
   """
 
-  alias Davit.{EngineError, Options, Program, Tensor}
+  alias Davit.{Options, Program, Run, Tensor}
+  alias Davit.Engine.Request
   alias Davit.State.Server
 
   @derive {Inspect, only: [:state]}
@@ -55,37 +56,32 @@ defmodule Davit.State do
   def run(state, program, inputs, options \\ [])
 
   def run(%__MODULE__{} = held, program, inputs, options) do
-    {on_failure, options} = Keyword.pop(options, :on_failure, :lose)
-
-    unless on_failure in [:lose, :restore] do
-      raise ArgumentError,
-            "expected :lose or :restore as the option :on_failure, got #{inspect(on_failure)}"
-    end
-
+    valid? = &(&1 in [:lose, :restore])
+    on_failure = Options.get!(options, :on_failure, :lose, ":lose or :restore", valid?)
     {tensors, donate?} = call!(held, {:begin, held.turn, on_failure})
     count = length(tensors)
     donated = if donate?, do: Enum.to_list(0..(count - 1)//1), else: []
-    options = Keyword.merge(options, keep: true, donate: donated)
+
+    options = options |> Keyword.delete(:on_failure) |> Keyword.merge(keep: true, donate: donated)
+
+    # A run that is not sent, because of an invalid argument for example, leaves the tensors as they are.
+    sending = fn -> if donate?, do: GenServer.cast(held.state, {:donate, held.turn}) end
 
     try do
       check_program!(program, tensors)
-      {new, results} = program |> Davit.run(tensors ++ inputs, options) |> Enum.split(count)
+      [outputs] = Run.many(program, [tensors ++ inputs], options, sending)
+      {new, results} = Enum.split(outputs, count)
       :ok = call!(held, {:put, held.turn, new})
       results
     rescue
-      error in EngineError ->
-        if donate?, do: call!(held, {:lose, held.turn, Exception.message(error)})
-        reraise error, __STACKTRACE__
-
-      # Nothing was sent.
       error ->
-        if donate?, do: call!(held, {:put, held.turn, tensors})
+        call!(held, {:failed, held.turn, Exception.message(error)})
         reraise error, __STACKTRACE__
     end
   end
 
   def run(state, program, inputs, options) do
-    deadline = options |> Keyword.get(:timeout, :infinity) |> Davit.Deadline.new()
+    deadline = options |> Request.timeout!() |> Davit.Deadline.new()
 
     exclusive(
       state,
@@ -107,7 +103,7 @@ defmodule Davit.State do
   @spec exclusive(GenServer.server(), (held -> result), keyword) :: result when result: term
   def exclusive(state, fun, options \\ []) when is_function(fun, 1) do
     Options.check!(options, [:timeout])
-    timeout = Davit.Engine.Request.timeout!(options)
+    timeout = Request.timeout!(options)
     turn = make_ref()
 
     case GenServer.call(state, {:take, turn, timeout}, :infinity) do

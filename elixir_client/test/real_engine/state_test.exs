@@ -168,6 +168,47 @@ defmodule Davit.RealEngine.StateTest do
     assert values(state) == [[5.0, 5.0]]
   end
 
+  test "is lost by a handler that raises while its tensors are given to the run" do
+    engine = Real.start()
+    type = {:float32, {@large}}
+    write = writer(engine)
+    {:ok, state} = State.start_link([zeros(engine)])
+    [] = State.run(state, write, [[1.0], [0]])
+
+    # These are not sent.
+    assert_raise ArgumentError, fn -> State.run(state, write, [[1.0]]) end
+
+    assert_raise ArgumentError, ~r/:queue/, fn ->
+      State.run(state, write, [[1.0], [0]], queue: 0)
+    end
+
+    [] = State.run(state, write, [[2.0], [1]])
+    assert [[1.0, 2.0 | _]] = values(state)
+    [] = State.run(state, write, [[3.0], [2]])
+
+    fails =
+      [type]
+      |> G.build(fn x -> [x, G.callback(G.sum(x), fn _ -> raise "no" end, {:float32, {}})] end)
+      |> Davit.load(engine: engine)
+
+    assert_raise RuntimeError, "no", fn -> State.run(state, fails, []) end
+    lost = assert_raise EngineError, fn -> State.copy_out(state) end
+    assert {lost.code, lost.message =~ "failed: no"} == {:state_lost, true}
+  end
+
+  test "refuses options that are invalid" do
+    {:ok, state} = State.start_link([pair(1.0, 2.0)])
+    program = adder(Real.start())
+
+    for {option, value} <- [timeout: :soon, timeout: -1, on_failure: :keep] do
+      assert_raise ArgumentError, ~r/#{inspect(option)}/, fn ->
+        State.run(state, program, [[1.0, 1.0]], [{option, value}])
+      end
+    end
+
+    assert values(state) == [[1.0, 2.0]]
+  end
+
   test "is not used outside of its turn, nor asked for within" do
     {:ok, state} = State.start_link([pair(1.0, 2.0)])
     held = State.exclusive(state, & &1)

@@ -56,8 +56,11 @@ defmodule Davit.State.Server do
     end
   end
 
-  def handle_call({:lose, _, why}, _from, state),
-    do: {:reply, :ok, %{state | tensors: nil, lost: "a run on it failed: #{why}"}}
+  # It is lost only where the tensors were given to the run.
+  def handle_call({:failed, _, why}, _from, %{tensors: nil} = state),
+    do: {:reply, :ok, %{state | lost: "a run on it failed: #{why}"}}
+
+  def handle_call({:failed, _, _why}, _from, state), do: {:reply, :ok, state}
 
   def handle_call({:put, _, tensors}, _from, state),
     do: {:reply, :ok, %{state | tensors: tensors, shared: false, lost: nil}}
@@ -70,14 +73,19 @@ defmodule Davit.State.Server do
   def handle_call({:copy_out, _}, _from, state),
     do: {:reply, {:ok, state.tensors}, %{state | shared: true}}
 
-  # Until the new tensors are put, nothing is known of the old ones.
-  def handle_call({:begin, _, :lose}, _from, %{shared: false} = state) do
+  # Whether the run may have the memory of the tensors.
+  def handle_call({:begin, _, on_failure}, _from, state),
+    do: {:reply, {:ok, {state.tensors, on_failure == :lose and not state.shared}}, state}
+
+  @impl true
+  # The run is sent now. Until the new tensors are put, nothing is known of the old ones.
+  def handle_cast({:donate, turn}, %{holder: %{turn: turn}} = state) do
     lost = "the process that ran a step on it ended before the step did"
-    {:reply, {:ok, {state.tensors, true}}, %{state | tensors: nil, lost: lost}}
+    {:noreply, %{state | tensors: nil, lost: lost}}
   end
 
-  def handle_call({:begin, _, _}, _from, state),
-    do: {:reply, {:ok, {state.tensors, false}}, state}
+  # Of a turn that is over.
+  def handle_cast({:donate, _}, state), do: {:noreply, state}
 
   @impl true
   def handle_info({:DOWN, _, :process, _, _}, %{holder: %{turn: turn}} = state),
