@@ -59,15 +59,30 @@ export function functionOf(
   );
 }
 
-/**
- * The graph of a case of half precision, computed in float32 and rounded once: MLX rounds the sums in its products, which
- * the kernels do not.
- */
-export function inFloat32(
+/** The dtypes of matrices that the kernels multiply. */
+export const FACTOR_DTYPES: readonly Dtype[] = ["float32", "float16", "bfloat16"];
+
+/** How far sums of some hundred products may be apart. */
+export const SUM_TOLERANCE: Partial<Record<Dtype, number>> = {
+  float32: 2e-5,
+  float16: 2e-3,
+  bfloat16: 1.6e-2,
+};
+
+/** A case of sums of products in `dtype`, beside the same in float32: MLX rounds every sum of half precision, the kernels only the last. */
+export function sumsRoundedOnce(
+  title: string,
   dtype: Dtype,
   inputs: readonly TestTensor[],
   nodes: readonly Node[],
-): Graph {
+): Case {
+  const made = computed(`${title}, ${dtype}`, inputs, nodes, undefined, SUM_TOLERANCE[dtype]);
+  if (dtype === "float32") return made;
+  return { ...made, reference: inFloat32(dtype, inputs, nodes) };
+}
+
+/** A graph of half precision, computed in float32 and rounded once. */
+function inFloat32(dtype: Dtype, inputs: readonly TestTensor[], nodes: readonly Node[]): Graph {
   const widened: Node[] = [];
   const place = inputs.map(({ type }, index) => {
     if (type.dtype !== dtype) return index;

@@ -1,37 +1,7 @@
-import { beforeAll, describe, expect, it } from "vitest";
 import type { Attributes } from "../../../src/graph/graph.js";
 import type { Dtype } from "../../../src/tensor/dtype.js";
-import { difference } from "../../support/compare.js";
 import { filled, scalar, specials, type TestTensor, tensor } from "../../support/data.js";
-import { graph } from "../../support/graphs.js";
-import { type Computation, computeWith, instructionSets } from "../../support/kernels.js";
-
-interface Node {
-  readonly op: string;
-  readonly inputs?: readonly number[];
-  readonly attributes?: Attributes;
-}
-
-interface Case extends Computation {
-  readonly title: string;
-  readonly tolerance: number | undefined;
-}
-
-/** A computation of one result, the value of its last node. */
-function computed(
-  title: string,
-  inputs: readonly TestTensor[],
-  nodes: readonly Node[],
-  tolerance?: number,
-): Case {
-  const types = inputs.map(({ type }) => type);
-  return {
-    title,
-    graph: graph(types, nodes, [inputs.length + nodes.length - 1]),
-    inputs,
-    tolerance,
-  };
-}
+import { type Case, computed, describeKernels } from "../../support/kernels.js";
 
 const SIZES: Dtype[] = ["bool", "float16", "float32", "float64", "complex64"];
 
@@ -214,6 +184,7 @@ const bits: Case[] = [
     "normal numbers",
     [tensor("uint32", [2], [3, 4])],
     [{ op: "random.normal", inputs: [0], attributes: { shape: [100, 101] } }],
+    undefined,
     0,
   ),
 ];
@@ -276,6 +247,7 @@ const convolutions: Case[] = [
       `a convolution of [${input}] with [${weight}], ${JSON.stringify(attributes)}`,
       [filled("float32", input, "small", 12), filled("float32", weight, "small", 13)],
       [{ op: "conv_general", inputs: [0, 1], attributes }],
+      undefined,
       1e-5,
     ),
   ),
@@ -289,30 +261,14 @@ const convolutions: Case[] = [
         attributes: { stride: [2], padding: [1], output_padding: [1] },
       },
     ],
+    undefined,
     1e-5,
   ),
 ];
 
-const cases = [...moves, ...sorts, ...bits, ...convolutions];
-
-describe("kernels that move, order and make up elements", () => {
-  let expected: TestTensor[][];
-  beforeAll(async () => {
-    expected = await computeWith("mlx", cases);
-  });
-
-  describe.each(instructionSets())("with %s", (set) => {
-    let actual: TestTensor[][];
-    beforeAll(async () => {
-      actual = await computeWith(set, cases);
-    });
-
-    it.each(cases.map(({ title, tolerance }, index) => ({ title, tolerance, index })))(
-      "$title",
-      ({ index, tolerance }) => {
-        const [mine, theirs] = [actual[index]?.[0], expected[index]?.[0]] as TestTensor[];
-        expect(difference(mine as TestTensor, theirs as TestTensor, tolerance)).toBeUndefined();
-      },
-    );
-  });
-});
+describeKernels("kernels that move, order and make up elements", [
+  ...moves,
+  ...sorts,
+  ...bits,
+  ...convolutions,
+]);

@@ -4,8 +4,10 @@ import {
   type Case,
   computed,
   describeKernels,
+  FACTOR_DTYPES,
   functionOf,
   type Node,
+  SUM_TOLERANCE,
 } from "../../support/kernels.js";
 
 interface Scheme {
@@ -50,13 +52,6 @@ function product(
   return nodes;
 }
 
-/** How far sums of a few hundred products may be apart. */
-const TOLERANCE: Partial<Record<Dtype, number>> = {
-  float32: 2e-5,
-  float16: 2e-3,
-  bfloat16: 1.6e-2,
-};
-
 /** A product of x[..., depth] with a matrix that the graph packs. */
 function packed(
   dtype: Dtype,
@@ -74,7 +69,7 @@ function packed(
       inputs,
       nodes(),
       undefined,
-      TOLERANCE[dtype],
+      SUM_TOLERANCE[dtype],
     ),
     reference: functionOf(inputs, nodes(dtype)),
   };
@@ -96,13 +91,12 @@ function gathered(dtype: Dtype, rows: number, transpose: boolean): Case {
       inputs,
       nodes(),
       undefined,
-      TOLERANCE[dtype],
+      SUM_TOLERANCE[dtype],
     ),
     reference: functionOf(inputs, nodes(dtype)),
   };
 }
 
-const FLOATS: Dtype[] = ["float32", "float16", "bfloat16"];
 const ROWS = [1, 2, 3, 16, 17, 50, 250];
 const FLOATING = [
   { bits: 4, group_size: 32, mode: "mxfp4" },
@@ -123,7 +117,7 @@ const cases: Case[] = [
     packed("float32", [rows, 576], [300, 576], { bits: 4, group_size: 64 }),
     packed("float32", [rows, 300], [300, 320], { bits: 4, group_size: 64 }, false),
   ]),
-  ...FLOATS.flatMap((dtype) =>
+  ...FACTOR_DTYPES.flatMap((dtype) =>
     FLOATING.flatMap((scheme) => [
       packed(dtype, [1, 320], [50, 320], scheme),
       packed(dtype, [40, 320], [50, 320], scheme),
@@ -177,7 +171,7 @@ const cases: Case[] = [
     [5, 6, 7],
     1e-3,
   ),
-  ...FLOATS.flatMap((dtype) =>
+  ...FACTOR_DTYPES.flatMap((dtype) =>
     [true, false].flatMap((transpose) => [1, 5].map((rows) => gathered(dtype, rows, transpose))),
   ),
 ];

@@ -1,32 +1,13 @@
 import type { Dtype } from "../../../src/tensor/dtype.js";
-import { filled, type TestTensor, tensor } from "../../support/data.js";
+import { filled, tensor } from "../../support/data.js";
 import {
   type Case,
   computed,
   describeKernels,
-  inFloat32,
+  FACTOR_DTYPES,
   type Node,
+  sumsRoundedOnce,
 } from "../../support/kernels.js";
-
-const FLOATS: Dtype[] = ["float32", "float16", "bfloat16"];
-/** How far sums of some hundred products may be apart. */
-const TOLERANCE: Partial<Record<Dtype, number>> = {
-  float32: 2e-5,
-  float16: 2e-3,
-  bfloat16: 1.6e-2,
-};
-
-/** A computation in `dtype`, beside the same in float32: MLX rounds every sum of half precision, the kernels only the last. */
-function inHalf(
-  title: string,
-  dtype: Dtype,
-  inputs: readonly TestTensor[],
-  nodes: readonly Node[],
-): Case {
-  const exact = computed(`${title}, ${dtype}`, inputs, nodes, undefined, TOLERANCE[dtype]);
-  if (dtype === "float32") return exact;
-  return { ...exact, reference: inFloat32(dtype, inputs, nodes) };
-}
 
 /** A product of tensors, whose last two dimensions may lie the other way round. */
 function product(
@@ -58,7 +39,7 @@ function product(
   }
   nodes.push({ op: "matmul", inputs: operands });
   const how = `${left ? " turned" : ""} by [${b}]${right ? " turned" : ""}`;
-  return inHalf(`[${a}]${how}`, dtype, inputs, nodes);
+  return sumsRoundedOnce(`[${a}]${how}`, dtype, inputs, nodes);
 }
 
 /** Rows, columns and depths around those of tiles, panels and blocks. */
@@ -77,7 +58,7 @@ const SIZES = [
 ] as const;
 
 const cases: Case[] = [
-  ...FLOATS.flatMap((dtype) => [
+  ...FACTOR_DTYPES.flatMap((dtype) => [
     ...SIZES.flatMap(([rows, columns, depth]) =>
       [{}, { right: true }, { left: true }, { left: true, right: true }].map((turned) =>
         product(dtype, [rows, depth], [depth, columns], turned),
@@ -93,7 +74,7 @@ const cases: Case[] = [
     product(dtype, [0, 4], [4, 3]),
     ...[[70], [1, 70], [33, 1], [33, 70], []].flatMap((addend) =>
       [20, 33].map((rows) =>
-        inHalf(
+        sumsRoundedOnce(
           `[${rows}, 50] by [50, 70] and [${addend}] added`,
           dtype,
           [
@@ -110,7 +91,7 @@ const cases: Case[] = [
         ),
       ),
     ),
-    inHalf(
+    sumsRoundedOnce(
       "a batch to which a matrix is added",
       dtype,
       [
@@ -120,7 +101,7 @@ const cases: Case[] = [
       ],
       [{ op: "addmm", inputs: [0, 1, 2] }],
     ),
-    inHalf(
+    sumsRoundedOnce(
       "rows and columns that are steps of others",
       dtype,
       [filled(dtype, [40, 90], "unit", 9), filled(dtype, [60, 80], "unit", 10)],

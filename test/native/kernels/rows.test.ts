@@ -1,17 +1,6 @@
-import { beforeAll, describe, expect, it } from "vitest";
-import type { GraphNode } from "../../../src/graph/graph.js";
 import type { Dtype } from "../../../src/tensor/dtype.js";
-import { difference } from "../../support/compare.js";
 import { filled, specials, type TestTensor, tensor } from "../../support/data.js";
-import { graph } from "../../support/graphs.js";
-import { type Computation, computeWith, instructionSets } from "../../support/kernels.js";
-
-type Node = Pick<GraphNode, "op" | "inputs" | "attributes">;
-
-interface Case extends Computation {
-  readonly title: string;
-  readonly tolerance: number | undefined;
-}
+import { type Case, computed, describeKernels, type Node } from "../../support/kernels.js";
 
 /** First, middle, last and several dimensions; around the sizes of tiles, and beyond what one holds. */
 const PLACES: readonly { readonly shape: readonly number[]; readonly axes: readonly number[] }[] = [
@@ -60,29 +49,21 @@ function reductions(
   const spread = push("sum", [push("square", [centred])], { axes: [...axes] });
   const positive = push("greater", [product, x]);
   const logical = ["all", "any"].map((op) => push(op, [positive], { axes: [...axes] }));
-  return {
-    title: `${dtype}[${shape}] over ${axes}${transposed ? ", transposed" : ""}`,
-    graph: graph(
-      inputs.map(({ type }) => type),
-      nodes,
-      [...over, centred, spread, ...logical, product],
-    ),
+  return computed(
+    `${dtype}[${shape}] over ${axes}${transposed ? ", transposed" : ""}`,
     inputs,
+    nodes,
+    [...over, centred, spread, ...logical, product],
     // Ours are sums of sums, and of halves they are rounded once.
-    tolerance: HALVES[dtype] ?? (floating ? 2e-3 : undefined),
-  };
+    HALVES[dtype] ?? (floating ? 2e-3 : undefined),
+  );
 }
 
 /** A product of what is zero, and of what would be an infinity in another order. */
 function product(dtype: Dtype): Case {
   const values = Array.from({ length: 400 }, (_, i) => (i === 0 ? 0 : 64));
   const input = tensor(dtype, [400], values);
-  return {
-    title: `a product of zero and many of ${dtype}`,
-    graph: graph([input.type], [{ op: "prod", inputs: [0], attributes: {} }], [1]),
-    inputs: [input],
-    tolerance: undefined,
-  };
+  return computed(`a product of zero and many of ${dtype}`, [input], [{ op: "prod", inputs: [0] }]);
 }
 
 /** argmax and argmin along every axis, of numbers many of which are equal. */
@@ -94,16 +75,12 @@ function searches(dtype: Dtype, shape: readonly number[], transposed = false): C
     for (const op of ["argmax", "argmin"])
       nodes.push({ op, inputs: [first], attributes: { axis } });
   }
-  return {
-    title: `argmax and argmin of ${dtype}[${shape}]${transposed ? ", transposed" : ""}`,
-    graph: graph(
-      inputs.map(({ type }) => type),
-      nodes,
-      nodes.slice(first).map((_, index) => 1 + first + index),
-    ),
+  return computed(
+    `argmax and argmin of ${dtype}[${shape}]${transposed ? ", transposed" : ""}`,
     inputs,
-    tolerance: undefined,
-  };
+    nodes,
+    nodes.slice(first).map((_, index) => 1 + first + index),
+  );
 }
 
 /** All orders of some places of a NaN, an infinity and numbers that are equal. */
@@ -124,12 +101,7 @@ function special(dtype: Dtype): Case {
       attributes: op.startsWith("arg") ? { axis } : { axes: [axis] },
     })),
   );
-  return {
-    title: `NaN and infinities of ${dtype}`,
-    graph: graph([input.type], nodes, [1, 2, 3, 4, 5, 6, 7, 8]),
-    inputs: [input],
-    tolerance: undefined,
-  };
+  return computed(`NaN and infinities of ${dtype}`, [input], nodes, [1, 2, 3, 4, 5, 6, 7, 8]);
 }
 
 const FLOATS: Dtype[] = ["float32", "float16", "bfloat16", "float64"];
@@ -148,27 +120,4 @@ const cases: Case[] = [
   ...FLOATS.map(product),
 ];
 
-describe("rows over any dimensions", () => {
-  let expected: TestTensor[][];
-  beforeAll(async () => {
-    expected = await computeWith("mlx", cases);
-  });
-
-  describe.each(instructionSets())("with %s", (set) => {
-    let actual: TestTensor[][];
-    beforeAll(async () => {
-      actual = await computeWith(set, cases);
-    });
-
-    it.each(cases.map(({ title, tolerance }, index) => ({ title, tolerance, index })))(
-      "$title",
-      ({ index, tolerance }) => {
-        (expected[index] as TestTensor[]).forEach((result, place) => {
-          expect(
-            difference(actual[index]?.[place] as TestTensor, result, tolerance),
-          ).toBeUndefined();
-        });
-      },
-    );
-  });
-});
+describeKernels("rows over any dimensions", cases);
