@@ -25,7 +25,7 @@ export async function openBert(engine: Engine, folder: string): Promise<OpenedBe
   const config = bertConfig(await readJson(path), path);
   const weights = await openWeights(engine, folder);
   const reader = WeightReader.of(weights);
-  const bert = config.family === "bert" ? readBert(reader, config) : readDistilbert(reader, config);
+  const bert = readBert(reader, config);
   reader.ignore((name) => UNNEEDED.test(name));
   reader.finish();
   return { bert, config, weights };
@@ -35,16 +35,28 @@ export async function openBert(engine: Engine, folder: string): Promise<OpenedBe
 const UNNEEDED =
   /(^|\.)(pooler|cls|lm_head|classifier|vocab_\w+|position_ids|pre_classifier)(\.|$)/;
 
-/** A reader of the encoder, which is below a prefix where the checkpoint has a head too. */
-function encoderOf(reader: WeightReader, names: readonly string[]): WeightReader {
-  const prefix = names.find((name) => reader.has(`${name}.embeddings.word_embeddings.weight`));
-  return prefix === undefined ? reader : reader.at(prefix);
+/** How the checkpoints of a family name the parts of an encoder. */
+interface Names {
+  /** What the encoder may be below, where the checkpoint has a head too. */
+  readonly prefixes: readonly string[];
+  /** What a layer's number comes after. */
+  readonly layers: string;
+  /** The parts of a layer. */
+  readonly layer: LayerNames;
 }
 
-function readBert(whole: WeightReader, config: BertConfig): Bert {
-  const reader = encoderOf(whole, ["bert", "roberta"]);
-  const layers = Array.from({ length: config.layers }, (_, n) =>
-    readLayer(reader.at(`encoder.layer.${n}`), config, {
+type LayerNames = Readonly<
+  Record<
+    "query" | "key" | "value" | "output" | "attentionNorm" | "inner" | "outer" | "norm",
+    string
+  >
+>;
+
+const NAMES: Readonly<Record<BertConfig["family"], Names>> = {
+  bert: {
+    prefixes: ["bert", "roberta"],
+    layers: "encoder.layer",
+    layer: {
       query: "attention.self.query",
       key: "attention.self.key",
       value: "attention.self.value",
@@ -53,15 +65,12 @@ function readBert(whole: WeightReader, config: BertConfig): Bert {
       inner: "intermediate.dense",
       outer: "output.dense",
       norm: "output.LayerNorm",
-    }),
-  );
-  return new Bert(readEmbeddings(reader, config), layers);
-}
-
-function readDistilbert(whole: WeightReader, config: BertConfig): Bert {
-  const reader = encoderOf(whole, ["distilbert"]);
-  const layers = Array.from({ length: config.layers }, (_, n) =>
-    readLayer(reader.at(`transformer.layer.${n}`), config, {
+    },
+  },
+  distilbert: {
+    prefixes: ["distilbert"],
+    layers: "transformer.layer",
+    layer: {
       query: "attention.q_lin",
       key: "attention.k_lin",
       value: "attention.v_lin",
@@ -70,9 +79,20 @@ function readDistilbert(whole: WeightReader, config: BertConfig): Bert {
       inner: "ffn.lin1",
       outer: "ffn.lin2",
       norm: "output_layer_norm",
-    }),
+    },
+  },
+};
+
+function readBert(whole: WeightReader, config: BertConfig): Bert {
+  const { prefixes, layers, layer } = NAMES[config.family];
+  const prefix = prefixes.find((name) => whole.has(`${name}.embeddings.word_embeddings.weight`));
+  const reader = prefix === undefined ? whole : whole.at(prefix);
+  return new Bert(
+    readEmbeddings(reader, config),
+    Array.from({ length: config.layers }, (_, n) =>
+      readLayer(reader.at(`${layers}.${n}`), config, layer),
+    ),
   );
-  return new Bert(readEmbeddings(reader, config), layers);
 }
 
 function readEmbeddings(reader: WeightReader, config: BertConfig): BertEmbeddings {
@@ -86,14 +106,6 @@ function readEmbeddings(reader: WeightReader, config: BertConfig): BertEmbedding
     part.layerNorm("LayerNorm", size, eps),
   );
 }
-
-/** The names of a layer's parts. */
-type LayerNames = Readonly<
-  Record<
-    "query" | "key" | "value" | "output" | "attentionNorm" | "inner" | "outer" | "norm",
-    string
-  >
->;
 
 function readLayer(reader: WeightReader, config: BertConfig, names: LayerNames): BertLayer {
   const { size, inner, eps, heads, activation } = config;
