@@ -7,36 +7,16 @@ numpy's OpenBLAS takes as many threads as this process has cores, as the engine 
 
 import math
 import os
-import struct
 import sys
-import time
-import traceback
 
 import numpy as np
 import perceptron
+from worker import serve, timed, values
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "integration", "support"))
 from minilm_reference import load
 
 SIZE = 1024
-
-
-def timed(count, call):
-    """Microseconds of each call."""
-    samples = []
-    for _ in range(count):
-        start = time.perf_counter()
-        call()
-        samples.append((time.perf_counter() - start) * 1e6)
-    return samples
-
-
-def values(*shape):
-    """The values of float32 in node/engine.ts."""
-    count = math.prod(shape)
-    return (np.arange(count) * 37 % 101 / np.float32(101)).astype(np.float32).reshape(shape)
-
-
 factors = values(SIZE, SIZE), values(SIZE, SIZE)
 
 
@@ -128,18 +108,4 @@ measures = {
     "trainLoss": lambda steps: [perceptron.epoch(steps)],
 }
 
-
-def main():
-    requests, answers = os.fdopen(3, "rb"), os.fdopen(4, "wb")
-    while header := requests.read(4):
-        name, *numbers = requests.read(*struct.unpack(">I", header)).decode().split()
-        try:
-            answer = " ".join(["ok", *map(repr, measures[name](*map(int, numbers)))])
-        except Exception:
-            answer = "error " + traceback.format_exc()
-        encoded = answer.encode()
-        answers.write(struct.pack(">I", len(encoded)) + encoded)
-        answers.flush()
-
-
-main()
+serve(lambda name, *numbers: measures[name](*numbers))

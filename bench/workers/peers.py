@@ -9,13 +9,11 @@ peer, or the peer the op. All use as many threads as this process has cores.
 import importlib
 import math
 import os
-import struct
 import sys
-import time
-import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from worker import serve, timed, values
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
@@ -25,22 +23,6 @@ def wanted(name):
         return importlib.import_module(name)
     except Exception:  # a torch without its libraries raises whatever it likes
         return None
-
-
-def values(*shape):
-    """The values of float32 in node/engine.ts."""
-    count = math.prod(shape)
-    return (np.arange(count) * 37 % 101 / np.float32(101)).astype(np.float32).reshape(shape)
-
-
-def timed(count, call):
-    """Microseconds of each call."""
-    samples = []
-    for _ in range(count):
-        start = time.perf_counter()
-        call()
-        samples.append((time.perf_counter() - start) * 1e6)
-    return samples
 
 
 LINE, LONG = (1 << 20,), (1 << 22,)
@@ -302,7 +284,6 @@ def minilm(peer, count, rows, *ids):
         return []
     key = (peer, "minilm")
     if key not in prepared:
-        sys.path.insert(0, os.path.dirname(__file__))
         from minilm_onnx import session
 
         prepared[key] = session(sys.argv[1], CORES)
@@ -310,17 +291,4 @@ def minilm(peer, count, rows, *ids):
     return timed(count, lambda: prepared[key].run(None, {"ids": batch}))
 
 
-def main():
-    requests, answers = os.fdopen(3, "rb"), os.fdopen(4, "wb")
-    while header := requests.read(4):
-        name, *numbers = requests.read(*struct.unpack(">I", header)).decode().split()
-        try:
-            answer = " ".join(["ok", *map(repr, measure(name, *map(int, numbers)))])
-        except Exception:
-            answer = "error " + traceback.format_exc()
-        encoded = answer.encode()
-        answers.write(struct.pack(">I", len(encoded)) + encoded)
-        answers.flush()
-
-
-main()
+serve(measure)
