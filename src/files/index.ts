@@ -2,7 +2,7 @@ import { extname } from "node:path";
 import type { FileArray } from "./array.js";
 import { FileError } from "./error.js";
 import { readGguf } from "./gguf/index.js";
-import { Members } from "./members.js";
+import { Members, readMembers } from "./members.js";
 import { readNpy, writeNpy } from "./npy.js";
 import { readNpz, writeNpz } from "./npz.js";
 import { checkWritable } from "./open.js";
@@ -58,21 +58,10 @@ export async function readTensors(
     case ".npz":
       return await readNpz(path);
     case ".gguf":
-      return new Members(await readGguf(path));
+      return await readGguf(path);
     case ".safetensors": {
       const opened = await openSafetensors(path, options);
-      const tensors = new Map<string, () => FileArray>();
-      for (const name of opened.tensors.keys()) {
-        try {
-          const tensor = await readSafetensor(opened, name);
-          tensors.set(name, () => tensor);
-        } catch (error) {
-          tensors.set(name, () => {
-            throw error;
-          });
-        }
-      }
-      return new Members(tensors);
+      return await readMembers(opened.tensors.keys(), (name) => readSafetensor(opened, name));
     }
     default:
       throw unknownFormat(path, READ);

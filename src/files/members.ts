@@ -74,3 +74,22 @@ export class Members<T> implements ReadonlyMap<string, T> {
     return new Members(new Map(made), this.#others);
   }
 }
+
+/** Reads members, one after the other. One that cannot be used throws when it is asked for. */
+export async function readMembers<T>(
+  names: Iterable<string>,
+  read: (name: string) => Promise<T>,
+): Promise<Members<T>> {
+  const members = new Map<string, () => T>();
+  for (const name of names) {
+    try {
+      const member = await read(name);
+      members.set(name, () => member);
+    } catch (error) {
+      members.set(name, () => {
+        throw error;
+      });
+    }
+  }
+  return new Members(members);
+}

@@ -3,6 +3,7 @@ import type { FileHandle } from "node:fs/promises";
 import { listNames } from "../../show.js";
 import type { FileArray } from "../array.js";
 import { FileError, fromSystem } from "../error.js";
+import { type Members, readMembers } from "../members.js";
 import { openRegularSync, readAt, readAtSync, withRegular } from "../open.js";
 import { NeedsMore } from "./cursor.js";
 import { dequantize } from "./dequantize.js";
@@ -58,29 +59,20 @@ export async function readGgufTensor(opened: Gguf, name: string): Promise<FileAr
 }
 
 /** Reads all tensors, each part of the file once. One that cannot be used throws when it is asked for. */
-export async function readGguf(path: string): Promise<Map<string, () => FileArray>> {
+export async function readGguf(path: string): Promise<Members<FileArray>> {
   const opened = await openGguf(path);
-  const tensors = new Map<string, () => FileArray>();
-  await withRegular(path, "read", async (file) => {
+  return await withRegular(path, "read", (file) => {
     let last: { source: GgufSource; parts: GgufParts } | undefined;
-    for (const name of opened.tensors.keys()) {
-      try {
-        const tensor = findTensor(opened, name);
-        const { source, type, part } = tensor;
-        // The parts of a packed tensor follow each other.
-        if (last?.source !== source) {
-          last = { source, parts: await readSource(file, opened, tensor) };
-        }
-        const bytes = last.parts[part] as Uint8Array;
-        tensors.set(name, () => ({ type, bytes }));
-      } catch (error) {
-        tensors.set(name, () => {
-          throw error;
-        });
+    return readMembers(opened.tensors.keys(), async (name) => {
+      const tensor = findTensor(opened, name);
+      const { source, type, part } = tensor;
+      // The parts of a packed tensor follow each other.
+      if (last?.source !== source) {
+        last = { source, parts: await readSource(file, opened, tensor) };
       }
-    }
+      return { type, bytes: last.parts[part] as Uint8Array };
+    });
   });
-  return tensors;
 }
 
 /** The bytes of what a tensor of a file is read as, row by row, little-endian. */
