@@ -14,7 +14,7 @@ if Code.ensure_loaded?(Kino) do
     """
     @type t :: %__MODULE__{series: String.t(), number: pos_integer, summary: Event.summary()}
 
-    @typedoc "By name: the numbers of the sites that have it, each with its events so far, the newest site first."
+    @typedoc "By name: the numbers of the sites that have it, each with its events so far, in the order of their first events."
     @type seen :: %{String.t() => [{non_neg_integer, pos_integer}]}
 
     @doc "The readings of an event, after the events that were seen before."
@@ -22,10 +22,11 @@ if Code.ensure_loaded?(Kino) do
     def of(%Event{site: site, values: values, dropped: dropped}, seen) do
       name = site.name || Site.title(site)
       sites = Map.get(seen, name, [])
-      number = :proplists.get_value(site.number, sites, 0) + dropped + 1
-      sites = count(sites, site.number, number)
-      place = length(sites) - Enum.find_index(sites, &match?({n, _} when n == site.number, &1))
+      {_, before} = List.keyfind(sites, site.number, 0, {site.number, 0})
+      number = before + dropped + 1
+      sites = List.keystore(sites, site.number, 0, {site.number, number})
       # Other sites of the name are told apart by their order.
+      place = Enum.find_index(sites, &(elem(&1, 0) == site.number)) + 1
       title = if place == 1, do: name, else: "#{name} (#{place})"
 
       readings =
@@ -35,12 +36,6 @@ if Code.ensure_loaded?(Kino) do
         end
 
       {readings, Map.put(seen, name, sites)}
-    end
-
-    defp count(sites, site, number) do
-      if List.keymember?(sites, site, 0),
-        do: List.keyreplace(sites, site, 0, {site, number}),
-        else: [{site, number} | sites]
     end
   end
 end
