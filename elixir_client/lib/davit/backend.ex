@@ -37,7 +37,8 @@ if Code.ensure_loaded?(Nx) do
             vm_bytes: non_neg_integer
           }
 
-    # What is made of nothing stays in this VM if it has at most this many bits: to make it here takes less time than a request.
+    # A result of `constant`, `eye` or `iota` of at most this many bits is made in this VM, which takes less time than a request, and
+    # stays here.
     @vm_bits 512
 
     @impl true

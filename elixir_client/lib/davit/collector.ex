@@ -132,7 +132,7 @@ defmodule Davit.Collector do
 
   defp free_in(%{instance: instance} = session, items) do
     tensors = for {:tensor, id, ^instance, _} <- items, do: id
-    # A recorded run that is not sent keeps the tokens of its tensors, so it uses none of these.
+    # No recorded run uses these tensors: it would hold their tokens until it is sent.
     free = Msgpack.encode(["free", tensors])
     if tensors != [], do: Session.write(session, Frame.encode(0, free))
     # A program may have been loaded again, under the same id, in a later engine.

@@ -14,7 +14,7 @@ defmodule Davit.Embedder do
   alias Davit.Engine.Request
   alias Davit.Tensor.Ref
 
-  # Vectors of so many bytes come with the answer.
+  # Vectors of at most this many bytes come with the answer.
   @inline 64 * 1024
 
   @doc """

@@ -11,7 +11,7 @@ if Code.ensure_loaded?(Kino) do
 
     The subscription ends when its cell is evaluated again, or when the notebook ends.
 
-    This module is there where Kino is; charts take `kino_vega_lite` as well.
+    This module is compiled only if Kino is a dependency. Charts need `kino_vega_lite` as well.
     """
 
     alias Davit.Kino.{Chart, Numbers, Watcher}

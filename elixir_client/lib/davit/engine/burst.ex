@@ -4,7 +4,7 @@ defmodule Davit.Engine.Burst do
 
   alias Davit.{Frame, Msgpack}
 
-  # A burst is sent when it has so many runs, or so many bytes.
+  # A burst takes no more runs when it has this many of them, or values and ids of this many bytes.
   @most 256
   @bytes 256 * 1024
 

@@ -1,7 +1,8 @@
 defmodule Davit.Engine.Part do
   @moduledoc false
-  # The named processes of an engine: their names, and how they are started and called. When a supervisor is killed, its
-  # processes end after it and keep their names until then, so the processes that replace them wait for the names.
+  # The named processes of an engine, and the table `recorded`: their names, and how processes are started and called. When a
+  # supervisor is killed, its processes end after it and keep their names until then, so the processes that replace them wait for
+  # the names.
 
   @name_timeout 5_000
 
@@ -19,7 +20,7 @@ defmodule Davit.Engine.Part do
           | :feeds
           | :reporter
 
-  @doc "Returns the registered name of one of the engine's processes."
+  @doc "Returns the name of one of the engine's processes, or of its table."
   @spec name(atom, part) :: atom
   def name(engine, part), do: :"#{inspect(engine)}.#{part}"
 

@@ -6,7 +6,7 @@ defmodule Davit.Engine.Recorded do
   alias Davit.Collector
   alias Davit.Engine.{Burst, Part, Session}
 
-  # The writer is asked to send when so many more are recorded.
+  # Each time this many more runs are recorded, the writer is asked to send.
   @many 32
   # The atomics of a session: the state of its runs, and how many were recorded.
   @state 1

@@ -94,7 +94,7 @@ defmodule Davit.Engine.Session do
     write(session, frame)
   end
 
-  @doc "Writes a frame into the port, whatever is recorded. For the writer."
+  @doc "As `send_frame/2`, but before the runs that are recorded. For the writer, and for what no recorded run depends on."
   @spec write(t, iodata) :: :ok | {:error, EngineError.t()}
   def write(%__MODULE__{port: port} = session, frame) do
     :erlang.port_command(port, frame)

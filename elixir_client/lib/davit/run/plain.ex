@@ -13,7 +13,7 @@ defmodule Davit.Run.Plain do
 
   @fetch 4096
   @operand_bytes 4096
-  # So many plans; when there would be more, a process begins anew.
+  # A process keeps at most this many plans. When there would be more, it forgets all of them.
   @plans 64
 
   @enforce_keys [:program, :session]
