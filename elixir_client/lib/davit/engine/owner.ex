@@ -193,7 +193,7 @@ defmodule Davit.Engine.Owner do
     session = %{
       state.session
       | writer: Part.whereis(state.session.name, :writer),
-        recorded: Recorded.new_atomics(),
+        recorded: Recorded.new(state.session.name),
         nursery: Part.whereis(state.session.name, :nursery),
         budget: Davit.Collector.Budget.new(hello["limits"]["memory"]),
         bulk: Part.whereis(state.session.name, :bulk),

@@ -16,6 +16,12 @@ defmodule Davit.Engine.Recorded do
   @some 1
   @sending 2
 
+  @typedoc """
+  What a session keeps for its runs: the name of the engine's table, since to make it takes a microsecond, and the
+  atomics.
+  """
+  @type t :: {table :: atom, :atomics.atomics_ref()}
+
   @doc "Creates the table of an engine. It belongs to the calling process."
   @spec create_table(atom) :: :ok
   def create_table(engine) do
@@ -30,19 +36,19 @@ defmodule Davit.Engine.Recorded do
 
   @doc "Returns whether there may be runs that are recorded and not sent yet."
   @spec any?(Session.t()) :: boolean
-  def any?(%{recorded: atomics}), do: :atomics.get(atomics, @state) != @none
+  def any?(%{recorded: {_, atomics}}), do: :atomics.get(atomics, @state) != @none
 
-  @doc "Returns the atomics of a session that begins."
-  @spec new_atomics() :: :atomics.atomics_ref()
-  def new_atomics, do: :atomics.new(2, [])
+  @doc "Returns what a session that begins has for its runs."
+  @spec new(atom) :: t
+  def new(engine), do: {table(engine), :atomics.new(2, [])}
 
   @doc """
   Records a run of the calling process. `minted` are its outputs, which the collector gets when the run is sent; `alive` is a
   term with the tokens that have to be alive until then. If the engine has ended, the run is lost.
   """
   @spec add(Session.t(), Burst.run(), [Collector.minted()], term) :: :ok
-  def add(%{recorded: atomics} = session, run, minted, alive) do
-    :ets.insert(table(session.name), {elem(run, 0), session.instance, run, minted, self(), alive})
+  def add(%{recorded: {table, atomics}} = session, run, minted, alive) do
+    :ets.insert(table, {elem(run, 0), session.instance, run, minted, self(), alive})
     before = :atomics.exchange(atomics, @state, @some)
     count = :atomics.add_get(atomics, @count, 1)
 
@@ -64,17 +70,15 @@ defmodule Davit.Engine.Recorded do
   """
   @spec send_all(Session.t(), ([{Burst.run(), [Collector.minted()], maker :: pid}] -> term)) ::
           boolean
-  def send_all(%{recorded: atomics, instance: instance, name: name} = session, write) do
+  def send_all(%{recorded: {table, atomics}, instance: instance} = session, write) do
     :atomics.put(atomics, @state, @sending)
     # A run with a higher number may take the output of one that is inserted behind the traversal.
     last = Session.last_id(session)
 
-    rows =
-      :ets.select(table(name), [{{:"$1", :_, :_, :_, :_, :_}, [{:"=<", :"$1", last}], [:"$_"]}])
-
+    rows = :ets.select(table, [{{:"$1", :_, :_, :_, :_, :_}, [{:"=<", :"$1", last}], [:"$_"]}])
     write.(for {_, ^instance, run, minted, maker, _} <- rows, do: {run, minted, maker})
     # Until here the table holds the tokens that have to be alive.
-    for row <- rows, do: :ets.delete(table(name), elem(row, 0))
+    for row <- rows, do: :ets.delete(table, elem(row, 0))
     :atomics.compare_exchange(atomics, @state, @sending, @none) != :ok
   end
 end

@@ -34,7 +34,7 @@ defmodule Davit.Engine.Session do
           instance: pos_integer | nil,
           owner: pid | nil,
           writer: pid | nil,
-          recorded: :atomics.atomics_ref() | nil,
+          recorded: Recorded.t() | nil,
           nursery: pid | nil,
           budget: Davit.Collector.Budget.t() | nil,
           bulk: pid | nil,
