@@ -12,7 +12,7 @@ import {
   record,
   type Traced,
 } from "../../src/index.js";
-import { temporaryFolder } from "../record/support.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 import { capturePrinted } from "./support.js";
 
 const at = temporaryFolder();

@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   Engine,
@@ -15,18 +12,15 @@ import {
   WeightsError,
   withParameters,
 } from "../../src/index.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 import { NAMES, Perceptron } from "./support.js";
 
+const at = temporaryFolder();
 let engine: Engine;
-let folder: string;
-beforeAll(async () => {
+beforeAll(() => {
   engine = Engine.create({ lanes: 2 });
-  folder = await mkdtemp(join(tmpdir(), "davit-modules-"));
 });
-afterAll(async () => {
-  await engine.close();
-  await rm(folder, { recursive: true });
-});
+afterAll(() => engine.close());
 
 const perceptron = () => new Perceptron(engine, [3, 4, 2]);
 const ones = (...shape: number[]) =>
@@ -111,7 +105,7 @@ describe("load", () => {
   });
 
   it("reads what save wrote, when it is needed", async () => {
-    const path = join(folder, "perceptron.safetensors");
+    const path = at("perceptron.safetensors");
     const written = perceptron().apply((tensor) => ones(...tensor.shape));
     await written.save(path);
     const read = perceptron().load(await openWeights(engine, path));

@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import {
   Embedding,
@@ -17,23 +14,20 @@ import {
   type WeightsError,
   writeTensors,
 } from "../../src/index.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
+const at = temporaryFolder();
 let engine: Engine;
-let folder: string;
-beforeAll(async () => {
+beforeAll(() => {
   engine = Engine.create({ lanes: 1 });
-  folder = await mkdtemp(join(tmpdir(), "davit-reader-"));
 });
-afterAll(async () => {
-  await engine.close();
-  await rm(folder, { recursive: true });
-});
+afterAll(() => engine.close());
 
 let files = 0;
 
 /** Writes tensors to a file of its own and opens it as weights. */
 async function weightsOf(tensors: Record<string, Tensor>) {
-  const path = join(folder, `weights${files++}.safetensors`);
+  const path = at(`weights${files++}.safetensors`);
   const arrays = new Map<string, FileArray>();
   for (const [name, tensor] of Object.entries(tensors)) {
     arrays.set(name, { type: tensor.type, bytes: await tensor.bytes() });

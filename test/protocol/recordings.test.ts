@@ -2,10 +2,10 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Session } from "../../src/protocol/session.js";
 import { diffRecordings } from "../../src/record/diff.js";
 import { RecordingFile } from "../../src/record/reader.js";
-import { temporaryFolder } from "../record/support.js";
 import { f32, floats, type TestClient } from "../support/client.js";
 import { sessionForEachTest } from "../support/each-session.js";
 import { asking, hooked } from "../support/graphs.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const at = temporaryFolder();
 let client: TestClient;

@@ -2,7 +2,8 @@ import { stat, truncate } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { diffRecordings } from "../../src/record/diff.js";
 import { formatDiff } from "../../src/record/report.js";
-import { temporaryFolder, type Written, writeRecording } from "./support.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
+import { type Written, writeRecording } from "./support.js";
 
 const at = temporaryFolder();
 

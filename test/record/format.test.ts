@@ -5,7 +5,8 @@ import { FileError } from "../../src/files/error.js";
 import { encodeRecord, type RecordHeader, SIGNATURE } from "../../src/record/format.js";
 import { RecordingFile } from "../../src/record/reader.js";
 import { RecordWriter } from "../../src/record/writer.js";
-import { temporaryFolder, type Written, writeRecording } from "./support.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
+import { type Written, writeRecording } from "./support.js";
 
 const at = temporaryFolder();
 

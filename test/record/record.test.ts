@@ -17,7 +17,7 @@ import {
   type Traced,
 } from "../../src/index.js";
 import { fromBytes } from "../../src/tensor/values.js";
-import { temporaryFolder } from "./support.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const at = temporaryFolder();
 const engine = Engine.create({ lanes: 2 });

@@ -1,22 +1,8 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll } from "vitest";
 import type { Place } from "../../src/record/format.js";
 import { VERSION } from "../../src/record/format.js";
 import { RecordWriter } from "../../src/record/writer.js";
 import type { TensorType } from "../../src/tensor/dtype.js";
 import { type TensorLike, toBytes, typeOfValue } from "../../src/tensor/values.js";
-
-/** A folder for the files of a test file. */
-export function temporaryFolder(): (name: string) => string {
-  let folder = "";
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "davit-record-"));
-  });
-  afterAll(() => rm(folder, { recursive: true }));
-  return (name) => join(folder, name);
-}
 
 /** One event of a recording that a test writes. */
 export interface Written {

@@ -1,8 +1,6 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { writeFile } from "node:fs/promises";
 import fc from "fast-check";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { FileError } from "../../../src/files/error.js";
 import { NeedsMore } from "../../../src/files/gguf/cursor.js";
 import { openGguf, openGgufSync, parseGguf } from "../../../src/files/gguf/index.js";
@@ -13,15 +11,10 @@ import {
   type MetadataValue,
   value,
 } from "../../support/gguf-file.js";
+import { temporaryFolder } from "../../support/temporary-folder.js";
 import { codeOf } from "../support.js";
 
-let folder: string;
-let path: string;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "davit-gguf-"));
-  path = join(folder, "x.gguf");
-});
-afterAll(() => rm(folder, { recursive: true }));
+const at = temporaryFolder();
 
 const parse = (bytes: Uint8Array) => parseGguf(bytes, bytes.length, "x.gguf");
 const f32 = (...shape: number[]) => ({
@@ -72,8 +65,8 @@ it("finds tensors at the file's own alignment", () => {
 
 it("reads a header that is longer than the first piece read", async () => {
   const tokens = list(Array.from({ length: 200_000 }, (_, n) => value("string", `token ${n}`)));
-  await writeFile(path, ggufFile({ metadata: { tokens }, tensors: { a: f32(2) } }));
-  for (const gguf of [await openGguf(path), openGgufSync(path)]) {
+  await writeFile(at("x.gguf"), ggufFile({ metadata: { tokens }, tensors: { a: f32(2) } }));
+  for (const gguf of [await openGguf(at("x.gguf")), openGgufSync(at("x.gguf"))]) {
     expect((gguf.metadata.get("tokens") as string[])[199_999]).toBe("token 199999");
     expect([...gguf.tensors.keys()]).toEqual(["a"]);
   }

@@ -1,20 +1,13 @@
-import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { truncate, writeFile } from "node:fs/promises";
+import { expect, it } from "vitest";
 import { type FileArray, openGguf, readGgufTensor, readTensors } from "../../../src/files/index.js";
 import { float16ToFloat32 } from "../../../src/tensor/half.js";
 import { type GgufEntry, ggufFile } from "../../support/gguf-file.js";
+import { temporaryFolder } from "../../support/temporary-folder.js";
 // Blocks of random bytes, and what the package `gguf` of llama.cpp (0.17.1) says they are.
 import golden from "./golden.json" with { type: "json" };
 
-let folder: string;
-let path: string;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "davit-gguf-"));
-  path = join(folder, "x.gguf");
-});
-afterAll(() => rm(folder, { recursive: true }));
+const at = temporaryFolder();
 
 const bytesOf = (base64: string) => Uint8Array.from(Buffer.from(base64, "base64"));
 const halves = ({ bytes }: FileArray) =>
@@ -22,8 +15,8 @@ const halves = ({ bytes }: FileArray) =>
 
 /** Writes a file of one tensor and reads it. */
 async function read(entry: GgufEntry) {
-  await writeFile(path, ggufFile({ tensors: { "a.weight": entry } }));
-  const tensors = await readTensors(path);
+  await writeFile(at("x.gguf"), ggufFile({ tensors: { "a.weight": entry } }));
+  const tensors = await readTensors(at("x.gguf"));
   return (name: string) => tensors.get(name) as FileArray;
 }
 
@@ -107,17 +100,17 @@ it.each([
 
 it("reads one tensor of an opened file, and tells of one that is not there", async () => {
   const [{ entry }] = cases as [(typeof cases)[number]];
-  await writeFile(path, ggufFile({ tensors: { "a.weight": entry, b: entry } }));
-  const opened = await openGguf(path);
+  await writeFile(at("x.gguf"), ggufFile({ tensors: { "a.weight": entry, b: entry } }));
+  const opened = await openGguf(at("x.gguf"));
   expect([...opened.tensors.keys()]).toEqual([
     ...["a.weight", "a.scales", "a.biases"],
     ...["b", "b.scales", "b.biases"],
   ]);
-  const all = await readTensors(path);
+  const all = await readTensors(at("x.gguf"));
   for (const name of opened.tensors.keys()) {
     expect(await readGgufTensor(opened, name)).toEqual(all.get(name));
   }
   await expect(readGgufTensor(opened, "c")).rejects.toMatchObject({ code: "file_missing" });
-  await truncate(path, (opened.tensors.get("b")?.source.offset ?? 0) + 4);
+  await truncate(at("x.gguf"), (opened.tensors.get("b")?.source.offset ?? 0) + 4);
   await expect(readGgufTensor(opened, "b")).rejects.toMatchObject({ code: "file_truncated" });
 });

@@ -1,23 +1,17 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Engine, openBert, type Traced } from "../../../src/index.js";
+import { temporaryFolder } from "../../support/temporary-folder.js";
 import { type TinyBert, writeTinyBert } from "../tiny-bert.js";
 
+const at = temporaryFolder();
 let engine: Engine;
-let root: string;
 let folders = 0;
-beforeAll(async () => {
+beforeAll(() => {
   engine = Engine.create({ lanes: 1 });
-  root = await mkdtemp(join(tmpdir(), "davit-bert-"));
 });
-afterAll(async () => {
-  await engine.close();
-  await rm(root, { recursive: true });
-});
+afterAll(() => engine.close());
 
-const folder = async (tiny: TinyBert = {}) => await writeTinyBert(join(root, `${folders++}`), tiny);
+const folder = async (tiny: TinyBert = {}) => await writeTinyBert(at(`${folders++}`), tiny);
 
 const IDS = engineIds([
   [2, 4, 5, 3],
