@@ -56,13 +56,13 @@ export class TextTokenizer {
    * An empty text has the special tokens alone; where there are none, it is one token of padding.
    */
   ids(text: string): number[] {
-    const { ids } = this.#tokenizer.encode(this.#beginning(text));
+    const ids = this.#encode(text);
     return ids.length === 0 ? [this.#padding] : this.#cut(ids);
   }
 
   /** Returns whether a text has more tokens than the model takes. */
   isTooLong(text: string): boolean {
-    return this.#tokenizer.encode(this.#beginning(text)).ids.length > this.longest;
+    return this.#encode(text).length > this.longest;
   }
 
   /** Several texts, padded to the longest of them, or to `length`. */
@@ -92,18 +92,17 @@ export class TextTokenizer {
   }
 
   /**
-   * As much of a text as has more tokens than are wanted. A tokenizer that splits at spaces gives it the same tokens as the whole text
-   * would begin with, if it ends before a space.
+   * The tokens of a text; of a long one those of its beginning, where they are more than the model takes. A tokenizer that splits at spaces
+   * gives a beginning that ends before a space the same tokens as the whole text.
    */
-  #beginning(text: string): string {
-    if (!this.#endsAtSpaces) return text;
-    for (let length = LONG_TEXT; length < text.length; length *= 4) {
+  #encode(text: string): number[] {
+    for (let length = LONG_TEXT; this.#endsAtSpaces && length < text.length; length *= 4) {
       const space = text.slice(0, length).search(/ \S*$/);
       if (space === -1) continue;
-      const beginning = text.slice(0, space);
-      if (this.#tokenizer.encode(beginning).ids.length > this.longest) return beginning;
+      const { ids } = this.#tokenizer.encode(text.slice(0, space));
+      if (ids.length > this.longest) return ids;
     }
-    return text;
+    return this.#tokenizer.encode(text).ids;
   }
 }
 
