@@ -30,32 +30,28 @@ files = folder |> Path.join("**/{README,readme,Readme}.md") |> Path.wildcard() |
 found = Enum.flat_map(files, paragraphs)
 model = Model.load(model)
 
-nearest = fn vectors, wanted ->
-  {:float32, {count, size}} = vectors.type
+chunks = Enum.chunk_every(found, 64)
 
-  program =
-    [all: {:f32, {count, size}}, wanted: {:f32, {1, size}}]
-    |> G.build(fn all, wanted -> G.matmul(all, G.transpose(wanted)) end)
-    |> Davit.load()
-
-  [scores] = Davit.run(program, [vectors, wanted])
-  scores |> Tensor.to_list() |> List.flatten()
-end
+# A program takes vectors of one type, and the last chunk may be smaller than the others.
+programs =
+  for count <- chunks |> Enum.map(&length/1) |> Enum.uniq(), into: %{} do
+    types = [all: {:f32, {count, model.dimension}}, wanted: {:f32, {1, model.dimension}}]
+    graph = G.build(types, fn all, wanted -> G.matmul(all, G.transpose(wanted)) end)
+    {count, Davit.load(graph)}
+  end
 
 wanted = Embedder.embed(model, [question])
 
+scored = fn chunk ->
+  vectors = Embedder.embed(model, for({_, text} <- chunk, do: text))
+  [scores] = Davit.run(programs[length(chunk)], [vectors, wanted])
+  scores |> Tensor.to_list() |> List.flatten() |> Enum.zip(chunk)
+end
+
 {microseconds, scored} =
   :timer.tc(fn ->
-    found
-    |> Enum.chunk_every(64)
-    |> Task.async_stream(
-      fn chunk ->
-        vectors = Embedder.embed(model, for({_, text} <- chunk, do: text))
-        Enum.zip(nearest.(vectors, wanted), chunk)
-      end,
-      max_concurrency: 8,
-      timeout: :infinity
-    )
+    chunks
+    |> Task.async_stream(scored, max_concurrency: 8, timeout: :infinity)
     |> Enum.flat_map(fn {:ok, scored} -> scored end)
   end)
 
