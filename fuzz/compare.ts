@@ -9,8 +9,14 @@ import { faultOf, type Value, type Verdict } from "./outcome.js";
 const TOLERANCE = 1e-2;
 const HALF_TOLERANCE = 5e-2;
 
-/** What of two runs of a case is different; undefined where nothing is. An error is as good as another. */
-export function differenceOf(one: Verdict, other: Verdict): string | undefined {
+/** How many times what moving the data by a last digit does is no difference. */
+const NUDGES = 16;
+
+/**
+ * What of two runs of a case is different; undefined where nothing is. An error is as good as another. `nudged` is a run
+ * like `other` whose data were moved by a last digit: values that this moves are compared less strictly.
+ */
+export function differenceOf(one: Verdict, other: Verdict, nudged?: Verdict): string | undefined {
   if (faultOf(one) !== undefined || faultOf(other) !== undefined) return undefined;
   if (one.kind !== "ok" || other.kind !== "ok") {
     if (one.kind === other.kind || isTimed(one) || isTimed(other)) return undefined;
@@ -18,7 +24,8 @@ export function differenceOf(one: Verdict, other: Verdict): string | undefined {
   }
   if (one.digest === other.digest) return undefined;
   if (one.order !== other.order) return "the order of hook events";
-  return valuesDifference(one.values ?? [], other.values ?? []);
+  const moved = nudged?.kind === "ok" ? nudged.values : undefined;
+  return valuesDifference(one.values ?? [], other.values ?? [], moved ?? other.values ?? []);
 }
 
 /** Errors that depend on how fast or how large a machine is. */
@@ -30,21 +37,29 @@ function describe(verdict: Verdict): string {
   return verdict.kind === "error" ? `the error ${verdict.code} (${verdict.message})` : verdict.kind;
 }
 
-function valuesDifference(one: readonly Value[], other: readonly Value[]): string | undefined {
+function valuesDifference(
+  one: readonly Value[],
+  other: readonly Value[],
+  moved: readonly Value[],
+): string | undefined {
   const problems = one.map((value, index) => {
-    const problem = difference(value, other[index] as Value);
+    const problem = difference(value, other[index] as Value, moved[index] as Value);
     return problem && `value ${index}: ${problem}`;
   });
   return problems.find((problem) => problem !== undefined);
 }
 
-function difference(one: Value, other: Value): string | undefined {
+function difference(one: Value, other: Value, moved: Value): string | undefined {
   const { type } = one;
   if (!sameType(type, other.type)) return `${formatType(type)} and ${formatType(other.type)}`;
   const left = decode(one);
   const right = decode(other);
+  const near = decode(moved);
   const tolerance = isHalf(type.dtype) ? HALF_TOLERANCE : TOLERANCE;
-  const at = left.findIndex((value, index) => !close(value, right[index], tolerance));
+  const at = left.findIndex((value, index) => {
+    const nudge = Math.abs(Number(near[index]) - Number(right[index])) || 0;
+    return !close(value, right[index], tolerance + NUDGES * nudge);
+  });
   return at === -1 ? undefined : `${left[at]} and ${right[at]} at ${at} of ${formatType(type)}`;
 }
 

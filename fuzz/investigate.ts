@@ -1,4 +1,4 @@
-import type { CampaignKind, Setup } from "./campaign.js";
+import { type CampaignKind, INLINE_MLX, type KernelRules, type Setup } from "./campaign.js";
 import { differenceOf } from "./compare.js";
 import type { Finding } from "./finding.js";
 import { literal } from "./literal.js";
@@ -54,11 +54,13 @@ export class Investigator {
 
   /** Two processes returned different answers; undefined where they are near each other after all. */
   async differed(seed: number): Promise<Finding | undefined> {
-    const workers = this.kind.setups.map((setup) => this.#worker(setup));
-    const [one, other] = workers as [WorkerProcess, WorkerProcess];
+    const workers = [...this.kind.setups, INLINE_MLX].map((setup) => this.#worker(setup));
+    const [one, other, plain] = workers as [WorkerProcess, WorkerProcess, WorkerProcess];
     const compare = async (item: unknown) => {
-      if (this.kind.isContinuous?.(item) === false) return undefined;
-      return differenceOf(...(await Promise.all([one.trial(item), other.trial(item)])));
+      const verdicts = await Promise.all([one.trial(item), other.trial(item)]);
+      const difference = differenceOf(...verdicts);
+      if (difference === undefined || this.kind.kernels === undefined) return difference;
+      return await this.#withoutKernels(plain, item, verdicts, difference);
     };
     try {
       const { item } = await one.draw(seed);
@@ -79,6 +81,24 @@ export class Investigator {
     } finally {
       for (const worker of workers) worker.kill();
     }
+  }
+
+  /**
+   * What is left of a difference between two processes of which only the first has kernels of the engine's own: what the
+   * ways in which their streams run do, and what is more than the order of sums explains.
+   */
+  async #withoutKernels(
+    plain: WorkerProcess,
+    item: unknown,
+    [one, other]: readonly [Verdict, Verdict],
+    difference: string,
+  ): Promise<string | undefined> {
+    const { isCalm, nudged } = this.kind.kernels as KernelRules<unknown>;
+    const mlx = await plain.trial(item);
+    const ways = differenceOf(mlx, other);
+    if (ways !== undefined || one.kind !== other.kind) return ways ?? difference;
+    if (!isCalm(item)) return undefined;
+    return differenceOf(one, mlx, await plain.trial(nudged(item)));
   }
 
   /** A case fails only after others: says from which seed on. */

@@ -1,5 +1,6 @@
 import { smallerBytes } from "../bytes/smaller.js";
 import { type CampaignKind, INLINE, THREADS } from "../campaign.js";
+import type { Fill } from "../graphs/fill.js";
 import { printRecipe } from "../graphs/print-recipe.js";
 import type { Recipe } from "../graphs/recipe.js";
 import { smallerRecipes } from "../graphs/smaller.js";
@@ -7,6 +8,7 @@ import { literal } from "../literal.js";
 import type { Stream } from "../messages/draw-stream.js";
 import { smallerStreams } from "../messages/smaller.js";
 import type { FileCase } from "./files.js";
+import { isFar } from "./reference-rules.js";
 
 /** Ops whose results jump where an operand changes by a last digit. */
 const JUMPS = new Set(
@@ -16,11 +18,22 @@ const JUMPS = new Set(
   ).split(" "),
 );
 
+/** Styles of data without infinities and values near them. */
+const CALM: ReadonlySet<Fill["style"]> = new Set(["zeros", "ones", "counting", "tame", "wide"]);
+
 const graphs: CampaignKind<Recipe> = {
   name: "graphs",
   about: "graphs drawn from the op table, in both ways in which streams run",
   setups: [INLINE, THREADS],
-  isContinuous: ({ body }) => !body.nodes.some(({ op }) => JUMPS.has(op)),
+  kernels: {
+    isCalm: ({ body, fills }) =>
+      fills.every(({ style }) => CALM.has(style)) &&
+      !body.nodes.some(({ op, attributes }) => JUMPS.has(op) || isFar(attributes)),
+    nudged: (recipe) => ({
+      ...recipe,
+      fills: recipe.fills.map((fill) => ({ ...fill, nudged: true })),
+    }),
+  },
   smaller: smallerRecipes,
   likeness: ({ body, wraps }) =>
     [...wraps.map(({ kind }) => kind), ...body.nodes.map(({ op }) => op)].sort().join(" "),

@@ -1,4 +1,10 @@
-import { type Dtype, elementCount, itemBytes, type TensorType } from "../../src/tensor/dtype.js";
+import {
+  type Dtype,
+  elementCount,
+  isInexact,
+  itemBytes,
+  type TensorType,
+} from "../../src/tensor/dtype.js";
 import { toBfloat16Bits, toFloat16Bits } from "../../src/tensor/half.js";
 import { Random } from "../random.js";
 
@@ -6,6 +12,8 @@ import { Random } from "../random.js";
 export interface Fill {
   readonly style: (typeof STYLES)[number];
   readonly seed: number;
+  /** Whether each real value is moved by about one unit in the last place, up, down or not at all. */
+  readonly nudged?: boolean;
 }
 
 /** From the simplest to the worst. `tame` values are such that an op's result says something. */
@@ -29,17 +37,26 @@ const SPECIAL = [
 ];
 
 /** The bytes of a tensor of a type. */
-export function filled({ dtype, shape }: TensorType, { style, seed }: Fill): Uint8Array {
+export function filled(type: TensorType, { style, seed, nudged = false }: Fill): Uint8Array {
+  const { dtype, shape } = type;
   const random = new Random(seed);
-  const draw = dtype.includes("int")
+  const values = dtype.includes("int")
     ? integers(style, itemBytes(dtype), random)
     : reals(style, random);
+  const draw = nudged && isInexact(dtype) ? nudge(values, dtype, new Random(seed + 1)) : values;
   const count = elementCount(shape) * (dtype === "complex64" ? 2 : 1);
   const bytes = new Uint8Array(elementCount(shape) * itemBytes(dtype));
   const put = writer(dtype, new DataView(bytes.buffer));
   for (let index = 0; index < count; index++) put(index, draw(index));
   return bytes;
 }
+
+/** One unit in the last place, relative to the value; of other dtypes that of float32. */
+const UNITS: Partial<Record<Dtype, number>> = {
+  float16: 2 ** -10,
+  bfloat16: 2 ** -7,
+  float64: 2 ** -52,
+};
 
 type Draw = (index: number) => number | bigint;
 
@@ -60,6 +77,11 @@ function reals(style: Fill["style"], random: Random): (index: number) => number 
     case "hostile":
       return () => random.pick(SPECIAL);
   }
+}
+
+function nudge(draw: Draw, dtype: Dtype, random: Random): Draw {
+  const unit = UNITS[dtype] ?? 2 ** -23;
+  return (index) => Number(draw(index)) * (1 + unit * random.between(-1, 1));
 }
 
 function integers(style: Fill["style"], bytes: number, random: Random): Draw {
