@@ -24,22 +24,28 @@ defmodule Davit.Nx.Recorder do
   @spec run(Programs.plan(), [Tensor.t()], (() -> Session.t()), atom) :: [Tensor.t()]
   def run(plan, inputs, session, operation) do
     %{session: session} = state = state(plan, session)
-    {outputs, minted} = plan.outputs |> Enum.map(&output(&1, session)) |> Enum.unzip()
+    {outputs, ids, minted} = outputs(plan.outputs, session)
     request = Session.next_id(session)
     Origins.note(session.name, request, operation)
-    ids = for %{ref: ref} <- outputs, do: ref.id
     operands = operands(inputs, session)
     run = {request, state.queue, plan.id, operands, ids, parent(session)}
     # They might be freed before the run names them.
-    alive = [plan.token | for(%Tensor{ref: %Ref{token: token}} <- inputs, do: token)]
+    alive = [plan.token | tokens(inputs)]
     record(state, run, minted, alive)
     outputs
   end
 
-  defp output({type, bytes}, session) do
+  defp outputs([], _session), do: {[], [], []}
+
+  defp outputs([{type, bytes} | types], session) do
     {ref, minted} = Ref.new_later(session, bytes)
-    {%Tensor{type: type, ref: ref}, minted}
+    {outputs, ids, more} = outputs(types, session)
+    {[%Tensor{type: type, ref: ref} | outputs], [ref.id | ids], [minted | more]}
   end
+
+  defp tokens([]), do: []
+  defp tokens([%Tensor{ref: nil} | inputs]), do: tokens(inputs)
+  defp tokens([%Tensor{ref: %Ref{token: token}} | inputs]), do: [token | tokens(inputs)]
 
   defp record(%{session: session, count: count} = state, run, minted, alive)
        when count < @window do
