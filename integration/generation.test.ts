@@ -80,6 +80,16 @@ describe.skipIf(!existsSync(smollm2))("SmolLM2", { timeout: 600_000 }, () => {
     expect(alone.text).toMatch(/^ crew/);
   });
 
+  it("generates the same after a snapshot of the prompt's beginning", async () => {
+    const system: ChatMessage = { role: "system", content: "You speak like a pirate. ".repeat(20) };
+    const chat = [system, user("Who are you?")];
+    const alone = await finish(generator.chat(chat, { maxTokens: 8 }));
+    using snapshot = await generator.snapshot([system]);
+    expect(snapshot.ids.length).toBeGreaterThan(100);
+    const after = await finish(generator.chat(chat, { maxTokens: 8, snapshot }));
+    expect([after.promptIds, after.tokens]).toEqual([alone.promptIds, alone.tokens]);
+  });
+
   it("stops at texts, samples by a seed, is cancelled, and frees its cache", async () => {
     const capital = [user("What is the capital of France?")];
     const stopped = await finish(generator.chat(capital, { stop: ["France is", "never"] }));

@@ -1,5 +1,5 @@
 import { createInterface } from "node:readline";
-import type { ChatMessage, GenerateOptions, Generator } from "../models/index.js";
+import type { ChatMessage, GenerateOptions, Generator, PromptSnapshot } from "../models/index.js";
 import { type Arguments, type Command, type ExitCode, single } from "./command.js";
 import { ENGINE_HELP, ENGINE_OPTIONS, engineOptions } from "./engine-options.js";
 import { interruptible } from "./interrupt.js";
@@ -46,11 +46,21 @@ async function talk(args: Arguments): Promise<ExitCode> {
     const generator = await Generator.open(engine, args.positionals[0] as string);
     const messages: ChatMessage[] =
       system === undefined ? [] : [{ role: "system", content: system }];
+    let snapshot: PromptSnapshot | undefined;
     prompt();
     for await (const line of messagesFromUser) {
       if (line.trim() !== "") {
         messages.push({ role: "user", content: line });
-        messages.push(await answer(generator, messages, sampling));
+        // What was said before is not computed again.
+        const said = await answer(generator, messages, {
+          ...sampling,
+          ...(snapshot && { snapshot }),
+        });
+        messages.push({ role: "assistant", content: said.content });
+        if (said.snapshot !== undefined) {
+          snapshot?.dispose();
+          snapshot = said.snapshot;
+        }
       }
       prompt();
     }
@@ -65,19 +75,25 @@ async function talk(args: Arguments): Promise<ExitCode> {
 async function answer(
   generator: Generator,
   messages: readonly ChatMessage[],
-  sampling: GenerateOptions,
-): Promise<ChatMessage> {
-  let content = "";
+  options: GenerateOptions,
+): Promise<{ content: string; snapshot?: PromptSnapshot }> {
+  const said: { content: string; snapshot?: PromptSnapshot } = { content: "" };
   await interruptible(async (signal) => {
+    const tokens = generator.chat(messages, { ...options, keep: true, signal });
     try {
-      for await (const { text } of generator.chat(messages, { ...sampling, signal })) {
-        content += text;
-        process.stdout.write(text);
+      for (;;) {
+        const { done, value } = await tokens.next();
+        if (done) {
+          if (value.snapshot !== undefined) said.snapshot = value.snapshot;
+          break;
+        }
+        said.content += value.text;
+        process.stdout.write(value.text);
       }
     } catch (error) {
       if (!signal.aborted) throw error;
     }
   });
   process.stdout.write("\n");
-  return { role: "assistant", content };
+  return said;
 }

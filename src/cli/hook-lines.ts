@@ -24,15 +24,24 @@ function hookLines(event: RawEvent, site: Site): string {
 
 /** Prints an event. While a slow reader of our output catches up, the event stays in flight, and the run waits. */
 export function printEvent(event: RawEvent, site: Site): unknown {
-  if (process.stdout.write(`${hookLines(event, site)}\n`)) return undefined;
-  drained ??= once(process.stdout, "drain").finally(() => {
-    drained = undefined;
-  });
-  return drained;
+  return printTo(process.stdout, event, site);
 }
 
-/** Resolves when the output has drained: one listener for all events that wait for it. */
-let drained: Promise<unknown> | undefined;
+/** As {@link printEvent}, on the standard error: beside an output that is to stay whole. */
+export function printEventBeside(event: RawEvent, site: Site): unknown {
+  return printTo(process.stderr, event, site);
+}
+
+/** Resolve when the streams have drained: one listener for all events that wait for it. */
+const drained = new Map<NodeJS.WriteStream, Promise<unknown>>();
+
+function printTo(stream: NodeJS.WriteStream, event: RawEvent, site: Site): unknown {
+  if (stream.write(`${hookLines(event, site)}\n`)) return undefined;
+  const waiting =
+    drained.get(stream) ?? once(stream, "drain").finally(() => drained.delete(stream));
+  drained.set(stream, waiting);
+  return waiting;
+}
 
 function summaryText(summary: Summary): string {
   const parts = (["min", "max", "mean", "std"] as const).map(

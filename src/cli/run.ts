@@ -5,7 +5,6 @@ import type { Graph } from "../graph/graph.js";
 import { siteTest } from "../hooks/match.js";
 import type { Site } from "../hooks/site.js";
 import type { Tensor } from "../native-tensor.js";
-import type { RecordOptions } from "../record/record.js";
 import { listNames } from "../show.js";
 import { formatType } from "../tensor/dtype.js";
 import { findBindings } from "./bindings.js";
@@ -13,7 +12,7 @@ import { type Arguments, type Command, type ExitCode, single, UsageError } from 
 import { ENGINE_HELP, ENGINE_OPTIONS, engineOptions } from "./engine-options.js";
 import { readGraph } from "./graph-file.js";
 import { printEvent } from "./hook-lines.js";
-import { HOOK_OPTIONS, hookMatches } from "./hook-options.js";
+import { checkRecording, HOOK_OPTIONS, hookSpecs, recordOptions } from "./hook-options.js";
 import { type InputSource, resolveInputs } from "./inputs.js";
 import { interruptible } from "./interrupt.js";
 import { parametersOf } from "./parameters.js";
@@ -63,9 +62,7 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
   const [path] = args.positionals as [string];
   const recorded = single(args, "record");
   const replayed = single(args, "replay");
-  if (recorded !== undefined && args.flags.has("values")) {
-    throw new UsageError("--values is for printing; with --record nothing is printed");
-  }
+  checkRecording(args);
   const graph = await readGraph(path);
   await checkOut(single(args, "out"), graph);
   const sources = await resolveInputs(args.values.get("input") ?? [], parametersOf(graph));
@@ -92,7 +89,9 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
       if (replayed !== undefined) opened.push(await replay(engine, replayed));
       // Prints go to the console, as in engine.jit.
       const prints = bindSlots(engine, program, []);
-      const hooks = engine.hooks.onRun(program, recorded === undefined ? hookSpecs(args) : []);
+      const watched = recorded === undefined ? hookSpecs(args) : [];
+      const specs = watched.map((spec) => ({ ...spec, handler: printEvent }));
+      const hooks = engine.hooks.onRun(program, specs);
       const inputs = sources.map((source) => tensorOf(engine, source));
       const { id, outputs, done } = engine.run(program, inputs, {
         signal,
@@ -158,17 +157,6 @@ function tensorsOf(
   sources: ReadonlyMap<string, InputSource>,
 ): ReadonlyMap<string, Tensor> {
   return new Map([...sources].map(([name, source]) => [name, tensorOf(engine, source)]));
-}
-
-/** The subscriptions that the command line asks for. */
-function hookSpecs(args: Arguments) {
-  const view = args.flags.has("values") ? "full" : "summary";
-  return hookMatches(args).map((match) => ({ match, view, handler: printEvent }) as const);
-}
-
-function recordOptions(args: Arguments, path: string): RecordOptions {
-  const wanted = hookMatches(args);
-  return wanted.length === 0 ? { path } : { path, match: wanted };
 }
 
 async function deliver(outputs: readonly Tensor[], path: string | undefined): Promise<void> {

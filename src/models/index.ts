@@ -16,6 +16,7 @@ export {
   type GenerateOptions,
   Generator,
   LanguageTokenizer,
+  type PromptSnapshot,
   Sampler,
   type SamplingOptions,
 } from "./generator/index.js";

@@ -15,6 +15,10 @@ export function capturePrinted(): Printed {
       printed.out += text;
       return true;
     });
+    vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+      printed.err += text;
+      return true;
+    });
     vi.spyOn(console, "log").mockImplementation((text) => {
       printed.out += `${text}\n`;
     });

@@ -1,16 +1,17 @@
 import type { Engine } from "../../engine/engine.js";
-import type { Jitted } from "../../engine/jit.js";
 import { DavitError } from "../../error.js";
 import type { EventHandler } from "../../hooks/event.js";
 import type { SubscriptionOptions } from "../../hooks/policy.js";
 import type { Subscription } from "../../hooks/subscription.js";
 import { show } from "../../show.js";
-import type { Traced } from "../../trace/index.js";
+import { mx, type Traced } from "../../trace/index.js";
 import { ModelError } from "../error.js";
 import { type KeyValueCache, type Llama, openLlama } from "../llama/index.js";
 import { type MaterializedModule, materialize } from "../materialize.js";
-import { type TokenCache, TokenCaches } from "./cache.js";
+import { TokenCaches } from "./cache.js";
+import { Context, type ContextParts, disposeScores } from "./context.js";
 import { Sampler, type SamplingOptions } from "./sampler.js";
+import type { PromptSnapshot } from "./snapshot.js";
 import { TextStream } from "./text-stream.js";
 import { type ChatMessage, LanguageTokenizer } from "./tokenizer.js";
 
@@ -20,6 +21,10 @@ export interface GenerateOptions extends SamplingOptions {
   readonly maxTokens?: number;
   /** Texts that end the generation; they are not part of its text. */
   readonly stop?: readonly string[];
+  /** The first tokens of the prompt that are computed already: see {@link Generator.snapshot}. */
+  readonly snapshot?: PromptSnapshot;
+  /** Whether the result has a snapshot of all that was computed, for a text that goes on from there. */
+  readonly keep?: boolean;
   /** Ends the generation between two tokens, and the run under way. */
   readonly signal?: AbortSignal;
 }
@@ -49,11 +54,9 @@ export interface Generated {
   readonly prefillMs: number;
   /** Milliseconds from the first token to the last. */
   readonly decodeMs: number;
+  /** With {@link GenerateOptions.keep}: what was computed. Whoever asked for it disposes of it. */
+  readonly snapshot?: PromptSnapshot;
 }
-
-/** The most tokens of a prompt that one run computes; the program for fewer has the next power of two. */
-const LONGEST_RUN = 512;
-const SHORTEST_RUN = 16;
 
 /**
  * A language model that writes: weights that everybody shares, and a cache of keys and values for each text.
@@ -71,27 +74,25 @@ export class Generator implements Disposable {
   readonly model: MaterializedModule<Llama>;
   /** What turns texts into tokens, and back. */
   readonly tokenizer: LanguageTokenizer;
-  readonly #step: Jitted<readonly [KeyValueCache, Traced]>;
-  readonly #caches: TokenCaches;
-  readonly #engine: Engine;
+  readonly #parts: ContextParts;
 
   private constructor(
     engine: Engine,
     model: MaterializedModule<Llama>,
     tokenizer: LanguageTokenizer,
   ) {
-    this.#engine = engine;
     this.model = model;
     this.tokenizer = tokenizer;
-    this.#step = engine.jit(function generate(
+    const step = engine.jit(function generate(
       cache: KeyValueCache,
       ids: Traced,
       position: Traced,
       last: Traced,
     ) {
-      return model.forward(cache, ids, position, last);
+      const [next, scores] = model.forward(cache, ids, position, last);
+      return [next, { scores, likeliest: mx.argmax(scores) }] as const;
     });
-    this.#caches = new TokenCaches(engine, model.config);
+    this.#parts = { engine, step, caches: new TokenCaches(engine, model.config) };
   }
 
   /**
@@ -124,9 +125,7 @@ export class Generator implements Disposable {
     const { signal, stop = [] } = options;
     const sampler = new Sampler(options);
     const maxTokens = checkCount(options.maxTokens);
-    const promptIds = this.#check(
-      typeof prompt === "string" ? this.tokenizer.encode(prompt) : prompt,
-    );
+    const promptIds = this.#check(this.#idsOf(prompt));
     const { contextLength } = this.model.config;
     const stream = new TextStream((ids) => this.tokenizer.decode(ids), stop);
     const seen = new Set(promptIds);
@@ -134,19 +133,19 @@ export class Generator implements Disposable {
     const started = performance.now();
     let first: number | undefined;
     let reason: Generated["reason"] | undefined;
-    let cache = await this.#caches.make();
-    const compute = async (ids: readonly number[], position: number) => {
-      cache = await this.#caches.grown(cache, position + paddedLength(ids.length));
-      return await this.#logits(cache.state, ids, position, signal);
+    const context = await Context.begin(this.#parts, promptIds, options.snapshot);
+    const next = async (ids: readonly number[]) => {
+      const result = await context.compute(ids, signal);
+      try {
+        return sampler.nextOf(result, seen);
+      } finally {
+        disposeScores(result);
+      }
     };
     try {
-      let logits: Float32Array | undefined;
-      for (let at = 0; at < promptIds.length; at += LONGEST_RUN) {
-        logits = await compute(promptIds.slice(at, at + LONGEST_RUN), at);
-      }
+      let token = await next(promptIds.slice(context.length));
+      first = performance.now();
       while (reason === undefined) {
-        const token = sampler.next(logits as Float32Array, seen);
-        first ??= performance.now();
         if (this.tokenizer.endTokens.has(token)) {
           const text = stream.end();
           reason = "stop";
@@ -156,38 +155,54 @@ export class Generator implements Disposable {
         tokens.push(token);
         seen.add(token);
         const text = stream.push(token);
-        const length = promptIds.length + tokens.length;
         if (stream.stopped) reason = "stop";
         else if (tokens.length >= maxTokens) reason = "length";
-        else if (length >= contextLength) reason = "context";
+        else if (promptIds.length + tokens.length >= contextLength) reason = "context";
         yield { token, text: reason === undefined ? text : text + stream.end() };
         signal?.throwIfAborted();
-        if (reason === undefined) logits = await compute([token], length - 1);
+        if (reason === undefined) token = await next([token]);
       }
-      const [prefillMs, decodeMs] = [
-        (first ?? started) - started,
-        performance.now() - (first ?? 0),
-      ];
-      return { promptIds, tokens, text: stream.text, reason, prefillMs, decodeMs };
+      const [prefillMs, decodeMs] = [first - started, performance.now() - first];
+      const kept = options.keep === true ? { snapshot: await context.keep() } : {};
+      return { promptIds, tokens, text: stream.text, reason, prefillMs, decodeMs, ...kept };
     } finally {
-      cache.state.dispose();
+      context.dispose();
+    }
+  }
+
+  /**
+   * Computes the first tokens of prompts, such as a long system message, and keeps them for the option `snapshot` of {@link Generator.generate}. Of
+   * messages it takes all that the chat template makes of them but the beginning of an answer.
+   * @throws ModelError `prompt_invalid`, `text_too_long`, `chat_unsupported`
+   */
+  async snapshot(
+    prompt: string | readonly number[] | readonly ChatMessage[],
+    options: Pick<GenerateOptions, "signal" | "snapshot"> = {},
+  ): Promise<PromptSnapshot> {
+    const ids = this.#check(this.#idsOf(prompt));
+    const context = await Context.begin(this.#parts, ids, options.snapshot);
+    try {
+      disposeScores(await context.compute(ids.slice(context.length), options.signal));
+      return await context.keep();
+    } finally {
+      context.dispose();
     }
   }
 
   /** Calls a handler with every event of the model's hooks of this name: `attention` of each layer, and `logits`. */
   on(name: string, handler: EventHandler, options?: SubscriptionOptions): Subscription {
-    return this.#step.on(name, handler, options);
+    return this.#parts.step.on(name, handler, options);
   }
 
   /** Calls a handler with every event of the labelled nodes that a glob matches, such as `layers.3.attention*`. */
   probe(glob: string, handler: EventHandler, options?: SubscriptionOptions): Subscription {
-    return this.#step.probe(glob, handler, options);
+    return this.#parts.step.probe(glob, handler, options);
   }
 
   /** Frees its programs and weights; a generation under way fails. */
   dispose(): void {
-    this.#step.dispose();
-    this.#caches.dispose();
+    this.#parts.step.dispose();
+    this.#parts.caches.dispose();
     for (const tensor of Object.values(this.model.parameters())) tensor.dispose();
   }
 
@@ -195,33 +210,12 @@ export class Generator implements Disposable {
     this.dispose();
   }
 
-  /** Computes tokens that come after `position` others; returns the scores of the one that follows them. */
-  async #logits(
-    state: TokenCache["state"],
-    ids: readonly number[],
-    position: number,
-    signal: AbortSignal | undefined,
-  ): Promise<Float32Array> {
-    const padded = Int32Array.from({ length: paddedLength(ids.length) }, (_, n) => ids[n] ?? 0);
-    const type = { dtype: "int32", shape: [1, padded.length] } as const;
-    const given = this.#engine.fromBytes(new Uint8Array(padded.buffer), type);
-    const numbers = Int32Array.of(position, ids.length - 1);
-    const scalar = (at: number) =>
-      this.#engine.fromBytes(new Uint8Array(numbers.slice(at, at + 1).buffer), {
-        dtype: "int32",
-        shape: [],
-      });
-    const inputs = [given, scalar(0), scalar(1)];
-    try {
-      const options = signal === undefined ? {} : { signal };
-      const logits = await state.exclusive((held) => held.apply(this.#step, inputs, options));
-      await logits.ready;
-      const scores = (logits.view() as Float32Array).slice();
-      logits.dispose();
-      return scores;
-    } finally {
-      for (const tensor of inputs) tensor.dispose();
-    }
+  #idsOf(prompt: string | readonly (number | ChatMessage)[]): readonly number[] {
+    if (typeof prompt === "string") return this.tokenizer.encode(prompt);
+    const [first] = prompt;
+    if (typeof first !== "object") return prompt as readonly number[];
+    const text = this.tokenizer.chat(prompt as readonly ChatMessage[], { answer: false });
+    return this.tokenizer.encode(text);
   }
 
   #check(ids: readonly number[]): readonly number[] {
@@ -240,14 +234,6 @@ export class Generator implements Disposable {
       `less than ${contextLength}, the model's context`,
     );
   }
-}
-
-/** The length of the run that computes so many tokens. */
-function paddedLength(tokens: number): number {
-  if (tokens === 1) return 1;
-  let length = SHORTEST_RUN;
-  while (length < tokens) length *= 2;
-  return length;
 }
 
 function checkCount(maxTokens: number | undefined): number {

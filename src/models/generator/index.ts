@@ -5,4 +5,5 @@ export {
   Generator,
 } from "./generator.js";
 export { Sampler, type SamplingOptions } from "./sampler.js";
+export type { PromptSnapshot } from "./snapshot.js";
 export { type ChatMessage, LanguageTokenizer } from "./tokenizer.js";

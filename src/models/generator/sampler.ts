@@ -1,7 +1,9 @@
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { mersenne } from "pure-rand/generator/mersenne";
 import { DavitError } from "../../error.js";
+import type { Tensor } from "../../native-tensor.js";
 import { show } from "../../show.js";
+import type { Scores } from "./context.js";
 
 /** How the next token is chosen by the scores. */
 export interface SamplingOptions {
@@ -36,6 +38,14 @@ export class Sampler {
     this.#random = () => uniformFloat64(generator);
   }
 
+  /** As {@link Sampler.next}, of the results of a step. They are read only where the likeliest token is not enough. @internal */
+  nextOf({ scores, likeliest }: Scores<Tensor>, seen: ReadonlySet<number>): number {
+    if (this.#temperature > 0 || this.#penalty !== 1) {
+      return this.next(scores.view() as Float32Array, seen);
+    }
+    return (likeliest.view() as Uint32Array)[0] as number;
+  }
+
   /** Returns the next token; `seen` are those that were there already. */
   next(logits: Float32Array, seen: ReadonlySet<number>): number {
     const scores = this.#penalty === 1 ? logits : this.#penalized(logits, seen);
@@ -46,7 +56,8 @@ export class Sampler {
       left -= weight;
       if (left <= 0) return token;
     }
-    return (candidates.at(-1) as Candidate).token;
+    // None of scores that are all NaN.
+    return candidates.at(-1)?.token ?? likeliest(scores);
   }
 
   #penalized(logits: Float32Array, seen: ReadonlySet<number>): Float32Array {
@@ -58,17 +69,21 @@ export class Sampler {
     return scores;
   }
 
-  /** The tokens to choose from, likeliest first, with weights in proportion to their probabilities. */
+  /** The tokens to choose from, with weights in proportion to their probabilities; likeliest first where only some are. */
   #candidates(scores: Float32Array): Candidate[] {
     const greatest = scores[likeliest(scores)] as number;
+    // Those below do not count in the sum.
+    const least = greatest + this.#temperature * Math.log(1e-12);
     const candidates: Candidate[] = [];
-    scores.forEach((score, token) => {
-      const weight = Math.exp((score - greatest) / this.#temperature);
-      // Less than this does not count in the sum.
-      if (weight > 1e-12) candidates.push({ token, weight });
-    });
+    for (let token = 0; token < scores.length; token++) {
+      const score = scores[token] as number;
+      if (score >= least) {
+        candidates.push({ token, weight: Math.exp((score - greatest) / this.#temperature) });
+      }
+    }
+    if (this.#topK >= candidates.length && this.#topP >= 1) return candidates;
     candidates.sort((a, b) => b.weight - a.weight || a.token - b.token);
-    candidates.length = Math.min(candidates.length, Math.floor(this.#topK));
+    candidates.length = Math.min(candidates.length, this.#topK);
     if (this.#topP >= 1) return candidates;
     const enough = this.#topP * candidates.reduce((sum, { weight }) => sum + weight, 0);
     let sum = 0;

@@ -78,10 +78,10 @@ export class LanguageTokenizer {
   }
 
   /**
-   * A chat as the model was trained with, up to where the assistant answers.
+   * A chat as the model was trained with, up to where the assistant answers; with `answer: false` up to the end of the messages.
    * @throws ModelError `chat_unsupported` where the model has no chat template, or the template refuses the messages
    */
-  chat(messages: readonly ChatMessage[]): string {
+  chat(messages: readonly ChatMessage[], { answer = true } = {}): string {
     const { chat_template: source } = this.#config;
     if (typeof source !== "string") {
       const problem = `${this.#path} has no chat template`;
@@ -95,7 +95,7 @@ export class LanguageTokenizer {
       this.#template ??= new Template(source);
       return this.#template.render({
         messages,
-        add_generation_prompt: true,
+        add_generation_prompt: answer,
         bos_token: tokenText(this.#config.bos_token) ?? "",
         eos_token: tokenText(this.#config.eos_token) ?? "",
       });

@@ -13,6 +13,8 @@ describe("a sampler", () => {
     const sampler = new Sampler();
     expect(sampler.next(Float32Array.of(Number.NaN, 1, Number.NaN, 2), none)).toBe(3);
     expect(sampler.next(Float32Array.of(-Infinity, -Infinity, -5), none)).toBe(2);
+    const nothing = Float32Array.of(Number.NaN, Number.NaN);
+    expect(new Sampler({ temperature: 1, topK: 1 }).next(nothing, none)).toBe(0);
   });
 
   it("draws tokens as often as their probabilities say", () => {
