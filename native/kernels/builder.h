@@ -33,6 +33,7 @@ class ProgramBuilder {
   int repeat(int a);
   int step(Step step, Value value, double cost);
   int round(int value, std::optional<Half> half);
+  int power(int base, double exponent);
   int elementwise(const mlx::core::array& result, const std::vector<int>& operands);
   int softmax(const mlx::core::array& result, int a);
   int logsumexp(int a);

@@ -67,34 +67,60 @@ function ulps(actual: number, exact: number): number {
 const inputs = patterns();
 const names = Object.keys(FUNCTIONS);
 
+/** The worst distance of a function's results from the exact ones, in ulp, and where it is. */
+function worstOf(values: readonly number[], exact: (x: number) => number) {
+  let most = 0;
+  let at = 0;
+  values.forEach((value, place) => {
+    const x = inputs[place] as number;
+    // The library's exact reduction of large angles is within half an ulp; JavaScript's is what it is compared with.
+    const distance = ulps(value, exact(x));
+    if (distance > most) {
+      most = distance;
+      at = x;
+    }
+  });
+  return { most, at };
+}
+
 describe.each(instructionSets())("functions of float32 with %s", (set) => {
+  const type = { dtype: "float32", shape: [inputs.length] } as const;
+  const operand = tensor("float32", type.shape, Array.from(inputs));
+
   it("are within 2 ulp, and right at zeros, infinities, NaN and subnormal numbers", async () => {
-    const type = { dtype: "float32", shape: [inputs.length] } as const;
-    const [results] = await computeWith(set, [
-      {
-        graph: graph(
-          [type],
-          names.map((op) => ({ op, inputs: [0] })),
-          names.map((_, index) => index + 1),
-        ),
-        inputs: [tensor("float32", type.shape, Array.from(inputs))],
-      },
+    const nodes = names.map((op) => ({ op, inputs: [0] }));
+    const results = names.map((_, index) => index + 1);
+    const [values] = await computeWith(set, [
+      { graph: graph([type], nodes, results), inputs: [operand] },
     ]);
-    const worst = names.map((name, index) => {
-      const values = decode(results?.[index] as never) as number[];
-      let most = 0;
-      let at = 0;
-      values.forEach((value, place) => {
-        const x = inputs[place] as number;
-        // The library's exact reduction of large angles is within half an ulp; JavaScript's is what it is compared with.
-        const distance = ulps(value, (FUNCTIONS[name] as (x: number) => number)(x));
-        if (distance > most) {
-          most = distance;
-          at = x;
-        }
-      });
-      return { name, most, at };
-    });
+    const worst = names.map((name, index) => ({
+      name,
+      ...worstOf(decode(values?.[index] as never) as number[], FUNCTIONS[name] as never),
+    }));
+    expect(worst.filter(({ most }) => !(most <= 2))).toEqual([]);
+  });
+
+  it("are within 2 ulp for powers with whole exponents", async () => {
+    const exponents = [0, 1, 2, 3, 4, 5, 17, -1, -2, -3, -4];
+    const nodes = exponents.flatMap((exponent, index) => [
+      {
+        op: "constant",
+        attributes: {
+          dtype: "float32",
+          shape: [],
+          data: new Uint8Array(Float32Array.of(exponent).buffer),
+        },
+      },
+      { op: "power", inputs: [0, 2 * index + 1] },
+    ]);
+    const results = exponents.map((_, index) => 2 * index + 2);
+    const [values] = await computeWith(set, [
+      { graph: graph([type], nodes, results), inputs: [operand] },
+    ]);
+    const worst = exponents.map((exponent, index) => ({
+      exponent,
+      ...worstOf(decode(values?.[index] as never) as number[], (x) => x ** exponent),
+    }));
     expect(worst.filter(({ most }) => !(most <= 2))).toEqual([]);
   });
 });
