@@ -14,6 +14,7 @@ constexpr size_t kLanes = 64;
 // many of a column, where others lie beside it.
 constexpr size_t kChunk = 4096;
 constexpr size_t kChunkRows = 64;
+constexpr size_t kRowsAtOnce = 4;
 // Columns that are done side by side.
 constexpr size_t kStrip = 512;
 
@@ -40,7 +41,17 @@ void reduce_columns(const T* x, size_t columns, size_t inner, size_t width, T st
     size_t end = columns - begin < kChunkRows ? columns : begin + kChunkRows;
     T lanes[kStrip];
     for (size_t lane = 0; lane < width; ++lane) lanes[lane] = start;
-    for (size_t i = begin; i < end; ++i) {
+    size_t i = begin;
+    // Several rows at once, as lanes are read and written more slowly than they are computed.
+    for (; i + kRowsAtOnce <= end; i += kRowsAtOnce) {
+      const T* row = x + i * inner;
+      for (size_t lane = 0; lane < width; ++lane) {
+        T made = lanes[lane];
+        for (size_t next = 0; next < kRowsAtOnce; ++next) made = F(made, row[next * inner + lane]);
+        lanes[lane] = made;
+      }
+    }
+    for (; i < end; ++i) {
       const T* row = x + i * inner;
       for (size_t lane = 0; lane < width; ++lane) lanes[lane] = F(lanes[lane], row[lane]);
     }
@@ -79,6 +90,22 @@ bool precedes(T x, T y) {
   return (Greatest ? (x > y) : (x < y)) || (x != x && y == y);
 }
 
+// The first place of a number, which is there, or of a NaN.
+template <typename T>
+size_t place_of(T wanted, const T* x, size_t count) {
+  bool nan = wanted != wanted;
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    int here = 0;
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      here |= static_cast<int>(nan ? x[i + lane] != x[i + lane] : x[i + lane] == wanted);
+    }
+    if (here != 0) break;
+  }
+  while (nan ? x[i] == x[i] : x[i] != wanted) ++i;
+  return i;
+}
+
 // The first of the best numbers. Those of a chunk are first compared as vectors, and looked through
 // where there is a better one among them.
 template <typename T, bool Greatest>
@@ -98,13 +125,16 @@ uint32_t search_row(const T* x, size_t columns) {
     }
     T found = best;
     for (; i < end; ++i) found = precedes<T, Greatest>(x[i], found) ? x[i] : found;
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      found = precedes<T, Greatest>(lanes[lane], found) ? lanes[lane] : found;
+    for (size_t half = kLanes / 2; half > 0; half /= 2) {
+      for (size_t lane = 0; lane < half; ++lane) {
+        T other = lanes[lane + half];
+        lanes[lane] = precedes<T, Greatest>(other, lanes[lane]) ? other : lanes[lane];
+      }
     }
+    found = precedes<T, Greatest>(lanes[0], found) ? lanes[0] : found;
     if (!precedes<T, Greatest>(found, best)) continue;
     best = found;
-    place = begin;
-    while (best == best ? x[place] != best : x[place] == x[place]) ++place;
+    place = begin + place_of(best, x + begin, end - begin);
   }
   return static_cast<uint32_t>(place);
 }
