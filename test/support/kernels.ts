@@ -127,6 +127,15 @@ export function describeKernels(title: string, cases: readonly Case[]): void {
   });
 }
 
+/**
+ * Whether the engine computes with kernels of its own, which are cancelled in their middle. MLX's own, on other platforms
+ * and where streams have threads, are cancelled between two ops.
+ */
+export const ownKernels =
+  process.platform === "linux" &&
+  process.env.DAVIT_STREAM_THREADS === undefined &&
+  process.env.DAVIT_KERNELS !== "mlx";
+
 /** The instruction sets of kernels that this machine can run, by their names in DAVIT_KERNELS. */
 export function instructionSets(): string[] {
   if (process.platform !== "linux") return [];

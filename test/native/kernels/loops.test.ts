@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { Engine, forLoop, hook, mx, type Traced, whileLoop } from "../../../src/index.js";
+import { ownKernels } from "../../support/kernels.js";
 
 const engine = Engine.create({ lanes: 2 });
 afterAll(() => engine.close());
@@ -122,12 +123,7 @@ describe("loops of one fused kernel", () => {
   });
 });
 
-// MLX's own, on other platforms and where streams have threads, are cancelled between two ops.
-const ours =
-  process.platform === "linux" &&
-  process.env.DAVIT_STREAM_THREADS === undefined &&
-  process.env.DAVIT_KERNELS !== "mlx";
-describe.runIf(ours)("a long kernel", () => {
+describe.runIf(ownKernels)("a long kernel", () => {
   it("ends where its run is cancelled in the middle of it", async () => {
     // The last thing that the run does, and seconds of work.
     const f = engine.jit((x: Traced) => {
