@@ -92,7 +92,7 @@ defmodule Davit.MixProject do
       groups_for_extras: [Guides: ~r/\/docs\//],
       groups_for_modules: [
         Programs: [Davit, ~r/^Davit.Graph/, Davit.Program, Davit.State, Davit.Tensor, Davit.Type],
-        Models: [Davit.Model, Davit.Embedder],
+        Models: [Davit.Model, Davit.Embedder, Davit.Generator, Davit.Generator.Snapshot],
         Hooks: [~r/^Davit.Hooks/, Davit.Recording, Davit.Replay],
         Engines: [Davit.Engine, Davit.Engine.Command, Davit.EngineError, Davit.Telemetry],
         Nx: [~r/^Davit.(Backend|Compiler|Kino|Nx)/]

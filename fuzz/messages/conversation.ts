@@ -73,6 +73,11 @@ export function drawConversation(random: Random): Sent[] {
     () => say(["stop_replay", tensor()]),
     () => say(["open_model", tensor(), "."]),
     () => say(["embed", tensor(), random.pick([null, tensor()]), random.below(3)], [VALUES]),
+    () => say(["generate", tensor(), queue(), tensor(), random.pick(["a", [1], [["user", "a"]]])]),
+    () => say(["next_token", tensor()]),
+    () => say(["close_generation", tensor()], [], 0),
+    () => say(["snapshot", tensor(), tensor(), "a"]),
+    () => say(["close_snapshot", tensor()], [], 0),
     () => say(["close_model", tensor()], [], 0),
     () => say(["info"]),
     () => {

@@ -3,7 +3,12 @@ import { ENGINE_MESSAGES } from "../../src/contract/engine-messages.js";
 import { type FormRow, MATCHES, POLICIES, SITE_KINDS, VIEWS } from "../../src/contract/hooks.js";
 import { GRAPH_LIMITS, type LimitRow, SESSION_LIMITS } from "../../src/contract/limits.js";
 import { CLIENT_MESSAGES, type ClientMessageRow } from "../../src/contract/messages.js";
-import { GET_OPTIONS, type OptionRow, RUN_OPTIONS } from "../../src/contract/options.js";
+import {
+  GENERATE_OPTIONS,
+  GET_OPTIONS,
+  type OptionRow,
+  RUN_OPTIONS,
+} from "../../src/contract/options.js";
 
 const page = new URL("../../docs/protocol.md", import.meta.url);
 
@@ -45,6 +50,7 @@ const PARTS: Readonly<Record<string, () => string>> = {
     ),
   run_options: () => options(RUN_OPTIONS),
   get_options: () => options(GET_OPTIONS),
+  generate_options: () => options(GENERATE_OPTIONS),
   matches: () => forms(MATCHES),
   policies: () => forms(POLICIES),
   views: () => forms(VIEWS),

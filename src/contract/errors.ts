@@ -43,6 +43,11 @@ export const ERRORS = {
     room: "message",
     doc: "No callback of the run with this number waits for a reply.",
   },
+  generation_taken: { room: "message", doc: "The id of a generation is in use." },
+  generation_unknown: {
+    room: "message",
+    doc: "There is no generation with this id, or it is over.",
+  },
   hello_repeated: { room: "message", doc: "The session has begun already." },
   length_invalid: { room: "message", doc: "Bytes are not as many as the tensor's type says." },
   message_invalid: { room: "message", doc: "A message has wrong arguments." },
@@ -66,6 +71,8 @@ export const ERRORS = {
     room: "message",
     doc: "The session ended before the bytes of a transfer had come.",
   },
+  snapshot_taken: { room: "message", doc: "The id of a snapshot is in use." },
+  snapshot_unknown: { room: "message", doc: "There is no snapshot with this id." },
   subscription_limit_exceeded: {
     room: "message",
     doc: "The session has as many subscriptions as `subscriptions`.",
@@ -217,6 +224,7 @@ export const ERRORS = {
     room: "model",
     doc: "A prompt has no tokens, or one that the model does not have.",
   },
+  snapshot_foreign: { room: "model", doc: "A snapshot is of another model than the generation." },
   text_too_long: { room: "model", doc: "A text has more tokens than the model takes." },
   tokenizer_unsupported: {
     room: "model",

@@ -26,7 +26,9 @@ export type FieldKind =
   | "pooling?"
   | "output"
   | "texts"
-  | "flag?";
+  | "flag?"
+  | "prompt"
+  | "generate_options?";
 
 /** One argument of a message. */
 export interface FieldRow {
@@ -148,11 +150,11 @@ export const CLIENT_MESSAGES = {
       request: { kind: "id", doc: "The number of the request." },
       reason: { kind: "reason?", doc: "The message of its error." },
     },
-    doc: "Gives up a `load`, a `run`, an `embed`, a `get` or a `put` by transfer that has no answer yet. It is answered by an error `cancelled`, a run at its next checkpoint. Of a `get` that was answered, the bytes that have not begun to leave are not sent, see *The bulk socket*. Requests that are over are left alone.",
+    doc: "Gives up a `load`, a `run`, an `embed`, a `generate`, a `next_token`, a `snapshot`, a `get` or a `put` by transfer that has no answer yet. It is answered by an error `cancelled`, a run at its next checkpoint. Of a `get` that was answered, the bytes that have not begun to leave are not sent, see *The bulk socket*. Requests that are over are left alone.",
   },
   close_queue: {
     arguments: { queue: { kind: "id", doc: "The queue." } },
-    doc: "Frees a queue. Runs queued in it still run.",
+    doc: "Frees a queue. Runs queued in it still run; generations of it end.",
   },
   record: {
     arguments: {
@@ -186,20 +188,20 @@ export const CLIENT_MESSAGES = {
       model: { kind: "id", doc: "A new id, which may be used once this is answered." },
       path: {
         kind: "text",
-        doc: "A Hugging Face folder of the engine's machine, as the path of `open_file`: docs/models.md says which models there are.",
+        doc: "A Hugging Face folder or a GGUF file of the engine's machine, as the path of `open_file`: docs/models.md says which models there are.",
       },
       pooling: {
         kind: "pooling?",
-        doc: "`{mode, normalize?, dimension?}`, in place of the model's own; not `none`.",
+        doc: "Of an embedding model: `{mode, normalize?, dimension?}`, in place of its own; not `none`.",
       },
     },
-    doc: "Opens an embedding model. All sessions of an engine that open the same files, or copies of them, share one copy of the weights, which are freed when no session has them open. To open a model again under the id that it has changes nothing.",
+    doc: "Opens a model. All sessions of an engine that open the same files, or copies of them, share one copy of the weights, which are freed when no session has them open. To open a model again under the id that it has changes nothing.",
     result:
-      "`{dimension, longest, pooling, bytes}`: numbers of a vector, the most tokens of a text, bytes of the weights",
+      '`{kind: "embedding", dimension, longest, pooling, bytes}`: numbers of a vector, the most tokens of a text, bytes of the weights; or `{kind: "language", vocabulary, context, bytes}`: tokens that there are, the most tokens of a text',
   },
   embed: {
     arguments: {
-      model: { kind: "id", doc: "The model." },
+      model: { kind: "id", doc: "An embedding model." },
       output: {
         kind: "output",
         doc: "A new tensor id for the vectors, float32[texts, dimension]; `nil` to get them with the answer.",
@@ -212,6 +214,45 @@ export const CLIENT_MESSAGES = {
     },
     doc: "Makes a vector of each text. Requests overlap.",
     result: "`{type, value: attachment or nil}`",
+  },
+  generate: {
+    arguments: {
+      generation: { kind: "id", doc: "A new id." },
+      queue: { kind: "id", doc: "The generation ends with this queue, see `close_queue`." },
+      model: { kind: "id", doc: "A language model." },
+      prompt: {
+        kind: "prompt",
+        doc: "What is gone on after: a text; a list of tokens; or the messages of a chat, a list of `[role, content]`, in the form that the model was trained with.",
+      },
+      options: { kind: "generate_options?", doc: "See *Options of a generation*." },
+    },
+    doc: "Begins to generate text, and computes the first token.",
+    result: "as of `next_token`",
+  },
+  next_token: {
+    arguments: { generation: { kind: "id", doc: "The generation." } },
+    doc: "Computes the next token. The answer with `end` is the last one: the generation is over then, as it is after an error.",
+    result:
+      "`{token: number or nil, text, end: nil or {reason, prompt_ids: [token], prefill_ms, decode_ms}}`: the text that is certain by now; why it ended, which is `stop`, `length` or `context`; milliseconds until the first token, and from there to the last",
+  },
+  close_generation: {
+    arguments: {
+      generation: { kind: "id", doc: "The generation. An unknown id is ignored." },
+    },
+    doc: "Ends a generation; a token that is being computed is given up.",
+  },
+  snapshot: {
+    arguments: {
+      snapshot: { kind: "id", doc: "A new id, which may be used once this is answered." },
+      model: { kind: "id", doc: "A language model." },
+      prompt: { kind: "prompt", doc: "The beginning of prompts." },
+    },
+    doc: "Computes the beginning of prompts, and keeps it for the option `snapshot` of `generate`. Of messages it is what the model's template makes of them, without the beginning of an answer.",
+    result: "`{tokens: count}`",
+  },
+  close_snapshot: {
+    arguments: { snapshot: { kind: "id", doc: "The snapshot. An unknown id is ignored." } },
+    doc: "Frees a snapshot; generations under way go on.",
   },
   close_model: {
     arguments: { model: { kind: "id", doc: "The model. An unknown id is ignored." } },

@@ -1,5 +1,13 @@
 /** What an entry of a map of options is. */
-export type OptionKind = "bool" | "count" | "hooks" | "id" | "milliseconds" | "positions";
+export type OptionKind =
+  | "bool"
+  | "count"
+  | "hooks"
+  | "id"
+  | "milliseconds"
+  | "number"
+  | "positions"
+  | "strings";
 
 /** An entry of a map of options. Each may be left out, or be nil. */
 export interface OptionRow {
@@ -42,5 +50,35 @@ export const GET_OPTIONS = {
   bulk: {
     kind: "bool",
     doc: "true to get the value over the bulk socket. A tensor above half of a frame needs it.",
+  },
+} as const satisfies Readonly<Record<string, OptionRow>>;
+
+/** The options of a generation. */
+export const GENERATE_OPTIONS = {
+  max_tokens: {
+    kind: "count",
+    doc: "the most tokens that are generated; by default as many as fit into the model's context.",
+  },
+  temperature: {
+    kind: "number",
+    doc: "what scores are divided by; 0, the default, always takes the likeliest token.",
+  },
+  top_k: { kind: "count", doc: "chooses among so many of the likeliest; all by default." },
+  top_p: {
+    kind: "number",
+    doc: "chooses among the fewest of the likeliest that have this probability together; 1 by default.",
+  },
+  repetition_penalty: {
+    kind: "number",
+    doc: "what the scores of tokens that were there already are divided by; 1 by default.",
+  },
+  seed: {
+    kind: "count",
+    doc: "the same one chooses the same tokens; by default another one each time.",
+  },
+  stop: { kind: "strings", doc: "texts that end the generation; none by default." },
+  snapshot: {
+    kind: "id",
+    doc: "a snapshot: the first tokens of the prompt that are computed already.",
   },
 } as const satisfies Readonly<Record<string, OptionRow>>;

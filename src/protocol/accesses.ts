@@ -12,6 +12,8 @@ const tensor = (id: number) => `tensor ${id}`;
 const program = (id: number) => `program ${id}`;
 const queue = (id: number) => `queue ${id}`;
 const model = (id: number) => `model ${id}`;
+const generation = (id: number) => `generation ${id}`;
+const snapshot = (id: number) => `snapshot ${id}`;
 const replay = (id: number) => `replay ${id}`;
 
 /** The names that a message refers to: of two messages that share a name which one of them changes, the order counts. */
@@ -51,6 +53,19 @@ export function accessesOf(message: Message): Accesses {
       const { output } = message;
       return { uses: [model(message.model)], changes: output === null ? [] : [tensor(output)] };
     }
+    case "generate": {
+      const { options } = message;
+      const begun = options.snapshot === undefined ? [] : [snapshot(options.snapshot)];
+      const changes = [generation(message.generation), queue(message.queue)];
+      return { uses: [model(message.model), ...begun], changes };
+    }
+    case "next_token":
+    case "close_generation":
+      return { uses: [], changes: [generation(message.generation)] };
+    case "snapshot":
+      return { uses: [model(message.model)], changes: [snapshot(message.snapshot)] };
+    case "close_snapshot":
+      return { uses: [], changes: [snapshot(message.snapshot)] };
     case "replay":
     case "stop_replay":
       return { uses: [], changes: [replay(message.replay)] };

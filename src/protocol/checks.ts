@@ -29,6 +29,12 @@ export function unsigned(value: unknown, what: string): number {
   throw badMessage(what, value, "an integer from 0 to 2^53 - 1");
 }
 
+/** A number, but not NaN. */
+export function number(value: unknown, what: string): number {
+  if (typeof value === "number" && !Number.isNaN(value)) return value;
+  throw badMessage(what, value, "a number");
+}
+
 /** A number above zero. */
 export function positive(value: unknown, what: string, most = Number.MAX_VALUE): number {
   if (typeof value === "number" && value > 0 && value <= most) return value;

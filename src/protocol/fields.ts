@@ -1,7 +1,7 @@
 import type { FieldKind } from "../contract/messages.js";
 import type { Match } from "../hooks/match.js";
 import type { Policy, View } from "../hooks/policy.js";
-import type { Pooling } from "../models/index.js";
+import type { ChatMessage, Pooling } from "../models/index.js";
 import type { TensorType } from "../tensor/dtype.js";
 import {
   attachment,
@@ -15,7 +15,14 @@ import {
   unsigned,
 } from "./checks.js";
 import { parseMatch, parsePolicy, parseView } from "./hook-messages.js";
-import { type GetOptions, getOptions, type RunOptions, runOptions } from "./options.js";
+import {
+  type GenerateMessageOptions,
+  type GetOptions,
+  generateOptions,
+  getOptions,
+  type RunOptions,
+  runOptions,
+} from "./options.js";
 
 /** A tensor that came with a message. */
 export interface Inline {
@@ -63,7 +70,12 @@ export interface FieldTypes extends Record<FieldKind, unknown> {
   output: number | null;
   texts: readonly string[];
   "flag?": boolean;
+  prompt: Prompt;
+  "generate_options?": GenerateMessageOptions;
 }
+
+/** What a generation goes on after: a text, tokens, or messages. */
+export type Prompt = string | readonly number[] | readonly ChatMessage[];
 
 /** A run of a burst. */
 export interface BurstRun {
@@ -114,6 +126,8 @@ export const FIELDS: { readonly [K in FieldKind]: Field<FieldTypes[K]> } = {
   output: (value, what) => (value === null ? null : unsigned(value, what)),
   texts,
   "flag?": (value, what) => isGiven(value) && bool(value, what),
+  prompt,
+  "generate_options?": generateOptions,
 };
 
 function hello(value: unknown): FieldTypes["hello"] {
@@ -230,6 +244,23 @@ function texts(value: unknown, what: string, attachments: readonly Uint8Array[])
     } catch {
       throw badMessage(`text ${index} of ${what}`, bytes, "UTF-8");
     }
+  });
+}
+
+function prompt(value: unknown, what: string): Prompt {
+  if (typeof value === "string") return value;
+  if (!Array.isArray(value)) {
+    throw badMessage(what, value, "a text, a list of tokens, or a list of [role, content]");
+  }
+  if (!Array.isArray(value[0])) {
+    return value.map((token) => unsigned(token, `a token of ${what}`));
+  }
+  return value.map((message) => {
+    const [role, content, ...rest] = list(message, `a message of ${what}`);
+    if (typeof role !== "string" || typeof content !== "string" || rest.length > 0) {
+      throw badMessage(`a message of ${what}`, message, "[role, content]");
+    }
+    return { role, content };
   });
 }
 

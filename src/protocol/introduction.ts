@@ -1,4 +1,4 @@
-import { SharedEmbedders } from "../models/embedder/shared.js";
+import { SharedModels } from "../models/shared.js";
 import type { Host } from "./host.js";
 import { wireLimits } from "./limits.js";
 
@@ -39,7 +39,7 @@ export function infoAnswer(
       folder: process.cwd(),
       programs: engine.hooks.programCount,
       runs: engine.runsUnderWay,
-      models: SharedEmbedders.of(engine).list(),
+      models: SharedModels.of(engine).list(),
     },
   };
 }

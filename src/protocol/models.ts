@@ -1,52 +1,42 @@
 import { resolve } from "node:path";
 import type { Engine } from "../engine/engine.js";
 import type { Pooling } from "../models/embedder/pooling.js";
-import { type SharedEmbedder, SharedEmbedders } from "../models/embedder/shared.js";
 import { ModelError } from "../models/error.js";
-import { byteLength, type TensorType } from "../tensor/dtype.js";
-import { noteRun, ProtocolError } from "./error.js";
+import { type AnyModel, type SharedModel, SharedModels } from "../models/shared.js";
+import { ProtocolError } from "./error.js";
 import type { MessageOf } from "./message.js";
+import type { ResultOf } from "./results.js";
 import type { Sender } from "./sender.js";
-import type { AllocatedTensor, SessionTensors } from "./tensors.js";
-import { wireType } from "./wire.js";
 
 /** A model that a client named. */
 interface SessionModel {
   readonly path: string;
   readonly pooling: string;
-  readonly opening: Promise<SharedEmbedder>;
+  readonly opening: Promise<SharedModel>;
   /** There once it is open. */
-  shared: SharedEmbedder | undefined;
-  /** Its `embed` requests that are not over. */
+  shared: SharedModel | undefined;
+  /** Its requests and generations that are not over. */
   running: number;
   /** Its name is gone. */
   closed: boolean;
 }
 
-/** An `embed` that has no answer. */
-interface Embedding {
-  readonly request: number;
-  readonly aborted: AbortController;
-  /** The tensor that it fills, where the vectors do not come with the answer. */
-  readonly filled: AllocatedTensor | undefined;
+/** A model in use, by a request or a generation. */
+export interface ModelUse<Kind extends AnyModel["kind"]> {
+  readonly model: Extract<AnyModel, { readonly kind: Kind }>["model"];
+  /** Ends the use. A model whose name is gone is closed with the last one. */
+  over(): void;
 }
 
-/** The embedding models of one session, by the ids that its client chose. The engine's sessions share their weights. */
+/** The models of one session, by the ids that its client chose. The engine's sessions share their weights. */
 export class SessionModels {
   readonly #models = new Map<number, SessionModel>();
-  readonly #embeddings = new Map<number, Embedding>();
 
   constructor(
     private readonly engine: Engine,
     private readonly sender: Sender,
-    private readonly tensors: SessionTensors,
     private readonly limits: { readonly subscriptions: number },
   ) {}
-
-  /** The number of requests without an answer. */
-  get waiting(): number {
-    return this.#embeddings.size;
-  }
 
   /** Answers `open_model` when the weights are read. */
   open(request: number, { model: id, path, pooling }: MessageOf<"open_model">): void {
@@ -57,12 +47,7 @@ export class SessionModels {
       throw new ProtocolError("model_taken", text, "a new id");
     }
     model.opening.then(
-      ({ embedder }) => {
-        const { dimension, tokenizer, pooling: own } = embedder;
-        const bytes = embedder.model.byteLength;
-        const { longest } = tokenizer;
-        this.sender.ok<"open_model">(request, { dimension, longest, pooling: own, bytes });
-      },
+      (shared) => this.sender.ok<"open_model">(request, describe(shared)),
       (error) => this.sender.error(request, error),
     );
   }
@@ -76,7 +61,7 @@ export class SessionModels {
       const problem = 'the mode of a pooling is "none"';
       throw new ModelError("pooling_invalid", problem, "one vector for each text");
     }
-    const opening = SharedEmbedders.of(this.engine).open(resolve(path), pooling);
+    const opening = SharedModels.of(this.engine).open(resolve(path), pooling);
     const model: SessionModel = { path, pooling: keyOf(pooling), opening, ...UNUSED };
     this.#models.set(id, model);
     opening.then(
@@ -91,111 +76,29 @@ export class SessionModels {
     return model;
   }
 
-  /** Answers `embed` when the vectors are computed. */
-  embed(request: number, message: MessageOf<"embed">): void {
-    const { output, texts, refuse } = message;
-    if (this.#embeddings.has(request)) {
-      throw new ProtocolError("request_taken", `there is an embed ${request} already`);
-    }
-    if (output !== null) this.tensors.checkNew(output);
-    try {
-      const model = this.#find(message.model);
-      const { embedder } = model.shared;
-      const type = { dtype: "float32", shape: [texts.length, embedder.dimension] } as const;
-      const embedding = this.#start(request, output, type);
-      const { signal } = embedding.aborted;
-      model.running++;
-      embedder
-        .embed(texts, { signal, tooLong: refuse ? "refuse" : "truncate" })
-        .then(
-          (vectors) => this.#done(embedding, type, vectors),
-          (error) => this.#fail(embedding, error),
-        )
-        .finally(() => {
-          model.running--;
-          releaseUnused(model);
-        });
-    } catch (error) {
-      noteRun(error, request);
-      if (output !== null) this.tensors.defineFailed(output, error);
-      throw error;
-    }
-  }
-
-  /** @throws ProtocolError `model_unknown` */
-  #find(id: number): OpenModel {
+  /** Begins to use a model. @throws ProtocolError `model_unknown`; ModelError `model_unsupported` for one of another kind */
+  use<Kind extends AnyModel["kind"]>(id: number, kind: Kind): ModelUse<Kind> {
     const model = this.#models.get(id);
-    if (isOpen(model)) return model;
-    const why = model === undefined ? "it was closed, or never opened" : "it is not open yet";
-    throw new ProtocolError("model_unknown", `there is no model ${id}: ${why}`);
-  }
-
-  #start(request: number, output: number | null, type: TensorType): Embedding {
-    const giveUp = () => {
-      const text = "the tensor was freed before its vectors were computed";
-      this.#giveUp(embedding, new ProtocolError("tensor_freed", text));
-    };
-    const embedding: Embedding = {
-      request,
-      aborted: new AbortController(),
-      filled: output === null ? undefined : this.tensors.allocate(output, type, giveUp),
-    };
-    this.#embeddings.set(request, embedding);
-    return embedding;
-  }
-
-  #done(embedding: Embedding, type: TensorType, vectors: readonly Float32Array[]): void {
-    const { request, filled } = embedding;
-    if (this.#embeddings.get(request) !== embedding) return;
-    const all = new Float32Array(filled?.buffer ?? new ArrayBuffer(byteLength(type)));
-    vectors.forEach((vector, index) => {
-      all.set(vector, index * vector.length);
-    });
-    this.#embeddings.delete(request);
-    if (filled === undefined) {
-      this.#answer(request, type, [new Uint8Array(all.buffer)]);
-      return;
+    if (model?.shared === undefined) {
+      const why = model === undefined ? "it was closed, or never opened" : "it is not open yet";
+      throw new ProtocolError("model_unknown", `there is no model ${id}: ${why}`);
     }
-    this.#finish(filled);
-    this.#answer(request, type, []);
-  }
-
-  #answer(request: number, type: TensorType, attachments: readonly Uint8Array[]): void {
-    const value = attachments.length === 0 ? null : 0;
-    try {
-      this.sender.ok<"embed">(request, { type: wireType(type), value }, attachments);
-    } catch (error) {
-      this.sender.error(request, error);
+    if (model.shared.kind !== kind) {
+      const problem = `${model.path} is ${KINDS[model.shared.kind]}`;
+      throw new ModelError("model_unsupported", problem, KINDS[kind]);
     }
-  }
-
-  #finish({ tensor, buffer }: AllocatedTensor, error?: unknown): void {
-    this.engine.native.release(buffer);
-    this.tensors.finish(tensor, error);
-  }
-
-  /** Ends an embedding before its time: its runs are cancelled. */
-  #giveUp(embedding: Embedding, error: ProtocolError): void {
-    this.#fail(embedding, error);
-    embedding.aborted.abort(error);
-  }
-
-  #fail(embedding: Embedding, error: unknown): void {
-    const { request, filled } = embedding;
-    if (this.#embeddings.get(request) !== embedding) return;
-    this.#embeddings.delete(request);
-    if (filled !== undefined) this.#finish(filled, error);
-    this.sender.error(request, error);
-  }
-
-  /** Takes `cancel`. */
-  cancel(request: number, reason: string): void {
-    const embedding = this.#embeddings.get(request);
-    if (embedding !== undefined) this.#giveUp(embedding, new ProtocolError("cancelled", reason));
+    model.running++;
+    let used = true;
+    const over = () => {
+      if (used) model.running--;
+      used = false;
+      releaseUnused(model);
+    };
+    return { model: model.shared.model as ModelUse<Kind>["model"], over };
   }
 
   /** Takes `close_model`. */
-  closeModel(id: number): void {
+  close(id: number): void {
     const model = this.#models.get(id);
     if (model === undefined) return;
     this.#models.delete(id);
@@ -204,18 +107,22 @@ export class SessionModels {
   }
 
   /** The session ends. */
-  close(): void {
-    const error = new ProtocolError("session_closed", "the session ended");
-    for (const embedding of [...this.#embeddings.values()]) this.#giveUp(embedding, error);
-    for (const id of [...this.#models.keys()]) this.closeModel(id);
+  closeAll(): void {
+    for (const id of [...this.#models.keys()]) this.close(id);
   }
 }
 
-/** A model that is open. */
-type OpenModel = SessionModel & { readonly shared: SharedEmbedder };
+const KINDS = { embedding: "an embedding model", language: "a language model" };
 
-function isOpen(model: SessionModel | undefined): model is OpenModel {
-  return model?.shared !== undefined;
+function describe(shared: SharedModel): ResultOf<"open_model"> {
+  if (shared.kind === "language") {
+    const { byteLength: bytes, config } = shared.model.model;
+    const { vocabulary, contextLength: context } = config;
+    return { kind: "language", vocabulary, context, bytes };
+  }
+  const { dimension, tokenizer, pooling, model } = shared.model;
+  const { longest } = tokenizer;
+  return { kind: "embedding", dimension, longest, pooling, bytes: model.byteLength };
 }
 
 /** Gives a model back whose name is gone, once it is open and none of its requests is under way. */

@@ -1,6 +1,12 @@
-import { GET_OPTIONS, type OptionKind, type OptionRow, RUN_OPTIONS } from "../contract/options.js";
+import {
+  GENERATE_OPTIONS,
+  GET_OPTIONS,
+  type OptionKind,
+  type OptionRow,
+  RUN_OPTIONS,
+} from "../contract/options.js";
 import type { SubscriptionSpec } from "../hooks/subscription.js";
-import { badMessage, bool, list, map, positive, unsigned } from "./checks.js";
+import { badMessage, bool, list, map, number, positive, text, unsigned } from "./checks.js";
 import { parseHook } from "./hook-messages.js";
 
 /** What each kind of option is once it is checked. */
@@ -10,7 +16,9 @@ interface OptionTypes extends Record<OptionKind, unknown> {
   hooks: readonly SubscriptionSpec[];
   id: number;
   milliseconds: number;
+  number: number;
   positions: readonly number[];
+  strings: readonly string[];
 }
 
 /** Options by their rows. What has no default may be undefined. */
@@ -34,6 +42,8 @@ const CHECKS: {
   hooks: (value, what) => list(value, what).map(parseHook),
   id: unsigned,
   milliseconds: (value, what) => positive(value, what, MAX_TIMEOUT),
+  number,
+  strings: (value, what) => list(value, what).map((item) => text(item, `an item of ${what}`)),
   positions: (value, what) => list(value, what).map((item) => unsigned(item, `an item of ${what}`)),
 };
 
@@ -86,3 +96,7 @@ export type RunOptions = ReturnType<typeof runOptions>;
 /** The options of a read. */
 export const getOptions = optionsParser("get", GET_OPTIONS, () => ({ bulk: false }));
 export type GetOptions = ReturnType<typeof getOptions>;
+
+/** The options of a generation. Their ranges are checked where they are used. */
+export const generateOptions = optionsParser("generate", GENERATE_OPTIONS, () => ({}));
+export type GenerateMessageOptions = ReturnType<typeof generateOptions>;

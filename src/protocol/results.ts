@@ -4,6 +4,34 @@ import type { helloAnswer, infoAnswer } from "./introduction.js";
 import type { MessageName } from "./message.js";
 import type { WireSites } from "./wire.js";
 
+/** What a model is. */
+type OpenedModel =
+  | {
+      readonly kind: "embedding";
+      readonly dimension: number;
+      readonly longest: number;
+      readonly pooling: Pooling;
+      readonly bytes: number;
+    }
+  | {
+      readonly kind: "language";
+      readonly vocabulary: number;
+      readonly context: number;
+      readonly bytes: number;
+    };
+
+/** A token of a generation, or its end. */
+export interface NextToken {
+  readonly token: number | null;
+  readonly text: string;
+  readonly end: {
+    readonly reason: string;
+    readonly prompt_ids: readonly number[];
+    readonly prefill_ms: number;
+    readonly decode_ms: number;
+  } | null;
+}
+
 /** The results of requests, by the types of their messages. Those that are not here have the result nil. */
 interface Results {
   hello: ReturnType<typeof helloAnswer>;
@@ -24,16 +52,14 @@ interface Results {
     | { /** The index of an attachment. */ readonly value: number }
     | { readonly transfer: number; readonly bytes: number }
   );
-  open_model: {
-    readonly dimension: number;
-    readonly longest: number;
-    readonly pooling: Pooling;
-    readonly bytes: number;
-  };
+  open_model: OpenedModel;
   embed: {
     readonly type: WireType /** The index of an attachment. */;
     readonly value: number | null;
   };
+  generate: NextToken;
+  next_token: NextToken;
+  snapshot: { readonly tokens: number };
   stop_recording: { readonly events: number };
   stop_replay: { readonly answered: number };
 }

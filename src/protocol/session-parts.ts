@@ -1,4 +1,6 @@
 import { SessionArrivals } from "./arrivals.js";
+import { SessionEmbeddings } from "./embeddings.js";
+import { SessionGenerations } from "./generations.js";
 import { SessionHooks } from "./hooks.js";
 import type { Host } from "./host.js";
 import { SessionModels } from "./models.js";
@@ -8,6 +10,7 @@ import { SessionRecordings } from "./recordings.js";
 import { SessionReplays } from "./replays.js";
 import { SessionRuns } from "./runs.js";
 import { type Connection, Sender } from "./sender.js";
+import { SessionSnapshots } from "./snapshots.js";
 import { SessionTensors } from "./tensors.js";
 import { Transfers } from "./transfers.js";
 
@@ -27,6 +30,9 @@ export class SessionParts {
   readonly recordings: SessionRecordings;
   readonly replays: SessionReplays;
   readonly models: SessionModels;
+  readonly embeddings: SessionEmbeddings;
+  readonly snapshots: SessionSnapshots;
+  readonly generations: SessionGenerations;
 
   constructor({ engine, limits }: Host, connection: Connection) {
     const { native } = engine;
@@ -52,13 +58,20 @@ export class SessionParts {
     const { programs, hooks, replays } = this;
     this.runs = new SessionRuns({ engine, sender, tensors, programs, hooks, replays, limits });
     this.recordings = new SessionRecordings(engine, sender, limits);
-    this.models = new SessionModels(engine, sender, tensors, limits);
+    this.models = new SessionModels(engine, sender, limits);
+    const { models } = this;
+    this.embeddings = new SessionEmbeddings(engine, sender, tensors, models);
+    this.snapshots = new SessionSnapshots(sender, models, limits);
+    const { snapshots } = this;
+    this.generations = new SessionGenerations({ sender, models, snapshots, limits });
   }
 
   /** The number of requests without an answer, and of transfers that are not over. */
   get open(): number {
-    const { runs, reads, arrivals, models, transfers } = this;
-    return runs.size + reads.waiting + arrivals.waiting + models.waiting + transfers.open;
+    const { runs, reads, arrivals, transfers } = this;
+    const ofModels = [this.embeddings, this.snapshots, this.generations];
+    const waiting = [reads, arrivals, ...ofModels].reduce((sum, part) => sum + part.waiting, 0);
+    return runs.size + waiting + transfers.open;
   }
 
   /** Ends whatever has this request number and is not over. */
@@ -67,7 +80,9 @@ export class SessionParts {
     this.runs.cancel(request, reason);
     this.reads.cancel(request, reason);
     this.arrivals.cancel(request, reason);
-    this.models.cancel(request, reason);
+    this.embeddings.cancel(request, reason);
+    this.snapshots.cancel(request, reason);
+    this.generations.cancel(request, reason);
   }
 
   /** The session ends. */
@@ -76,7 +91,10 @@ export class SessionParts {
     this.hooks.close();
     this.recordings.close();
     this.replays.close();
-    this.models.close();
+    this.embeddings.closeAll();
+    this.generations.closeAll();
+    this.snapshots.closeAll();
+    this.models.closeAll();
     this.tensors.close();
     this.transfers.close();
     this.programs.close();

@@ -130,6 +130,7 @@ export class Session {
         break;
       case "close_queue":
         this.#parts.runs.closeQueue(message.queue);
+        this.#parts.generations.closeQueue(message.queue);
         break;
       case "record":
         this.#parts.recordings.start(request, message);
@@ -147,10 +148,25 @@ export class Session {
         this.#parts.models.open(request, message);
         break;
       case "embed":
-        this.#parts.models.embed(request, message);
+        this.#parts.embeddings.embed(request, message);
+        break;
+      case "generate":
+        this.#parts.generations.generate(request, message);
+        break;
+      case "next_token":
+        this.#parts.generations.next(request, message.generation);
+        break;
+      case "close_generation":
+        this.#parts.generations.close(message.generation);
+        break;
+      case "snapshot":
+        this.#parts.snapshots.make(request, message);
+        break;
+      case "close_snapshot":
+        this.#parts.snapshots.close(message.snapshot);
         break;
       case "close_model":
-        this.#parts.models.closeModel(message.model);
+        this.#parts.models.close(message.model);
         break;
       case "subscribe":
         this.#parts.hooks.subscribe(request, message);

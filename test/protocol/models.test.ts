@@ -53,6 +53,7 @@ const expected = async (texts: readonly string[]) => {
 
 it("opens a model and embeds texts, with the vectors in the answer", async () => {
   expect(await client.result(["open_model", 1, folder])).toEqual({
+    kind: "embedding",
     dimension: 8,
     longest: 32,
     pooling: { mode: "mean", normalize: false },

@@ -1,6 +1,6 @@
 defmodule Davit.Collector do
   @moduledoc false
-  # Frees engine tensors, and unloads programs and models, when no Elixir term refers to them any more.
+  # Frees engine tensors, and unloads programs, models and snapshots, when no Elixir term refers to them any more.
   #
   # Each tensor carries a token, a reference-counted binary that the collector holds too. `Process.info(pid, :binary)`
   # returns the reference counts of the binaries that a process holds: a count of 1 means that only the collector holds the
@@ -27,7 +27,7 @@ defmodule Davit.Collector do
   alias Davit.Engine.{Loader, Part, Reporter, Session}
 
   @type item ::
-          {:tensor | :program | :model, id :: pos_integer, instance :: pos_integer,
+          {:tensor | :program | :model | :snapshot, id :: pos_integer, instance :: pos_integer,
            bytes :: non_neg_integer}
 
   @type minted :: {item, token :: binary}
@@ -64,13 +64,14 @@ defmodule Davit.Collector do
   end
 
   @doc """
-  Creates an id and a token for a tensor, a program or a model that takes `bytes` in the engine, and passes the token to the
+  Creates an id and a token for a tensor, a program, a model or a snapshot that takes `bytes` in the engine, and passes the token to the
   collector. It may collect garbage first.
 
   Every term that stands for the tensor or program has to hold the token. The token has to be alive until the request
   that creates the tensor or program is in the port.
   """
-  @spec mint(Session.t(), :tensor | :program | :model, non_neg_integer) :: {pos_integer, binary}
+  @spec mint(Session.t(), :tensor | :program | :model | :snapshot, non_neg_integer) ::
+          {pos_integer, binary}
   def mint(session, kind, bytes) do
     {{_, id, _, _}, token} = minted = mint_later(session, kind, bytes)
     own(session, [minted], self())
@@ -138,6 +139,7 @@ defmodule Davit.Collector do
     # A program may have been loaded again, under the same id, in a later engine.
     for {:program, id, _, _} <- items, do: Davit.Program.unload(session, id)
     for {:model, id, _, _} <- items, do: Davit.Model.unload(session, id)
+    for {:snapshot, id, _, _} <- items, do: Davit.Generator.Snapshot.unload(session, id)
 
     bytes = for {_, _, ^instance, bytes} <- items, do: bytes
     Budget.give_back(session.budget, length(bytes), Enum.sum(bytes))

@@ -51,6 +51,12 @@ defmodule Davit.Contract do
       room: :message,
       doc: "No callback of the run with this number waits for a reply."
     },
+    %{code: :generation_taken, room: :message, doc: "The id of a generation is in use."},
+    %{
+      code: :generation_unknown,
+      room: :message,
+      doc: "There is no generation with this id, or it is over."
+    },
     %{code: :hello_repeated, room: :message, doc: "The session has begun already."},
     %{
       code: :length_invalid,
@@ -93,6 +99,8 @@ defmodule Davit.Contract do
       room: :message,
       doc: "The session ended before the bytes of a transfer had come."
     },
+    %{code: :snapshot_taken, room: :message, doc: "The id of a snapshot is in use."},
+    %{code: :snapshot_unknown, room: :message, doc: "There is no snapshot with this id."},
     %{
       code: :subscription_limit_exceeded,
       room: :message,
@@ -337,6 +345,11 @@ defmodule Davit.Contract do
       code: :prompt_invalid,
       room: :model,
       doc: "A prompt has no tokens, or one that the model does not have."
+    },
+    %{
+      code: :snapshot_foreign,
+      room: :model,
+      doc: "A snapshot is of another model than the generation."
     },
     %{code: :text_too_long, room: :model, doc: "A text has more tokens than the model takes."},
     %{

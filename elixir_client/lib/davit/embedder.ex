@@ -39,6 +39,7 @@ defmodule Davit.Embedder do
     valid? = &(&1 in [:truncate, :refuse])
     too_long = Davit.Options.get!(options, :too_long, :truncate, expected, valid?)
     check!(texts)
+    Model.check_kind!(model, :embedding)
 
     request = fn session ->
       request(session, model, texts, too_long == :refuse, Deadline.left(deadline))

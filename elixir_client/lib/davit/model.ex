@@ -1,6 +1,6 @@
 defmodule Davit.Model do
   @moduledoc """
-  An embedding model that an engine has opened, for `Davit.Embedder`.
+  A model that an engine has opened: an embedding model, for `Davit.Embedder`, or a language model, for `Davit.Generator`.
 
       model = Davit.Model.load("all-MiniLM-L6-v2")
       vectors = Davit.Embedder.embed(model, ["A davit is a crane.", "The crew lowers the boat."])
@@ -9,11 +9,14 @@ defmodule Davit.Model do
   to the engine (`davit serve`) and open the same files. They are freed once no term of any VM refers to them. A model outlives
   its engine: where that was restarted, the files are read again when the model is used.
 
-    * `path`: the folder;
-    * `dimension`: how many numbers a vector has;
+    * `path`: the folder or the file;
+    * `kind`: `:embedding` or `:language`;
     * `longest`: the most tokens of a text;
-    * `pooling`: how the vectors of a text's tokens become one, a map with `:mode`, `:normalize` and, where it is cut, `:dimension`;
-    * `bytes`: the bytes of the weights.
+    * `bytes`: the bytes of the weights;
+    * `dimension`, of an embedding model: how many numbers a vector has;
+    * `pooling`, of an embedding model: how the vectors of a text's tokens become one, a map with `:mode`, `:normalize` and, where it is
+      cut, `:dimension`;
+    * `vocabulary`, of a language model: how many tokens there are.
 
   `docs/models.md` says which models there are.
   """
@@ -21,7 +24,7 @@ defmodule Davit.Model do
   alias Davit.{Collector, Deadline, EngineError, Tensor}
   alias Davit.Engine.{Lookup, Request, Session}
 
-  @derive {Inspect, only: [:path, :dimension]}
+  @derive {Inspect, only: [:path, :kind, :dimension]}
   @enforce_keys [:id, :token, :engine, :node, :path, :requested]
   defstruct [
     :id,
@@ -30,9 +33,11 @@ defmodule Davit.Model do
     :node,
     :path,
     :requested,
+    :kind,
     :dimension,
     :longest,
     :pooling,
+    :vocabulary,
     :bytes
   ]
 
@@ -43,21 +48,23 @@ defmodule Davit.Model do
           node: node,
           path: Path.t(),
           requested: map | nil,
-          dimension: pos_integer,
+          kind: :embedding | :language,
+          dimension: pos_integer | nil,
           longest: pos_integer,
-          pooling: map,
+          pooling: map | nil,
+          vocabulary: pos_integer | nil,
           bytes: non_neg_integer
         }
 
   @modes [:mean, :max, :cls, :first, :last]
 
   @doc """
-  Opens a Hugging Face folder on the engine's machine. A relative path is one of this VM's working directory.
+  Opens a Hugging Face folder or a GGUF file on the engine's machine. A relative path is one of this VM's working directory.
 
   Options:
 
     * `:engine`: the name of the engine;
-    * `:pooling`: in place of the model's own, a keyword list of `:mode` (`:mean`, `:max`, `:cls`, `:first` or `:last`), `:normalize`
+    * `:pooling`: in place of an embedding model's own, a keyword list of `:mode` (`:mean`, `:max`, `:cls`, `:first` or `:last`), `:normalize`
       (whether vectors are made 1 long, default false) and `:dimension` (how many numbers are kept);
     * `:timeout`: in milliseconds, default `:infinity`. It includes waiting for an engine that is starting.
 
@@ -109,13 +116,22 @@ defmodule Davit.Model do
     with {:ok, result, _} <- answer, do: {:ok, result}
   end
 
-  defp with_result(model, %{
-         "dimension" => dimension,
-         "longest" => longest,
-         "pooling" => pooling,
-         "bytes" => bytes
-       }) do
-    %{model | dimension: dimension, longest: longest, pooling: atoms(pooling), bytes: bytes}
+  defp with_result(model, %{"kind" => "embedding"} = result) do
+    %{"dimension" => dimension, "longest" => longest, "pooling" => pooling} = result
+
+    %{
+      model
+      | kind: :embedding,
+        dimension: dimension,
+        longest: longest,
+        pooling: atoms(pooling),
+        bytes: result["bytes"]
+    }
+  end
+
+  defp with_result(model, %{"kind" => "language"} = result) do
+    %{"vocabulary" => vocabulary, "context" => context, "bytes" => bytes} = result
+    %{model | kind: :language, vocabulary: vocabulary, longest: context, bytes: bytes}
   end
 
   defp with_result(_model, other),
@@ -129,6 +145,16 @@ defmodule Davit.Model do
         "dimension" -> {:dimension, value}
       end
     end
+  end
+
+  @doc false
+  # Raises where a model is not of the kind that a function takes.
+  @spec check_kind!(t, :embedding | :language) :: :ok
+  def check_kind!(%__MODULE__{kind: kind}, kind), do: :ok
+
+  def check_kind!(%__MODULE__{path: path, kind: kind}, expected) do
+    raise ArgumentError,
+          "expected a model of the kind #{inspect(expected)}, got #{inspect(kind)}: #{path}"
   end
 
   @doc false

@@ -48,7 +48,7 @@ export class Context implements Disposable {
     if (snapshot === undefined || common === 0) {
       return new Context(parts, await parts.caches.make(), []);
     }
-    return new Context(parts, await snapshot.copy(), prompt.slice(0, common));
+    return new Context(parts, await snapshot.copy(parts), prompt.slice(0, common));
   }
 
   /** The number of tokens that are computed. */
@@ -69,7 +69,8 @@ export class Context implements Disposable {
   /** Keeps what is computed, for other texts that begin in the same way. */
   async keep(): Promise<PromptSnapshot> {
     const { state, capacity } = this.#cache;
-    return new PromptSnapshot([...this.#ids], { state: await state.snapshot(), capacity });
+    const cache = { state: await state.snapshot(), capacity };
+    return new PromptSnapshot([...this.#ids], cache, this.#parts);
   }
 
   /** Frees the keys and values. */

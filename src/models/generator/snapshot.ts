@@ -1,4 +1,5 @@
 import { DavitError } from "../../error.js";
+import { ModelError } from "../error.js";
 import type { TokenCache } from "./cache.js";
 
 /**
@@ -9,11 +10,13 @@ export class PromptSnapshot implements Disposable {
   /** The tokens. */
   readonly ids: readonly number[];
   #cache: TokenCache | undefined;
+  readonly #owner: object;
 
-  /** For the generator: takes over the cache. @internal */
-  constructor(ids: readonly number[], cache: TokenCache) {
+  /** For the generator: takes over the cache; `owner` stands for the model. @internal */
+  constructor(ids: readonly number[], cache: TokenCache, owner: object) {
     this.ids = ids;
     this.#cache = cache;
+    this.#owner = owner;
   }
 
   /** How many of its first tokens are those of a text. */
@@ -22,8 +25,15 @@ export class PromptSnapshot implements Disposable {
     return differs < 0 ? this.ids.length : differs;
   }
 
-  /** For the generator: a cache that goes on from here; its first change copies. @throws DavitError `state_lost` @internal */
-  async copy(): Promise<TokenCache> {
+  /**
+   * For the generator: a cache that goes on from here; its first change copies.
+   * @throws DavitError `state_lost`; ModelError `snapshot_foreign` @internal
+   */
+  async copy(owner: object): Promise<TokenCache> {
+    if (owner !== this.#owner) {
+      const problem = "the snapshot is of another model";
+      throw new ModelError("snapshot_foreign", problem, "one that this generator made");
+    }
     if (this.#cache === undefined) {
       const [message, expected] = ["the snapshot was disposed of", "another one, or none"];
       throw new DavitError("state_lost", `${message}; expected ${expected}`, { expected });
