@@ -4,10 +4,9 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ChatMessage, Engine, type Generated, Generator } from "../src/index.js";
 import { hasModule, python } from "./support/python.js";
-import { smollm2 } from "./support/smollm2.js";
+import { llamaReference, smollm2 } from "./support/smollm2.js";
 import golden from "./support/smollm2_tokens.json" with { type: "json" };
 
-const reference = fileURLToPath(new URL("./support/llama_reference.py", import.meta.url));
 const davit = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const user = (content: string): ChatMessage => ({ role: "user", content });
 
@@ -47,7 +46,9 @@ describe.skipIf(!existsSync(smollm2))("SmolLM2", { timeout: 600_000 }, () => {
       const all: Awaited<ReturnType<typeof finish>>[] = [];
       for (const chat of chats) all.push(await finish(generator.chat(chat, { maxTokens: 16 })));
       const ids = all.map(({ promptIds, tokens }) => [...promptIds, ...tokens]);
-      const likeliest = JSON.parse(python([reference, smollm2], JSON.stringify(ids))) as number[][];
+      const likeliest = JSON.parse(
+        python([llamaReference, smollm2], JSON.stringify(ids)),
+      ) as number[][];
       all.forEach(({ promptIds, tokens, texts, text, reason }, n) => {
         const after = (likeliest[n] as number[]).slice(promptIds.length - 1);
         expect(after.slice(0, tokens.length)).toEqual(tokens);

@@ -139,13 +139,14 @@ export class WeightReader {
   /** The parts of a packed matrix; how it is packed follows from their shapes. */
   #packed(rows: number, columns: number) {
     let quantization: Quantization = { bits: 0, groupSize: 0 };
-    const groups = this.#lastSize("scales");
-    const groupSize = columns / groups;
+    const found = columns / this.#lastSize("scales");
+    // With another number of scales the weight is not to blame.
+    const groupSize = GROUP_SIZES.includes(found) ? found : 32;
+    const groups = columns / groupSize;
     const weight = this.#take("weight", (found, whole) => {
       const bits = ((found.shape.at(-1) ?? 0) * 32) / columns;
       quantization = { bits, groupSize };
-      const right = BITS.includes(bits) && GROUP_SIZES.includes(groupSize);
-      const words = right ? (columns * bits) / 32 : columns / 8;
+      const words = (columns * (BITS.includes(bits) ? bits : 4)) / 32;
       this.shared.faults.check(whole, found, { shape: [rows, words], dtype: "uint32" });
     });
     const scales = this.tensor("scales", [rows, groups]);

@@ -29,8 +29,10 @@ export interface TinyLlama {
 function numbers(name: string, count: number): Float32Array {
   let state = [...name].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) >>> 0, 7);
   return Float32Array.from({ length: count }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 31 - 1;
   });
 }
 
@@ -48,11 +50,12 @@ export async function writeTinyLlama(folder: string, tiny: TinyLlama = {}): Prom
       made.set(`${name}.weight`, float(values, [rows, columns]));
       return;
     }
-    // Any words are numbers of four bits; the bias makes 0 their mean.
-    const words = Uint32Array.from(
-      numbers(name, (rows * columns) / 8),
-      (x) => ((x + 1) / 2) * (2 ** 32 - 1),
-    );
+    // Numbers of four bits, eight of them a word; the bias makes 0 their mean.
+    const words = new Uint32Array((rows * columns) / 8);
+    numbers(name, rows * columns).forEach((x, at) => {
+      const word = at >>> 3;
+      words[word] = (words[word] as number) | (Math.floor(8 * (x + 1)) << (4 * (at % 8)));
+    });
     const scales = numbers(`${name}.scales`, (rows * columns) / GROUP).map(
       (x) => ((x + 3) * size) / 24,
     );
