@@ -2,6 +2,8 @@
 #include <mlx/mlx.h>
 #include <napi.h>
 
+#include <memory>
+
 #include "blas/blas.h"
 #include "interpose/interpose.h"
 #include "kernels/instructions.h"
@@ -76,6 +78,12 @@ Napi::Value allocation_checks(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value external_buffers(const Napi::CallbackInfo& info) {
+  auto owner = std::make_unique<char>();
+  auto* byte = owner.get();
+  return Napi::Boolean::New(info.Env(), external(info.Env(), byte, 1, owner).has_value());
+}
+
 Napi::Value set_up_collector(const Napi::CallbackInfo& info) {
   Collector::of(info.Env()).set_up(info[0].As<Napi::Function>(), info[1].As<Napi::Function>());
   return info.Env().Undefined();
@@ -105,6 +113,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("opNames", Napi::Function::New(env, op_names, "opNames"));
   exports.Set("inferTypes", Napi::Function::New(env, infer, "inferTypes"));
   exports.Set("allocationChecks", Napi::Function::New(env, allocation_checks, "allocationChecks"));
+  exports.Set("externalBuffers", Napi::Function::New(env, external_buffers, "externalBuffers"));
   exports.Set("exitOnHangUp", Napi::Function::New(env, on_hang_up, "exitOnHangUp"));
   exports.Set("setUpCollector", Napi::Function::New(env, set_up_collector, "setUpCollector"));
   exports.Set("collect", Napi::Function::New(env, collect, "collect"));

@@ -1,10 +1,16 @@
 export { type AttachedEngine, attach, type RemoteRecording } from "./attach/attach.js";
-export { type EngineInfo, listEngines } from "./attach/engines.js";
+export {
+  type EngineInfo,
+  type EngineUsage,
+  listEngines,
+  type SessionUsage,
+} from "./attach/engines.js";
 export type { RemoteSubscription } from "./client/client.js";
 export type { RemoteMatch } from "./client/wire.js";
 export { Engine, type GraphTensors } from "./engine/engine.js";
 export { type ExportedGraph, type ExportOptions, exportGraph } from "./engine/export.js";
 export type { Argument, JitOptions, Jitted, Result } from "./engine/jit.js";
+export type { EngineMemory, MemoryOwner } from "./engine/memory.js";
 export type { EngineOptions } from "./engine/options.js";
 export type { Program } from "./engine/program.js";
 export type { ProgramCounts } from "./engine/program-cache.js";
@@ -39,6 +45,8 @@ export type { Subscription } from "./hooks/subscription.js";
 export * from "./models/index.js";
 export { Tensor } from "./native-tensor.js";
 export * from "./record/index.js";
+export type { TensorMemory } from "./tensor/dlpack.js";
 export type { Dtype, TensorType } from "./tensor/dtype.js";
 export type { NestedArray, TensorLike, TypedArray } from "./tensor/values.js";
+export type { ReadonlyTypedArray } from "./tensor/view.js";
 export * from "./trace/index.js";

@@ -1,8 +1,10 @@
 import { DavitError, guarded } from "./error.js";
 import type { NativeEngine, ValueId } from "./native.js";
+import { type TensorMemory, tensorMemory } from "./tensor/dlpack.js";
 import { type Dtype, formatType, type TensorType } from "./tensor/dtype.js";
 import { formatTensor } from "./tensor/format.js";
-import { fromBytes, type NestedArray, type TypedArray, typedArray } from "./tensor/values.js";
+import { fromBytes, type NestedArray, type TypedArray } from "./tensor/values.js";
+import { float32Copy, type ReadonlyTypedArray, viewArray } from "./tensor/view.js";
 
 /**
  * A tensor of an engine. Its memory is freed when nothing refers to it any more, or by {@link Tensor.dispose}; in
@@ -17,6 +19,10 @@ export class Tensor implements Disposable {
   #value: ValueId | (() => ValueId);
   #freed = false;
   #view: ArrayBuffer | undefined;
+  /** Whether a writable view was given. */
+  #lent = false;
+  /** Whether others rely on the value. */
+  #sealed = false;
 
   /** For the engine: takes over the name of a native tensor, or makes one when it is first needed. @internal */
   constructor(
@@ -32,6 +38,11 @@ export class Tensor implements Disposable {
     // A tensor of a failed run that is never read must not be an unhandled rejection: the run rejects as well.
     this.ready.catch(() => {});
     if (typeof value === "number") native.hold(this, value);
+  }
+
+  /** The engine that it is a tensor of. @internal */
+  get native(): NativeEngine {
+    return this.#native;
   }
 
   /** The type of its elements. */
@@ -90,14 +101,56 @@ export class Tensor implements Disposable {
   }
 
   /**
-   * The value as a typed array over the engine's memory, without a copy where it has no gaps: bool as
-   * Uint8Array, float16 and bfloat16 as their bits in a Uint16Array, complex64 as pairs in a
-   * Float32Array. It keeps the memory alive, after the tensor was freed too. Other tensors may share
-   * the memory: do not write to it.
-   * @throws DavitError `tensor_pending` before {@link Tensor.ready} has resolved.
+   * The value as a typed array over the engine's memory, without a copy where it has no gaps and more than 4 KiB: bool as Uint8Array, float16 as
+   * Float16Array where the runtime has it and else as its bits in a Uint16Array, bfloat16 as its bits, complex64 as pairs in a Float32Array. It
+   * keeps the memory alive, after the tensor was freed too.
+   *
+   * Others may have the memory, so it is not to be written to, which TypeScript sees to; JavaScript has no typed array that could refuse.
+   * @throws DavitError `tensor_pending` before {@link Tensor.ready} has resolved, `tensor_freed`
    */
-  view(): TypedArray {
-    return typedArray(this.dtype, this.#read());
+  view(options?: { readonly writable?: false }): ReadonlyTypedArray;
+  /**
+   * The same, to be written to, of a tensor whose memory nobody else has. What is written is the tensor's value for runs that begin later; none
+   * that has the tensor may be under way meanwhile. Derivatives and the constants of programs do not see it.
+   * @throws DavitError `tensor_shared` where others have the memory, `memory_external` where the runtime allows no views of it, and as above
+   */
+  view(options: { readonly writable: true }): TypedArray;
+  view({ writable = false }: { readonly writable?: boolean } = {}): ReadonlyTypedArray {
+    return viewArray(this.dtype, writable ? this.#write() : this.#read()) as ReadonlyTypedArray;
+  }
+
+  /**
+   * The value as float32, in memory of its own, whichever dtype the tensor has.
+   * @throws DavitError as {@link Tensor.view}, `type_invalid` for complex64
+   */
+  toFloat32(): Float32Array {
+    return float32Copy(this.type, this.#read());
+  }
+
+  /**
+   * The memory of the value as it lies, without a copy, for other addons: address, dtype, shape and strides as DLPack has them.
+   * @throws DavitError `tensor_pending`, `tensor_freed`, `memory_external`
+   */
+  dlpack(): TensorMemory {
+    const { value } = this;
+    return guarded(() => tensorMemory(this.type, this.#native.layout(value)));
+  }
+
+  /** Whether a writable view was given: the value may change. @internal */
+  get changeable(): boolean {
+    return this.#lent;
+  }
+
+  /**
+   * Refuses writable views from now on, as others rely on the value. One that was given ends: its length becomes 0.
+   * @internal
+   */
+  seal(): void {
+    this.#sealed = true;
+    if (!this.#lent) return;
+    if (this.#view !== undefined) this.#native.release(this.#view);
+    this.#view = undefined;
+    this.#lent = false;
   }
 
   /** The value as numbers in nested arrays; a scalar as a number. 64-bit integers are bigints, complex numbers pairs. */
@@ -129,9 +182,22 @@ export class Tensor implements Disposable {
 
   #read(): ArrayBuffer {
     const { value } = this;
-    // A buffer that was transferred to another thread is gone.
+    // A buffer that was transferred to another thread is gone: only those of copies can be.
     const taken = this.#view?.byteLength === 0;
     if (this.#view === undefined || taken) this.#view = guarded(() => this.#native.read(value));
+    return this.#view;
+  }
+
+  #write(): ArrayBuffer {
+    const { value } = this;
+    if (this.#sealed) {
+      const expected = "a tensor that nobody else has";
+      const message = `the tensor ${formatType(this.type)} is a parameter of a materialized module; expected ${expected}`;
+      throw new DavitError("tensor_shared", message, { expected });
+    }
+    const known = this.#view;
+    this.#view = guarded(() => this.#native.writable(value, known));
+    this.#lent = true;
     return this.#view;
   }
 

@@ -57,6 +57,14 @@ export interface NativeError extends Error {
   readonly site?: number;
 }
 
+/** The memory of a tensor, as it lies. */
+export interface NativeLayout {
+  readonly memory: ArrayBuffer;
+  readonly address: bigint;
+  readonly offset: number;
+  readonly strides: readonly number[];
+}
+
 /** Bytes, as MLX counts them. */
 export interface NativeMemory {
   readonly active: number;
@@ -94,6 +102,13 @@ export interface NativeEngine {
   typeOf(value: ValueId): TensorType;
   /** The bytes of a ready tensor, row by row, without a copy where its memory has no gaps. Keeps the memory alive. */
   read(value: ValueId): ArrayBuffer;
+  /**
+   * The memory of a ready tensor that nobody else has, to be written to. `known` is what an earlier call, or `read`, returned for it, which is
+   * returned again where it is over this memory. Throws `tensor_shared` where others have the memory.
+   */
+  writable(value: ValueId, known: ArrayBuffer | undefined): ArrayBuffer;
+  /** The memory of a ready tensor as it lies: the buffer that has it and its address, the offset of the first element in bytes, strides in elements. */
+  layout(value: ValueId): NativeLayout;
   /** Ends a buffer of `read` or `allocate`: its memory is freed now, and not only when it is collected as garbage. */
   release(buffer: ArrayBufferLike): void;
   /** Binds a tensor to an object, which V8 is told the weight of: the tensor is freed when the object is garbage. */
@@ -160,6 +175,10 @@ export interface NativeEngine {
    */
   subscribe(program: ProgramId, subscription: SubscriptionId, sites: readonly number[]): void;
 
+  /** The tensors that are bound to objects, see {@link NativeEngine.hold}. */
+  handles(): ValueId[];
+  /** The bytes of the buffers that tensors, and the constants of programs, have in memory; a buffer counts once. Unknown tensors are passed over. */
+  heldBytes(values: readonly ValueId[], programs: readonly ProgramId[]): number;
   memory(): NativeMemory;
   counters(): Readonly<Record<string, number>>;
   /** Sets whether the process stays alive for the engine's runs; false at first. */
@@ -214,6 +233,8 @@ export interface Native {
    * loop has turned, by when the memory of collected buffers was given back.
    */
   setUpCollector(heapBytes: () => number, later: (done: () => void) => void): void;
+  /** Whether this runtime allows buffers over the engine's memory. */
+  externalBuffers(): boolean;
   /** Has V8 collect all garbage now, and frees the tensors that it held. */
   collect(): void;
   /** Bytes that JavaScript objects hold of the engine's memory, those of them that V8 was told of, and collections so far. */

@@ -41,6 +41,8 @@ defmodule Davit do
   @type inputs ::
           [input] | [{atom | String.t(), input}] | %{optional(atom | String.t()) => input}
 
+  @session_memory [:session, :client, :own, :tensors, :programs, :bytes, :typed, :peak, :models]
+
   @doc "Starts an engine, see `Davit.Engine`. Without it the default engine starts when it is first needed."
   @spec start_link(keyword) :: Supervisor.on_start()
   defdelegate start_link(options \\ []), to: Engine
@@ -138,6 +140,65 @@ defmodule Davit do
       :error -> raise %EngineError{code: :protocol_violated, message: "a file's tensor has no type"}
     end
   end
+
+  @typedoc """
+  The memory of an engine, in bytes.
+
+    * `:active`: what tensors and temporaries use, each buffer once; `:peak`: the most that this was;
+    * `:cached`: what was freed and is kept for reuse;
+    * `:limit`, `:cache_limit`: the engine's options, above which an allocation fails, and freed memory is not kept;
+    * `:sessions`: the clients of the engine; this VM is one, with `own: true`. `:bytes` are those of the buffers that its tensors and
+      the constants of its programs have, each once; `:typed` is what its tensors have by their types, and `:peak` the most that this was;
+      `:models` are the paths of the models that it has open;
+    * `:models`: the models that are open, by their paths, the bytes of their weights, and how many have them open.
+
+  Memory that several sessions have counts for each of them.
+  """
+  @type memory :: %{
+          active: non_neg_integer,
+          peak: non_neg_integer,
+          cached: non_neg_integer,
+          limit: non_neg_integer,
+          cache_limit: non_neg_integer,
+          sessions: [
+            %{
+              session: pos_integer,
+              client: String.t(),
+              own: boolean,
+              tensors: non_neg_integer,
+              programs: non_neg_integer,
+              bytes: non_neg_integer,
+              typed: non_neg_integer,
+              peak: non_neg_integer,
+              models: [Path.t()]
+            }
+          ],
+          models: [%{path: Path.t(), bytes: non_neg_integer, users: non_neg_integer}]
+        }
+
+  @doc """
+  Returns the memory of an engine, and who has it. It is looked for among all tensors: with a million of them this takes a tenth of a
+  second or more. Raises `Davit.EngineError`.
+
+      Davit.memory().active
+  """
+  @spec memory(Engine.name()) :: memory
+  def memory(engine \\ Engine) do
+    case Request.call(Engine.session!(engine), ["memory"]) do
+      {:ok, memory, _} ->
+        memory
+        |> known([:active, :peak, :cached, :limit, :cache_limit])
+        |> Map.merge(%{
+          sessions: Enum.map(memory["sessions"], &known(&1, @session_memory)),
+          models: Enum.map(memory["models"], &known(&1, [:path, :bytes, :users]))
+        })
+
+      {:error, error} ->
+        raise error
+    end
+  end
+
+  defp known(fields, names), do: Map.new(names, &{&1, fields[Atom.to_string(&1)]})
 
   if Code.ensure_loaded?(Nx) do
     # So that `compiler: Davit` is enough.

@@ -5,6 +5,7 @@ import { Engine } from "../../src/engine/engine.js";
 import { BulkListener } from "../../src/protocol/bulk.js";
 import type { Host } from "../../src/protocol/host.js";
 import { DEFAULT_LIMITS } from "../../src/protocol/limits.js";
+import { SessionList } from "../../src/protocol/memory.js";
 import { drawTensorFile } from "../bytes/formats.js";
 import type { Campaign } from "../campaign.js";
 import { drawStream, type Stream } from "../messages/draw-stream.js";
@@ -29,6 +30,7 @@ export async function messageCampaign(): Promise<Campaign<Stream>> {
     limits: { ...DEFAULT_LIMITS, maxFrameBytes: 2 ** 20 },
     versions: {},
     devices: ["cpu"],
+    sessions: new SessionList(),
   };
   const memory = new SettledMemory(engine);
   return {

@@ -80,6 +80,7 @@ export function drawConversation(random: Random): Sent[] {
     () => say(["close_snapshot", tensor()], [], 0),
     () => say(["close_model", tensor()], [], 0),
     () => say(["info"]),
+    () => say(["memory"]),
     () => {
       const asked = run({ fetch: 1024 });
       say(["reply", asked, 1, [operand()]], [VALUES], 0);

@@ -92,7 +92,7 @@ class Engine {
   size_t memory_limit() const { return memory_limit_; }
 
   // The lanes': a run is over. `results` are its outputs where `failure` is null.
-  void finished(const RunPtr& run, const Arrays& results, FailurePtr failure);
+  void finished(const RunPtr& run, Arrays results, FailurePtr failure);
   int64_t next_callback() { return next_callback_.fetch_add(1); }
 
  private:

@@ -1,11 +1,19 @@
 #include "engine/value.h"
 
+#include <chrono>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "ops/registry.h"
 
 namespace davit {
+
+namespace {
+
+constexpr std::chrono::milliseconds kPatience{20};
+
+}  // namespace
 
 const mx::array& Value::array() {
   if (!settled() && load_) load();
@@ -19,11 +27,41 @@ const mx::array& Value::array() {
   }
 }
 
+const mx::array* Value::ready() const {
+  return state_.load(std::memory_order_acquire) == State::ready && array_ ? &*array_ : nullptr;
+}
+
 mx::array Value::take() {
   // What others did with it before they gave it up has happened.
   std::atomic_thread_fence(std::memory_order_acquire);
   array();
   return *std::exchange(array_, std::nullopt);
+}
+
+bool Value::own(long views) {
+  const auto& held = array();
+  if (held.size() == 0) return true;
+  if (!held.flags().row_contiguous) {
+    auto rows = allocate_array(type_);
+    copy_rows(held, rows.data<uint8_t>());
+    array_.emplace(std::move(rows));
+    return true;
+  }
+  // With a descriptor of its own: whoever has the one before holds the memory by it, and is
+  // counted.
+  mx::array own(held.shape(), held.dtype(), nullptr, {});
+  own.copy_shared_buffer(held);
+  own.set_status(mx::array::Status::available);
+  array_.emplace(std::move(own));
+  const auto& data = array_->data_shared_ptr();
+  // A stream's thread lets go of what a run had some time after the run is over.
+  auto end = std::chrono::steady_clock::now() + kPatience;
+  while (data.use_count() > 1 + views) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::yield();
+  }
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return true;
 }
 
 void Value::load() {
@@ -63,6 +101,12 @@ ValuePtr ValueStore::get(int64_t id) const {
   bool known = id > 0 && id < next_;
   throw OpError(known ? "tensor_freed" : "tensor_unknown",
                 "tensor " + std::to_string(id) + (known ? " was freed" : " does not exist"));
+}
+
+ValuePtr ValueStore::find(int64_t id) const {
+  std::lock_guard lock(mutex_);
+  auto it = values_.find(id);
+  return it == values_.end() ? nullptr : it->second;
 }
 
 void ValueStore::remove(int64_t id) {

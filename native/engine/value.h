@@ -32,9 +32,15 @@ class Value {
   // The array; throws RunError where the tensor failed, or where there is no memory to load it,
   // which may be tried again. The tensor must be settled or loadable.
   const mlx::core::array& array();
+  // The array, where there is one.
+  const mlx::core::array* ready() const;
   // The array, for the only one who has the tensor: its memory may be overwritten. Throws as
   // array().
   mlx::core::array take();
+
+  // For the only one who has the tensor: makes its memory free of gaps, and returns whether nobody
+  // but `views` others has it. Throws as array(). Waits a moment for who is about to let go of it.
+  bool own(long views);
 
   // Settles the tensor; only the scheduler calls these, once.
   void set(mlx::core::array array);
@@ -66,6 +72,8 @@ class ValueStore {
   int64_t add(ValuePtr value);
   // Throws OpError("tensor_unknown") or OpError("tensor_freed").
   ValuePtr get(int64_t id) const;
+  // Null where there is none of this name.
+  ValuePtr find(int64_t id) const;
   void remove(int64_t id);
   size_t size() const;
 

@@ -149,6 +149,13 @@ void Handles::close() {
   for (auto& [_, each] : held) drop(std::move(each));
 }
 
+std::vector<int64_t> Handles::ids() const {
+  std::vector<int64_t> ids;
+  ids.reserve(held_.size());
+  for (const auto& [id, _] : held_) ids.push_back(id);
+  return ids;
+}
+
 void Handles::sweep() {
   auto env = collector_.env_;
   std::vector<int64_t> garbage;

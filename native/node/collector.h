@@ -9,6 +9,7 @@
 #include <memory>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 namespace davit::node {
 
@@ -30,6 +31,8 @@ class Collector {
   // Bytes that are held by a new object, or not any more. V8 counts those of ArrayBuffers itself.
   void grow(size_t bytes);
   void shrink(size_t bytes);
+  // The same bytes are held by one more object: nothing new that is worth a collection.
+  void share(size_t bytes) { held_ += static_cast<int64_t>(bytes); }
 
   // Has V8 collect all garbage now, and frees the tensors that it held.
   void collect();
@@ -79,6 +82,8 @@ class Handles : public std::enable_shared_from_this<Handles> {
   void hold(Napi::Object object, int64_t id, size_t bytes);
   // The name is freed by others.
   void release(int64_t id);
+  // The names, of objects that are garbage too.
+  std::vector<int64_t> ids() const;
   // Frees the names of objects that are garbage.
   void sweep();
   // Frees nothing any more, as the function that freed is gone.

@@ -1,5 +1,8 @@
 #include "node/convert.h"
 
+#include <cstdlib>
+#include <string_view>
+
 #include "dtypes.h"
 
 namespace davit::node {
@@ -127,11 +130,20 @@ Napi::Error make_error(Napi::Env env, const Failure& failure) {
   return error;
 }
 
-Napi::ArrayBuffer from_array(Napi::Env env, const mx::array& array) {
+bool foreign_memory_allowed() {
+  static const bool allowed = [] {
+    const char* wanted = std::getenv("DAVIT_EXTERNAL_BUFFERS");
+    return wanted == nullptr || std::string_view(wanted) != "0";
+  }();
+  return allowed;
+}
+
+Napi::ArrayBuffer from_array(Napi::Env env, const mx::array& array, Memory memory) {
   if (array.size() == 0) return Napi::ArrayBuffer::New(env, 0);
   if (array.flags().row_contiguous) {
+    // Of the memory alone: Value::own() counts who has it.
     void* data = const_cast<uint8_t*>(array.data<uint8_t>());
-    return over(env, data, array.nbytes(), array);
+    return over(env, data, array.nbytes(), array.data_shared_ptr(), memory);
   }
   // The copy is the engine's, so that the memory limit is for it too.
   auto rows = allocate_array(type_of(array));

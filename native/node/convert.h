@@ -38,10 +38,19 @@ std::string text_of(const Napi::Value& value);
 // Below this a copy is cheaper than an ArrayBuffer over foreign memory.
 inline constexpr size_t kCopyBytes = 4 << 10;
 
+// Whether buffers may be over the engine's memory as far as we are concerned:
+// DAVIT_EXTERNAL_BUFFERS=0 makes it as in a runtime that allows none.
+bool foreign_memory_allowed();
+
+// Memory that JavaScript did not have before, or that of a tensor that it has.
+enum class Memory { fresh, held };
+
 // An ArrayBuffer over memory that `owner` keeps alive; nothing, and `owner` as it was, where the
 // runtime allows no foreign memory.
 template <typename Owner>
-std::optional<Napi::ArrayBuffer> external(Napi::Env env, void* data, size_t bytes, Owner& owner) {
+std::optional<Napi::ArrayBuffer> external(Napi::Env env, void* data, size_t bytes, Owner& owner,
+                                          Memory memory = Memory::fresh) {
+  if (!foreign_memory_allowed()) return std::nullopt;
   struct Kept {
     Owner owner;
     size_t bytes;
@@ -58,16 +67,21 @@ std::optional<Napi::ArrayBuffer> external(Napi::Env env, void* data, size_t byte
     delete kept;
     return std::nullopt;
   }
-  Collector::of(env).grow(bytes);
+  if (memory == Memory::fresh) {
+    Collector::of(env).grow(bytes);
+  } else {
+    Collector::of(env).share(bytes);
+  }
   return Napi::ArrayBuffer(env, buffer);
 }
 
 // The same for memory that need not be written to: a copy where it is short, or no foreign memory
 // is allowed.
 template <typename Owner>
-Napi::ArrayBuffer over(Napi::Env env, void* data, size_t bytes, Owner owner) {
+Napi::ArrayBuffer over(Napi::Env env, void* data, size_t bytes, Owner owner,
+                       Memory memory = Memory::fresh) {
   if (bytes >= kCopyBytes) {
-    auto buffer = external(env, data, bytes, owner);
+    auto buffer = external(env, data, bytes, owner, memory);
     if (buffer) return *buffer;
   }
   auto buffer = Napi::ArrayBuffer::New(env, bytes);
@@ -76,7 +90,7 @@ Napi::ArrayBuffer over(Napi::Env env, void* data, size_t bytes, Owner owner) {
 }
 
 // The bytes of an evaluated array, row by row; without a copy where its memory has no gaps.
-Napi::ArrayBuffer from_array(Napi::Env env, const mx::array& array);
+Napi::ArrayBuffer from_array(Napi::Env env, const mx::array& array, Memory memory = Memory::fresh);
 
 // Runs a function and throws what it throws as a JavaScript error with a `code`.
 template <typename Function>

@@ -27,6 +27,8 @@ Napi::Function EngineObject::define(Napi::Env env) {
                          InstanceMethod<&EngineObject::fail>("fail"),
                          InstanceMethod<&EngineObject::type_of_value>("typeOf"),
                          InstanceMethod<&EngineObject::read>("read"),
+                         InstanceMethod<&EngineObject::writable>("writable"),
+                         InstanceMethod<&EngineObject::layout>("layout"),
                          InstanceMethod<&EngineObject::release>("release"),
                          InstanceMethod<&EngineObject::hold>("hold"),
                          InstanceMethod<&EngineObject::free>("free"),
@@ -45,6 +47,8 @@ Napi::Function EngineObject::define(Napi::Env env) {
                          InstanceMethod<&EngineObject::create_subscription>("createSubscription"),
                          InstanceMethod<&EngineObject::close_subscription>("closeSubscription"),
                          InstanceMethod<&EngineObject::subscribe>("subscribe"),
+                         InstanceMethod<&EngineObject::handles>("handles"),
+                         InstanceMethod<&EngineObject::held_bytes>("heldBytes"),
                          InstanceMethod<&EngineObject::memory>("memory"),
                          InstanceMethod<&EngineObject::counters>("counters"),
                          InstanceMethod<&EngineObject::set_alive>("setAlive"),
@@ -169,6 +173,35 @@ void EngineObject::hand_over(Napi::Env env, Napi::Function on_batch, Batch batch
 Napi::Value EngineObject::poll(const Napi::CallbackInfo& info) {
   if (!host_->closed) deliver(info.Env(), on_batch_.Value());
   return info.Env().Undefined();
+}
+
+Napi::Value EngineObject::handles(const Napi::CallbackInfo& info) {
+  auto ids = handles_->ids();
+  auto list = Napi::Array::New(info.Env(), ids.size());
+  for (uint32_t i = 0; i < ids.size(); ++i) list.Set(i, static_cast<double>(ids[i]));
+  return list;
+}
+
+Napi::Value EngineObject::held_bytes(const Napi::CallbackInfo& info) {
+  auto env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    std::unordered_map<const void*, size_t> buffers;
+    auto count = [&](davit::Value& value) {
+      // One that is still to be read from a file has no memory.
+      const auto* array = value.ready();
+      if (array == nullptr || array->size() == 0) return;
+      buffers.emplace(array->data_shared_ptr().get(), array->buffer_size());
+    };
+    for (int64_t id : to_integers(info[0])) {
+      if (auto value = engine_->values().find(id)) count(*value);
+    }
+    for (int64_t id : to_integers(info[1])) {
+      for (const auto& bound : engine_->program(id)->bound_values()) count(*bound);
+    }
+    size_t bytes = 0;
+    for (const auto& [_, size] : buffers) bytes += size;
+    return Napi::Number::New(env, static_cast<double>(bytes));
+  });
 }
 
 Napi::Value EngineObject::memory(const Napi::CallbackInfo& info) {

@@ -31,6 +31,8 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value fail(const Napi::CallbackInfo& info);
   Napi::Value type_of_value(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
+  Napi::Value writable(const Napi::CallbackInfo& info);
+  Napi::Value layout(const Napi::CallbackInfo& info);
   Napi::Value release(const Napi::CallbackInfo& info);
   Napi::Value hold(const Napi::CallbackInfo& info);
   Napi::Value free(const Napi::CallbackInfo& info);
@@ -48,6 +50,8 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value create_subscription(const Napi::CallbackInfo& info);
   Napi::Value close_subscription(const Napi::CallbackInfo& info);
   Napi::Value subscribe(const Napi::CallbackInfo& info);
+  Napi::Value handles(const Napi::CallbackInfo& info);
+  Napi::Value held_bytes(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value counters(const Napi::CallbackInfo& info);
   // Sets whether the process stays alive for the engine's runs.

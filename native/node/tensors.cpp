@@ -49,6 +49,19 @@ void read_file(const std::string& path, int64_t offset, mx::array& array) {
 
 }  // namespace
 
+namespace {
+
+// Over the engine's memory, however small: it may be written to.
+Napi::ArrayBuffer external_of(Napi::Env env, void* data, size_t bytes,
+                              std::shared_ptr<mx::array::Data> owner,
+                              Memory memory = Memory::held) {
+  auto buffer = external(env, data, bytes, owner, memory);
+  if (buffer) return *buffer;
+  throw OpError("memory_external", "this runtime allows no views of the engine's memory");
+}
+
+}  // namespace
+
 void EngineObject::check_size(const TensorType& type) const {
   size_t bytes = byte_size(type);
   size_t limit = engine_->memory_limit();
@@ -93,15 +106,7 @@ Napi::Value EngineObject::allocate(const Napi::CallbackInfo& info) {
     auto* data = array.size() == 0 ? nullptr : array.data<uint8_t>();
     size_t bytes = array.nbytes();
     auto buffer = Napi::ArrayBuffer::New(env, 0);
-    if (bytes > 0) {
-      // Always over the engine's memory, however small: it is going to be written.
-      auto kept = array;
-      auto over = external(env, data, bytes, kept);
-      if (!over) {
-        throw OpError("memory_external", "this runtime allows no views of foreign memory");
-      }
-      buffer = *over;
-    }
+    if (bytes > 0) buffer = external_of(env, data, bytes, array.data_shared_ptr(), Memory::fresh);
     auto value = std::make_shared<davit::Value>(type);
     auto id = engine_->values().add(value);
     filling_.emplace(id, Filling{std::move(value), std::move(array)});
@@ -147,7 +152,58 @@ Napi::Value EngineObject::type_of_value(const Napi::CallbackInfo& info) {
 Napi::Value EngineObject::read(const Napi::CallbackInfo& info) {
   auto env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
-    return from_array(env, engine_->values().get(id_of(info[0]))->array());
+    return from_array(env, engine_->values().get(id_of(info[0]))->array(), Memory::held);
+  });
+}
+
+Napi::Value EngineObject::writable(const Napi::CallbackInfo& info) {
+  auto env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    auto value = engine_->values().get(id_of(info[0]));
+    const auto* bytes = value->array().data<uint8_t>();
+    std::optional<Napi::ArrayBuffer> known;
+    if (info[1].IsArrayBuffer()) known = info[1].As<Napi::ArrayBuffer>();
+    // A buffer that is a copy, or over one, is not over the tensor's memory.
+    if (known && known->Data() != bytes) known.reset();
+    auto name = to_string(value->type());
+    // The store has it, and this function.
+    if (value.use_count() > 2) {
+      throw OpError("tensor_shared", "the tensor " + name +
+                                         " is in use by a run, a constant of a program or in "
+                                         "another handle; expected a tensor that nobody else has");
+    }
+    if (!value->own(known ? 1 : 0)) {
+      throw OpError("tensor_shared",
+                    "another tensor, or an earlier view, has the memory of the tensor " + name +
+                        "; expected a tensor that nobody else has");
+    }
+    if (known) return *known;
+    const auto& array = value->array();
+    if (array.size() == 0) return Napi::ArrayBuffer::New(env, 0);
+    return external_of(env, const_cast<uint8_t*>(array.data<uint8_t>()), array.nbytes(),
+                       array.data_shared_ptr());
+  });
+}
+
+Napi::Value EngineObject::layout(const Napi::CallbackInfo& info) {
+  auto env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    auto value = engine_->values().get(id_of(info[0]));
+    const auto& array = value->array();
+    auto result = Napi::Object::New(env);
+    bool empty = array.size() == 0;
+    auto* memory = empty ? nullptr : array.buffer().raw_ptr();
+    size_t bytes = empty ? 0 : array.buffer_size();
+    result.Set("memory", empty ? Napi::ArrayBuffer::New(env, 0)
+                               : external_of(env, memory, bytes, array.data_shared_ptr()));
+    result.Set("address", Napi::BigInt::New(env, reinterpret_cast<uint64_t>(memory)));
+    result.Set("offset", static_cast<double>(empty ? 0 : array.offset()));
+    auto strides = Napi::Array::New(env, array.ndim());
+    for (uint32_t i = 0; i < array.ndim(); ++i) {
+      strides.Set(i, static_cast<double>(array.strides()[i]));
+    }
+    result.Set("strides", strides);
+    return result;
   });
 }
 

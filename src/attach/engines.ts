@@ -16,25 +16,75 @@ export interface EngineInfo {
   readonly runs: number;
   /** Memory of MLX, in bytes. */
   readonly memory: { readonly active: number; readonly peak: number };
+  /** Who has its memory, where that was asked for. */
+  readonly usage?: EngineUsage;
+}
+
+/** The memory of an engine, in bytes, and which of its clients and models have it. */
+export interface EngineUsage {
+  /** What is in use, each buffer once. */
+  readonly active: number;
+  /** The most that was in use at one time. */
+  readonly peak: number;
+  /** What was freed and is kept for reuse. */
+  readonly cached: number;
+  /** What would be more than this fails. */
+  readonly limit: number;
+  /** The most that is kept for reuse. */
+  readonly cacheLimit: number;
+  /** Its sessions, the one that asked left out. Memory that several have counts for each of them. */
+  readonly sessions: readonly SessionUsage[];
+  /** Its models: the folder or file, the bytes of the weights, and how many have it open. */
+  readonly models: readonly {
+    readonly path: string;
+    readonly bytes: number;
+    readonly users: number;
+  }[];
+}
+
+/** What one client of an engine has. */
+export interface SessionUsage {
+  /** Its number, counted from the engine's first session. */
+  readonly session: number;
+  /** What the client calls itself. */
+  readonly client: string;
+  /** The number of its tensors. */
+  readonly tensors: number;
+  /** The number of its programs. */
+  readonly programs: number;
+  /** The bytes of the buffers that its tensors and the constants of its programs have, each once. */
+  readonly bytes: number;
+  /** The bytes of its tensors by their types. */
+  readonly typed: number;
+  /** The most that `typed` was. */
+  readonly peak: number;
+  /** The paths of the models that it has open, whose memory is not counted as its own. */
+  readonly models: readonly string[];
 }
 
 /** An engine that does not answer for so long is left out of the list, in milliseconds. */
 const PATIENCE = 10_000;
 
-/** Lists the engines of this user that let others attach. Sockets of dead processes are removed. */
-export async function listEngines(): Promise<EngineInfo[]> {
-  const found = await Promise.all(enginePids().map(describe));
+/**
+ * Lists the engines of this user that let others attach. Sockets of dead processes are removed.
+ * `usage`: also who has their memory, which they look for among all tensors.
+ */
+export async function listEngines(
+  options: { readonly usage?: boolean } = {},
+): Promise<EngineInfo[]> {
+  const { usage = false } = options;
+  const found = await Promise.all(enginePids().map((pid) => describe(pid, usage)));
   return found.filter((info) => info !== undefined);
 }
 
-async function describe(pid: number): Promise<EngineInfo | undefined> {
+async function describe(pid: number, usage: boolean): Promise<EngineInfo | undefined> {
   const path = engineSocket(pid);
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => resolve(undefined), PATIENCE);
   });
   try {
-    return await Promise.race([ask(path), late]);
+    return await Promise.race([ask(path, usage), late]);
   } catch {
     removeDeadSockets();
     return undefined;
@@ -43,14 +93,22 @@ async function describe(pid: number): Promise<EngineInfo | undefined> {
   }
 }
 
-async function ask(path: string): Promise<EngineInfo> {
+async function ask(path: string, usage: boolean): Promise<EngineInfo> {
   const client = await Client.connect(path);
   try {
     const { result } = await client.ask(["info"]);
-    return { ...result.engine, memory: result.memory };
+    const info = { ...result.engine, memory: result.memory };
+    return usage ? { ...info, usage: await usageOf(client) } : info;
   } finally {
     await client.close();
   }
+}
+
+async function usageOf(client: Client): Promise<EngineUsage> {
+  const { result } = await client.ask(["memory"]);
+  const { cache_limit: cacheLimit, sessions, models, ...bytes } = result;
+  const others = sessions.filter(({ own }) => !own).map(({ own: _, ...session }) => session);
+  return { ...bytes, cacheLimit, sessions: others, models };
 }
 
 /**

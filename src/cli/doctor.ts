@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
+import { resolveOptions } from "../engine/options.js";
 import { addonPath, type NativeVersions, native } from "../native.js";
 import { isError } from "../realm.js";
 import type { Arguments, Command, ExitCode } from "./command.js";
@@ -25,6 +26,10 @@ export interface DoctorReport {
   readonly blas: string | undefined;
   /** The instruction set of the kernels that compute on the CPU; `mlx` for MLX's own. */
   readonly kernels: string | undefined;
+  /** Bytes: what an engine may use, and what it keeps for reuse, where its options do not say. */
+  readonly memory: { readonly limit: number; readonly cacheLimit: number } | undefined;
+  /** Whether views of tensors are over the engine's memory, or copies. */
+  readonly views: "shared" | "copied" | undefined;
   readonly erlang: string | undefined;
   readonly elixir: string | undefined;
   readonly complaints: readonly Complaint[];
@@ -36,7 +41,7 @@ export const doctorCommand: Command = {
   help: `Usage: davit doctor [--json]
 
 Says which versions of Davit, Node, MLX, Erlang and Elixir are in use, which devices, which BLAS and
-which kernels compute, where MLX lies, and what is missing and how to get it.
+which kernels compute, where MLX lies, how much memory an engine uses by default, and what is missing and how to get it.
 
   --json     print one JSON object
   --help     this text
@@ -74,6 +79,8 @@ export async function doctor(): Promise<DoctorReport> {
     devices: versions?.devices ?? [],
     blas: versions?.blas,
     kernels: versions?.kernels,
+    memory: versions && defaultMemory(),
+    views: versions && (native().externalBuffers() ? "shared" : "copied"),
     ...languages,
     complaints,
   };
@@ -90,12 +97,29 @@ export function formatReport(report: DoctorReport): string {
     ["devices", report.devices.join(", ") || undefined],
     ["BLAS", report.blas],
     ["kernels", report.kernels],
+    ["memory", report.memory && memoryText(report.memory)],
+    ["views", report.views && VIEWS[report.views]],
     ["Erlang/OTP", report.erlang],
     ["Elixir", report.elixir],
   ];
   const table = rows.map(([name, value]) => `${name.padEnd(13)}${value ?? "-"}`);
   const complaints = report.complaints.map(({ what, remedy }) => `\n${what}\n  -> ${remedy}`);
   return [...table, ...complaints].join("\n");
+}
+
+const VIEWS = {
+  shared: "over the engine's memory",
+  copied: "copies: this runtime allows no buffers over foreign memory",
+};
+
+function defaultMemory() {
+  const { memoryLimit: limit, cacheLimit } = resolveOptions({});
+  return { limit, cacheLimit };
+}
+
+function memoryText({ limit, cacheLimit }: { limit: number; cacheLimit: number }): string {
+  const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  return `an engine uses at most ${gibibytes(limit)}, and keeps ${gibibytes(cacheLimit)} for reuse`;
 }
 
 async function ownVersion(): Promise<string> {

@@ -100,7 +100,7 @@ export const ERRORS = {
   },
   memory_external: {
     room: "run",
-    doc: "Node was built without array buffers in memory of others.",
+    doc: "The runtime, such as Electron, allows no array buffers in memory of others.",
   },
   mlx_failed: { room: "run", doc: "MLX failed while it computed." },
   output_count_invalid: {
@@ -110,6 +110,10 @@ export const ERRORS = {
   run_taken: { room: "run", doc: "The id of a run is in use." },
   tensor_freed: { room: "run", doc: "The tensor was freed." },
   tensor_pending: { room: "run", doc: "The tensor is not computed yet." },
+  tensor_shared: {
+    room: "run",
+    doc: "A tensor is to be written to, and others have its memory.",
+  },
   tensor_unallocated: { room: "run", doc: "A tensor that is to be filled has no memory." },
   tensor_unknown: { room: "run", doc: "There is no tensor with this id." },
   timeout: { room: "run", doc: "A request took longer than it may." },
@@ -159,7 +163,10 @@ export const ERRORS = {
 
   argument_invalid: { room: "trace", doc: "An argument is none that the function takes." },
   branches_missing: { room: "trace", doc: "`mx.switch` has no branches." },
-  function_async: { room: "trace", doc: "A traced function returned a promise." },
+  function_async: {
+    room: "trace",
+    doc: "A function that is traced, or fills a tensor, returned a promise.",
+  },
   function_disposed: { room: "trace", doc: "The function was disposed of." },
   jit_nested: { room: "trace", doc: "A jitted function was called while another is traced." },
   label_invalid: { room: "trace", doc: "A label is not text." },

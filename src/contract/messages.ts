@@ -299,4 +299,10 @@ export const CLIENT_MESSAGES = {
     result:
       "`{memory, counters, programs, tensors, engine: {pid, uptime, folder, programs, runs, models: [{path, bytes, users}]}}`",
   },
+  memory: {
+    arguments: {},
+    doc: "The memory of the engine, in bytes, and which sessions and models have it. `bytes` of a session are those of the buffers that its tensors and the constants of its programs have now, each once; `typed` is what its tensors have by their types, and `peak` the most that this was. A buffer that several sessions have counts for each of them. `own` is the session that asks, and `models` of a session are the paths of those that it has open, whose memory is not counted as its own.",
+    result:
+      "`{active, peak, cached, limit, cache_limit, sessions: [{session, client, own, tensors, programs, bytes, typed, peak, models: [path]}], models: [{path, bytes, users}]}`",
+  },
 } as const satisfies Readonly<Record<string, ClientMessageRow>>;

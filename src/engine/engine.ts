@@ -20,12 +20,15 @@ import { Tensor } from "../native-tensor.js";
 import { show } from "../show.js";
 import type { Work } from "../steps.js";
 import type { Dtype, TensorType } from "../tensor/dtype.js";
-import { type TensorLike, toBytes, typeOfValue } from "../tensor/values.js";
+import { type TensorLike, type TypedArray, toBytes, typeOfValue } from "../tensor/values.js";
 import type { OperandTree } from "../trace/control.js";
 import type { Callback } from "../trace/custom-call.js";
 import { flatten, type Tree } from "../trace/tree.js";
 import { type BatchSink, readBatch } from "./batch.js";
+import { withConstants } from "./constants.js";
+import { fillTensor } from "./fill.js";
 import { type JitOptions, type Jitted, jit } from "./jit.js";
+import { type EngineMemory, MemoryOwners } from "./memory.js";
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from "./options.js";
 import type { Bindings, Program } from "./program.js";
 import { LoadedPrograms } from "./programs.js";
@@ -80,6 +83,16 @@ export class Engine {
     this.#programs = new LoadedPrograms(this.native, this.hooks, options);
     this.#runs = new EngineRuns(this.native, this.hooks, this.#programs);
     this.#queue = this.native.createQueue();
+    const owners = MemoryOwners.of(this.native);
+    const { native: engine } = this;
+    const programs = this.#programs;
+    owners.add({ kind: "tensors", name: "this process", values: () => engine.handles() });
+    owners.add({
+      kind: "programs",
+      name: "constants",
+      values: () => [],
+      programs: () => programs.ids,
+    });
   }
 
   readonly #sink: BatchSink = {
@@ -148,6 +161,16 @@ export class Engine {
     return guarded(() => new Tensor(this.native, this.native.put(type, bytes), type));
   }
 
+  /**
+   * A tensor whose elements a function writes, in the engine's memory and so without a copy. They hold anything before. The array is of no use
+   * after the call: its length is 0.
+   * @throws DavitError `type_invalid`, `memory_exhausted`, `function_async`, and what `write` throws
+   */
+  fill(type: TensorType, write: (array: TypedArray) => void): Tensor {
+    this.#checkOpen();
+    return guarded(() => fillTensor(this.native, type, write));
+  }
+
   /** A tensor that is read from a file when it is first needed. */
   fileTensor(path: string, offset: number, type: TensorType): Tensor {
     this.#checkOpen();
@@ -167,13 +190,15 @@ export class Engine {
    * @throws DavitError with a code of docs/errors.md, the op, its label and types
    */
   load(graph: Graph, { constants = new Map(), externals = new Map() }: GraphTensors = {}): Program {
-    const values = (tensors: ReadonlyMap<string, Tensor>) =>
-      new Map([...tensors].map(([name, tensor]) => [name, tensor.valueIn(this.native)]));
-    const work = this.loading(graph, {
-      constants: values(constants),
-      externals: values(externals),
-    });
-    return (work.advance(Number.POSITIVE_INFINITY) as { result: Program }).result;
+    const load = (bindings: Bindings) => {
+      const work = this.loading(graph, bindings);
+      return (work.advance(Number.POSITIVE_INFINITY) as { result: Program }).result;
+    };
+    return withConstants(this.native, constants, (byHash) =>
+      withConstants(this.native, externals, (byName) =>
+        load({ constants: byHash, externals: byName }),
+      ),
+    );
   }
 
   /**
@@ -213,6 +238,15 @@ export class Engine {
    */
   run(program: Program, inputs: readonly Tensor[], options: ProgramRunOptions = {}): ProgramRun {
     return runOnTensors(this, program, inputs, options);
+  }
+
+  /**
+   * The memory of the engine, and who has it. It is looked for among all tensors: with a million of them this takes a tenth of a second or more.
+   */
+  memory(): EngineMemory {
+    const { active, peak, cache, limit } = this.native.memory();
+    const owners = MemoryOwners.of(this.native).list();
+    return { active, peak, cached: cache, limit, cacheLimit: this.options.cacheLimit, owners };
   }
 
   /** Memory in bytes, and counts since the engine began. */

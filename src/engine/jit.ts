@@ -17,6 +17,7 @@ import type { OperandLeaf, OperandTree } from "../trace/control.js";
 import { ofType, type TensorTypeLeaf } from "../trace/tensor-type-leaf.js";
 import { type TraceResult, trace } from "../trace/trace.js";
 import { type Flat, flatten, type Tree } from "../trace/tree.js";
+import { withConstants } from "./constants.js";
 import type { Bindings, Program } from "./program.js";
 import { ProgramCache, type ProgramCounts } from "./program-cache.js";
 import { type Binding, type BindingEngine, bindSlots } from "./slots.js";
@@ -116,11 +117,10 @@ export function jit<R extends OperandTree>(
     const traced = guarded(() =>
       trace(fn as never, trees as Tree<TensorTypeLeaf>[], fn.name || "main"),
     );
-    const externals = new Map(
-      [...traced.captures].map(([name, captured]) => [name, captured.valueIn(engine.native)]),
-    );
-    const work = engine.loading(traced.graph, { externals }, owner);
-    const { result: program } = work.advance(Number.POSITIVE_INFINITY) as { result: Program };
+    const program = withConstants(engine.native, traced.captures, (externals) => {
+      const work = engine.loading(traced.graph, { externals }, owner);
+      return (work.advance(Number.POSITIVE_INFINITY) as { result: Program }).result;
+    });
     return { traced, program, lent: false };
   };
 

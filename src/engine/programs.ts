@@ -32,6 +32,11 @@ export class LoadedPrograms {
     return this.#loaded.size;
   }
 
+  /** Those that are not unloaded. */
+  get ids(): ProgramId[] {
+    return [...this.#loaded.values()].filter(({ unloaded }) => !unloaded).map(({ id }) => id);
+  }
+
   /** Loads a program a while at a time, for an owner where it has one: see {@link HookRouter.addProgram}. */
   loading(graph: Graph | Uint8Array, bindings: Bindings, owner?: object): Work<Program> {
     const { loadTimeout } = this.#options;

@@ -1,10 +1,13 @@
 import { DavitError } from "../error.js";
+import type { NativeEngine } from "../native.js";
 import { Tensor } from "../native-tensor.js";
 import { describeThrown } from "../show.js";
+import { formatType } from "../tensor/dtype.js";
 import type { OperandTree } from "../trace/control.js";
 import { type Flat, flatten, type Tree } from "../trace/tree.js";
 import { type TurnOptions, Turns } from "./exclusive.js";
 import type { Argument, Jitted, Result } from "./jit.js";
+import { type Holding, MemoryOwners } from "./memory.js";
 
 /** What a step returns: the new state, and what is left for the caller. */
 export type StepResult = readonly [state: OperandTree, result: OperandTree];
@@ -40,6 +43,7 @@ export interface HeldState<S extends Tree<Tensor> = Tree<Tensor>> {
 
 /** The parts of an engine that states use. */
 export interface StateEngine {
+  readonly native: NativeEngine;
   share(tensor: Tensor): Tensor;
 }
 
@@ -62,12 +66,21 @@ export class State<S extends Tree<Tensor> = Tree<Tensor>> implements Disposable 
   /** Why there are no tensors. */
   #lost: string | undefined;
   #disposed = false;
+  /** It is listed among the engine's owners as long as the state refers to this. */
+  readonly #holding: Holding;
 
   /** For the engine: takes over the tensors. @internal */
   constructor(engine: StateEngine, tensors: S) {
     this.#engine = engine;
     this.#form = flatten(tensors);
     this.#tensors = this.#form.leaves;
+    const types = this.#tensors.map(({ type }) => formatType(type));
+    this.#holding = {
+      kind: "state",
+      name: types.length > 2 ? `${types[0]} and ${types.length - 1} more` : types.join(", "),
+      values: () => this.#tensors.filter(({ freed }) => !freed).map(({ value }) => value),
+    };
+    MemoryOwners.of(engine.native).addWeakly(this.#holding);
   }
 
   /**

@@ -1,3 +1,4 @@
+import { type Holding, MemoryOwners } from "../engine/memory.js";
 import type { Tensor } from "../native-tensor.js";
 import { isPlainObject } from "../realm.js";
 import { ModelError } from "./error.js";
@@ -42,16 +43,37 @@ export function isMaterialized(module: object): boolean {
  *
  * The copy has the class of the module, without its constructor being called: a class with private `#fields` cannot be materialized.
  *
+ * The parameters' memory is everybody's from then on: their writable views end, and new ones are refused.
+ *
  * @throws what reading or computing a parameter throws
  */
 export async function materialize<M extends Module>(module: M): Promise<MaterializedModule<M>> {
   if (isMaterialized(module)) return module as unknown as MaterializedModule<M>;
   for (const tensor of new Set(Object.values(module.parameters()))) {
     await tensor.evaluate();
+    tensor.seal();
     // Large files are read tensor by tensor: others have their turn between them.
     await new Promise(setImmediate);
   }
-  return copyOf(module, new Map()) as unknown as MaterializedModule<M>;
+  const copy = copyOf(module, new Map()) as Module;
+  list(copy);
+  return copy as unknown as MaterializedModule<M>;
+}
+
+/** What lists modules among the owners of their engines' memory, as long as the modules live. */
+const listed = new WeakMap<Module, Holding[]>();
+
+function list(module: Module): void {
+  const tensors = new Set(Object.values(module.parameters()));
+  const engines = new Set([...tensors].map(({ native }) => native));
+  const holdings = [...engines].map((native) => {
+    const own = [...tensors].filter((tensor) => tensor.native === native);
+    const values = () => own.filter(({ freed }) => !freed).map(({ value }) => value);
+    const holding = { kind: "model", name: module.constructor.name, values } as const;
+    MemoryOwners.of(native).addWeakly(holding);
+    return holding;
+  });
+  listed.set(module, holdings);
 }
 
 /** Copies modules, lists and plain objects, each of them once. */

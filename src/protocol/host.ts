@@ -6,6 +6,7 @@ import type { Engine } from "../engine/engine.js";
 import { type NativeVersions, native } from "../native.js";
 import type { BulkListener } from "./bulk.js";
 import { DEFAULT_LIMITS, type Limits } from "./limits.js";
+import { SessionList } from "./memory.js";
 
 /** The state that the sessions of one engine share. */
 export interface Host {
@@ -15,6 +16,7 @@ export interface Host {
   /** The bulk socket, where there is one. */
   readonly bulk: BulkListener | undefined;
   readonly limits: Limits;
+  readonly sessions: SessionList;
   readonly versions: Readonly<Record<string, string>>;
   readonly devices: NativeVersions["devices"];
 }
@@ -34,6 +36,7 @@ export function createHost(
     instance: randomUUID(),
     bulk,
     limits: { ...DEFAULT_LIMITS, ...limits },
+    sessions: new SessionList(),
     versions: { davit: version, mlx, blas, node: process.versions.node },
     devices,
   };

@@ -1,6 +1,7 @@
 import { SharedModels } from "../models/shared.js";
 import type { Host } from "./host.js";
 import { wireLimits } from "./limits.js";
+import type { SessionMemory } from "./memory.js";
 
 /** The version of the protocol that this is. */
 export const PROTOCOL_VERSION = 1;
@@ -41,5 +42,19 @@ export function infoAnswer(
       runs: engine.runsUnderWay,
       models: SharedModels.of(engine).list(),
     },
+  };
+}
+
+/** Returns the answer to `memory`; `asking` is the session that asks. */
+export function memoryAnswer({ engine, sessions }: Host, asking: SessionMemory) {
+  const { active, peak, cache, limit } = engine.native.memory();
+  return {
+    active,
+    peak,
+    cached: cache,
+    limit,
+    cache_limit: engine.options.cacheLimit,
+    sessions: [...sessions.all].map((session) => session.wire(asking)),
+    models: SharedModels.of(engine).list(),
   };
 }

@@ -38,6 +38,12 @@ export class SessionModels {
     private readonly limits: { readonly subscriptions: number },
   ) {}
 
+  /** The paths of those that are open. */
+  get paths(): string[] {
+    const open = [...this.#models.values()].filter(({ shared }) => shared !== undefined);
+    return open.map(({ path }) => resolve(path));
+  }
+
   /** Answers `open_model` when the weights are read. */
   open(request: number, { model: id, path, pooling }: MessageOf<"open_model">): void {
     const known = this.#models.get(id);

@@ -77,6 +77,11 @@ export class SessionPrograms {
   readonly #numbers = new Map<ProgramId, number>();
   #loading: OpenLoad | undefined;
 
+  /** The native programs of those that did load. */
+  get ids(): ProgramId[] {
+    return [...this.#numbers.keys()];
+  }
+
   constructor(
     private readonly engine: Engine,
     private readonly sender: Sender,

@@ -1,6 +1,6 @@
 import type { WireType } from "../contract/engine-messages.js";
 import type { Pooling } from "../models/index.js";
-import type { helloAnswer, infoAnswer } from "./introduction.js";
+import type { helloAnswer, infoAnswer, memoryAnswer } from "./introduction.js";
 import type { MessageName } from "./message.js";
 import type { WireSites } from "./wire.js";
 
@@ -36,6 +36,7 @@ export interface NextToken {
 interface Results {
   hello: ReturnType<typeof helloAnswer>;
   info: ReturnType<typeof infoAnswer>;
+  memory: ReturnType<typeof memoryAnswer>;
   load: WireSites & {
     readonly hash: string;
     readonly inputs: readonly WireType[];

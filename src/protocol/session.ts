@@ -4,7 +4,8 @@ import { decodeFrame } from "./frame.js";
 import { decodeHeader } from "./header.js";
 import { HeldMessages } from "./held-messages.js";
 import type { Host } from "./host.js";
-import { helloAnswer, infoAnswer, PROTOCOL_VERSION } from "./introduction.js";
+import { helloAnswer, infoAnswer, memoryAnswer, PROTOCOL_VERSION } from "./introduction.js";
+import { SessionMemory } from "./memory.js";
 import type { Message, MessageOf } from "./message.js";
 import { parseMessage } from "./parse-message.js";
 import type { Connection } from "./sender.js";
@@ -19,6 +20,7 @@ export class Session {
   readonly #connection: Connection;
   readonly #parts: SessionParts;
   readonly #held: HeldMessages;
+  readonly #memory: SessionMemory;
   readonly #token: Uint8Array | undefined;
   #greeted = false;
   #ended = false;
@@ -27,6 +29,7 @@ export class Session {
     this.#host = host;
     this.#connection = connection;
     this.#parts = new SessionParts(host, connection);
+    this.#memory = new SessionMemory(host.engine.native, host.sessions, this.#parts);
     this.#held = new HeldMessages({
       limits: host.limits,
       take: (request, message) => this.#resume(request, message),
@@ -186,10 +189,13 @@ export class Session {
       case "info":
         this.#info(request);
         break;
+      case "memory":
+        this.#parts.sender.ok<"memory">(request, memoryAnswer(this.#host, this.#memory));
+        break;
     }
   }
 
-  #hello(request: number, { protocol, limits }: MessageOf<"hello">): void {
+  #hello(request: number, { protocol, client, limits }: MessageOf<"hello">): void {
     if (this.#greeted) throw new ProtocolError("hello_repeated", "the session has begun already");
     if (protocol !== PROTOCOL_VERSION) {
       throw new ProtocolError(
@@ -199,6 +205,7 @@ export class Session {
       );
     }
     this.#greeted = true;
+    this.#memory.client = shorten(client, LONGEST_NAME);
     const host = this.#host;
     if (limits.hookCredit !== undefined) {
       this.#parts.hooks.credit = Math.max(1, Math.min(limits.hookCredit, host.limits.hookCredit));
@@ -257,9 +264,13 @@ export class Session {
     if (this.#token !== undefined) this.#host.bulk?.dismiss(this.#token);
     this.#parts.sender.end();
     this.#held.close();
+    this.#memory.close();
     this.#parts.close();
   }
 }
 
 /** The longest text of a log message. */
 const LONGEST_LOG = 64 * 1024;
+
+/** The longest name of a client that is kept. */
+const LONGEST_NAME = 200;

@@ -3,7 +3,7 @@ import type { WireType } from "../contract/engine-messages.js";
 import { FileError } from "../files/error.js";
 import type { NativeEngine, ValueId } from "../native.js";
 import { describeThrown, listNames } from "../show.js";
-import type { TensorType } from "../tensor/dtype.js";
+import { byteLength, type TensorType } from "../tensor/dtype.js";
 import { noteRun, ProtocolError } from "./error.js";
 import type { MessageOf } from "./message.js";
 import { openHeader } from "./open-file.js";
@@ -39,6 +39,8 @@ export interface AllocatedTensor {
 /** The tensors of one session, by the ids that its client chose. */
 export class SessionTensors {
   readonly #tensors = new Map<number, SessionTensor>();
+  #bytes = 0;
+  #peak = 0;
 
   constructor(
     private readonly native: NativeEngine,
@@ -48,6 +50,16 @@ export class SessionTensors {
 
   get size(): number {
     return this.#tensors.size;
+  }
+
+  /** The bytes of all of them by their types, now and at most so far; memory that two of them share counts twice. */
+  get bytes(): { readonly now: number; readonly peak: number } {
+    return { now: this.#bytes, peak: this.#peak };
+  }
+
+  /** The native tensors of those that did not fail before the engine knew them. */
+  get values(): ValueId[] {
+    return [...this.#tensors.values()].map(({ value }) => value).filter((value) => value !== 0);
   }
 
   /** Names a new tensor by `make`. A tensor that fails is named too, so that messages that depend on it fail with the same error. */
@@ -97,6 +109,7 @@ export class SessionTensors {
     const tensor = this.#tensors.get(id);
     if (tensor === undefined) return;
     this.#tensors.delete(id);
+    if (tensor.type !== undefined) this.#bytes -= byteLength(tensor.type);
     this.#drop(tensor);
   }
 
@@ -135,6 +148,9 @@ export class SessionTensors {
 
   define(id: number, tensor: SessionTensor): void {
     this.#tensors.set(id, tensor);
+    if (tensor.type === undefined) return;
+    this.#bytes += byteLength(tensor.type);
+    if (this.#bytes > this.#peak) this.#peak = this.#bytes;
   }
 
   /**
@@ -210,5 +226,6 @@ export class SessionTensors {
     // A callback that waits for a pending tensor holds others, and lets go of them when it is called.
     for (const tensor of this.#tensors.values()) this.#drop(tensor);
     this.#tensors.clear();
+    this.#bytes = 0;
   }
 }

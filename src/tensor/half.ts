@@ -51,9 +51,21 @@ export function fromBfloat16Bits(half: number): number {
   return float[0] as number;
 }
 
+/** The values of all float16, by their bits; made when it is first worth it. */
+let float16Values: Float32Array | undefined;
+
 /** Converts float16 bits, as a view of a float16 tensor has them. */
 export function float16ToFloat32(halves: Uint16Array): Float32Array {
-  return Float32Array.from(halves, fromFloat16Bits);
+  const floats = new Float32Array(halves.length);
+  if (float16Values === undefined && halves.length >= 0x10000) {
+    float16Values = Float32Array.from({ length: 0x10000 }, (_, half) => fromFloat16Bits(half));
+  }
+  const table = float16Values;
+  for (let i = 0; i < halves.length; i++) {
+    const half = halves[i] as number;
+    floats[i] = table === undefined ? fromFloat16Bits(half) : (table[half] as number);
+  }
+  return floats;
 }
 
 /** Converts bfloat16 bits, as a view of a bfloat16 tensor has them. */

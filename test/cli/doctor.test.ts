@@ -20,6 +20,10 @@ it("reports what this installation consists of", async () => {
   const text = formatReport(report);
   expect(text).toContain(`MLX          ${report.mlx}`);
   expect(text).not.toContain("->");
+  expect(report.memory?.limit).toBeGreaterThan(report.memory?.cacheLimit ?? 0);
+  expect(text).toMatch(/memory +an engine uses at most [\d.]+ GiB, and keeps [\d.]+ GiB for reuse/);
+  expect(report.views).toBe("shared");
+  expect(text).toContain("views        over the engine's memory");
 });
 
 it.runIf(process.platform === "linux")("names OpenBLAS as the BLAS on Linux", async () => {

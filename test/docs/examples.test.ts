@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { ExampleModule, pageExamples } from "../support/doc-examples.js";
 
-describe.each(["engine.md", "files.md", "hooks.md", "models.md", "trace.md"])(
+describe.each(["engine.md", "files.md", "hooks.md", "models.md", "tensors.md", "trace.md"])(
   "the examples of %s",
   (page) => {
     const examples = pageExamples(page);

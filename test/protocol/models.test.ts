@@ -104,6 +104,10 @@ describe("weights", () => {
       other.client.result(["open_model", 1, join(folder, "..", "model")]),
     ]);
     expect(await models()).toMatchObject([{ users: 3 }]);
+    const memory = await client.result(["memory"]);
+    expect(memory.models).toEqual(await models());
+    const open = memory.sessions.map((session: { models: string[] }) => session.models);
+    expect(open).toEqual([[folder, folder], [folder]]);
     const held = engine.info().memory.active - before;
     expect(held).toBeGreaterThanOrEqual(BYTES);
     expect(held).toBeLessThan(2 * BYTES);

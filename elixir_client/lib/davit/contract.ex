@@ -140,7 +140,7 @@ defmodule Davit.Contract do
     %{
       code: :memory_external,
       room: :run,
-      doc: "Node was built without array buffers in memory of others."
+      doc: "The runtime, such as Electron, allows no array buffers in memory of others."
     },
     %{code: :mlx_failed, room: :run, doc: "MLX failed while it computed."},
     %{
@@ -151,6 +151,11 @@ defmodule Davit.Contract do
     %{code: :run_taken, room: :run, doc: "The id of a run is in use."},
     %{code: :tensor_freed, room: :run, doc: "The tensor was freed."},
     %{code: :tensor_pending, room: :run, doc: "The tensor is not computed yet."},
+    %{
+      code: :tensor_shared,
+      room: :run,
+      doc: "A tensor is to be written to, and others have its memory."
+    },
     %{
       code: :tensor_unallocated,
       room: :run,
@@ -245,7 +250,11 @@ defmodule Davit.Contract do
       doc: "An argument is none that the function takes."
     },
     %{code: :branches_missing, room: :trace, doc: "`mx.switch` has no branches."},
-    %{code: :function_async, room: :trace, doc: "A traced function returned a promise."},
+    %{
+      code: :function_async,
+      room: :trace,
+      doc: "A function that is traced, or fills a tensor, returned a promise."
+    },
     %{code: :function_disposed, room: :trace, doc: "The function was disposed of."},
     %{
       code: :jit_nested,

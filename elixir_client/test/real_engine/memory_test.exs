@@ -36,6 +36,18 @@ defmodule Davit.RealEngine.MemoryTest do
     info["tensors"] == 0 and Collector.live(Engine.session!(engine)) == info["programs"]
   end
 
+  test "Davit.memory says what this VM has among the clients of the engine", %{engine: engine} do
+    before = Davit.memory(engine)
+    assert [%{own: true, client: "elixir " <> _, programs: 1, tensors: 0}] = before.sessions
+    held = Tensor.from_binary(:binary.copy(<<7>>, @bytes), {:uint8, {@bytes}}, engine: engine)
+    memory = Davit.memory(engine)
+    assert [%{tensors: 1, typed: @bytes, peak: peak, bytes: bytes}] = memory.sessions
+    assert peak >= @bytes and bytes >= @bytes and bytes < 2 * @bytes
+    assert memory.active >= before.active + @bytes and memory.peak >= memory.active
+    assert memory.limit > memory.cache_limit and memory.cached >= 0 and memory.models == []
+    Tensor.touch(held)
+  end
+
   test "10,000 large results of runs, dropped one by one", %{engine: engine, program: program} do
     for n <- 1..@count do
       [t] = Davit.run(program, [n], fetch: 0)

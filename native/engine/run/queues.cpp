@@ -180,7 +180,7 @@ void Engine::try_start(Queue& queue) {
   run->resume();
 }
 
-void Engine::finished(const RunPtr& run, const Arrays& results, FailurePtr failure) {
+void Engine::finished(const RunPtr& run, Arrays results, FailurePtr failure) {
   counters_.runs.fetch_add(1, std::memory_order_relaxed);
   {
     std::lock_guard lock(mutex_);
@@ -190,7 +190,7 @@ void Engine::finished(const RunPtr& run, const Arrays& results, FailurePtr failu
       if (failure) {
         output.fail(failure);
       } else {
-        output.set(results[i]);
+        output.set(std::move(results[i]));
       }
       settled(output);
     }

@@ -81,7 +81,7 @@ void Run::end(FailurePtr failure) {
   // A kept latest value of this run goes out before its result.
   for (const auto& subscription : latest_) subscription->flush(engine_.outbox(), id_);
   latest_.clear();
-  engine_.finished(shared_from_this(), results, std::move(failure));
+  engine_.finished(shared_from_this(), std::move(results), std::move(failure));
   by_segment_.clear();
   // The segments that this run compiled after its program was unloaded are not used again.
   if (program_->unloaded()) lane_->forget(program_->id());

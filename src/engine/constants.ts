@@ -1,0 +1,30 @@
+import { guarded } from "../error.js";
+import type { NativeEngine, ValueId } from "../native.js";
+import type { Tensor } from "../native-tensor.js";
+
+/**
+ * Calls a function that loads a program with the native tensors of its constants, by their names. A tensor with a writable view is copied for the
+ * program, whose constants never change.
+ * @throws DavitError `tensor_freed`, `tensor_foreign`, and what `load` throws
+ */
+export function withConstants<R>(
+  native: NativeEngine,
+  tensors: ReadonlyMap<string, Tensor>,
+  load: (values: ReadonlyMap<string, ValueId>) => R,
+): R {
+  const copies: ValueId[] = [];
+  const constant = (tensor: Tensor): ValueId => {
+    const value = tensor.valueIn(native);
+    if (!tensor.changeable) return value;
+    const bytes = new Uint8Array(guarded(() => native.read(value)));
+    const copy = guarded(() => native.put(tensor.type, bytes));
+    copies.push(copy);
+    return copy;
+  };
+  try {
+    return load(new Map([...tensors].map(([name, tensor]) => [name, constant(tensor)])));
+  } finally {
+    // The program has those that it was loaded with.
+    for (const copy of copies) native.free(copy);
+  }
+}
