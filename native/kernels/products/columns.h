@@ -68,8 +68,8 @@ class DenseColumns : public Columns {
   int64_t column_stride_;
 };
 
-// A packed matrix: its scales and biases are float32, as many a packed row as it has groups; biases
-// may be null.
+// A packed matrix. There are as many scales and biases a packed row as it has groups; biases may be
+// null.
 struct PackedMatrix {
   const uint8_t* packed;
   const void* scales;

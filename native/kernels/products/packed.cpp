@@ -1,6 +1,7 @@
 // Products with packed matrices.
 #include <mlx/allocator.h>
 
+#include <optional>
 #include <string_view>
 
 #include "kernels/instructions.h"
@@ -15,11 +16,13 @@ namespace {
 
 class PackedProduct : public Substitute {
  public:
-  PackedProduct(std::shared_ptr<mx::Primitive> of, bool gathers, Real real, Packing packing,
-                bool transposed)
+  // `scale_real`: what scales and biases are.
+  PackedProduct(std::shared_ptr<mx::Primitive> of, bool gathers, Real real, Real scale_real,
+                Packing packing, bool transposed)
       : Substitute(std::move(of)),
         gathers_(gathers),
         real_(real),
+        scale_real_(scale_real),
         packing_(packing),
         transposed_(transposed) {}
 
@@ -49,7 +52,7 @@ class PackedProduct : public Substitute {
       size_t matrix = gathers_ ? of_b[i] : packed.count() == 1 ? 0 : i;
       auto& rows = products.with(matrix, [&] {
         PackedMatrix memory{reinterpret_cast<const uint8_t*>(packed.at(matrix)), scales.at(matrix),
-                            affine ? biases.at(matrix) : nullptr, real_, scale_of_byte()};
+                            affine ? biases.at(matrix) : nullptr, scale_real_, scale_of_byte()};
         return std::make_unique<PackedColumns>(memory, packing_, transposed_, a.columns(), width);
       });
       for (size_t r = 0; r < a.rows(); ++r, to += width * bytes_of(real_)) {
@@ -68,9 +71,32 @@ class PackedProduct : public Substitute {
 
   bool gathers_;
   Real real_;
+  Real scale_real_;
   Packing packing_;
   bool transposed_;
 };
+
+// Scales and biases in half precision that are cast for a product of float32 are read as they are:
+// of a product of few rows, to cast them takes as long as to multiply. Returns what they are.
+Real without_casts(const mx::array& product, Real real) {
+  auto& inputs = mx::array(product).inputs();
+  // MLX computes a product with a vector, and needs them cast.
+  if (real != Real::f32 || inputs.size() < 4 || inputs[0].ndim() == 1) return real;
+  auto half_of = [](const mx::array& part) -> std::optional<mx::array> {
+    if (!part.has_primitive() || part.dtype() != mx::float32) return std::nullopt;
+    if (std::string_view(part.primitive().name()) != "AsType") return std::nullopt;
+    auto source = part.inputs()[0].dtype();
+    if (source != mx::float16 && source != mx::bfloat16) return std::nullopt;
+    return part.inputs()[0];
+  };
+  auto scales = half_of(inputs[2]);
+  auto biases = half_of(inputs[3]);
+  if (!scales || !biases || scales->dtype() != biases->dtype()) return real;
+  auto half = *real_of(scales->dtype());
+  inputs[2] = *scales;
+  inputs[3] = *biases;
+  return half;
+}
 
 Packing packing_of(int group, int bits, mx::QuantizationMode mode) {
   using Mode = mx::QuantizationMode;
@@ -100,7 +126,10 @@ std::shared_ptr<Substitute> packed_product_for(const mx::array& array) {
     transposed = t;
   }
   if (instructions()->products->unpack(packing) == nullptr) return nullptr;
-  return std::make_shared<PackedProduct>(primitive, gathers, *real, packing, transposed);
+  bool affine = packing.kind == Packing::Kind::integer;
+  auto scale_real = affine ? without_casts(array, *real) : *real;
+  return std::make_shared<PackedProduct>(primitive, gathers, *real, scale_real, packing,
+                                         transposed);
 }
 
 }  // namespace davit::kernels

@@ -97,6 +97,18 @@ function gathered(dtype: Dtype, rows: number, transpose: boolean): Case {
   };
 }
 
+/** A product of float32 with a matrix whose scales and biases have half precision, which the product casts. */
+function mixed(dtype: Dtype, x: readonly number[], transpose: boolean): Case {
+  const shape = transpose ? [90, 128] : [x.at(-1) as number, 64];
+  return computed(
+    `float32[${x}] by a ${transpose ? "transposed " : ""}matrix with scales of ${dtype}`,
+    [filled("float32", x, "unit", 9), filled(dtype, shape, "unit", 10)],
+    product("quantized_matmul", 2, [0, 1], { bits: 4, group_size: 32, transpose }),
+    undefined,
+    SUM_TOLERANCE.float32,
+  );
+}
+
 const ROWS = [1, 2, 3, 16, 17, 50, 250];
 const FLOATING = [
   { bits: 4, group_size: 32, mode: "mxfp4" },
@@ -124,6 +136,10 @@ const cases: Case[] = [
       packed(dtype, [5, 50], [50, 320], scheme, false),
     ]),
   ),
+  ...(["float16", "bfloat16"] as const).flatMap((dtype) => [
+    ...[[1, 128], [5, 128], [70, 128], [2, 3, 128], [128]].map((x) => mixed(dtype, x, true)),
+    mixed(dtype, [3, 50], false),
+  ]),
   packed("float32", [2, 3, 5, 64], [40, 64], { bits: 4, group_size: 32 }),
   packed("float32", [3, 5, 64], [3, 40, 64], { bits: 8, group_size: 32 }),
   packed("float32", [2, 3, 5, 64], [3, 40, 64], { bits: 6, group_size: 32 }),
