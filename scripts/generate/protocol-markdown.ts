@@ -118,6 +118,7 @@ function forms(rows: Readonly<Record<string, FormRow>>): string {
 }
 
 function amount({ default: value, unit }: LimitRow): string {
+  if (value === Number.MAX_SAFE_INTEGER) return "none";
   if (unit === "items") return value.toLocaleString("en-US");
   if (value % 2 ** 40 === 0) return `${value / 2 ** 40} TiB`;
   return value % 2 ** 20 === 0

@@ -23,12 +23,17 @@ export function engineOptions(args: Arguments): EngineOptions {
     throw new UsageError(`--device is "${device}"; expected cpu or gpu`);
   }
   const lanes = number(args, "lanes", /^(\d{1,9})()$/, "a number");
-  const memoryLimit = number(args, "memory-limit", /^(\d{1,15})([KMG]?)$/, "such as 4G");
+  const memoryLimit = bytesOption(args, "memory-limit");
   return {
     ...(device !== undefined && { device }),
     ...(lanes !== undefined && { lanes }),
     ...(memoryLimit !== undefined && { memoryLimit }),
   };
+}
+
+/** Returns an option that is a number of bytes. */
+export function bytesOption(args: Arguments, name: string): number | undefined {
+  return number(args, name, /^(\d{1,15})([KMG]?)$/, "such as 4G");
 }
 
 function number(args: Arguments, name: string, form: RegExp, expected: string): number | undefined {

@@ -77,7 +77,10 @@ export const ERRORS = {
     room: "message",
     doc: "The session has as many subscriptions as `subscriptions`.",
   },
-  tensor_limit_exceeded: { room: "message", doc: "The session has as many tensors as `tensors`." },
+  tensor_limit_exceeded: {
+    room: "message",
+    doc: "The session has as many tensors as `tensors`, or would have more bytes than `tensor_bytes`.",
+  },
   tensor_taken: { room: "message", doc: "The id of a tensor is in use." },
   transfer_broken: {
     room: "message",

@@ -57,6 +57,12 @@ export const SESSION_LIMITS = {
     unit: "items",
     doc: "Tensors of the session: error `tensor_limit_exceeded`.",
   },
+  tensorBytes: {
+    wire: "tensor_bytes",
+    default: Number.MAX_SAFE_INTEGER,
+    unit: "bytes",
+    doc: "What the tensors of the session have by their types: error `tensor_limit_exceeded`. `--session-memory` of `davit serve` and `davit port`; the engine's `memory` is for all sessions together.",
+  },
   programs: {
     wire: "programs",
     default: 65_536,

@@ -1,5 +1,5 @@
 import type { NativeEngine } from "../native.js";
-import { formatType, type TensorType } from "../tensor/dtype.js";
+import { byteLength, formatType, type TensorType } from "../tensor/dtype.js";
 import { ProtocolError } from "./error.js";
 import type { MessageOf } from "./message.js";
 import type { Sender } from "./sender.js";
@@ -34,6 +34,7 @@ export class SessionArrivals {
       if ("transfer" in source) {
         this.receive(request, id, type, source.transfer);
       } else {
+        this.tensors.admit(byteLength(type));
         const value = this.native.put(type, source.bytes);
         this.tensors.define(id, new SessionTensor(value, type, false));
         this.sender.ok<"put">(request, null);

@@ -25,6 +25,7 @@ export class LoadedProgram {
   runs = 0;
   unloaded = false;
   readonly #answers = new Map<number, Uint8Array>();
+  readonly #sizes: readonly number[];
 
   constructor(
     program: Program,
@@ -36,9 +37,17 @@ export class LoadedProgram {
     this.hasPrints = program.sites.some((site) => site.kind === "print");
     this.hasDestinations = program.sites.some((site) => site.destination);
     this.hasCallbacks = program.sites.some((site) => site.kind === "callback");
-    const sizes = program.outputs.map(byteLength);
-    this.outputBytes = sizes.reduce((sum, size) => sum + size, 0);
-    this.smallestOutput = Math.min(...sizes);
+    this.#sizes = program.outputs.map(byteLength);
+    this.outputBytes = this.#sizes.reduce((sum, size) => sum + size, 0);
+    this.smallestOutput = Math.min(...this.#sizes);
+  }
+
+  /** The bytes of the outputs that are named. */
+  keptBytes(ids: readonly (number | null)[]): number {
+    return ids.reduce<number>(
+      (sum, id, index) => (id === null ? sum : sum + (this.#sizes[index] as number)),
+      0,
+    );
   }
 
   /** The answer to a run that fetched the first so many outputs and no others: the same for all such runs. */

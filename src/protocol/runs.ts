@@ -126,6 +126,7 @@ export class SessionRuns {
     try {
       const inputs = bindInputs(program, message.inputs, tensors, pinned);
       const donated = donatedTensors(message);
+      tensors.admit(loaded.keptBytes(message.outputs) - tensors.bytesOf(donated));
       const queue = this.#queue(message);
       // An operand that failed tells why only when its run is over.
       if (pinned.length === 0 && runHere(this.#host, request, loaded, message, inputs, queue))

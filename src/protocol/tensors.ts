@@ -36,6 +36,8 @@ export interface AllocatedTensor {
   readonly buffer: ArrayBuffer;
 }
 
+const EMPTY: TensorType = { dtype: "bool", shape: [0] };
+
 /** The tensors of one session, by the ids that its client chose. */
 export class SessionTensors {
   readonly #tensors = new Map<number, SessionTensor>();
@@ -45,7 +47,7 @@ export class SessionTensors {
   constructor(
     private readonly native: NativeEngine,
     private readonly sender: Sender,
-    private readonly limits: { readonly tensors: number },
+    private readonly limits: { readonly tensors: number; readonly tensorBytes: number },
   ) {}
 
   get size(): number {
@@ -55,6 +57,11 @@ export class SessionTensors {
   /** The bytes of all of them by their types, now and at most so far; memory that two of them share counts twice. */
   get bytes(): { readonly now: number; readonly peak: number } {
     return { now: this.#bytes, peak: this.#peak };
+  }
+
+  /** The bytes of some of them. @throws ProtocolError `tensor_unknown` */
+  bytesOf(ids: readonly number[]): number {
+    return ids.reduce((sum, id) => sum + byteLength(this.find(id).type ?? EMPTY), 0);
   }
 
   /** The native tensors of those that did not fail before the engine knew them. */
@@ -86,6 +93,7 @@ export class SessionTensors {
           throw new FileError("file_missing", path, `it has no tensor "${name}"`, known);
         }
         this.checkNew(id);
+        this.admit(byteLength(range.type));
         const value = this.native.fileValue(file.path, range.offset, range.type);
         this.define(id, new SessionTensor(value, range.type, false));
         types[name] = wireType(range.type);
@@ -134,6 +142,17 @@ export class SessionTensors {
     }
   }
 
+  /** Checks that the session may have so many bytes more. @throws ProtocolError `tensor_limit_exceeded` */
+  admit(bytes: number): void {
+    const { tensorBytes } = this.limits;
+    if (this.#bytes + bytes <= tensorBytes) return;
+    throw new ProtocolError(
+      "tensor_limit_exceeded",
+      `tensors of ${bytes} bytes are to be made; the session has ${this.#bytes} and may have ${tensorBytes}`,
+      `at most ${tensorBytes - this.#bytes} bytes`,
+    );
+  }
+
   /** Checks names that one message assigns; null is none. @throws ProtocolError as {@link checkNew} */
   checkAllNew(ids: readonly (number | null)[]): void {
     let named = 0;
@@ -158,6 +177,7 @@ export class SessionTensors {
    * called where nobody needs them any more, and finishes it with an error.
    */
   allocate(id: number, type: TensorType, giveUp: () => void): AllocatedTensor {
+    this.admit(byteLength(type));
     const { value, bytes: buffer } = this.native.allocate(type);
     const tensor = new SessionTensor(value, type, true);
     tensor.giveUp = giveUp;

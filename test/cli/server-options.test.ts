@@ -11,6 +11,8 @@ it("reads how an engine works and how it is served", () => {
   expect(engineOptions(args)).toEqual({ lanes: 2, memoryLimit: 4 * 2 ** 20 });
   expect(serverOptions(args)).toEqual({ busyWait: 0 });
   expect(serverOptions(parse("--no-attach"))).toEqual({ attachable: false });
+  const limits = { tensorBytes: 3 * 2 ** 30 };
+  expect(serverOptions(parse("--session-memory", "3G"))).toEqual({ limits });
 });
 
 it("leaves what is not given to the engine and the server", () => {

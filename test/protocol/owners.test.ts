@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { Engine } from "../../src/engine/engine.js";
 import { createHost, type Host } from "../../src/protocol/host.js";
 import type { TestClient } from "../support/client.js";
+import { graph } from "../support/graphs.js";
 import { type OpenSession, openSession } from "../support/session.js";
 
 const KILOBYTES = 2 ** 10;
@@ -84,5 +85,44 @@ describe("memory", () => {
     await client.result(["put", 1, TYPE, 0], [new Uint8Array(3)]).catch(() => {});
     client.send(["free", [1]]);
     expect(await own()).toMatchObject({ typed: 0, peak: 0 });
+  });
+});
+
+describe("the limit of a session's tensors", () => {
+  const refused = { code: "tensor_limit_exceeded" };
+  let limited: OpenSession;
+  beforeEach(async () => {
+    limited = openSession(host, { tensorBytes: 3 * BYTES });
+    const { limits } = (await limited.client.hello()) as { limits: { tensor_bytes: number } };
+    expect(limits.tensor_bytes).toBe(3 * BYTES);
+  });
+  afterEach(() => limited.session.close());
+
+  const put = (id: number) => limited.client.result(["put", id, TYPE, 0], [new Uint8Array(BYTES)]);
+
+  it("is for what is put, and is free again where it was freed", async () => {
+    for (const id of [1, 2, 3]) await put(id);
+    await expect(put(4)).rejects.toMatchObject({
+      ...refused,
+      message: `tensors of ${BYTES} bytes are to be made; the session has ${3 * BYTES} and may have ${3 * BYTES}`,
+    });
+    await expect(limited.client.result(["get", 4])).rejects.toMatchObject(refused);
+    limited.client.send(["free", [1, 4]]);
+    await put(5);
+    // Others have limits of their own.
+    for (const id of [1, 2, 3, 4]) {
+      await client.result(["put", id, TYPE, 0], [new Uint8Array(BYTES)]);
+    }
+  });
+
+  it("is for the results of runs that are kept, less what is donated to them", async () => {
+    const type = { dtype: "uint8", shape: [BYTES] } as const;
+    await limited.client.load(1, graph([type], [{ op: "add", inputs: [0, 0] }], [1]));
+    for (const id of [1, 2, 3]) await put(id);
+    await expect(limited.client.result(["run", 1, 1, [1], [9]])).rejects.toMatchObject(refused);
+    await limited.client.result(["run", 1, 1, [1], [null]]);
+    await limited.client.result(["run", 1, 1, [1], [10], { donate: [0] }]);
+    limited.client.send(["free", [2]]);
+    await limited.client.result(["run", 1, 1, [10], [11]]);
   });
 });

@@ -109,7 +109,8 @@ defmodule Davit.Contract do
     %{
       code: :tensor_limit_exceeded,
       room: :message,
-      doc: "The session has as many tensors as `tensors`."
+      doc:
+        "The session has as many tensors as `tensors`, or would have more bytes than `tensor_bytes`."
     },
     %{code: :tensor_taken, room: :message, doc: "The id of a tensor is in use."},
     %{
