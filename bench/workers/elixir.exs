@@ -15,6 +15,7 @@ Bench.Worker.start(%{
   "ready" => {Bench.Engine, :ready},
   "roundtrip" => {Bench.Engine, :roundtrip},
   "pipelined" => {Bench.Engine, :pipelined},
+  "embed" => {Bench.Engine, :embed},
   "bulkIn" => {Bench.Engine, :bulk_in},
   "bulkOut" => {Bench.Engine, :bulk_out},
   "callLoop" => {Bench.Hooks, :call_loop},

