@@ -42,6 +42,7 @@ export type { Event, EventHandler, Summary } from "./hooks/event.js";
 export type { Match } from "./hooks/match.js";
 export type { Policy, SubscriptionOptions, View } from "./hooks/policy.js";
 export type { Subscription } from "./hooks/subscription.js";
+export * from "./mlxfn/index.js";
 export * from "./models/index.js";
 export { Tensor } from "./native-tensor.js";
 export * from "./record/index.js";

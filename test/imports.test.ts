@@ -72,6 +72,13 @@ const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = 
     ],
   ],
   [
+    "mlxfn",
+    [
+      ...["contract", "tensor/dtype.ts", "error.ts", "tensor", "graph", "native-tensor.ts"],
+      ...["hooks", "engine", "files"],
+    ],
+  ],
+  [
     "record",
     ["show.ts", "tensor/dtype.ts", "error.ts", "tensor", "native.ts", "hooks", "engine", "files"],
   ],
@@ -92,15 +99,15 @@ const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = 
     [
       "nearest.ts",
       ...["realm.ts", "show.ts", "tensor/dtype.ts", "error.ts", "tensor", "graph", "native.ts"],
-      ...["native-tensor.ts", "hooks", "engine", "files", "models", "record", "client"],
-      ...["attach", "server"],
+      ...["native-tensor.ts", "hooks", "engine", "files", "mlxfn", "models", "record"],
+      ...["client", "attach", "server"],
     ],
   ],
   [
     "index.ts",
     [
       ...["error.ts", "tensor/dtype.ts", "tensor", "graph", "native-tensor.ts", "hooks", "trace"],
-      ...["engine", "files", "models", "record", "client", "attach"],
+      ...["engine", "files", "mlxfn", "models", "record", "client", "attach"],
     ],
   ],
 ];

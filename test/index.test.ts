@@ -37,16 +37,34 @@ async function typeErrors(program: string): Promise<string> {
 
 it("the package exports these values", () => {
   expect(Object.keys(davit).sort()).toEqual([
-    ...["DavitError", "Embedder", "Embedding", "Engine", "Generator", "LanguageTokenizer"],
+    ...[
+      "DavitError",
+      "Embedder",
+      "Embedding",
+      "Engine",
+      "Generator",
+      "ImportedFunction",
+      "LanguageTokenizer",
+    ],
     ...["LayerNorm", "Linear", "Llama", "ModelError", "Module", "QuantizedEmbedding"],
     ...["QuantizedLinear", "RMSNorm", "RecordingFile", "Sampler", "Tensor"],
     ...["TextTokenizer", "Traced", "WeightReader", "Weights", "WeightsError"],
     ...["attach", "callback", "cond", "decodeGraph", "diffRecordings", "encodeGraph"],
-    ...["exportGraph", "forLoop", "formatDiff", "grad", "graphHash", "hook", "hookGradient"],
+    ...[
+      "exportGraph",
+      "forLoop",
+      "formatDiff",
+      "formatSignature",
+      "grad",
+      "graphHash",
+      "hook",
+      "hookGradient",
+    ],
     ...["isMaterialized", "jvp", "label", "listEngines", "longestText", "materialize", "mx"],
     ...[
       "ofType",
       "openBert",
+      "openFunction",
       "openGguf",
       "openLlama",
       "openSafetensors",

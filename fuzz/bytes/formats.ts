@@ -13,11 +13,12 @@ import {
 import { filled } from "../graphs/fill.js";
 import { Types } from "../graphs/types.js";
 import type { Random } from "../random.js";
+import { mlxfn } from "./mlxfn.js";
 import { join, mutateBytes } from "./mutate-bytes.js";
 import { mutateValue } from "./mutate-value.js";
 
 /** Files that are read, by their suffix. */
-export const FORMATS = ["npy", "npz", "safetensors", "gguf", "rec", "davit"] as const;
+export const FORMATS = ["npy", "npz", "safetensors", "gguf", "mlxfn", "rec", "davit"] as const;
 
 /** The kind of a file. */
 export type Format = (typeof FORMATS)[number];
@@ -29,7 +30,14 @@ export function drawTensorFile(random: Random, format: Exclude<Format, "davit">)
   return inside && random.chance(0.8) ? file : mutateBytes(random, file);
 }
 
-const DRAW = { npy: npyFile, npz: npzFile, safetensors: safetensorsFile, gguf, rec: recording };
+const DRAW = {
+  npy: npyFile,
+  npz: npzFile,
+  safetensors: safetensorsFile,
+  gguf,
+  mlxfn,
+  rec: recording,
+};
 
 function array(random: Random, dtypes: readonly Dtype[]): FileArray {
   const types = new Types(random);

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { Engine } from "../../src/engine/engine.js";
 import { openSafetensors, readTensors } from "../../src/files/index.js";
 import { decodeGraph } from "../../src/graph/encoding/canonical.js";
+import { ImportedFunction } from "../../src/mlxfn/index.js";
+import type { Tensor } from "../../src/native-tensor.js";
 import { diffRecordings } from "../../src/record/diff.js";
 import { RecordingFile } from "../../src/record/reader.js";
 import { openReplies } from "../../src/record/replay.js";
@@ -11,6 +13,7 @@ import { byteLength, formatType, type TensorType } from "../../src/tensor/dtype.
 import { drawTensorFile, FORMATS, type Format } from "../bytes/formats.js";
 import { drawGraphFile } from "../bytes/graph-file.js";
 import type { Campaign } from "../campaign.js";
+import { filled } from "../graphs/fill.js";
 import { runGraph } from "../graphs/run-graph.js";
 import { errorOutcome, type Outcome } from "../outcome.js";
 import { Random } from "../random.js";
@@ -47,6 +50,7 @@ export function fileCampaign(): Campaign<FileCase> {
 }
 
 const OK: Outcome = { kind: "ok", digest: "" };
+const MOST_BYTES = 2 ** 24;
 const TAME = [{ style: "tame", seed: 1 }] as const;
 
 function drawFile(seed: number): FileCase {
@@ -58,6 +62,7 @@ function drawFile(seed: number): FileCase {
 
 async function read(engine: Engine, path: string, format: Format): Promise<void> {
   if (format === "rec") return await readRecording(engine, path);
+  if (format === "mlxfn") return await callFunction(engine, path);
   if (format === "safetensors") await readLazily(engine, path);
   for (const { type, bytes } of (await readTensors(path)).values()) {
     checkLength(type, bytes);
@@ -76,6 +81,24 @@ async function readLazily(engine: Engine, path: string): Promise<void> {
       checkLength(type, await tensor.bytes());
     } finally {
       tensor.dispose();
+    }
+  }
+}
+
+/** Calls every trace of a function that MLX exported, but for those that take more data than anybody has. */
+async function callFunction(engine: Engine, path: string): Promise<void> {
+  using f = ImportedFunction.open(engine, path);
+  for (const { inputs, keywords } of f.signatures) {
+    if (inputs.some((type) => byteLength(type) > MOST_BYTES)) continue;
+    const tensors = inputs.map((type) => engine.fromBytes(filled(type, TAME[0]), type));
+    const byName = tensors.splice(inputs.length - keywords.length);
+    const named = Object.fromEntries(
+      keywords.map((name, index) => [name, byName[index] as Tensor]),
+    );
+    try {
+      for (const value of await f.call(tensors, named)) value.dispose();
+    } finally {
+      for (const tensor of [...tensors, ...byName]) tensor.dispose();
     }
   }
 }

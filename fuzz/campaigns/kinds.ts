@@ -49,7 +49,7 @@ const ops: CampaignKind<Recipe> = {
 
 const files: CampaignKind<FileCase> = {
   name: "files",
-  about: "broken .npy, .npz, .safetensors and .gguf files, recordings and graphs",
+  about: "broken .npy, .npz, .safetensors, .gguf and .mlxfn files, recordings and graphs",
   setups: [INLINE],
   *smaller({ format, bytes }) {
     for (const fewer of smallerBytes(bytes)) yield { format, bytes: fewer };

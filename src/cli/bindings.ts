@@ -17,19 +17,21 @@ export interface BoundSources {
 /**
  * Finds the values that are not in a graph among the tensors of .safetensors files: constants by the hash of their bytes,
  * externals by their names. Candidates for constants are read once to be hashed, and again by the engine.
+ * `known` are externals whose places are known already.
  * @throws UsageError that names the first value that is in no file
  */
 export async function findBindings(
   graph: Graph,
   constantPaths: readonly string[],
   externalPaths: readonly string[],
+  known: ReadonlyMap<string, InputSource> = new Map(),
 ): Promise<BoundSources> {
   const wanted = graph.functions.flatMap(({ nodes }) =>
     nodes.flatMap((node) => boundValueOf(node) ?? []),
   );
   return {
     constants: await findConstants(namesOf(wanted, "constant"), constantPaths),
-    externals: await findExternals(namesOf(wanted, "external"), externalPaths),
+    externals: await findExternals(namesOf(wanted, "external"), externalPaths, known),
   };
 }
 
@@ -69,8 +71,9 @@ function rangeOf({ tensors }: Safetensors, name: string): FileRange | undefined 
 async function findExternals(
   missing: Set<string>,
   paths: readonly string[],
+  known: ReadonlyMap<string, InputSource>,
 ): Promise<Map<string, InputSource>> {
-  const found = new Map<string, InputSource>();
+  const found = new Map([...known].filter(([name]) => missing.delete(name)));
   for (const path of paths) {
     const { tensors } = await openSafetensors(path);
     for (const name of missing) {

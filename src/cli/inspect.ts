@@ -1,3 +1,4 @@
+import { extname } from "node:path";
 import { writeRegular } from "../files/open.js";
 import { inferGraph, type TypedFunction } from "../graph/checking/infer.js";
 import type { Graph } from "../graph/graph.js";
@@ -5,9 +6,11 @@ import { graphToDot } from "../graph/showing/dot.js";
 import { graphToJson } from "../graph/showing/json.js";
 import { graphToMermaid } from "../graph/showing/mermaid.js";
 import { printGraph } from "../graph/showing/print.js";
+import { describeFunction } from "../mlxfn/describe.js";
+import { openFunction } from "../mlxfn/opened.js";
 import { type Native, native } from "../native.js";
 import { type Arguments, type Command, type ExitCode, single, UsageError } from "./command.js";
-import { readGraph } from "./graph-file.js";
+import { type FileProgram, readPrograms } from "./program-file.js";
 
 const FORMATS: Readonly<
   Record<string, (graph: Graph, types?: readonly TypedFunction[]) => string>
@@ -23,14 +26,16 @@ export const inspect: Command = {
   summary: "print or draw a graph",
   help: `Usage: davit inspect GRAPH [OPTIONS]
 
-Checks a graph file and prints it with the types of all values. Runs nothing.
+Checks a graph file and prints it with the types of all values. Runs nothing. Of a function that MLX exported (.mlxfn)
+the signatures, the constants and the graph of each trace are printed.
 
   --format text|mermaid|dot|json   how; text
+  --trace N                        only this trace of a .mlxfn file, from 0
   --out FILE                       write it to a file
   --help                           this text
 
 Example: davit inspect model.davit --format dot | dot -Tsvg -o model.svg`,
-  options: { format: { type: "string" }, out: { type: "string" } },
+  options: { format: { type: "string" }, trace: { type: "string" }, out: { type: "string" } },
   positionals: ["GRAPH"],
   run: inspectGraph,
 };
@@ -42,8 +47,14 @@ async function inspectGraph(args: Arguments): Promise<ExitCode> {
     const known = Object.keys(FORMATS).join(", ");
     throw new UsageError(`--format is "${format}"; expected one of ${known}`);
   }
-  const graph = await readGraph(args.positionals[0] as string);
-  const text = print(graph, typesOf(graph));
+  const path = args.positionals[0] as string;
+  const programs = await readPrograms(path);
+  const trace = traceNumber(single(args, "trace"), path, programs);
+  const shown = trace === undefined ? programs : [programs[trace] as FileProgram];
+  const texts = shown.map(({ graph }) => print(graph, typesOf(graph)));
+  const isFunction = extname(path) === ".mlxfn";
+  const header = format === "text" && isFunction ? `${describeFunction(openFunction(path))}\n` : "";
+  const text = header + texts.join("\n");
   const out = single(args, "out");
   if (out === undefined) {
     process.stdout.write(text);
@@ -63,4 +74,18 @@ function typesOf(graph: Graph): TypedFunction[] | undefined {
     return undefined;
   }
   return inferGraph(graph, { inferTypes: addon.inferTypes });
+}
+
+/** The trace that `--trace` names; undefined for all. */
+function traceNumber(
+  text: string | undefined,
+  path: string,
+  programs: readonly FileProgram[],
+): number | undefined {
+  if (text === undefined) return undefined;
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 0 && number < programs.length) return number;
+  throw new UsageError(
+    `--trace is "${text}"; expected a number from 0 to ${programs.length - 1}, as ${path} has ${programs.length} traces`,
+  );
 }

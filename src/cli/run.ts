@@ -10,19 +10,19 @@ import { formatType } from "../tensor/dtype.js";
 import { findBindings } from "./bindings.js";
 import { type Arguments, type Command, type ExitCode, single, UsageError } from "./command.js";
 import { ENGINE_HELP, ENGINE_OPTIONS, engineOptions } from "./engine-options.js";
-import { readGraph } from "./graph-file.js";
 import { printEvent } from "./hook-lines.js";
 import { checkRecording, HOOK_OPTIONS, hookSpecs, recordOptions } from "./hook-options.js";
 import { type InputSource, resolveInputs } from "./inputs.js";
 import { interruptible } from "./interrupt.js";
 import { parametersOf } from "./parameters.js";
+import { pickProgram, readPrograms } from "./program-file.js";
 
 /** `davit run`: one run of a graph file, on files, with its hooks on the terminal. */
 export const run: Command = {
   summary: "run a graph on tensors from files and watch its hooks",
   help: `Usage: davit run GRAPH [OPTIONS]
 
-Runs a graph file once. Inputs, constants and results are .npy, .npz or .safetensors files; inputs also .gguf.
+Runs a graph file once, or a function that MLX exported (.mlxfn): the trace that the inputs are for. Inputs, constants and results are .npy, .npz or .safetensors files; inputs also .gguf.
 
   --input NAME=FILE[:TENSOR]  the value of a parameter, by its name or its number; davit inspect shows them. TENSOR
                               names one in a file that may hold several. Repeat it for every parameter
@@ -63,11 +63,15 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
   const recorded = single(args, "record");
   const replayed = single(args, "replay");
   checkRecording(args);
-  const graph = await readGraph(path);
-  await checkOut(single(args, "out"), graph);
-  const sources = await resolveInputs(args.values.get("input") ?? [], parametersOf(graph));
   const files = (name: string) => args.values.get(name) ?? [];
-  const bound = await findBindings(graph, files("constants"), files("externals"));
+  const { program: picked, found: sources } = await pickProgram(
+    path,
+    await readPrograms(path),
+    ({ graph }) => resolveInputs(files("input"), parametersOf(graph)),
+  );
+  const { graph } = picked;
+  await checkOut(single(args, "out"), graph);
+  const bound = await findBindings(graph, files("constants"), files("externals"), picked.externals);
   const [{ Engine: Engines }, { bindSlots }, { record, replay }] = await Promise.all([
     import("../engine/engine.js"),
     import("../engine/slots.js"),

@@ -204,6 +204,10 @@ export const ERRORS = {
   file_malformed: { room: "file", doc: "A file is not what its name says, or contradicts itself." },
   file_missing: { room: "file", doc: "There is no such file, or no such tensor in it." },
   file_name_unknown: { room: "file", doc: "The name of a file tells no format that Davit reads." },
+  file_primitive_unsupported: {
+    room: "file",
+    doc: "A .mlxfn file has a primitive that no op of Davit stands for.",
+  },
   file_too_large: { room: "file", doc: "A file is, or announces, more than the limit." },
   file_truncated: { room: "file", doc: "A file ends before what it announces." },
   file_type_invalid: { room: "file", doc: "A file holds a tensor of another type than wanted." },

@@ -8,6 +8,7 @@ import { encodeGraph, hashBytes } from "../../src/graph/encoding/canonical.js";
 import type { Graph, GraphFunction } from "../../src/graph/graph.js";
 import { namedId } from "../../src/hooks/ids.js";
 import type { TensorType } from "../../src/tensor/dtype.js";
+import { mlxFunctionFile, primitive } from "../support/mlxfn-file.js";
 import { capturePrinted } from "./support.js";
 
 const f32: TensorType = { dtype: "float32", shape: [2] };
@@ -76,6 +77,26 @@ const withNames = (...parameterNames: string[]): Graph => ({
   ],
 });
 
+/** A function that MLX exported, with two traces. */
+const exported = mlxFunctionFile({
+  metadata: "of a test",
+  constants: [floats(...Array(32).keys())],
+  traces: [
+    { inputs: [f32], keywords: [], steps: [primitive("Exp", [0], [f32])], results: [1] },
+    {
+      inputs: [f32, f32],
+      keywords: ["by"],
+      steps: [
+        { kind: "constant", constant: 0 },
+        primitive("Slice", [2], [f32], { start: [30], stop: [32], strides: [1] }),
+        primitive("Multiply", [0, 1], [f32]),
+        primitive("Add", [3, 4], [f32]),
+      ],
+      results: [5],
+    },
+  ],
+});
+
 let folder: string;
 const printed = capturePrinted();
 const at = (name: string) => join(folder, name);
@@ -89,6 +110,8 @@ beforeAll(async () => {
   await writeFile(at("bad.davit"), "no graph");
   await writeTensors(at("x.npy"), new Map([["value", floats(1, 2)]]));
   await writeTensors(at("w.safetensors"), new Map([["w", weights]]));
+  await writeTensors(at("w.npy"), new Map([["value", floats(1, 2, 3)]]));
+  await writeFile(at("f.mlxfn"), exported);
   const named = new Map([
     ["w.0", weights],
     ["x", floats(1, 2)],
@@ -157,6 +180,21 @@ describe("davit inspect", () => {
     expect(printed.out).toContain(text);
   });
 
+  it("prints the signatures, the constants and the graphs of a function that MLX exported", async () => {
+    expect(await main(["inspect", at("f.mlxfn")])).toBe(0);
+    expect(printed.out).toContain(`a function exported by MLX 0.32.4
+metadata: of a test
+trace 0: (arg0: float32[2]) -> float32[2]
+trace 1: (arg0: float32[2], by=float32[2]) -> float32[2]
+1 constants in the file, 128 bytes
+  constant.0: float32[32], 128 bytes
+`);
+    expect(printed.out).toMatch(/%1 = exp %0 : float32\[2\] {2}"exp.0"/);
+    expect(await main(["inspect", at("f.mlxfn"), "--trace", "1", "--format", "dot"])).toBe(0);
+    expect(await main(["inspect", at("f.mlxfn"), "--trace", "2"])).toBe(2);
+    expect(printed.err).toMatch(/--trace is "2"; expected a number from 0 to 1/);
+  });
+
   it("refuses what is no graph, with the file's name", async () => {
     expect(await main(["inspect", at("bad.davit")])).toBe(1);
     expect(printed.err).toMatch(/bad\.davit: .*\[graph_invalid\]/);
@@ -166,6 +204,17 @@ describe("davit inspect", () => {
 });
 
 describe("davit run", () => {
+  it("runs the trace of a function that MLX exported that the inputs are for", async () => {
+    const argv = ["run", at("f.mlxfn"), "--input", at("x.npy")];
+    expect(await main([...argv, "--input", `by=${at("x.npy")}`, "--probe", "add.*"])).toBe(0);
+    expect(printed.out).toMatch(/add\.0 #0 float32\[2\]/);
+    printed.out = "";
+    expect(await main(argv)).toBe(0);
+    expect(printed.out).toMatch(/0: float32\[2\]/);
+    expect(await main(["run", at("f.mlxfn"), "--input", at("w.npy")])).toBe(2);
+    expect(printed.err).toMatch(/no trace for these inputs; it has\n {2}\(arg0: float32\[2\]\)/);
+  });
+
   const run = (...more: string[]) =>
     main(["run", at("g.davit"), "--constants", at("w.safetensors"), ...more]);
 

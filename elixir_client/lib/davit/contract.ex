@@ -316,6 +316,11 @@ defmodule Davit.Contract do
       room: :file,
       doc: "The name of a file tells no format that Davit reads."
     },
+    %{
+      code: :file_primitive_unsupported,
+      room: :file,
+      doc: "A .mlxfn file has a primitive that no op of Davit stands for."
+    },
     %{code: :file_too_large, room: :file, doc: "A file is, or announces, more than the limit."},
     %{code: :file_truncated, room: :file, doc: "A file ends before what it announces."},
     %{

@@ -1,8 +1,9 @@
 import type { TensorType } from "../../tensor/dtype.js";
 import { checkedByteLength } from "../array.js";
+import type { Cursor } from "../cursor.js";
 import { FileError } from "../error.js";
 import { Members } from "../members.js";
-import { Cursor } from "./cursor.js";
+import { Beginning } from "./beginning.js";
 import { type GgufKind, KINDS, kindName } from "./kinds.js";
 import { type GgufValue, readMetadata } from "./metadata.js";
 import { GROUP } from "./pack.js";
@@ -62,7 +63,7 @@ const DEFAULT_ALIGNMENT = 32;
  * @throws FileError; `NeedsMore` where the header is longer than `bytes`
  */
 export function parseGguf(bytes: Uint8Array, fileSize: number, path: string): Gguf {
-  const cursor = new Cursor(bytes, fileSize, path);
+  const cursor = new Beginning(bytes, fileSize, path);
   const version = readVersion(cursor);
   const tensorCount = cursor.count("tensors", LEAST_TENSOR);
   const metadata = readMetadata(cursor, cursor.count("keys", LEAST_METADATA));

@@ -5,7 +5,7 @@ import type { FileArray } from "../array.js";
 import { FileError, fromSystem } from "../error.js";
 import { type Members, readMembers } from "../members.js";
 import { openRegularSync, readAt, readAtSync, withRegular } from "../open.js";
-import { NeedsMore } from "./cursor.js";
+import { NeedsMore } from "./beginning.js";
 import { dequantize } from "./dequantize.js";
 import { type Gguf, type GgufPart, type GgufSource, type GgufTensor, parseGguf } from "./header.js";
 import { pack } from "./pack.js";

@@ -1,5 +1,5 @@
+import type { Cursor } from "../cursor.js";
 import { FileError } from "../error.js";
-import type { Cursor } from "./cursor.js";
 
 /** A value of a file's metadata. 64-bit integers are numbers where a number holds them exactly, else bigints. */
 export type GgufValue = number | bigint | boolean | string | readonly GgufValue[];

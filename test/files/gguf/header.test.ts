@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { FileError } from "../../../src/files/error.js";
-import { NeedsMore } from "../../../src/files/gguf/cursor.js";
+import { NeedsMore } from "../../../src/files/gguf/beginning.js";
 import { openGguf, openGgufSync, parseGguf } from "../../../src/files/gguf/index.js";
 import {
   type GgufFile,

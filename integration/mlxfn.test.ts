@@ -1,0 +1,122 @@
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Engine } from "../src/engine/engine.js";
+import { type FileArray, readTensors } from "../src/files/index.js";
+import {
+  formatSignature,
+  ImportedFunction,
+  openFunction,
+  type Signature,
+} from "../src/mlxfn/index.js";
+import type { Tensor } from "../src/native-tensor.js";
+import { difference } from "../test/support/compare.js";
+import { root } from "../test/support/root.js";
+import { hasModule, python } from "./support/python.js";
+
+/** How far floats may be apart where rounding adds up: through all layers of a model. */
+const TOLERANCE: Readonly<Record<string, number>> = { transformer: 1e-4 };
+/** What MLX itself does not export. */
+const REFUSED = ["logcumsumexp"];
+
+const folder = mkdtempSync(join(tmpdir(), "davit-mlxfn-"));
+const exported = hasModule("mlx.core");
+const refused = exported
+  ? python([join(root, "integration", "support", "export_functions.py"), folder])
+  : "";
+const names = readdirSync(folder)
+  .filter((name) => name.endsWith(".mlxfn"))
+  .map((name) => basename(name, ".mlxfn"));
+
+/** The arguments and the results that a function was exported with. */
+async function example(name: string) {
+  const tensors = new Map(await readTensors(join(folder, `${name}.safetensors`)));
+  const results = [...tensors].filter(([key]) => key.startsWith("result."));
+  const given = [...tensors].filter(([key]) => !key.startsWith("result."));
+  const isPosition = ([key]: [string, FileArray]) => /^\d+$/.test(key);
+  const order = ([a]: [string, FileArray], [b]: [string, FileArray]) =>
+    Number(a.replace("result.", "")) - Number(b.replace("result.", ""));
+  return {
+    inputs: given.filter(isPosition).sort(order),
+    keywords: given.filter((entry) => !isPosition(entry)),
+    results: results.sort(order).map(([, array]) => array),
+  };
+}
+
+describe.runIf(exported)("functions that Python exported", () => {
+  let engine: Engine;
+  beforeAll(() => {
+    engine = Engine.create({ lanes: 1 });
+  });
+  afterAll(async () => {
+    await engine.close();
+    rmSync(folder, { recursive: true });
+  });
+  const tensorOf = ({ bytes, type }: FileArray): Tensor => engine.fromBytes(bytes, type);
+
+  it("are as many as MLX exports", () => {
+    expect(
+      refused
+        .trim()
+        .split("\n")
+        .map((line) => line.split(":")[0]),
+    ).toEqual(REFUSED);
+    expect(names.length).toBeGreaterThan(140);
+  });
+
+  it("write a constant of several traces once, and none is read before it is needed", () => {
+    const { constants, signatures, bytesRead } = openFunction(join(folder, "traces.mlxfn"));
+    expect(signatures.map(({ inputs: [type] }) => type?.shape)).toEqual(
+      [1, 2, 3, 4, 5].map((rows) => [rows, 4]),
+    );
+    expect(constants.size).toBe(1);
+    const model = openFunction(join(folder, "transformer.mlxfn"));
+    expect(model.constants.size).toBeGreaterThan(24 * 6);
+    expect(bytesRead).toBeLessThan(8192);
+    expect(model.bytesRead).toBeLessThan(statSync(model.path).size / 2);
+  });
+
+  it("have metadata, keywords, and values that probes see", async () => {
+    const { inputs, keywords } = await example("perceptron");
+    using f = ImportedFunction.open(engine, join(folder, "perceptron.mlxfn"));
+    expect(JSON.parse(f.opened.metadata)).toEqual({ by: "a test" });
+    expect(formatSignature(f.signatures[0] as Signature)).toBe(
+      "(arg0: float32[3, 4], temperature=float32[]) -> float32[3, 2]",
+    );
+    const seen: string[] = [];
+    for (const glob of ["matmul.*", "softmax.*"]) {
+      f.probe(glob, ({ label, types: [type] }) => {
+        seen.push(`${label} ${type?.shape}`);
+      });
+    }
+    const [x, t] = [...inputs, ...keywords].map(([, array]) => tensorOf(array)) as [Tensor, Tensor];
+    const results = await Promise.all([1, 2, 3].map(() => f.call([x], { temperature: t })));
+    expect(new Set(await Promise.all(results.map(([y]) => y?.format()))).size).toBe(1);
+    expect(seen.sort()).toEqual(
+      ["matmul.0 3,300", "matmul.1 3,2", "softmax.0 3,2"].flatMap((one) => [one, one, one]),
+    );
+  });
+
+  it.each(names)("%s gives what Python gives", async (name) => {
+    const { inputs, keywords, results } = await example(name);
+    const f = ImportedFunction.open(engine, join(folder, `${name}.mlxfn`));
+    const values = await f.call(
+      inputs.map(([, array]) => tensorOf(array)),
+      Object.fromEntries(keywords.map(([key, array]) => [key, tensorOf(array)])),
+    );
+    const problems = await Promise.all(
+      results.map(async (expected, index) => {
+        const value = values[index] as Tensor;
+        return difference(
+          { type: value.type, bytes: await value.bytes() },
+          expected,
+          TOLERANCE[name],
+        );
+      }),
+    );
+    expect(problems.filter((problem) => problem !== undefined)).toEqual([]);
+    expect(values).toHaveLength(results.length);
+    f.dispose();
+  });
+});

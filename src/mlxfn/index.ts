@@ -1,0 +1,7 @@
+export {
+  type ImportedCallOptions,
+  ImportedFunction,
+  type ImportedInput,
+  type ImportOptions,
+} from "./imported.js";
+export { formatSignature, type OpenedFunction, openFunction, type Signature } from "./opened.js";
