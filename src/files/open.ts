@@ -106,12 +106,23 @@ export function readAtSync(
   path: string,
 ): Uint8Array {
   const bytes = new Uint8Array(length);
+  readIntoSync(file, position, bytes, path);
+  return bytes;
+}
+
+/** Fills an array with the bytes from `position` on. @throws FileError where the file ends before */
+export function readIntoSync(
+  file: number,
+  position: number,
+  bytes: Uint8Array,
+  path: string,
+): void {
+  const { length } = bytes;
   for (let done = 0; done < length; ) {
     const count = readSync(file, bytes, done, Math.min(length - done, MAX_READ), position + done);
     if (count === 0) throw endsAt(position, done, length, path);
     done += count;
   }
-  return bytes;
 }
 
 /** Systems read less than 2 GiB at a time. */

@@ -4,11 +4,11 @@ import { listNames } from "../../show.js";
 import type { FileArray } from "../array.js";
 import { FileError, fromSystem } from "../error.js";
 import { type Members, readMembers } from "../members.js";
-import { openRegularSync, readAt, readAtSync, withRegular } from "../open.js";
+import { openRegularSync, readAt, readAtSync, readIntoSync, withRegular } from "../open.js";
 import { NeedsMore } from "./beginning.js";
 import { dequantize } from "./dequantize.js";
 import { type Gguf, type GgufPart, type GgufSource, type GgufTensor, parseGguf } from "./header.js";
-import { pack } from "./pack.js";
+import { emptyPacked, type Packed, type Packing, pack, packInto } from "./pack.js";
 
 export type { Gguf, GgufPart, GgufSource, GgufTensor } from "./header.js";
 export { parseGguf } from "./header.js";
@@ -80,10 +80,34 @@ export type GgufParts = Readonly<Partial<Record<GgufPart, Uint8Array>>>;
 
 /** Reads a tensor of a file at once, with all its parts. @throws FileError */
 export function readGgufSourceSync(path: string, source: GgufSource): GgufParts {
+  const { offset, byteLength, kind } = source;
   return withFileSync(path, (file) =>
-    decode(source, readAtSync(file, source.offset, source.byteLength, path)),
+    "packing" in kind.reading
+      ? packSync(kind.reading.packing, source, (at, piece) => readIntoSync(file, at, piece, path))
+      : decode(source, readAtSync(file, offset, byteLength, path)),
   );
 }
+
+/** Packs a tensor piece by piece: what is read stays in the cache, and takes no memory beside the result. */
+function packSync(
+  packing: Packing,
+  { offset, byteLength }: GgufSource,
+  read: (at: number, piece: Uint8Array) => void,
+): GgufParts {
+  const count = byteLength / packing.bytes;
+  const atOnce = Math.min(count, Math.ceil(PIECE / packing.bytes));
+  const piece = new Uint8Array(atOnce * packing.bytes);
+  const packed = emptyPacked(packing, count);
+  for (let first = 0; first < count; first += atOnce) {
+    const blocks = piece.subarray(0, Math.min(atOnce, count - first) * packing.bytes);
+    read(offset + first * packing.bytes, blocks);
+    packInto(packed, packing, blocks, first);
+  }
+  return partsOf(packed);
+}
+
+/** Bytes that are read at once. */
+const PIECE = 2 ** 18;
 
 function findTensor(opened: Gguf, name: string): GgufTensor {
   const tensor = opened.tensors.get(name);
@@ -111,7 +135,10 @@ function decode({ kind }: GgufSource, bytes: Uint8Array): GgufParts {
     const block = reading.dequantize;
     return { values: bytesOf(dequantize(bytes, { elements, bytes: kind.bytes, block })) };
   }
-  const { weight, scales, biases } = pack(reading.packing, bytes);
+  return partsOf(pack(reading.packing, bytes));
+}
+
+function partsOf({ weight, scales, biases }: Packed): GgufParts {
   return { weight, scales: bytesOf(scales), biases: bytesOf(biases) };
 }
 
