@@ -122,9 +122,10 @@ export class Generator implements Disposable {
     prompt: string | readonly number[],
     options: GenerateOptions = {},
   ): AsyncGenerator<GeneratedToken, Generated> {
-    const { signal, stop = [] } = options;
+    const { signal } = options;
     const sampler = new Sampler(options);
     const maxTokens = checkCount(options.maxTokens);
+    const stop = checkStop(options.stop ?? []);
     const promptIds = this.#check(this.#idsOf(prompt));
     const { contextLength } = this.model.config;
     const stream = new TextStream((ids) => this.tokenizer.decode(ids), stop);
@@ -241,6 +242,16 @@ function checkCount(maxTokens: number | undefined): number {
   if (Number.isInteger(maxTokens) && maxTokens > 0) return maxTokens;
   const expected = "a whole number above 0";
   throw new DavitError("option_invalid", `maxTokens is ${show(maxTokens)}; expected ${expected}`, {
+    expected,
+  });
+}
+
+/** An empty text would end each generation before it begins. */
+function checkStop(stop: readonly string[]): readonly string[] {
+  const isText = (one: unknown) => typeof one === "string" && one !== "";
+  if (Array.isArray(stop) && stop.every(isText)) return stop;
+  const expected = "a list of texts that are not empty";
+  throw new DavitError("option_invalid", `stop is ${show(stop)}; expected ${expected}`, {
     expected,
   });
 }

@@ -115,3 +115,24 @@ it("ends where the context is full", async () => {
   });
   expect([reason, tokens.length + promptIds.length]).toEqual(["context", CONTEXT]);
 });
+
+it("refuses texts to stop at that are none", async () => {
+  for (const stop of [[""], ["a", ""], "a", [1]]) {
+    await expect(generate("x", { stop: stop as string[] })).rejects.toMatchObject({
+      code: "option_invalid",
+      message: expect.stringMatching(/^stop is .*; expected a list of texts/),
+    });
+  }
+});
+
+it("is of no use once it was disposed of, and neither is a generation under way", async () => {
+  const other = await Generator.open(engine, folder("llama"));
+  const tokens = other.generate("x");
+  await tokens.next();
+  other.dispose();
+  other.dispose();
+  await expect(tokens.next()).rejects.toMatchObject({ code: "function_disposed" });
+  await expect(other.generate("x").next()).rejects.toMatchObject({ code: "function_disposed" });
+  await expect(other.snapshot("x")).rejects.toMatchObject({ code: "function_disposed" });
+  await expect(generate("x", { maxTokens: 1 })).resolves.toMatchObject({ reason: "length" });
+});
