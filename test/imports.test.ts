@@ -31,6 +31,7 @@ const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = 
       "tensor",
     ],
   ],
+  ["store", ["msgpack"]],
   ["autograd", ["tensor/dtype.ts", "tensor", "graph"]],
   ["native.ts", ["contract", "tensor/dtype.ts", "graph"]],
   ["native-tensor.ts", ["tensor/dtype.ts", "error.ts", "tensor", "native.ts"]],
@@ -58,9 +59,8 @@ const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = 
   [
     "engine",
     [
-      "contract",
-      ...["realm.ts", "show.ts", "steps.ts", "tensor/dtype.ts", "error.ts", "tensor", "graph"],
-      ...["native.ts", "native-tensor.ts", "hooks", "trace"],
+      ...["contract", "msgpack", "realm.ts", "show.ts", "steps.ts", "tensor/dtype.ts", "error.ts"],
+      ...["tensor", "graph", "store", "native.ts", "native-tensor.ts", "hooks", "trace"],
     ],
   ],
   ["files", ["contract", "show.ts", "tensor/dtype.ts", "error.ts", "tensor"]],
@@ -100,7 +100,7 @@ const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = 
       "nearest.ts",
       ...["realm.ts", "show.ts", "tensor/dtype.ts", "error.ts", "tensor", "graph", "native.ts"],
       ...["native-tensor.ts", "hooks", "engine", "files", "mlxfn", "models", "record"],
-      ...["client", "attach", "server"],
+      ...["client", "store", "attach", "server"],
     ],
   ],
   [

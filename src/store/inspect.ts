@@ -1,0 +1,91 @@
+import type { StoredFile, StoreFolder } from "./folder.js";
+import { Damage, HEADER_BYTES, ModuleIndex, type Range, readHeader, sha256 } from "./module.js";
+
+/** A module that is read from. */
+export interface OpenModule {
+  readonly file: StoredFile;
+  readonly index: ModuleIndex;
+  /** Where its data begins. */
+  readonly data: number;
+}
+
+/** What is known of a module. */
+export interface ModuleState {
+  readonly id: string;
+  readonly bytes: number;
+  /** When it was written, or a function of it was used, in milliseconds since 1970. */
+  readonly used: number;
+  readonly functions: readonly string[];
+  /** What is wrong with it. */
+  readonly problem?: string;
+}
+
+/**
+ * Reads the index of an open module; undefined where it is of another version.
+ * @throws Damage
+ */
+export function openIndex(
+  file: StoredFile,
+  id: string,
+  read: (offset: number, length: number) => Buffer = (offset, length) => file.read(offset, length),
+): OpenModule | undefined {
+  const length = readHeader(read(0, HEADER_BYTES));
+  if (length === undefined) return undefined;
+  const index = new ModuleIndex(id, read(HEADER_BYTES, length));
+  return { file, index, data: HEADER_BYTES + length };
+}
+
+/** The index of a module; undefined where it cannot be opened, or is of another version. @throws Damage */
+export function indexOf(folder: StoreFolder, id: string): ModuleIndex | undefined {
+  const file = folder.open("modules", id);
+  try {
+    return file === undefined ? undefined : openIndex(file, id)?.index;
+  } finally {
+    file?.close();
+  }
+}
+
+/** Reads all of a module, and says what is wrong with it. Changes nothing. */
+export function checkModule(folder: StoreFolder, id: string): ModuleState {
+  const stat = folder.stat("modules", id);
+  const state = { id, bytes: stat?.size ?? 0, used: stat?.used ?? 0, functions: [] as string[] };
+  const file = folder.open("modules", id);
+  if (file === undefined) return { ...state, problem: "it is no file of this user" };
+  try {
+    const module = openIndex(file, id);
+    if (module === undefined) return { ...state, problem: "it is of another version" };
+    state.functions = module.index.functions;
+    for (const name of state.functions) {
+      checkRange(module, module.index.function(name) as Range, `the function ${name}`);
+    }
+    for (const global of module.index.globals) {
+      if (global.constant) checkConstant(folder, global);
+      else checkRange(module, global, `the global ${global.name}`);
+    }
+    return state;
+  } catch (error) {
+    if (!(error instanceof Damage)) throw error;
+    return { ...state, problem: error.message };
+  } finally {
+    file.close();
+  }
+}
+
+function checkRange({ file, data }: OpenModule, range: Range, what: string): void {
+  const bytes = file.read(data + range.offset, range.length);
+  if (bytes.length !== range.length || sha256(bytes) !== range.sha256) {
+    throw new Damage(`${what} is damaged`);
+  }
+}
+
+function checkConstant(folder: StoreFolder, { sha256: hash, length }: Range): void {
+  const file = folder.open("constants", hash);
+  if (file === undefined) throw new Damage(`the constant ${hash} is gone`);
+  try {
+    if (file.size !== length || sha256(file.read(0, length)) !== hash) {
+      throw new Damage(`the constant ${hash} is damaged`);
+    }
+  } finally {
+    file.close();
+  }
+}
