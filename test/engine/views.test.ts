@@ -78,6 +78,22 @@ describe("a view", () => {
     });
   });
 
+  it("is not to be written to, by its type", () => {
+    const x = engine.tensor([1, 2]);
+    const misuse = (tensor: Tensor) => {
+      const view = tensor.view();
+      // @ts-expect-error elements cannot be assigned to
+      view[0] = 1;
+      // @ts-expect-error methods that write are not there
+      view.fill(0);
+      // @ts-expect-error nor in a part of it
+      view.subarray(1).set([1]);
+    };
+    expect(misuse).toBeTypeOf("function");
+    x.view({ writable: true })[0] = 3;
+    expect([...x.view()]).toEqual([3, 2]);
+  });
+
   it("keeps a float16 as a Float16Array where the runtime has one", async () => {
     const x = engine.tensor([1, -2.5], "float16");
     class Float16Array extends Uint16Array {}
