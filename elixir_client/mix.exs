@@ -91,7 +91,15 @@ defmodule Davit.MixProject do
       skip_undefined_reference_warnings_on: ["../docs/architecture.md", "../docs/debugging.md"],
       groups_for_extras: [Guides: ~r/\/docs\//],
       groups_for_modules: [
-        Programs: [Davit, ~r/^Davit.Graph/, Davit.Program, Davit.State, Davit.Tensor, Davit.Type],
+        Programs: [
+          Davit,
+          ~r/^Davit.Graph/,
+          Davit.ImportedFunction,
+          Davit.Program,
+          Davit.State,
+          Davit.Tensor,
+          Davit.Type
+        ],
         Models: [Davit.Model, Davit.Embedder, Davit.Generator, Davit.Generator.Snapshot],
         Hooks: [~r/^Davit.Hooks/, Davit.Recording, Davit.Replay],
         Engines: [Davit.Engine, Davit.Engine.Command, Davit.EngineError, Davit.Telemetry],

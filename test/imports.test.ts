@@ -88,7 +88,7 @@ const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = 
       "contract",
       "msgpack",
       ...["realm.ts", "show.ts", "steps.ts", "tensor/dtype.ts", "error.ts", "tensor", "graph"],
-      ...["native.ts", "hooks", "engine", "files", "models", "record"],
+      ...["native.ts", "hooks", "engine", "files", "mlxfn", "models", "record"],
     ],
   ],
   ["client", ["contract", "tensor/dtype.ts", "error.ts", "tensor", "hooks", "protocol"]],

@@ -115,7 +115,7 @@ defmodule Davit do
   end
 
   @doc """
-  Names the tensors of a .safetensors file on the engine's machine. Each is read when it is first needed.
+  Names the tensors of a .safetensors file, or the constants of a .mlxfn file, on the engine's machine. Each is read when it is first needed.
 
   A relative path is one of this VM's working directory. `names` are those to open. Options: `:engine`. Raises `Davit.EngineError`.
   """
@@ -140,6 +140,15 @@ defmodule Davit do
       :error -> raise %EngineError{code: :protocol_violated, message: "a file's tensor has no type"}
     end
   end
+
+  @doc """
+  Opens a function that MLX exported to a .mlxfn file on the engine's machine, for example from Python. `Davit.ImportedFunction.run/4`
+  calls it, with hooks on the values inside it.
+
+  A relative path is one of this VM's working directory. Options: `:engine`. Raises `Davit.EngineError`.
+  """
+  @spec import_function(Path.t(), keyword) :: Davit.ImportedFunction.t()
+  def import_function(path, options \\ []), do: Davit.ImportedFunction.open(path, options)
 
   @typedoc """
   The memory of an engine, in bytes.

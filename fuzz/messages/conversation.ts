@@ -60,6 +60,7 @@ export function drawConversation(random: Random): Sent[] {
     () => say(["put", tensor(), TYPE, ["transfer", tensor()]]),
     () => say(["get", tensor(), random.pick([{}, { bulk: true }])]),
     () => say(["open_file", "case.safetensors", { a: tensor(), b: tensor() }]),
+    () => say(["open_function", "case.mlxfn"]),
     () => say(["unload", program()], [], 0),
     () => say(["free", [tensor(), tensor()]], [], 0),
     () => say(["cancel", random.between(1, next), "enough"], [], 0),

@@ -103,8 +103,14 @@ export const CLIENT_MESSAGES = {
       },
       tensors: { kind: "file_tensors", doc: "A map from names in the file to new tensor ids." },
     },
-    doc: "Names tensors of a .safetensors file. The header is read and checked at once, each tensor when a run or a read first needs it.",
+    doc: "Names tensors of a .safetensors file, or constants of a .mlxfn file. The header is read and checked at once, each tensor when a run or a read first needs it.",
     result: "a map from name to type",
+  },
+  open_function: {
+    arguments: { path: { kind: "text", doc: "A .mlxfn file, as the path of `open_file`." } },
+    doc: "Reads a function that MLX exported (docs/mlxfn.md). The answer has an attachment for each of its traces: the canonical bytes of its graph, whose externals are constants for `open_file`.",
+    result:
+      "`{version, shapeless, metadata, traces: [{inputs: [type], keywords: [name], results: [type], constants: [name]}]}`",
   },
   run: {
     arguments: {

@@ -2,6 +2,7 @@ import { closeSync, fstatSync } from "node:fs";
 import { checkedByteLength, type FileRange } from "../files/array.js";
 import { FileError, fromSystem } from "../files/error.js";
 import { openRegularSync } from "../files/open.js";
+import { DEFAULT_LIMITS } from "../graph/limits.js";
 import type { TensorType } from "../tensor/dtype.js";
 import { readBool, readDtype, readInts, readList, readState, type State } from "./state.js";
 import { FileWindow } from "./window.js";
@@ -165,7 +166,12 @@ class TraceReader {
     for (const [index, id] of ids.entries()) this.#define(id, inputs[index] as TensorType);
     const results = this.reader.ids();
     const steps: Step[] = [];
-    for (let left = cursor.count("arrays", STEP_BYTES); left > 0; left--) {
+    const count = cursor.count("arrays", STEP_BYTES);
+    if (count > DEFAULT_LIMITS.nodes) {
+      const expected = `at most ${DEFAULT_LIMITS.nodes}`;
+      throw new FileError("file_too_large", cursor.path, `a trace has ${count} arrays`, expected);
+    }
+    for (let left = count; left > 0; left--) {
       const step = this.#step();
       if (step !== undefined) steps.push(step);
     }

@@ -28,6 +28,8 @@ export function accessesOf(message: Message): Accesses {
       return { uses: [], changes: [program(message.program)] };
     case "put":
       return { uses: [], changes: [tensor(message.tensor)] };
+    case "open_function":
+      return { uses: [], changes: [] };
     case "open_file":
       return { uses: [], changes: message.tensors.map(([, id]) => tensor(id)) };
     case "get":

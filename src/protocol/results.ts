@@ -44,6 +44,17 @@ interface Results {
     readonly input_names?: readonly string[] | undefined;
   };
   open_file: Readonly<Record<string, WireType>>;
+  open_function: {
+    readonly version: string;
+    readonly shapeless: boolean;
+    readonly metadata: string;
+    readonly traces: readonly {
+      readonly inputs: readonly WireType[];
+      readonly keywords: readonly string[];
+      readonly results: readonly WireType[];
+      readonly constants: readonly string[];
+    }[];
+  };
   run: {
     readonly outputs: readonly WireType[];
     /** Indexes of attachments. */

@@ -7,6 +7,7 @@ import type { Host } from "./host.js";
 import { helloAnswer, infoAnswer, memoryAnswer, PROTOCOL_VERSION } from "./introduction.js";
 import { SessionMemory } from "./memory.js";
 import type { Message, MessageOf } from "./message.js";
+import { answerOpenFunction } from "./open-function.js";
 import { parseMessage } from "./parse-message.js";
 import type { Connection } from "./sender.js";
 import { SessionParts } from "./session-parts.js";
@@ -115,6 +116,9 @@ export class Session {
         break;
       case "open_file":
         this.#parts.tensors.openFile(request, message);
+        break;
+      case "open_function":
+        answerOpenFunction(this.#parts.sender, request, message);
         break;
       case "get":
         this.#parts.reads.get(request, message);

@@ -6,7 +6,7 @@ import { describeThrown, listNames } from "../show.js";
 import { byteLength, type TensorType } from "../tensor/dtype.js";
 import { noteRun, ProtocolError } from "./error.js";
 import type { MessageOf } from "./message.js";
-import { openHeader } from "./open-file.js";
+import { openRanges } from "./open-file.js";
 import type { Sender } from "./sender.js";
 import { wireType } from "./wire.js";
 
@@ -84,7 +84,7 @@ export class SessionTensors {
   openFile(request: number, { path, tensors }: MessageOf<"open_file">): void {
     for (const [, id] of tensors) this.checkNew(id);
     try {
-      const file = openHeader(resolve(path));
+      const file = openRanges(resolve(path));
       const types: Record<string, WireType> = {};
       for (const [name, id] of tensors) {
         const range = file.tensors.get(name);

@@ -1,13 +1,14 @@
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Engine } from "../../src/engine/engine.js";
 import { writeSafetensors } from "../../src/files/safetensors.js";
 import { createHost, type Host } from "../../src/protocol/host.js";
 import type { Session } from "../../src/protocol/session.js";
 import { f32, floats, type TestClient } from "../support/client.js";
 import { increment } from "../support/graphs.js";
+import { mlxFunctionFile, primitive } from "../support/mlxfn-file.js";
 import { openSession } from "../support/session.js";
 
 const F32x4 = ["float32", [4]];
@@ -88,4 +89,49 @@ it("fails the run or read that first needs a tensor which the file has lost", as
   await client.result(["open_file", short, { x: 1 }]);
   truncateSync(short, 1000);
   await expect(client.result(["get", 1])).rejects.toMatchObject({ code: "file_unreadable" });
+});
+
+describe("functions that MLX exported", () => {
+  const matrix = { dtype: "float32", shape: [4] } as const;
+  const many = { dtype: "float32", shape: [32] } as const;
+  const bytes = new Uint8Array(Float32Array.from({ length: 32 }, (_, index) => index).buffer);
+  const write = () => {
+    const exported = join(folder, "f.mlxfn");
+    const steps = [
+      { kind: "constant", constant: 0 } as const,
+      primitive("Slice", [1], [matrix], { start: [28], stop: [32], strides: [1] }),
+      primitive("Add", [0, 2], [matrix]),
+    ];
+    const trace = { inputs: [matrix], keywords: ["x"], steps, results: [3] };
+    const parts = { metadata: "here", constants: [{ type: many, bytes }], traces: [trace] };
+    writeFileSync(exported, mlxFunctionFile(parts));
+    return exported;
+  };
+
+  it("are graphs, whose constants are tensors of the file", async () => {
+    const exported = write();
+    const opened = await client.answer(client.send(["open_function", exported]));
+    expect(opened.args[0]).toEqual({
+      version: "0.32.4",
+      shapeless: false,
+      metadata: "here",
+      traces: [{ inputs: [F32x4], keywords: ["x"], results: [F32x4], constants: ["constant.0"] }],
+    });
+    await client.result(["open_file", exported, { "constant.0": 7 }]);
+    const graph = opened.attachments[0] as Uint8Array;
+    const loaded = client.send(["load", 1, {}, { "constant.0": 7 }], [graph]);
+    const run = client.send(
+      ["run", 1, 1, [["inline", null, 0]], [null], { fetch: 16 }],
+      [bytes.subarray(0, 16)],
+    );
+    expect((await client.answer(loaded)).args[0]).toMatchObject({ input_names: ["x"] });
+    expect(floats((await client.answer(run)).attachments[0])).toEqual([28, 30, 32, 34]);
+  });
+
+  it("are refused where the file is not one", async () => {
+    const other = join(folder, "other.mlxfn");
+    writeFileSync(other, "this is no function");
+    const opened = await client.answer(client.send(["open_function", other]));
+    expect(opened.args[0]).toMatchObject({ code: "file_truncated" });
+  });
 });
