@@ -1,6 +1,7 @@
 import type { Figures } from "../figure.js";
 import { bulkFigures } from "./bulk.js";
 import { computeFigures } from "./compute.js";
+import { functionFigures } from "./functions.js";
 import { generateFigures } from "./generate.js";
 import { hookFigures } from "./hooks.js";
 import { kernelFigures } from "./kernels.js";
@@ -20,6 +21,7 @@ export const figures: Figures = {
   ...memoryFigures,
   ...computeFigures,
   ...generateFigures,
+  ...functionFigures,
   ...kernelFigures,
   ...nxFigures,
 };

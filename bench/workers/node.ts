@@ -1,5 +1,6 @@
 /** Measures in process: an engine of its own in a Node process. See ../worker.ts for the requests. */
 import { openPort } from "erlang-port";
+import * as functions from "./node/functions.js";
 import * as generate from "./node/generate.js";
 import * as load from "./node/load.js";
 import * as loops from "./node/loops.js";
@@ -11,6 +12,7 @@ import * as runs from "./node/runs.js";
 /** By name: takes the request's numbers, returns samples. */
 const measures: Readonly<Record<string, (...numbers: number[]) => Promise<number[]>>> = {
   ...runs,
+  ...functions,
   ...generate,
   ...load,
   ...loops,
