@@ -80,6 +80,7 @@ defmodule Davit.MixProject do
         "../docs/nx.md",
         "../docs/hooks.md",
         "../docs/models.md",
+        "../docs/store.md",
         "../docs/debugging.md",
         "../docs/record.md",
         "../docs/ops.md",

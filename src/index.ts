@@ -7,9 +7,11 @@ export {
 } from "./attach/engines.js";
 export type { RemoteSubscription } from "./client/client.js";
 export type { RemoteMatch } from "./client/wire.js";
+export type { Argument } from "./engine/arguments.js";
 export { Engine, type GraphTensors } from "./engine/engine.js";
 export { type ExportedGraph, type ExportOptions, exportGraph } from "./engine/export.js";
-export type { Argument, JitOptions, Jitted, Result } from "./engine/jit.js";
+export type { JitOptions, Jitted, Result } from "./engine/jit.js";
+export type { JitStore } from "./engine/jit-store.js";
 export type { EngineMemory, MemoryOwner } from "./engine/memory.js";
 export type { EngineOptions } from "./engine/options.js";
 export type { Program } from "./engine/program.js";

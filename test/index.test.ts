@@ -165,10 +165,10 @@ it("the parts of the engine that are not public are not in its types", async () 
   const hidden = {
     engine: [
       ...["native", "options", "hooks", "start", "runHere", "reply", "loading", "nested"],
-      ...["createQueue", "closeQueue", "callbackFor", "runsUnderWay"],
+      ...["createQueue", "closeQueue", "callbackFor", "runsUnderWay", "programStore"],
     ],
     tensor: ["value", "valueIn"],
-    program: ["id", "describe"],
+    program: ["id", "describe", "typed"],
     traced: ["builder"],
     subscription: ["credit"],
   };

@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   chat: async () => (await import("./chat.js")).chat,
   inspect: async () => (await import("./inspect.js")).inspect,
   port: async () => (await import("./port.js")).port,
+  store: async () => (await import("./store.js")).store,
   serve: async () => (await import("./serve.js")).serve,
   doctor: async () => (await import("./doctor.js")).doctorCommand,
 };

@@ -1,5 +1,6 @@
 import type { EngineInfo } from "../attach/engines.js";
 import type { Arguments, Command, ExitCode } from "./command.js";
+import { table } from "./table.js";
 
 /** `davit ps`: the engines of this user. */
 export const ps: Command = {
@@ -74,21 +75,6 @@ function usageText({ pid, folder, usage }: EngineInfo): string {
 
 function mebibytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-}
-
-/** Lines of cells, as wide as the widest of their column. */
-function table(all: readonly (readonly string[])[]): string {
-  const widths = all[0]?.map((_, column) =>
-    Math.max(...all.map((row) => row[column]?.length ?? 0)),
-  );
-  return all
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths?.[column] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
 }
 
 function duration(seconds: number): string {

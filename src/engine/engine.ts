@@ -1,4 +1,5 @@
 import { DavitError, guarded } from "../error.js";
+import type { TypedFunction } from "../graph/checking/infer.js";
 import type { Graph } from "../graph/graph.js";
 import type { EventHandler } from "../hooks/event.js";
 import { onEvents } from "../hooks/handlers.js";
@@ -31,6 +32,7 @@ import { type JitOptions, type Jitted, jit } from "./jit.js";
 import { type EngineMemory, MemoryOwners } from "./memory.js";
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from "./options.js";
 import type { Bindings, Program } from "./program.js";
+import { ProgramStore } from "./program-store.js";
 import { LoadedPrograms } from "./programs.js";
 import { EngineRuns, type Run, type RunOptions } from "./runs.js";
 import { State } from "./state.js";
@@ -63,6 +65,8 @@ export class Engine {
   readonly options: ResolvedOptions;
   /** @internal */
   readonly hooks: HookRouter;
+  /** @internal */
+  readonly programStore: ProgramStore;
   readonly #runs: EngineRuns;
   readonly #programs: LoadedPrograms;
   readonly #queue: QueueId;
@@ -80,6 +84,7 @@ export class Engine {
         }),
     );
     this.hooks = new HookRouter(this.native, options.hookCredit);
+    this.programStore = new ProgramStore(this.native, options);
     this.#programs = new LoadedPrograms(this.native, this.hooks, options);
     this.#runs = new EngineRuns(this.native, this.hooks, this.#programs);
     this.#queue = this.native.createQueue();
@@ -264,12 +269,17 @@ export class Engine {
 
   /**
    * As {@link Engine.load}, to be advanced a while at a time. The graph may also come as its canonical bytes, which are
-   * kept. `owner` is whose subscriptions see the program beside those to all programs.
+   * kept. `owner` is whose subscriptions see the program beside those to all programs. `typed` are the types that the store has for its values.
    * @internal
    */
-  loading(graph: Graph | Uint8Array, bindings: Bindings = {}, owner?: object): Work<Program> {
+  loading(
+    graph: Graph | Uint8Array,
+    bindings: Bindings = {},
+    owner?: object,
+    typed?: readonly TypedFunction[],
+  ): Work<Program> {
     this.#checkOpen();
-    return this.#programs.loading(graph, bindings, owner);
+    return this.#programs.loading(graph, bindings, owner, typed);
   }
 
   /**

@@ -1,4 +1,6 @@
 import { DavitError, guarded } from "../error.js";
+import type { TypedFunction } from "../graph/checking/infer.js";
+import { graphHash } from "../graph/encoding/canonical.js";
 import type { Graph } from "../graph/graph.js";
 import type { EventHandler } from "../hooks/event.js";
 import { onEvents } from "../hooks/handlers.js";
@@ -6,30 +8,22 @@ import type { Match } from "../hooks/match.js";
 import type { SubscriptionOptions } from "../hooks/policy.js";
 import type { Subscription } from "../hooks/subscription.js";
 import type { QueueId } from "../native.js";
-import { Tensor } from "../native-tensor.js";
-import { isPlainObject } from "../realm.js";
-import { show } from "../show.js";
+import type { Tensor } from "../native-tensor.js";
 import type { Work } from "../steps.js";
-import { isTypedArray, type TypedArray } from "../tensor/typed-array.js";
-import type { NestedArray, TensorLike } from "../tensor/values.js";
+import type { TensorLike } from "../tensor/values.js";
 import { TraceContext } from "../trace/builder.js";
 import type { OperandLeaf, OperandTree } from "../trace/control.js";
 import { ofType, type TensorTypeLeaf } from "../trace/tensor-type-leaf.js";
 import { type TraceResult, trace } from "../trace/trace.js";
-import { type Flat, flatten, type Tree } from "../trace/tree.js";
+import { flatten, type Tree } from "../trace/tree.js";
+import { type Argument, inputsOf, toTensors } from "./arguments.js";
 import { withConstants } from "./constants.js";
+import { type Bound, bindNote, type JitStore, jitStore, noteOf, storeKey } from "./jit-store.js";
 import type { Bindings, Program } from "./program.js";
 import { ProgramCache, type ProgramCounts } from "./program-cache.js";
+import type { ProgramStore } from "./program-store.js";
 import { type Binding, type BindingEngine, bindSlots } from "./slots.js";
 import { checkPositions, type ProgramRun, type ProgramRunOptions } from "./tensor-run.js";
-
-/** An argument: a tensor, what one can be made of, or a list or object of these. An array of numbers is one tensor. */
-export type Argument = Tensor | NestedArray | TypedArray | readonly Argument[] | ArgumentObject;
-
-/** Named arguments. */
-export interface ArgumentObject {
-  readonly [key: string]: Argument;
-}
 
 /** The result of a traced function: tensors in the place of traced values. */
 export type Result<T> = OperandTree extends T
@@ -44,6 +38,8 @@ export type Result<T> = OperandTree extends T
 export interface JitOptions {
   /** The number of programs to keep: those used last. Default 128. */
   readonly maxPrograms?: number;
+  /** Keeps the programs on disk, for the next process: docs/store.md. A text is the name of the function there. */
+  readonly store?: string | JitStore;
 }
 
 /** Options of a call. */
@@ -87,15 +83,29 @@ export interface Jitted<R> extends Disposable {
 
 /** The parts of an engine that its functions use. */
 export interface JitEngine extends BindingEngine {
-  loading(graph: Graph, bindings: Bindings, owner: object): Work<Program>;
+  readonly programStore: ProgramStore;
+  loading(
+    graph: Graph | Uint8Array,
+    bindings: Bindings,
+    owner: object,
+    typed?: readonly TypedFunction[],
+  ): Work<Program>;
   unload(program: Program): void;
   run(program: Program, inputs: readonly Tensor[], options: ProgramRunOptions): ProgramRun;
   tensor(value: TensorLike): Tensor;
 }
 
-interface Entry {
-  readonly traced: TraceResult;
+/** The types of the arguments. */
+type Examples = readonly Tree<TensorTypeLeaf>[];
+
+interface Entry extends Bound {
   readonly program: Program;
+  /** Whether the store had it. */
+  readonly stored: boolean;
+  /** The trace; made now, where the program came from the store. */
+  traced(): TraceResult;
+  /** Compares the program with the function, once. */
+  verify: (() => void) | undefined;
   /** Others may have the program: it is unloaded when nobody refers to it. */
   lent: boolean;
 }
@@ -112,28 +122,94 @@ export function jit<R extends OperandTree>(
     if (!lent) engine.unload(program);
   });
 
-  const load = (args: Flat<Tensor>): Entry => {
-    const trees = args.rebuild(args.leaves.map(({ type }) => ofType(type)));
-    const traced = guarded(() =>
-      trace(fn as never, trees as Tree<TensorTypeLeaf>[], fn.name || "main"),
-    );
-    const program = withConstants(engine.native, traced.captures, (externals) => {
-      const work = engine.loading(traced.graph, { externals }, owner);
+  const store = options.store === undefined ? undefined : jitStore(options.store);
+  const { programStore } = engine;
+  let warned = false;
+
+  const traceFor = (examples: Examples): TraceResult =>
+    guarded(() => trace(fn as never, examples, fn.name || "main"));
+
+  const loadGraph = (
+    graph: Graph | Uint8Array,
+    captures: ReadonlyMap<string, Tensor>,
+    typed?: readonly TypedFunction[],
+  ): Program =>
+    withConstants(engine.native, captures, (externals) => {
+      const work = engine.loading(graph, { externals }, owner, typed);
       return (work.advance(Number.POSITIVE_INFINITY) as { result: Program }).result;
     });
-    return { traced, program, lent: false };
+
+  const load = (examples: Examples, key: string): Entry => {
+    const name = store === undefined ? undefined : storeKey(store, key);
+    const found = name === undefined ? undefined : programStore.find(name);
+    if (found !== undefined) {
+      const bound = bindNote(found.note, store?.captured ?? []);
+      const program = loadGraph(found.graph, bound.externals, found.typed);
+      return {
+        ...bound,
+        program,
+        stored: true,
+        traced: () => traceFor(examples),
+        verify:
+          store?.verify === true ? () => verify(examples, key, name as string, program) : undefined,
+        lent: false,
+      };
+    }
+    const traced = traceFor(examples);
+    const program = loadGraph(traced.graph, traced.captures);
+    if (name !== undefined) keep(name, traced, program);
+    const { slots, results } = traced;
+    return {
+      slots,
+      rebuild: (outputs) => results.rebuild(outputs),
+      program,
+      stored: false,
+      traced: () => traced,
+      verify: undefined,
+      lent: false,
+    };
+  };
+
+  const keep = (name: string, traced: TraceResult, program: Program) => {
+    const note = noteOf(traced, store?.captured ?? []);
+    if (typeof note !== "string") programStore.add(name, program, new Map(), note);
+    else if (!warned) {
+      warned = true;
+      const message = `the programs of "${store?.name}" are not kept: the function uses ${note} that \`captured\` does not have`;
+      process.emitWarning(message, { code: "DAVIT_STORE" });
+    }
+  };
+
+  /** After a run: drops what the store had, where the function now is another one. */
+  const verify = (examples: Examples, key: string, name: string, program: Program) => {
+    let same: boolean;
+    try {
+      same = graphHash(traceFor(examples).graph) === program.hash;
+    } catch {
+      // The next call throws it.
+      same = false;
+    }
+    if (same) return;
+    programStore.forget(name);
+    cache.drop(key);
+    const message = `the store had another program of "${store?.name}" than the function is now: results so far are those of the old one`;
+    process.emitWarning(message, { code: "DAVIT_STORE" });
   };
 
   const entryFor = (args: readonly Argument[], made: Tensor[]) => {
     const flat = flatten<Tensor>(args.map((arg) => toTensors(engine, arg, made)));
     const types = flat.leaves.map(({ type }) => type);
     const key = `${flat.structure}|${types.map(({ dtype, shape }) => `${dtype}[${shape}]`).join()}`;
-    const entry = cache.get(key, () => load(flat));
+    const entry = cache.get(key, () => {
+      const examples = flat.rebuild(types.map(ofType)) as Examples;
+      return load(examples, key);
+    });
     return { entry, flat };
   };
 
   /** The program's entry for others, to whom the arguments are examples. */
   const example = (args: readonly Argument[]) => {
+    refuseInTrace(fn.name);
     const made: Tensor[] = [];
     try {
       return entryFor(args, made).entry;
@@ -156,7 +232,7 @@ export function jit<R extends OperandTree>(
     let bound: Binding | undefined;
     try {
       const { entry, flat } = entryFor(args, made);
-      bound = bindSlots(engine, entry.program, entry.traced.slots);
+      bound = bindSlots(engine, entry.program, entry.slots);
       const run = engine.run(entry.program, flat.leaves, {
         ...options,
         donate: inputsOf(flat, donate),
@@ -165,7 +241,9 @@ export function jit<R extends OperandTree>(
       bound.started(run.id);
       for (const tensor of made.splice(0)) tensor.dispose();
       await bound.settled(run.done);
-      return entry.traced.results.rebuild(run.outputs);
+      if (entry.verify !== undefined) setImmediate(entry.verify);
+      entry.verify = undefined;
+      return entry.rebuild(run.outputs);
     } finally {
       bound?.close();
       for (const tensor of made) tensor.dispose();
@@ -186,7 +264,7 @@ export function jit<R extends OperandTree>(
       entry.lent = true;
       return entry.program;
     },
-    trace: (...args: Argument[]) => example(args).traced,
+    trace: (...args: Argument[]) => example(args).traced(),
     dispose: () => cache.dispose(),
     [Symbol.dispose]: () => cache.dispose(),
   };
@@ -198,48 +276,12 @@ export function jit<R extends OperandTree>(
 /** Refuses a run in a function that is being traced, at once: its promise would be of no use there. */
 function refuseInTrace(name: string): void {
   if (TraceContext.current === undefined) return;
+  const outer = TraceContext.current.name;
   const expected = `the function itself, not what engine.jit made of it; or \`callback\`, to run it while the program runs`;
   const what = name === "" ? "a jitted function" : `the jitted function "${name}"`;
   throw new DavitError(
     "jit_nested",
-    `${what} was called inside a traced function; expected ${expected}`,
+    `${what} was called inside the traced function "${outer}"; expected ${expected}`,
     { expected },
   );
-}
-
-/** The positions of the inputs that arguments, by their positions, are made of. */
-function inputsOf(args: Flat<Tensor>, positions: readonly number[]): number[] {
-  if (positions.length === 0) return [];
-  return args.paths().flatMap(([arg], input) => (positions.includes(arg as number) ? [input] : []));
-}
-
-/** A tree of tensors from an argument; tensors that had to be made are noted. */
-function toTensors(engine: JitEngine, arg: Argument, made: Tensor[]): Tree<Tensor> {
-  if (arg instanceof Tensor) return arg;
-  if (isPlainObject(arg)) {
-    return Object.fromEntries(
-      Object.entries(arg).map(([key, item]) => [key, toTensors(engine, item as Argument, made)]),
-    );
-  }
-  if (Array.isArray(arg) && !isNumeric(arg)) {
-    return arg.map((item) => toTensors(engine, item as Argument, made));
-  }
-  if (!isTypedArray(arg) && !Array.isArray(arg) && !isScalar(arg)) {
-    const expected = "a tensor, numbers, a typed array, or a list or object of these";
-    throw new DavitError("argument_invalid", `an argument is ${show(arg)}; expected ${expected}`, {
-      expected,
-    });
-  }
-  const tensor = engine.tensor(arg as NestedArray);
-  made.push(tensor);
-  return tensor;
-}
-
-function isScalar(value: unknown): boolean {
-  return typeof value === "number" || typeof value === "bigint" || typeof value === "boolean";
-}
-
-/** Tells nested arrays of numbers from lists of tensors. */
-function isNumeric(value: unknown): boolean {
-  return Array.isArray(value) ? value.every(isNumeric) : isScalar(value);
 }

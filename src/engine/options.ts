@@ -19,12 +19,15 @@ export interface EngineOptions {
   readonly hookCredit?: number;
   /** Milliseconds of work that loading a graph may take. Default 60,000. */
   readonly loadTimeout?: number;
+  /** The folder of the program store. Default: what `davit store path` prints. It is used by functions that ask for it. */
+  readonly store?: string;
   /** The limits of a graph. */
   readonly graphLimits?: Partial<GraphLimits>;
 }
 
 /** An engine's options, all of them. */
-export type ResolvedOptions = Required<Omit<EngineOptions, "graphLimits">> & {
+export type ResolvedOptions = Required<Omit<EngineOptions, "graphLimits" | "store">> & {
+  readonly store?: string;
   readonly graphLimits: GraphLimits;
 };
 
@@ -35,6 +38,7 @@ const NAMES = new Set([
   "device",
   "hookCredit",
   "loadTimeout",
+  "store",
   "graphLimits",
 ]);
 
@@ -62,7 +66,13 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     hookCredit: count("hookCredit", options.hookCredit ?? SESSION_LIMITS.hookCredit.default, 1),
     loadTimeout: count("loadTimeout", options.loadTimeout ?? 60_000, 1),
     graphLimits: { ...DEFAULT_LIMITS, ...options.graphLimits },
+    ...(options.store === undefined ? {} : { store: folder(options.store) }),
   };
+}
+
+function folder(path: string): string {
+  if (typeof path !== "string" || path === "") bad("store", show(path), "the path of a folder");
+  return path;
 }
 
 /** The machine's memory, or what the process may have of it: in a container. */

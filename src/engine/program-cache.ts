@@ -10,16 +10,19 @@ export interface ProgramCounts {
   readonly kept: number;
   /** The number of times that the function was traced. */
   readonly traced: number;
+  /** Programs that the store had, for which it was not traced. */
+  readonly stored: number;
   /** Programs that were freed because the function had too many: those not used for longest go first. */
   readonly evicted: number;
 }
 
 /** Keeps the most recently used of what is made by key, and lets the others go. */
-export class ProgramCache<Entry> {
+export class ProgramCache<Entry extends { readonly stored: boolean }> {
   readonly #entries = new Map<string, Entry>();
   readonly #limit: number;
   readonly #release: (entry: Entry) => void;
   #traced = 0;
+  #stored = 0;
   #evicted = 0;
   #disposed = false;
 
@@ -30,7 +33,12 @@ export class ProgramCache<Entry> {
   }
 
   get counts(): ProgramCounts {
-    return { kept: this.#entries.size, traced: this.#traced, evicted: this.#evicted };
+    return {
+      kept: this.#entries.size,
+      traced: this.#traced,
+      stored: this.#stored,
+      evicted: this.#evicted,
+    };
   }
 
   /** Returns the entry for a key, or the one that `make` makes. @throws DavitError `function_disposed` */
@@ -41,7 +49,8 @@ export class ProgramCache<Entry> {
     let entry = this.#entries.get(key);
     if (entry === undefined) {
       entry = make();
-      this.#traced++;
+      if (entry.stored) this.#stored++;
+      else this.#traced++;
     } else {
       // A map keeps the order in which keys were put in: the last is the one used last.
       this.#entries.delete(key);
@@ -49,6 +58,13 @@ export class ProgramCache<Entry> {
     this.#entries.set(key, entry);
     if (this.#entries.size > this.#limit) this.#evict();
     return entry;
+  }
+
+  /** Lets go of an entry: it is made again when it is asked for. */
+  drop(key: string): void {
+    const entry = this.#entries.get(key);
+    if (!this.#entries.delete(key)) return;
+    this.#release(entry as Entry);
   }
 
   /** Lets go of all, for good. */

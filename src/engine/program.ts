@@ -20,6 +20,7 @@ import {
 import { isBytes } from "../realm.js";
 import type { Steps } from "../steps.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
+import { keptTypes } from "./kept-types.js";
 import type { ResolvedOptions } from "./options.js";
 
 /** The native tensors of values that are not in the graph. */
@@ -56,7 +57,8 @@ export class Program {
     readonly id: ProgramId,
     /** The graph that it was loaded from. */
     readonly graph: Graph,
-    typed: readonly TypedFunction[],
+    /** @internal */
+    readonly typed: readonly TypedFunction[],
     hash?: string,
   ) {
     this.#hash = hash;
@@ -83,7 +85,8 @@ export class Program {
 }
 
 /**
- * Reads a graph where it comes as canonical bytes, validates and types it, and hands it to the native engine, in steps.
+ * Reads a graph where it comes as canonical bytes, validates and types it, and hands it to the native engine, in steps. `kept` are the types
+ * that it was found to have before.
  * @throws GraphError, or the addon's error
  */
 export function* loadSteps(
@@ -91,15 +94,16 @@ export function* loadSteps(
   bindings: Bindings,
   engine: NativeEngine,
   options: ResolvedOptions,
+  kept?: readonly TypedFunction[],
 ): Steps<Program> {
   const { graphLimits, memoryLimit } = options;
   const encoded = isBytes(source);
   const graph = encoded ? yield* decodeSteps(source, graphLimits) : source;
   yield* validateSteps(graph, graphLimits);
-  const typed = yield* inferSteps(graph, {
-    inferTypes,
-    limits: { ...graphLimits, valueBytes: Math.min(graphLimits.valueBytes, memoryLimit) },
-  });
+  const valueBytes = Math.min(graphLimits.valueBytes, memoryLimit);
+  const typed =
+    (kept === undefined ? undefined : keptTypes(graph, kept, valueBytes)) ??
+    (yield* inferSteps(graph, { inferTypes, limits: { ...graphLimits, valueBytes } }));
   const functions = yield* lower(graph, typed, bindings, engine);
   const id = engine.loadProgram(functions);
   let program: Program | undefined;

@@ -1,4 +1,5 @@
 import { DavitError, toDavitError } from "../error.js";
+import type { TypedFunction } from "../graph/checking/infer.js";
 import type { Graph } from "../graph/graph.js";
 import type { HookRouter } from "../hooks/router.js";
 import type { NativeEngine, ProgramId } from "../native.js";
@@ -37,21 +38,34 @@ export class LoadedPrograms {
     return [...this.#loaded.values()].filter(({ unloaded }) => !unloaded).map(({ id }) => id);
   }
 
-  /** Loads a program a while at a time, for an owner where it has one: see {@link HookRouter.addProgram}. */
-  loading(graph: Graph | Uint8Array, bindings: Bindings, owner?: object): Work<Program> {
+  /**
+   * Loads a program a while at a time, for an owner where it has one: see {@link HookRouter.addProgram}. `typed` are the types that its
+   * values are known to have.
+   */
+  loading(
+    graph: Graph | Uint8Array,
+    bindings: Bindings,
+    owner?: object,
+    typed?: readonly TypedFunction[],
+  ): Work<Program> {
     const { loadTimeout } = this.#options;
-    return new Work(this.#load(graph, bindings, owner), loadTimeout, () => {
+    return new Work(this.#load(graph, bindings, owner, typed), loadTimeout, () => {
       const text = `the graph was not loaded after ${loadTimeout} ms of work`;
       const expected = `at most ${loadTimeout} ms, the engine option loadTimeout`;
       return new DavitError("timeout", `${text}; expected ${expected}`, { expected });
     });
   }
 
-  *#load(graph: Graph | Uint8Array, bindings: Bindings, owner?: object): Steps<Program> {
+  *#load(
+    graph: Graph | Uint8Array,
+    bindings: Bindings,
+    owner?: object,
+    typed?: readonly TypedFunction[],
+  ): Steps<Program> {
     let program: Program | undefined;
     let known = false;
     try {
-      program = yield* loadSteps(graph, bindings, this.#native, this.#options);
+      program = yield* loadSteps(graph, bindings, this.#native, this.#options, typed);
       this.#add(program);
       yield;
       yield* this.#hooks.addProgram(program, owner);

@@ -5,8 +5,9 @@ import { describeThrown } from "../show.js";
 import { formatType } from "../tensor/dtype.js";
 import type { OperandTree } from "../trace/control.js";
 import { type Flat, flatten, type Tree } from "../trace/tree.js";
+import type { Argument } from "./arguments.js";
 import { type TurnOptions, Turns } from "./exclusive.js";
-import type { Argument, Jitted, Result } from "./jit.js";
+import type { Jitted, Result } from "./jit.js";
 import { type Holding, MemoryOwners } from "./memory.js";
 
 /** What a step returns: the new state, and what is left for the caller. */

@@ -19,7 +19,7 @@ export interface StoreOptions {
   readonly limit?: number;
   /** Is told once where nothing can be written. By default the process warns. */
   readonly warn?: (message: string) => void;
-  /** How names become hashes; for tests. @internal */
+  /** How names become hashes; for tests. */
   readonly hash?: (name: string) => string;
 }
 
@@ -122,6 +122,15 @@ export class Store {
   *modules(): Generator<ModuleState> {
     if (!this.#folder.usable()) return;
     for (const id of this.#folder.list("modules")) yield checkModule(this.#folder, id);
+  }
+
+  /** Removes a module, whatever it is. */
+  remove(id: string): void {
+    if (!this.#folder.usable()) return;
+    for (const name of checkModule(this.#folder, id).functions) {
+      this.#folder.unlink(this.#hash(name), id);
+    }
+    this.#folder.setAside(id);
   }
 
   /** Forgets a function, in all modules. */

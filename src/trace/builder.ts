@@ -163,6 +163,8 @@ export class TraceContext {
   /** The trace under way: tracing is synchronous, so there is one at a time, or one inside another. */
   static current: TraceContext | undefined;
 
+  /** The name of the function that is traced. */
+  name = "";
   readonly functions = new FunctionTable();
   readonly captures = new Map<string, Tensor>();
   readonly slots: Slot[] = [];

@@ -34,6 +34,7 @@ export function trace<Args extends readonly Tree<Traced>[]>(
   name = fn.name === "" ? "main" : fn.name,
 ): TraceResult {
   const context = new TraceContext();
+  context.name = name;
   const outer = TraceContext.current;
   TraceContext.current = context;
   try {

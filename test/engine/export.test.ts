@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Argument } from "../../src/engine/arguments.js";
 import { Engine } from "../../src/engine/engine.js";
 import { exportGraph } from "../../src/engine/export.js";
-import type { Argument } from "../../src/engine/jit.js";
 import { encodeGraph, graphHash, hashBytes } from "../../src/graph/encoding/canonical.js";
 import { decodeGraph } from "../../src/index.js";
 import { mx, type Traced, type Tree } from "../../src/trace/index.js";

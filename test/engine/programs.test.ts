@@ -20,13 +20,13 @@ describe("the programs of a function", () => {
     const before = programs();
     const f = engine.jit((x: Traced) => mx.add(x, 1), { maxPrograms: 3 });
     for (const length of [1, 2, 3, 1, 4, 5]) await f(new Float32Array(length));
-    expect(f.programs).toEqual({ kept: 3, traced: 5, evicted: 2 });
+    expect(f.programs).toEqual({ kept: 3, traced: 5, stored: 0, evicted: 2 });
     expect(programs() - before).toBe(3);
     // 1 was used after 2 and 3.
     await f(new Float32Array(1));
     expect(f.programs.traced).toBe(5);
     await f(new Float32Array(2));
-    expect(f.programs).toEqual({ kept: 3, traced: 6, evicted: 3 });
+    expect(f.programs).toEqual({ kept: 3, traced: 6, stored: 0, evicted: 3 });
     f.dispose();
     expect(programs()).toBe(before);
     await expect(f([1])).rejects.toMatchObject({ code: "function_disposed" });
@@ -36,7 +36,7 @@ describe("the programs of a function", () => {
   it("are 128 where nothing is said", async () => {
     const f = engine.jit((x: Traced) => mx.add(x, 1));
     for (let length = 1; length <= 150; length++) await f(new Float32Array(length));
-    expect(f.programs).toEqual({ kept: 128, traced: 150, evicted: 22 });
+    expect(f.programs).toEqual({ kept: 128, traced: 150, stored: 0, evicted: 22 });
     f.dispose();
   });
 

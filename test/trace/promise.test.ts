@@ -93,7 +93,7 @@ describe("a jitted function inside a traced one is refused", () => {
     await expect(engine.jit(fn as never)(1)).rejects.toMatchObject({
       code: "jit_nested",
       message: expect.stringMatching(
-        /the jitted function "twice" was called inside a traced function; expected the function itself/,
+        /the jitted function "twice" was called inside the traced function "[^"]*"; expected the function itself/,
       ),
     });
   });
