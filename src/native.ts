@@ -176,9 +176,9 @@ export interface NativeEngine {
   subscribe(program: ProgramId, subscription: SubscriptionId, sites: readonly number[]): void;
 
   /** The tensors that are bound to objects, see {@link NativeEngine.hold}. */
-  handles(): ValueId[];
+  handles(): Float64Array;
   /** The bytes of the buffers that tensors, and the constants of programs, have in memory; a buffer counts once. Unknown tensors are passed over. */
-  heldBytes(values: readonly ValueId[], programs: readonly ProgramId[]): number;
+  heldBytes(values: Float64Array, programs: readonly ProgramId[]): number;
   memory(): NativeMemory;
   counters(): Readonly<Record<string, number>>;
   /** Sets whether the process stays alive for the engine's runs; false at first. */

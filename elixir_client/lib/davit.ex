@@ -186,8 +186,8 @@ defmodule Davit do
         }
 
   @doc """
-  Returns the memory of an engine, and who has it. It is looked for among all tensors: with a million of them this takes a tenth of a
-  second or more. Raises `Davit.EngineError`.
+  Returns the memory of an engine, and who has it. It is looked for among all tensors: with a million of them this takes most of a
+  second. Raises `Davit.EngineError`.
 
       Davit.memory().active
   """

@@ -158,13 +158,34 @@ struct RegionCopy {
     }
     int64_t stride = array.strides()[axis];
     offset += start[axis] * stride;
-    if (axis + 1 == size.size() && stride == 1) {
-      size_t bytes = static_cast<size_t>(size[axis]) * item;
-      std::memcpy(out, data + offset * static_cast<int64_t>(item), bytes);
-      out += bytes;
-      return;
+    if (axis + 1 == size.size()) {
+      const auto* from = data + offset * static_cast<int64_t>(item);
+      if (stride == 1) {
+        size_t bytes = static_cast<size_t>(size[axis]) * item;
+        std::memcpy(out, from, bytes);
+        out += bytes;
+        return;
+      }
+      switch (item) {
+        case 1:
+          return copy_strided<1>(from, size[axis], stride);
+        case 2:
+          return copy_strided<2>(from, size[axis], stride);
+        case 4:
+          return copy_strided<4>(from, size[axis], stride);
+        case 8:
+          return copy_strided<8>(from, size[axis], stride);
+        default:
+          break;
+      }
     }
     for (int i = 0; i < size[axis]; ++i) copy(axis + 1, offset + i * stride);
+  }
+
+  // Copies elements of so many bytes that lie `stride` elements apart.
+  template <int64_t Item>
+  void copy_strided(const uint8_t* from, int count, int64_t stride) {
+    for (int i = 0; i < count; ++i, out += Item) std::memcpy(out, from + i * stride * Item, Item);
   }
 };
 

@@ -246,7 +246,7 @@ export class Engine {
   }
 
   /**
-   * The memory of the engine, and who has it. It is looked for among all tensors: with a million of them this takes a tenth of a second or more.
+   * The memory of the engine, and who has it. It is looked for among all tensors: with a million of them this takes most of a second.
    */
   memory(): EngineMemory {
     const { active, peak, cache, limit } = this.native.memory();

@@ -35,7 +35,7 @@ export interface EngineMemory {
 export interface Holding {
   readonly kind: MemoryOwner["kind"];
   readonly name: string;
-  values(): readonly ValueId[];
+  values(): readonly ValueId[] | Float64Array;
   programs?(): readonly ProgramId[];
 }
 
@@ -79,7 +79,7 @@ export class MemoryOwners {
 
   /** What an owner has now. */
   measure({ kind, name, values, programs }: Holding): MemoryOwner {
-    const tensors = values();
+    const tensors = Float64Array.from(values());
     const bytes = this.#native.heldBytes(tensors, programs?.() ?? []);
     return { kind, name, tensors: tensors.length, bytes };
   }

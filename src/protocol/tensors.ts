@@ -21,13 +21,17 @@ export class SessionTensor {
   freed = false;
   /** Fails the tensor, where its bytes are still to come. Called when nobody needs them any more. */
   giveUp: (() => void) | undefined;
+  /** Its bytes, by its type. */
+  readonly bytes: number;
 
   constructor(
     /** 0 where it failed before the engine knew it. */
     readonly value: ValueId,
     readonly type: TensorType | undefined,
     public pending: boolean,
-  ) {}
+  ) {
+    this.bytes = type === undefined ? 0 : byteLength(type);
+  }
 }
 
 /** A tensor whose bytes are still to be written into its memory. */
@@ -35,8 +39,6 @@ export interface AllocatedTensor {
   readonly tensor: SessionTensor;
   readonly buffer: ArrayBuffer;
 }
-
-const EMPTY: TensorType = { dtype: "bool", shape: [0] };
 
 /** The tensors of one session, by the ids that its client chose. */
 export class SessionTensors {
@@ -61,7 +63,7 @@ export class SessionTensors {
 
   /** The bytes of some of them. @throws ProtocolError `tensor_unknown` */
   bytesOf(ids: readonly number[]): number {
-    return ids.reduce((sum, id) => sum + byteLength(this.find(id).type ?? EMPTY), 0);
+    return ids.reduce((sum, id) => sum + this.find(id).bytes, 0);
   }
 
   /** The native tensors of those that did not fail before the engine knew them. */
@@ -117,7 +119,7 @@ export class SessionTensors {
     const tensor = this.#tensors.get(id);
     if (tensor === undefined) return;
     this.#tensors.delete(id);
-    if (tensor.type !== undefined) this.#bytes -= byteLength(tensor.type);
+    this.#bytes -= tensor.bytes;
     this.#drop(tensor);
   }
 
@@ -167,8 +169,7 @@ export class SessionTensors {
 
   define(id: number, tensor: SessionTensor): void {
     this.#tensors.set(id, tensor);
-    if (tensor.type === undefined) return;
-    this.#bytes += byteLength(tensor.type);
+    this.#bytes += tensor.bytes;
     if (this.#bytes > this.#peak) this.#peak = this.#bytes;
   }
 
