@@ -1,13 +1,13 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { callback, Engine, mx, type Tensor, type Traced } from "../../src/index.js";
 import { native } from "../../src/native.js";
 import { built } from "../support/built.js";
+import { eventually } from "../support/eventually.js";
 
 const MEGABYTES = 2 ** 20;
-const PATIENT = { timeout: 60_000 };
 /** 16 MB of float32. */
 const LARGE = 4 * MEGABYTES;
 
@@ -101,10 +101,10 @@ describe("a call whose values find no memory", () => {
     Object.defineProperty(one.native, "put", { value });
     await expect(f(x)).rejects.toMatchObject({ code: "memory_exhausted" });
     x.dispose();
-    await vi.waitFor(() => {
+    await eventually(() => {
       native().collect();
       expect(one.info().counters.tensors).toBe(0);
-    }, PATIENT);
+    });
     await one.close();
   });
 });
@@ -146,10 +146,10 @@ describe("a tensor", () => {
     expect(tensors() - before).toBeLessThanOrEqual(kept.length + 1);
     for (const [i, tensor] of kept) expect(await tensor.toArray()).toEqual([i]);
     kept.length = 0;
-    await vi.waitFor(() => {
+    await eventually(() => {
       native().collect();
       expect(tensors() - before).toBeLessThanOrEqual(1);
-    }, PATIENT);
+    });
   });
 
   it("that is forgotten is freed in its turn where V8 collects by itself", async () => {
@@ -159,10 +159,10 @@ describe("a tensor", () => {
       for (let i = 0; i < 100; i++) engine.tensor([i]);
     })();
     // Garbage of JavaScript's own makes V8 collect.
-    await vi.waitFor(() => {
+    await eventually(() => {
       for (let i = 0; i < 100; i++) new Array(10_000).fill({});
       expect(tensors() - before).toBeLessThanOrEqual(1);
-    }, PATIENT);
+    });
     expect(native().collectorState().collections).toBe(collections);
   });
 

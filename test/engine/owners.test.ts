@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Engine, Module, materialize, mx, type Parameter, type Traced } from "../../src/index.js";
 import { native } from "../../src/native.js";
+import { eventually } from "../support/eventually.js";
 
 const MEGABYTES = 2 ** 20;
 let engine: Engine;
@@ -74,7 +75,7 @@ describe("the memory of an engine", () => {
       expect(owners("state")).toMatchObject([{ tensors: 0, bytes: 0 }]);
     };
     await make();
-    await vi.waitFor(() => {
+    await eventually(() => {
       native().collect();
       expect(owners("state")).toEqual([]);
     });
@@ -89,7 +90,7 @@ describe("the memory of an engine", () => {
       return fixed.training;
     };
     expect(await make()).toBe(false);
-    await vi.waitFor(() => {
+    await eventually(() => {
       native().collect();
       expect(owners("model")).toEqual([]);
     });

@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { callback, Engine, type Event, hook, mx, type Traced } from "../../src/index.js";
 import { native } from "../../src/native.js";
+import { eventually } from "../support/eventually.js";
 
 const MEGABYTES = 2 ** 20;
-const PATIENT = { timeout: 60_000 };
 
 let engine: Engine;
 
@@ -64,10 +64,10 @@ describe("the programs of a function", () => {
     const { under, fired } = make();
     expect(await (await under).toArray()).toEqual([2, 3]);
     expect(fired).toHaveLength(1);
-    await vi.waitFor(() => {
+    await eventually(() => {
       native().collect();
       expect(active() - before).toBeLessThan(MEGABYTES);
-    }, PATIENT);
+    });
   });
 
   it("are freed with a function that is forgotten", async () => {
@@ -78,11 +78,11 @@ describe("the programs of a function", () => {
       for (const length of [1, 2, 3]) await f(new Float32Array(length));
     })();
     expect(programs() - count).toBe(3);
-    await vi.waitFor(() => {
+    await eventually(() => {
       native().collect();
       expect(programs()).toBe(count);
       expect(active() - before).toBeLessThan(MEGABYTES);
-    }, PATIENT);
+    });
   });
 
   it("may be used by others as long as these have them", async () => {
@@ -104,9 +104,9 @@ describe("a program that was loaded", () => {
     const count = programs();
     const { graph } = engine.jit((x: Traced) => mx.add(x, 1)).trace([1]);
     (() => void engine.load(graph))();
-    await vi.waitFor(() => {
+    await eventually(() => {
       native().collect();
       expect(programs()).toBeLessThanOrEqual(count);
-    }, PATIENT);
+    });
   });
 });

@@ -13,6 +13,7 @@ import {
   type Traced,
 } from "../../src/index.js";
 import { native } from "../../src/native.js";
+import { eventually } from "../support/eventually.js";
 
 let engine: Engine;
 beforeAll(() => {
@@ -72,7 +73,7 @@ describe("a view", () => {
     expect(active() - before).toBeGreaterThan(0.9 * 2 ** 22);
     expect(views[0]?.[2 ** 20 - 1]).toBe(7);
     views.length = 0;
-    await vi.waitFor(() => {
+    await eventually(() => {
       native().collect();
       expect(active()).toBeLessThan(before + 0.9 * 2 ** 22);
     });
@@ -369,7 +370,7 @@ describe("the memory of a tensor as it lies", () => {
     expect(active() - before).toBeGreaterThan(0.9 * 2 ** 22);
     expect(held[0]?.memory.byteLength).toBeGreaterThanOrEqual(2 ** 22);
     held.length = 0;
-    await vi.waitFor(() => {
+    await eventually(() => {
       native().collect();
       expect(active()).toBeLessThan(before + 0.9 * 2 ** 22);
     });

@@ -1,10 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Engine } from "../../src/engine/engine.js";
 import { Generator } from "../../src/models/index.js";
 import { createHost, type Host } from "../../src/protocol/host.js";
 import { writeTinyBert } from "../models/tiny-bert.js";
 import { CONTEXT, writeTinyLlama } from "../models/tiny-llama.js";
 import type { TestClient } from "../support/client.js";
+import { eventually } from "../support/eventually.js";
 import { type OpenSession, openSession } from "../support/session.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 
@@ -53,7 +54,7 @@ async function finish(id: number, prompt: unknown, options: object = {}, of = cl
 }
 const tokensOf = (all: readonly Token[]) => all.slice(0, -1).map(({ token }) => token);
 const withoutCaches = () =>
-  vi.waitFor(() => expect(engine.info().memory.active).toBeLessThan(opened.bytes + CACHE / 2));
+  eventually(() => expect(engine.info().memory.active).toBeLessThan(opened.bytes + CACHE / 2));
 const users = async () =>
   (
     (await client.result(["info"])) as { engine: { models: { users: number }[] } }

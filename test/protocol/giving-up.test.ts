@@ -1,10 +1,11 @@
 import { connect, type Socket } from "node:net";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Engine } from "../../src/engine/engine.js";
 import { encodeGraph } from "../../src/graph/encoding/canonical.js";
 import { BulkListener } from "../../src/protocol/bulk.js";
 import { createHost, type Host } from "../../src/protocol/host.js";
 import { f32, floats, type TestClient } from "../support/client.js";
+import { eventually } from "../support/eventually.js";
 import { asking, graph, increment } from "../support/graphs.js";
 import { type OpenSession, openSession } from "../support/session.js";
 
@@ -43,7 +44,7 @@ const tensors = () => engine.info().counters.tensors;
 
 /** What is freed is given back in a later turn of the event loop. */
 const given = (before: number) =>
-  vi.waitFor(() => expect(active() - before).toBeLessThan(MEGABYTES), { timeout: 60_000 });
+  eventually(() => expect(active() - before).toBeLessThan(MEGABYTES));
 
 /** A connection to the bulk socket that sends the bytes of a transfer. */
 function dial(): Promise<Socket> {

@@ -1,12 +1,13 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Engine } from "../../src/engine/engine.js";
 import { Embedder } from "../../src/models/index.js";
 import { createHost, type Host } from "../../src/protocol/host.js";
 import { writeTinyBert } from "../models/tiny-bert.js";
 import { floats, type TestClient } from "../support/client.js";
+import { eventually } from "../support/eventually.js";
 import { increment } from "../support/graphs.js";
 import { type OpenSession, openSession } from "../support/session.js";
 
@@ -41,7 +42,7 @@ const models = async () =>
   ((await client.result(["info"])) as { engine: { models: { users: number }[] } }).engine.models;
 /** What is freed is given back in a later turn of the event loop, and not when garbage is collected. */
 const withoutWeights = () =>
-  vi.waitFor(() => expect(engine.info().memory.active).toBeLessThan(BYTES), { timeout: 10_000 });
+  eventually(() => expect(engine.info().memory.active).toBeLessThan(BYTES));
 const expected = async (texts: readonly string[]) => {
   const embedder = await Embedder.open(engine, folder);
   const vectors = await embedder.embed(texts);

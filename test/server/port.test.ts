@@ -6,9 +6,10 @@ import { connect, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openPort, type Port } from "erlang-port";
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.js";
 import { f32, floats, TestClient } from "../support/client.js";
+import { eventually } from "../support/eventually.js";
 import { callback, constant, graph, increment } from "../support/graphs.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -120,7 +121,7 @@ describe("davit port", () => {
       });
     }
     await hangUp();
-    await vi.waitFor(() => expect(() => process.kill(guard, 0)).toThrow("ESRCH"), AT_ONCE);
+    await eventually(() => expect(() => process.kill(guard, 0)).toThrow("ESRCH"));
   });
 
   it("runs programs for its client and exits when the client is done", async () => {

@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Engine, type Generated, type GenerateOptions, Generator } from "../../../src/index.js";
+import { eventually } from "../../support/eventually.js";
 import { temporaryFolder } from "../../support/temporary-folder.js";
 import { CONTEXT, writeTinyLlama } from "../tiny-llama.js";
 
@@ -23,7 +24,7 @@ const generate = (prompt: string | number[], options?: GenerateOptions) =>
 /** The bytes that the engine holds beside the weights. What is freed is given back in a later turn of the event loop. */
 const held = () => engine.info().memory.active - generator.model.byteLength;
 const CACHE = 2 * 2 * 2 * 128 * 16 * 4;
-const withoutCaches = () => vi.waitFor(() => expect(held()).toBeLessThan(CACHE / 2));
+const withoutCaches = () => eventually(() => expect(held()).toBeLessThan(CACHE / 2));
 
 describe("a snapshot", () => {
   const prompt = "The crew lowers the boat";
