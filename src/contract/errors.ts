@@ -62,6 +62,7 @@ export const ERRORS = {
     doc: "The session has as many programs as `programs`.",
   },
   program_taken: { room: "message", doc: "The id of a program is in use." },
+  program_unkept: { room: "message", doc: "The store has no program of this name." },
   program_unknown: { room: "message", doc: "There is no program with this id." },
   queue_limit_exceeded: { room: "message", doc: "The session has as many queues as `queues`." },
   recording_taken: { room: "message", doc: "The id of a recording or a replay is in use." },

@@ -79,6 +79,27 @@ export const CLIENT_MESSAGES = {
     result:
       "`{hash, inputs: [type], outputs: [type], input_names?: [name], functions: [name], types: [type], sites: [site]}`",
   },
+  keep: {
+    arguments: {
+      program: { kind: "id", doc: "A program that was loaded." },
+      name: {
+        kind: "text",
+        doc: "By which `load_kept` finds it, in any session of any engine of this user.",
+      },
+    },
+    attachment: "note",
+    doc: "Keeps a program in the engine's store on disk (docs/store.md), for engines of the same version and kind of device. The attachment is the client's own, and is given back by `load_kept`. A program with constants by hash is not kept.",
+    result: "`true` where it is kept",
+  },
+  load_kept: {
+    arguments: {
+      program: { kind: "id", doc: "A new id." },
+      name: { kind: "text", doc: "The name that the program was kept under." },
+      externals: { kind: "externals?", doc: "As in `load`." },
+    },
+    doc: "As `load`, of a program that the store has: no graph is sent, and no type is inferred. Where the store does not have it, the error is `program_unkept`, and the client sends the graph with `load`, under another id.",
+    result: "as of `load`, and `{graph: attachment, note: attachment}`",
+  },
   unload: {
     arguments: { program: { kind: "id", doc: "The program." } },
     doc: "Frees a program. Runs of it that are under way go on.",

@@ -24,6 +24,12 @@ export function accessesOf(message: Message): Accesses {
       // One load after the other: each may hold much memory while it is under way.
       return { uses: bound.map(tensor), changes: [program(message.program), "loads"] };
     }
+    case "load_kept": {
+      const bound = [...message.externals.values()];
+      return { uses: bound.map(tensor), changes: [program(message.program), "loads"] };
+    }
+    case "keep":
+      return { uses: [program(message.program)], changes: [] };
     case "unload":
       return { uses: [], changes: [program(message.program)] };
     case "put":

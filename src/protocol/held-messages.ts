@@ -48,7 +48,7 @@ export class HeldMessages {
   }
 
   /** A program is being loaded in later turns, until {@link loaded}. */
-  loading(message: MessageOf<"load">): void {
+  loading(message: MessageOf<"load"> | MessageOf<"load_kept">): void {
     this.#loading = accessesOf(message);
     this.#note(this.#loading);
   }

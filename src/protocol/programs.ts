@@ -1,7 +1,9 @@
 import type { WireType } from "../contract/engine-messages.js";
 import type { Engine } from "../engine/engine.js";
 import type { Program } from "../engine/program.js";
+import type { FoundProgram } from "../engine/program-store.js";
 import type { ProgramId, ValueId } from "../native.js";
+import { show } from "../show.js";
 import type { Work } from "../steps.js";
 import { byteLength } from "../tensor/dtype.js";
 import { noteRun, ProtocolError } from "./error.js";
@@ -70,6 +72,8 @@ interface OpenLoad {
   readonly work: Work<Program>;
   /** Tensors that it is bound to and that have no bytes yet, pinned. */
   readonly pending: readonly SessionTensor[];
+  /** Where the store has it: what the client gets back. */
+  readonly kept: FoundProgram | undefined;
   /** Called when it is over, where that is in a later turn. */
   readonly later: () => void;
   /** Its next turn. */
@@ -103,11 +107,15 @@ export class SessionPrograms {
   }
 
   /**
-   * Answers `load`, at once or, where it takes longer, in a later turn: false then, and `later` is called when it is over.
+   * Answers `load` or `load_kept`, at once or, where it takes longer, in a later turn: false then, and `later` is called when it is over.
    * There is one load at a time.
    */
-  load(request: number, message: MessageOf<"load">, later: () => void): boolean {
-    const { program: id, constants, externals, graph } = message;
+  load(
+    request: number,
+    message: MessageOf<"load"> | MessageOf<"load_kept">,
+    later: () => void,
+  ): boolean {
+    const { program: id, externals } = message;
     if (this.#programs.has(id)) {
       throw new ProtocolError("program_taken", `there is a program ${id} already`, "a new id");
     }
@@ -119,13 +127,30 @@ export class SessionPrograms {
     try {
       const bound = (tensors: ReadonlyMap<string, number>) =>
         new Map([...tensors].map(([name, tensor]) => [name, this.#pin(tensor, pending)]));
-      const bindings = { constants: bound(constants), externals: bound(externals) };
-      const work = this.engine.loading(graph, bindings);
-      return this.#advance({ request, id, work, pending, later, turn: undefined });
+      const kept = message.type === "load_kept" ? this.#kept(message.name) : undefined;
+      const constants = message.type === "load" ? bound(message.constants) : new Map();
+      const bindings = { constants, externals: bound(externals) };
+      const graph = message.type === "load" ? message.graph : (kept as FoundProgram).graph;
+      const work = this.engine.loading(graph, bindings, undefined, kept?.typed);
+      return this.#advance({ request, id, work, pending, kept, later, turn: undefined });
     } catch (error) {
       this.#failed({ request, id, pending }, error);
       return true;
     }
+  }
+
+  /** @throws ProtocolError `program_unkept` */
+  #kept(name: string): FoundProgram {
+    const found = this.engine.programStore.find(name);
+    if (found !== undefined) return found;
+    throw new ProtocolError("program_unkept", `the store has no program ${show(name)}`);
+  }
+
+  /** Takes `keep`. */
+  keep(request: number, { program: id, name, note }: MessageOf<"keep">): void {
+    const { program } = this.find(id);
+    const kept = this.engine.programStore.add(name, program, new Map(), note);
+    this.sender.ok<"keep">(request, kept);
   }
 
   /** Goes on with a load; true when it is over. */
@@ -134,7 +159,7 @@ export class SessionPrograms {
     try {
       const loaded = load.work.advance(TURN);
       if (loaded !== undefined) {
-        this.#bind(load.request, load.id, new LoadedProgram(loaded.result, load.pending));
+        this.#bind(load, new LoadedProgram(loaded.result, load.pending));
         return true;
       }
     } catch (error) {
@@ -175,20 +200,25 @@ export class SessionPrograms {
     load.work.stop();
   }
 
-  /** Names a program and answers `load`; where the answer does not fit, the program is given up. */
-  #bind(request: number, id: number, loaded: LoadedProgram): void {
+  /** Names a program and answers its load; where the answer does not fit, the program is given up. */
+  #bind({ request, id, kept }: OpenLoad, loaded: LoadedProgram): void {
     const { program } = loaded;
     const names = program.graph.functions[0]?.parameterNames;
     this.#programs.set(id, loaded);
     this.#numbers.set(program.id, id);
     try {
-      this.sender.ok<"load">(request, {
+      const result: ResultOf<"load"> = {
         hash: program.hash,
         inputs: program.inputs.map(wireType),
         outputs: loaded.outputTypes,
         ...(names === undefined ? {} : { input_names: names }),
         ...wireSites(program.sites),
-      });
+      };
+      if (kept === undefined) this.sender.ok<"load">(request, result);
+      else {
+        const attachments = [kept.graph, kept.note];
+        this.sender.ok<"load_kept">(request, { ...result, graph: 0, note: 1 }, attachments);
+      }
     } catch (error) {
       this.#numbers.delete(program.id);
       this.engine.unload(program);

@@ -34,6 +34,13 @@ export interface NextToken {
 
 /** The results of requests, by the types of their messages. Those that are not here have the result nil. */
 interface Results {
+  keep: boolean;
+  load_kept: Results["load"] & {
+    /** The index of an attachment. */
+    readonly graph: number;
+    /** The index of an attachment. */
+    readonly note: number;
+  };
   hello: ReturnType<typeof helloAnswer>;
   info: ReturnType<typeof infoAnswer>;
   memory: ReturnType<typeof memoryAnswer>;

@@ -85,11 +85,12 @@ export class Session {
     const runs = message.type === "runs" ? message.runs : message.type === "run" ? [message] : [];
     const ids = runs.flatMap(({ outputs }) => outputs);
     for (const id of ids) if (id !== null) this.#parts.tensors.defineFailed(id, error);
-    if (message.type === "load") this.#parts.programs.defineFailed(message.program, error);
+    if (message.type === "load" || message.type === "load_kept")
+      this.#parts.programs.defineFailed(message.program, error);
     this.#parts.sender.error(request, error);
   }
 
-  #load(request: number, message: MessageOf<"load">): void {
+  #load(request: number, message: MessageOf<"load"> | MessageOf<"load_kept">): void {
     const over = this.#parts.programs.load(request, message, () => this.#held.loaded());
     if (!over) this.#held.loading(message);
   }
@@ -106,7 +107,11 @@ export class Session {
         this.#hello(request, message);
         break;
       case "load":
+      case "load_kept":
         this.#load(request, message);
+        break;
+      case "keep":
+        this.#parts.programs.keep(request, message);
         break;
       case "unload":
         this.#parts.programs.unload(message.program);

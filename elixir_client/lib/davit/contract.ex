@@ -77,6 +77,7 @@ defmodule Davit.Contract do
       doc: "The session has as many programs as `programs`."
     },
     %{code: :program_taken, room: :message, doc: "The id of a program is in use."},
+    %{code: :program_unkept, room: :message, doc: "The store has no program of this name."},
     %{code: :program_unknown, room: :message, doc: "There is no program with this id."},
     %{
       code: :queue_limit_exceeded,
