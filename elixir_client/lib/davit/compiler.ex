@@ -15,6 +15,9 @@ if Code.ensure_loaded?(Nx) do
       * `:engine`: the name of the engine, default `Davit.Engine`;
       * `:hooks`: functions for named hooks, by name. They replace the functions that the hooks have. Calls with other functions
         use the same compiled function;
+      * `:store`: whether compiled functions are kept on disk, where the next VM finds them without tracing: `true`, or `[key: term]` with a
+        term that tells apart what nothing else does. Default: `config :davit, store: true`, else false. docs/store.md says what is
+        kept and when it is found;
       * `:timeout`: of a run, in milliseconds, default `:infinity`. Compiling is not part of it;
       * `:max_concurrency`: how many partitions a `Nx.Serving` gets, default 1. Each runs in processes of its own, and so on lanes of
         its own.
@@ -26,12 +29,13 @@ if Code.ensure_loaded?(Nx) do
 
     @behaviour Nx.Defn.Compiler
 
-    alias Davit.Nx.Compiler.{Cache, Compiled, Key, Name}
+    alias Davit.Nx.Compiler.{Cache, Compiled, Key, Name, Store}
 
     @doc """
     How often functions were compiled in this VM, and why.
 
       * `:hits`: calls of a function that was compiled already;
+      * `:stored`: functions that were found in the store, and not traced;
       * `:programs`: programs that were loaded into an engine, where MLX compiles them;
       * functions that were traced, which takes less time than to load a program, by the reason: `:function`, it is new;
         `:arguments`, it was traced only for arguments of other types, shapes or names, or for other options; `:captured`, it captured
@@ -95,7 +99,9 @@ if Code.ensure_loaded?(Nx) do
           metadata = fn -> %{engine: engine, function: label, reason: reason} end
 
           Davit.Telemetry.span(:compile, metadata, fn ->
-            Compiled.new(engine, trace, variables, captured, label)
+            Store.fetch(options, {engine, function, environment, variables, captured}, fn ->
+              Compiled.new(engine, trace, variables, captured, label)
+            end)
           end)
         end)
 

@@ -102,12 +102,55 @@ defmodule Davit.Program do
     answer = Request.call(session, message, [bytes], Deadline.left(deadline))
     Tensor.touch({sent, token})
 
-    with {:ok, %{"hash" => hash, "inputs" => inputs, "outputs" => outputs} = result, _} <- answer,
+    with {:ok, result, _} <- answer,
+         {:ok, program} <- loaded(result, {id, token}, bytes, session) do
+      %{program | bindings: bindings, handlers: handlers(graph)}
+    else
+      {:error, error} -> raise error
+      other -> raise Request.protocol("`load` was answered with #{Davit.Show.show(other)}")
+    end
+  end
+
+  @doc false
+  # The program that the engine's store has by a name, and the note that it was kept with; nil where it has none.
+  @spec load_kept(String.t(), keyword) :: {t, binary} | nil
+  def load_kept(name, options) do
+    session = Lookup.session_for!(options, :infinity)
+    {id, token} = Collector.mint(session, :program, 0)
+    answer = Request.call(session, ["load_kept", id, name])
+    Tensor.touch(token)
+
+    with {:ok, %{"graph" => graph, "note" => note} = result, attachments} <- answer,
+         bytes = :binary.copy(elem(attachments, graph)),
+         {:ok, program} <- loaded(result, {id, token}, bytes, session) do
+      {program, :binary.copy(elem(attachments, note))}
+    else
+      {:error, %EngineError{code: :program_unkept}} -> nil
+      {:error, error} -> raise error
+      other -> raise Request.protocol("`load_kept` was answered with #{Davit.Show.show(other)}")
+    end
+  end
+
+  @doc false
+  # Keeps the program in the engine's store; false where it cannot be kept.
+  @spec keep(t, String.t(), binary) :: boolean
+  def keep(%__MODULE__{} = program, name, note) do
+    session = session!(program)
+
+    case Request.call(session, ["keep", program.id, name], [note]) do
+      {:ok, kept?, _} -> kept?
+      {:error, error} -> raise error
+    end
+    |> tap(fn _ -> Tensor.touch(program) end)
+  end
+
+  defp loaded(result, {id, token}, bytes, session) do
+    with %{"hash" => hash, "inputs" => inputs, "outputs" => outputs} <- result,
          {:ok, inputs} <- types(inputs),
          {:ok, outputs} <- types(outputs) do
       sites = Site.list_from_wire(result)
 
-      %__MODULE__{
+      program = %__MODULE__{
         id: id,
         token: token,
         engine: session.name,
@@ -118,14 +161,11 @@ defmodule Davit.Program do
         inputs: inputs,
         outputs: outputs,
         input_names: names(result["input_names"]),
-        bindings: bindings,
         sites: sites,
-        handlers: handlers(graph),
         by_number: Map.new(sites, &{&1.number, &1})
       }
-    else
-      {:error, error} -> raise error
-      other -> raise Request.protocol("`load` was answered with #{Davit.Show.show(other)}")
+
+      {:ok, program}
     end
   end
 

@@ -225,7 +225,7 @@ if Code.ensure_loaded?(Nx) do
       compiled(fun, [1])
 
       for n <- 1..2500,
-          do: Davit.Nx.Compiler.Cache.fetch({:test, n, []}, fn _ -> %{bound?: false} end)
+          do: Davit.Nx.Compiler.Cache.fetch({:test, n, []}, fn _ -> {:traced, %{bound?: false}} end)
 
       assert %{programs: 1} = counted(fn -> assert compiled(fun, [2]) |> Nx.to_number() == 154 end)
     end

@@ -11,7 +11,7 @@ defmodule Davit.Nx.Compiler.Cache do
   @table __MODULE__
   # Entries of a generation.
   @most 1024
-  @counters [:hits, :programs, :function, :arguments, :captured, :process, :forgotten]
+  @counters [:hits, :programs, :stored, :function, :arguments, :captured, :process, :forgotten]
 
   @typedoc """
   Why a function was traced: for the first time; for arguments of other templates; with other captured values; for another
@@ -38,9 +38,9 @@ defmodule Davit.Nx.Compiler.Cache do
 
   @doc """
   The compiled function of a key: a function, what it captured, and the templates of its arguments. Where there is none, `make`
-  is called with the reason, and what it returns is kept.
+  is called with the reason, and what it traced, or found in the store, is kept.
   """
-  @spec fetch({term, term, term}, (reason -> compiled)) :: compiled
+  @spec fetch({term, term, term}, (reason -> {:traced | :stored, compiled})) :: compiled
         when compiled: %{bound?: boolean}
   def fetch(key, make) do
     case find(key) do
@@ -69,8 +69,8 @@ defmodule Davit.Nx.Compiler.Cache do
         _ -> :captured
       end
 
-    compiled = make.(reason)
-    count(reason)
+    {how, compiled} = make.(reason)
+    count(if how == :stored, do: :stored, else: reason)
     put({:function, function}, {captured, key})
 
     if compiled.bound? do
@@ -82,6 +82,14 @@ defmodule Davit.Nx.Compiler.Cache do
 
     compiled
   end
+
+  @doc "Keeps a value, as long as it is used or few others come."
+  @spec note(term, term) :: term
+  def note(key, value), do: put({:note, key}, value)
+
+  @doc "The value that was kept, or nil."
+  @spec noted(term) :: term
+  def noted(key), do: lookup({:note, key})
 
   @doc "The program of a graph in an engine; loaded if it is not there."
   @spec program(Davit.Engine.name(), Graph.t()) :: Program.t()

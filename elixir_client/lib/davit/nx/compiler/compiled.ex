@@ -84,6 +84,10 @@ if Code.ensure_loaded?(Nx) do
     defp as_expression(%T{} = tensor), do: {:ok, tensor}
     defp as_expression(_), do: :error
 
+    @doc "The compiled function with a program that was loaded."
+    @spec with_program(t, Program.t()) :: t
+    def with_program(compiled, program), do: %{compiled | program: slim(program)}
+
     # What a run needs of the program. Of the sites it needs those that may call; of the others it asks only whether there are any.
     defp slim(program) do
       {calling, others} = Enum.split_with(program.sites, &(&1.kind != :node))
