@@ -1,5 +1,6 @@
 import type { StoreFolder } from "./folder.js";
 import { checkModule, indexOf } from "./inspect.js";
+import { Damage } from "./module.js";
 
 /** Options of a collection. */
 export interface GcOptions {
@@ -139,7 +140,8 @@ function constantsOf(folder: StoreFolder, id: string): readonly string[] {
   try {
     const globals = indexOf(folder, id)?.globals ?? [];
     return globals.flatMap(({ constant, sha256 }) => (constant ? [sha256] : []));
-  } catch {
+  } catch (error) {
+    if (!(error instanceof Damage)) throw error;
     return [];
   }
 }

@@ -28,6 +28,9 @@ const PARTS: readonly Part[] = ["modules", "names", "constants", "tmp", "damaged
 /** A file's name is a SHA-256, so no name that a caller chose is part of a path. */
 const HASH = /^[0-9a-f]{64}$/;
 
+/** Errors that say nothing of a file: the process or the machine has no more of something. */
+const PASSING: ReadonlySet<string | undefined> = new Set(["EMFILE", "ENFILE", "ENOMEM", "EIO"]);
+
 /** Returns where the store is: `DAVIT_STORE`, else `davit/store` in `XDG_CACHE_HOME`, else in `~/.cache`. */
 export function storePath(): string {
   const { DAVIT_STORE: own, XDG_CACHE_HOME: xdg } = process.env;
@@ -118,13 +121,17 @@ export class StoreFolder {
     return join(this.path, part, ...names);
   }
 
-  /** Opens a file; undefined where there is none, or none of this user's own. */
+  /**
+   * Opens a file; undefined where there is none, or none of this user's own.
+   * @throws Error where it cannot be told now, as when the process has no more descriptors
+   */
   open(part: Part, name: string): StoredFile | undefined {
     let descriptor: number;
     try {
       const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
       descriptor = openSync(this.#at(part, name), flags);
-    } catch {
+    } catch (error) {
+      if (PASSING.has(errno(error))) throw error;
       return undefined;
     }
     const stats = fstatSync(descriptor);
@@ -159,7 +166,8 @@ export class StoreFolder {
   #list(path: string): string[] {
     try {
       return readdirSync(path).sort();
-    } catch {
+    } catch (error) {
+      if (PASSING.has(errno(error))) throw error;
       return [];
     }
   }
@@ -224,9 +232,11 @@ export class StoreFolder {
 
   /** Removes what is said of a module and a function. */
   unlink(name: string, id: string): void {
-    if (!this.modulesOf(name).includes(id)) return;
-    this.remove("names", name, id);
-    this.removeEmpty(name);
+    this.#attempt(() => {
+      if (!this.modulesOf(name).includes(id)) return;
+      this.remove("names", name, id);
+      this.removeEmpty(name);
+    });
   }
 
   /** Removes the folder of a function that no module has: that of another one is not empty, and stays. */

@@ -86,7 +86,12 @@ export class Store {
 
   /** Returns a function with all that it needs, from whichever module has it whole. Never throws. */
   find(name: string): StoredFunction | undefined {
-    const found = this.#memory.get(name) ?? this.#find(name, new Map());
+    let found = this.#memory.get(name);
+    try {
+      found ??= this.#find(name, new Map());
+    } catch {
+      // The process has no more descriptors: what the store has cannot be told now.
+    }
     this.counts[found === undefined ? "misses" : "hits"]++;
     return found;
   }
@@ -138,7 +143,11 @@ export class Store {
     this.#memory.delete(name);
     if (!this.#folder.usable()) return;
     const hash = this.#hash(name);
-    for (const id of this.#folder.modulesOf(hash)) this.#folder.unlink(hash, id);
+    try {
+      for (const id of this.#folder.modulesOf(hash)) this.#folder.unlink(hash, id);
+    } catch {
+      // It stays, as for want of descriptors.
+    }
   }
 
   #write(module: StoreModule, id: string, bytes: Uint8Array): void {
@@ -160,7 +169,11 @@ export class Store {
     if (looked && this.#written <= this.#limit / 16) return;
     this.#written = 0;
     // A little more is removed, so that this is not done at each write.
-    if (sizeOf(this.#folder) > this.#limit) this.gc({ limit: this.#limit * 0.9 });
+    try {
+      if (sizeOf(this.#folder) > this.#limit) this.gc({ limit: this.#limit * 0.9 });
+    } catch {
+      // As for want of descriptors: a later write tries again.
+    }
   }
 
   #find(name: string, loaded: Map<string, StoredFunction>): StoredFunction | undefined {
