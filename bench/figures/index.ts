@@ -10,6 +10,7 @@ import { loopFigures } from "./loops.js";
 import { memoryFigures } from "./memory.js";
 import { nxFigures } from "./nx.js";
 import { roundtripFigures } from "./roundtrip.js";
+import { storeFigures } from "./store.js";
 
 /** All figures, in the order of the table. */
 export const figures: Figures = {
@@ -18,6 +19,7 @@ export const figures: Figures = {
   ...hookFigures,
   ...loopFigures,
   ...loadFigures,
+  ...storeFigures,
   ...memoryFigures,
   ...computeFigures,
   ...generateFigures,

@@ -8,6 +8,7 @@ import * as memory from "./node/memory.js";
 import * as model from "./node/model.js";
 import { ops } from "./node/ops.js";
 import * as runs from "./node/runs.js";
+import * as store from "./node/store.js";
 
 /** By name: takes the request's numbers, returns samples. */
 const measures: Readonly<Record<string, (...numbers: number[]) => Promise<number[]>>> = {
@@ -19,6 +20,7 @@ const measures: Readonly<Record<string, (...numbers: number[]) => Promise<number
   ...memory,
   ...model,
   ...ops,
+  ...store,
 };
 
 async function answer(request: string): Promise<string> {
