@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Engine } from "../src/engine/engine.js";
 import { type FileArray, readTensors } from "../src/files/index.js";
 import {
+  exportFunction,
   formatSignature,
   ImportedFunction,
   openFunction,
@@ -118,5 +119,36 @@ describe.runIf(exported)("functions that Python exported", () => {
     expect(problems.filter((problem) => problem !== undefined)).toEqual([]);
     expect(values).toHaveLength(results.length);
     f.dispose();
+  });
+
+  it("are what Python computes again after Davit wrote them", async () => {
+    const written = mkdtempSync(join(folder, "again-"));
+    const unwritten: string[] = [];
+    for (const name of names) {
+      const path = join(folder, `${name}.mlxfn`);
+      const opened = openFunction(path);
+      const externals = new Map(
+        [...opened.constants].map(([constant, { offset, type }]) => [
+          constant,
+          engine.fileTensor(path, offset, type),
+        ]),
+      );
+      const traces = opened.signatures.map(({ keywords }, trace) => {
+        const graph = opened.graph(trace);
+        const used = new Set(graph.functions[0]?.nodes.map((node) => node.attributes.name));
+        const own = new Map([...externals].filter(([constant]) => used.has(constant)));
+        return { graph, keywords, externals: own };
+      });
+      await exportFunction(engine, join(written, `${name}.mlxfn`), traces).catch((error) =>
+        unwritten.push(`${name}: ${error}`),
+      );
+      for (const tensor of externals.values()) tensor.dispose();
+    }
+    expect(unwritten).toEqual([]);
+    const script = join(root, "integration", "support", "run_functions.py");
+    expect(JSON.parse(python([script, folder, written]))).toEqual({
+      same: names.length,
+      problems: [],
+    });
   });
 });

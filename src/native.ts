@@ -88,6 +88,16 @@ export interface NativeEngine {
   loadProgram(functions: readonly NativeFunction[]): ProgramId;
   unloadProgram(program: ProgramId): void;
 
+  /**
+   * Writes loaded programs to a .mlxfn file, as the traces of one function; the last parameters of each are given by keywords. The tensors that
+   * they have bound must be ready. Rejects with a {@link NativeError}; the file is not whole then.
+   */
+  exportPrograms(
+    path: string,
+    traces: readonly { readonly program: ProgramId; readonly keywords: readonly string[] }[],
+    metadata: string,
+  ): Promise<void>;
+
   createQueue(): QueueId;
   closeQueue(queue: QueueId): void;
 

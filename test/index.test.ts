@@ -51,6 +51,7 @@ it("the package exports these values", () => {
     ...["TextTokenizer", "Traced", "WeightReader", "Weights", "WeightsError"],
     ...["attach", "callback", "cond", "decodeGraph", "diffRecordings", "encodeGraph"],
     ...[
+      "exportFunction",
       "exportGraph",
       "forLoop",
       "formatDiff",

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <future>
 #include <stdexcept>
 #include <thread>
 
@@ -90,7 +91,8 @@ void end_at_once() {
 
 }  // namespace
 
-Engine::Engine(EngineOptions options) : outbox_(options.wake), memory_limit_(options.memory_limit) {
+Engine::Engine(EngineOptions options)
+    : outbox_(options.wake), memory_limit_(options.memory_limit), device_(options.device) {
   bool inline_streams = set_up_mlx(options);
   end_at_once();
   for (int i = 0; i < std::max(1, options.lanes); ++i) {
@@ -127,6 +129,24 @@ void Engine::unload_program(int64_t program) {
     lane->post([lane, program] { lane->forget(program); });
   }
   if (js_lane_) js_lane_->forget(program);
+}
+
+std::function<void()> Engine::exporting(std::string path, std::vector<ExportedTrace> traces,
+                                        std::string metadata) {
+  return [this, path = std::move(path), traces = std::move(traces), metadata = std::move(metadata),
+          device = device_, inline_streams = js_lane_ != nullptr] {
+    Lane lane(outbox_, counters_, device, inline_streams);
+    std::promise<void> done;
+    lane.post([&] {
+      try {
+        export_traces(lane, path, traces, metadata);
+        done.set_value();
+      } catch (...) {
+        done.set_exception(std::current_exception());
+      }
+    });
+    done.get_future().get();
+  };
 }
 
 const ProgramPtr& Engine::program(int64_t id) const { return find(programs_, id, "program"); }

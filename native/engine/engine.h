@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/outbox.h"
+#include "engine/run/export.h"
 #include "engine/run/lane.h"
 #include "engine/run/run.h"
 #include "engine/value.h"
@@ -48,6 +49,11 @@ class Engine {
   int64_t load_program(std::vector<Function> functions);
   void unload_program(int64_t program);
   const ProgramPtr& program(int64_t id) const;
+
+  // Returns the work of writing loaded programs to a .mlxfn file, on a lane of its own, for another
+  // thread to do and to wait for. It throws RunError.
+  std::function<void()> exporting(std::string path, std::vector<ExportedTrace> traces,
+                                  std::string metadata);
 
   int64_t create_queue();
   void close_queue(int64_t queue);
@@ -117,6 +123,7 @@ class Engine {
   Counters counters_;
   ValueStore values_;
   size_t memory_limit_;
+  const mx::Device device_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   // Of the JavaScript thread; null where streams have threads of their own.
   std::unique_ptr<Lane> js_lane_;

@@ -19,6 +19,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
                      {
                          InstanceMethod<&EngineObject::load_program>("loadProgram"),
                          InstanceMethod<&EngineObject::unload_program>("unloadProgram"),
+                         InstanceMethod<&EngineObject::export_programs>("exportPrograms"),
                          InstanceMethod<&EngineObject::create_queue>("createQueue"),
                          InstanceMethod<&EngineObject::close_queue>("closeQueue"),
                          InstanceMethod<&EngineObject::put>("put"),

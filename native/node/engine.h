@@ -23,6 +23,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
  private:
   Napi::Value load_program(const Napi::CallbackInfo& info);
   Napi::Value unload_program(const Napi::CallbackInfo& info);
+  Napi::Value export_programs(const Napi::CallbackInfo& info);
   Napi::Value create_queue(const Napi::CallbackInfo& info);
   Napi::Value close_queue(const Napi::CallbackInfo& info);
   Napi::Value put(const Napi::CallbackInfo& info);

@@ -106,6 +106,10 @@ export const ERRORS = {
     room: "run",
     doc: "The runtime, such as Electron, allows no array buffers in memory of others.",
   },
+  export_unsupported: {
+    room: "run",
+    doc: "A node cannot be written to a .mlxfn file: control flow, a callback, or a primitive that MLX does not write.",
+  },
   mlx_failed: { room: "run", doc: "MLX failed while it computed." },
   output_count_invalid: {
     room: "run",

@@ -1,4 +1,10 @@
 export {
+  type ExportedFunction,
+  type ExportedTrace,
+  type ExportFunctionOptions,
+  exportFunction,
+} from "./export.js";
+export {
   type ImportedCallOptions,
   ImportedFunction,
   type ImportedInput,

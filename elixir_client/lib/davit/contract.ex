@@ -144,6 +144,12 @@ defmodule Davit.Contract do
       room: :run,
       doc: "The runtime, such as Electron, allows no array buffers in memory of others."
     },
+    %{
+      code: :export_unsupported,
+      room: :run,
+      doc:
+        "A node cannot be written to a .mlxfn file: control flow, a callback, or a primitive that MLX does not write."
+    },
     %{code: :mlx_failed, room: :run, doc: "MLX failed while it computed."},
     %{
       code: :output_count_invalid,

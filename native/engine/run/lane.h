@@ -26,6 +26,9 @@ struct Counters {
   std::atomic<int64_t> runs{0};
 };
 
+// The first node that a primitive was made for, by the primitive's name.
+using NamedSites = std::unordered_map<std::string, int>;
+
 class Lane {
  public:
   // The thread that a lane works on: its own, or its maker's, for small programs, where a change of
@@ -72,6 +75,11 @@ class Lane {
                                                      const Function& function,
                                                      const Segment& segment,
                                                      const std::vector<int>& sites);
+  // Builds the results of a program without control flow, of inputs and of what its constants are
+  // bound to, with nothing of Davit's own between MLX's primitives. `sites` gets the first node of
+  // each.
+  Arrays trace(const ProgramPtr& program, const Arrays& constants, const Arrays& inputs,
+               NamedSites& sites);
   // Forgets what was compiled for a program.
   void forget(int64_t program);
 
@@ -109,6 +117,7 @@ class Lane {
     Trace trace;
     int nodes_since = 0;  // the last checkpoint
     double work_since = 0;
+    bool checkpoints = true;
     int derivatives = 0;  // how many are being taken of what is built
   };
 

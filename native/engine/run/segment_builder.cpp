@@ -143,7 +143,7 @@ void Lane::build_nodes(Build& state, const Function& function, int first, int la
     ++state.nodes_since;
     state.work_since += work(node, function);
     // A schedule tests for a cancel before every operation; a GPU's segments are fused.
-    bool checkpoints = device_ == mx::Device::cpu && !inline_streams_;
+    bool checkpoints = state.checkpoints && device_ == mx::Device::cpu && !inline_streams_;
     bool due = state.nodes_since > kCheckpointNodes || state.work_since > kCheckpointWork;
     if (checkpoints && due && !operands.empty() && operands[0]) {
       operands[0] = checkpoint(*operands[0], gate_);
