@@ -7,7 +7,6 @@ import { writeRegular } from "../files/open.js";
 import { formatPlace } from "../graph/error.js";
 import type { Graph } from "../graph/graph.js";
 import { customCallKind } from "../graph/ops/custom-call.js";
-import type { NativeError } from "../native.js";
 import type { Tensor } from "../native-tensor.js";
 import { formatType } from "../tensor/dtype.js";
 
@@ -115,7 +114,7 @@ function hooksOf(graph: Graph): number {
 
 /** The error of the native engine, with the node at fault where there is one trace to look for it in. */
 function failure(error: unknown, programs: readonly Program[]): unknown {
-  const { code, message, site } = error as Partial<NativeError>;
+  const { code, message, site } = error as Partial<Pick<DavitError, "code" | "message" | "site">>;
   const [program, ...others] = programs;
   if (code === undefined || site === undefined || program === undefined || others.length > 0) {
     return toDavitError(error);
