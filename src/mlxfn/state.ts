@@ -24,22 +24,10 @@ export type State = Readonly<Record<string, StateValue>>;
 type Layout = Readonly<Record<string, StateKind>>;
 
 /** MLX's element types, in the order of its enumeration `Dtype::Val`. */
-export const MLX_DTYPES: readonly Dtype[] = [
-  "bool",
-  "uint8",
-  "uint16",
-  "uint32",
-  "uint64",
-  "int8",
-  "int16",
-  "int32",
-  "int64",
-  "float16",
-  "float32",
-  "float64",
-  "bfloat16",
-  "complex64",
-];
+export const MLX_DTYPES =
+  "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64 bfloat16 complex64".split(
+    " ",
+  ) as readonly Dtype[];
 
 const NONE: Layout = {};
 const AXIS: Layout = { axis: "int" };
