@@ -37,8 +37,9 @@ describe.each([false, true])("a loop of its own process, with hooks: %s", (hooks
       const { peak, tensors: most, fired, last } = JSON.parse(stdout);
       expect(last).toBe(steps);
       expect(fired).toBe(hooks ? steps : 0);
-      // Less than 32 MB are not worth a collection.
-      expect(peak).toBeLessThan(Math.max(3 * 2 * 4 * size, 64 * MEGABYTES));
+      // Two tensors are alive, and the number that is added. Less than 32 MB are not worth a collection.
+      const alive = 2 * 4 * size + 4;
+      expect(peak).toBeLessThanOrEqual(Math.max(3 * alive, 64 * MEGABYTES));
       expect(most).toBeLessThan(2000);
     },
   );
