@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Engine } from "../src/engine/engine.js";
 import { type FileArray, readTensors } from "../src/files/index.js";
+import { boundNamesOf } from "../src/graph/bound-values.js";
 import {
   exportFunction,
   formatSignature,
@@ -135,7 +136,7 @@ describe.runIf(exported)("functions that Python exported", () => {
       );
       const traces = opened.signatures.map(({ keywords }, trace) => {
         const graph = opened.graph(trace);
-        const used = new Set(graph.functions[0]?.nodes.map((node) => node.attributes.name));
+        const used = boundNamesOf(graph, "external");
         const own = new Map([...externals].filter(([constant]) => used.has(constant)));
         return { graph, keywords, externals: own };
       });

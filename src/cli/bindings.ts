@@ -1,6 +1,6 @@
 import type { FileRange } from "../files/array.js";
 import { openSafetensors, readSafetensor, type Safetensors } from "../files/safetensors.js";
-import { type BoundValue, boundValueOf } from "../graph/bound-values.js";
+import { boundNamesOf } from "../graph/bound-values.js";
 import { hashBytes } from "../graph/encoding/canonical.js";
 import type { Graph } from "../graph/graph.js";
 import { UsageError } from "./command.js";
@@ -26,17 +26,10 @@ export async function findBindings(
   externalPaths: readonly string[],
   known: ReadonlyMap<string, InputSource> = new Map(),
 ): Promise<BoundSources> {
-  const wanted = graph.functions.flatMap(({ nodes }) =>
-    nodes.flatMap((node) => boundValueOf(node) ?? []),
-  );
   return {
-    constants: await findConstants(namesOf(wanted, "constant"), constantPaths),
-    externals: await findExternals(namesOf(wanted, "external"), externalPaths, known),
+    constants: await findConstants(boundNamesOf(graph, "constant"), constantPaths),
+    externals: await findExternals(boundNamesOf(graph, "external"), externalPaths, known),
   };
-}
-
-function namesOf(values: readonly BoundValue[], kind: BoundValue["kind"]): Set<string> {
-  return new Set(values.flatMap((value) => (value.kind === kind ? [value.name] : [])));
 }
 
 async function findConstants(

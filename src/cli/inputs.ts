@@ -25,20 +25,21 @@ interface InputSpec {
   readonly member: string | undefined;
 }
 
-type Tensors = Members<InputSource>;
+/** The tensors of a file by name. */
+export type Tensors = Members<InputSource>;
 
 /**
  * Finds the value of every parameter. An input is `NAME=FILE`, `NUMBER=FILE`, `%NUMBER=FILE`, or `FILE` alone: for the
  * parameters that its tensors are named like, or else for the next one without a value. FILE is a .npy, .npz,
- * .safetensors or .gguf file, all but the first with `:TENSOR`.
+ * .safetensors or .gguf file, all but the first with `:TENSOR`. `files` keeps those that are open, by their paths.
  */
 export async function resolveInputs(
   inputs: readonly string[],
   parameters: readonly Parameter[],
+  files: Map<string, Tensors> = new Map(),
 ): Promise<InputSource[]> {
   const specs = inputs.map((input) => parseInput(input, parameters));
   const values = new Values(specs.flatMap(({ parameter }) => parameter ?? []));
-  const files = new Map<string, Tensors>();
   for (const { path } of specs) {
     if (!files.has(path)) files.set(path, await openFile(path));
   }

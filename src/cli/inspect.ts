@@ -1,4 +1,3 @@
-import { extname } from "node:path";
 import { writeRegular } from "../files/open.js";
 import { inferGraph, type TypedFunction } from "../graph/checking/infer.js";
 import type { Graph } from "../graph/graph.js";
@@ -6,11 +5,9 @@ import { graphToDot } from "../graph/showing/dot.js";
 import { graphToJson } from "../graph/showing/json.js";
 import { graphToMermaid } from "../graph/showing/mermaid.js";
 import { printGraph } from "../graph/showing/print.js";
-import { describeFunction } from "../mlxfn/describe.js";
-import { openFunction } from "../mlxfn/opened.js";
 import { type Native, native } from "../native.js";
 import { type Arguments, type Command, type ExitCode, single, UsageError } from "./command.js";
-import { type FileProgram, readPrograms } from "./program-file.js";
+import { type FileProgram, openPrograms } from "./program-file.js";
 
 const FORMATS: Readonly<
   Record<string, (graph: Graph, types?: readonly TypedFunction[]) => string>
@@ -48,13 +45,14 @@ async function inspectGraph(args: Arguments): Promise<ExitCode> {
     throw new UsageError(`--format is "${format}"; expected one of ${known}`);
   }
   const path = args.positionals[0] as string;
-  const programs = await readPrograms(path);
+  const { programs, description } = await openPrograms(path);
   const trace = traceNumber(single(args, "trace"), path, programs);
-  const shown = trace === undefined ? programs : [programs[trace] as FileProgram];
-  const texts = shown.map(({ graph }) => print(graph, typesOf(graph)));
-  const isFunction = extname(path) === ".mlxfn";
-  const header = format === "text" && isFunction ? `${describeFunction(openFunction(path))}\n` : "";
-  const text = header + texts.join("\n");
+  const graphs = (trace === undefined ? programs : [programs[trace] as FileProgram]).map(
+    (program) => program.graph(),
+  );
+  const texts = graphs.map((graph) => print(graph, typesOf(graph)));
+  const header = format === "text" && description !== undefined ? [description] : [];
+  const text = [...header, ...texts].join("\n");
   const out = single(args, "out");
   if (out === undefined) {
     process.stdout.write(text);

@@ -1,54 +1,85 @@
 import { extname } from "node:path";
+import { FileError } from "../files/error.js";
 import type { Graph } from "../graph/graph.js";
+import { describeFunction } from "../mlxfn/describe.js";
+import { inputNames } from "../mlxfn/lower.js";
 import { formatSignature, openFunction } from "../mlxfn/opened.js";
 import { UsageError } from "./command.js";
 import { readGraph } from "./graph-file.js";
 import type { InputSource } from "./inputs.js";
+import { type Parameter, parametersOf } from "./parameters.js";
 
-/** A program in a file: a graph, and the tensors that the file has for it. */
+/** A program in a file. */
 export interface FileProgram {
-  readonly graph: Graph;
-  /** The externals of the graph that are in the file, by name. */
-  readonly externals: ReadonlyMap<string, InputSource>;
-  /** What it takes and returns, where the file has several programs. */
-  readonly signature?: string;
+  readonly parameters: readonly Parameter[];
+  /** Returns its graph. @throws FileError where a primitive of an exported function has no op */
+  graph(): Graph;
 }
 
-/** Reads the programs of a file: one of a graph file, one for each trace of a function that MLX exported. */
-export async function readPrograms(path: string): Promise<FileProgram[]> {
-  if (extname(path) !== ".mlxfn") return [{ graph: await readGraph(path), externals: new Map() }];
+/** A file of programs: a graph, or a function that MLX exported, which has one for each of its traces. */
+export interface ProgramFile {
+  readonly path: string;
+  readonly programs: readonly FileProgram[];
+  /** The externals of the graphs that are in the file, by name. */
+  readonly externals: ReadonlyMap<string, InputSource>;
+  /** What there is to say of a function that MLX exported. */
+  readonly description?: string;
+  /** What its programs take and return, where it may have several. */
+  readonly signatures: readonly string[];
+}
+
+/** Opens a file of programs; its suffix tells what it is. */
+export async function openPrograms(path: string): Promise<ProgramFile> {
+  if (extname(path) === ".mlxfn") return openTraces(path);
+  const graph = await readGraph(path);
+  const program = { parameters: parametersOf(graph), graph: () => graph };
+  return { path, programs: [program], externals: new Map(), signatures: [] };
+}
+
+function openTraces(path: string): ProgramFile {
   const opened = openFunction(path);
-  const externals = new Map(
-    [...opened.constants].map(([name, range]): [string, InputSource] => [
-      name,
-      { kind: "range", path, range },
-    ]),
-  );
-  return opened.signatures.map((signature, trace) => ({
-    graph: opened.graph(trace),
-    externals,
-    signature: formatSignature(signature),
-  }));
+  const externals = [...opened.constants].map(([name, range]): [string, InputSource] => [
+    name,
+    { kind: "range", path, range },
+  ]);
+  return {
+    path,
+    programs: opened.signatures.map((signature, trace) => {
+      const names = inputNames(signature);
+      return {
+        parameters: signature.inputs.map((type, index) => ({ index, name: names[index], type })),
+        graph: () => opened.graph(trace),
+      };
+    }),
+    externals: new Map(externals),
+    description: describeFunction(opened),
+    signatures: opened.signatures.map(formatSignature),
+  };
 }
 
 /**
- * Picks the program that inputs are for: the first for which `resolve` finds them. Returns it and what was found.
+ * Picks the program that inputs are for: the first for whose parameters `resolve` finds them. Returns it and what was found.
  * @throws UsageError that lists the signatures where there are several and none fits
  */
 export async function pickProgram<T>(
-  path: string,
-  programs: readonly FileProgram[],
-  resolve: (program: FileProgram) => Promise<T>,
+  { path, programs, signatures }: ProgramFile,
+  resolve: (parameters: readonly Parameter[]) => Promise<T>,
 ): Promise<{ readonly program: FileProgram; readonly found: T }> {
-  const errors: unknown[] = [];
   for (const program of programs) {
     try {
-      return { program, found: await resolve(program) };
+      return { program, found: await resolve(program.parameters) };
     } catch (error) {
-      errors.push(error);
+      if (programs.length === 1 || !isOfOtherInputs(error)) throw error;
     }
   }
-  if (programs.length === 1) throw errors[0];
-  const known = programs.map(({ signature }) => `\n  ${signature}`).join("");
+  const known = signatures.map((signature) => `\n  ${signature}`).join("");
   throw new UsageError(`${path} has no trace for these inputs; it has${known || " none"}`);
+}
+
+/** Whether inputs are for other parameters: they have other names or types, or are more or less. */
+function isOfOtherInputs(error: unknown): boolean {
+  return (
+    error instanceof UsageError ||
+    (error instanceof FileError && error.code === "file_type_invalid")
+  );
 }

@@ -12,17 +12,17 @@ import { type Arguments, type Command, type ExitCode, single, UsageError } from 
 import { ENGINE_HELP, ENGINE_OPTIONS, engineOptions } from "./engine-options.js";
 import { printEvent } from "./hook-lines.js";
 import { checkRecording, HOOK_OPTIONS, hookSpecs, recordOptions } from "./hook-options.js";
-import { type InputSource, resolveInputs } from "./inputs.js";
+import { type InputSource, resolveInputs, type Tensors } from "./inputs.js";
 import { interruptible } from "./interrupt.js";
-import { parametersOf } from "./parameters.js";
-import { pickProgram, readPrograms } from "./program-file.js";
+import { openPrograms, pickProgram } from "./program-file.js";
 
 /** `davit run`: one run of a graph file, on files, with its hooks on the terminal. */
 export const run: Command = {
   summary: "run a graph on tensors from files and watch its hooks",
   help: `Usage: davit run GRAPH [OPTIONS]
 
-Runs a graph file once, or a function that MLX exported (.mlxfn): the trace that the inputs are for. Inputs, constants and results are .npy, .npz or .safetensors files; inputs also .gguf.
+Runs a graph file once, or a function that MLX exported (.mlxfn), in the trace that the inputs are for. Inputs, constants
+and results are .npy, .npz or .safetensors files; inputs also .gguf.
 
   --input NAME=FILE[:TENSOR]  the value of a parameter, by its name or its number; davit inspect shows them. TENSOR
                               names one in a file that may hold several. Repeat it for every parameter
@@ -64,14 +64,14 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
   const replayed = single(args, "replay");
   checkRecording(args);
   const files = (name: string) => args.values.get(name) ?? [];
-  const { program: picked, found: sources } = await pickProgram(
-    path,
-    await readPrograms(path),
-    ({ graph }) => resolveInputs(files("input"), parametersOf(graph)),
+  const opened = await openPrograms(path);
+  const inputFiles = new Map<string, Tensors>();
+  const { program: picked, found: sources } = await pickProgram(opened, (parameters) =>
+    resolveInputs(files("input"), parameters, inputFiles),
   );
-  const { graph } = picked;
+  const graph = picked.graph();
   await checkOut(single(args, "out"), graph);
-  const bound = await findBindings(graph, files("constants"), files("externals"), picked.externals);
+  const bound = await findBindings(graph, files("constants"), files("externals"), opened.externals);
   const [{ Engine: Engines }, { bindSlots }, { record, replay }] = await Promise.all([
     import("../engine/engine.js"),
     import("../engine/slots.js"),

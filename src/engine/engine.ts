@@ -194,9 +194,16 @@ export class Engine {
    * Loads a graph: validates it, finds the types of all its values, and names what can be watched.
    * @throws DavitError with a code of docs/errors.md, the op, its label and types
    */
-  load(graph: Graph, { constants = new Map(), externals = new Map() }: GraphTensors = {}): Program {
+  load(graph: Graph, tensors?: GraphTensors): Program;
+  /** `owner`: as in {@link Engine.loading}. @internal */
+  load(graph: Graph, tensors: GraphTensors, owner: object): Program;
+  load(
+    graph: Graph,
+    { constants = new Map(), externals = new Map() }: GraphTensors = {},
+    owner?: object,
+  ): Program {
     const load = (bindings: Bindings) => {
-      const work = this.loading(graph, bindings);
+      const work = this.loading(graph, bindings, owner);
       return (work.advance(Number.POSITIVE_INFINITY) as { result: Program }).result;
     };
     return withConstants(this.native, constants, (byHash) =>

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { boundValuesOf } from "../graph/bound-values.js";
 import { decodeGraph } from "../graph/encoding/canonical.js";
 import { type NativeEngine, native, type ValueId } from "../native.js";
 import { Store } from "../store/index.js";
@@ -6,7 +7,6 @@ import type { ResolvedOptions } from "./options.js";
 import type { Program } from "./program.js";
 import {
   constantBytes,
-  constantsOf,
   decodeProgram,
   encodeProgram,
   type StoredProgram,
@@ -74,7 +74,7 @@ export class ProgramStore {
     const values = new Map<string, ValueId>();
     try {
       if (found.constants.size > 0) {
-        for (const { name, type } of constantsOf(decodeGraph(found.graph))) {
+        for (const { name, type } of boundValuesOf(decodeGraph(found.graph), "constant")) {
           const bytes = found.constants.get(name);
           if (bytes === undefined || values.has(name)) continue;
           values.set(name, this.#native.put(type, bytes));

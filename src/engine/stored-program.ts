@@ -1,4 +1,4 @@
-import { boundValueOf } from "../graph/bound-values.js";
+import { boundValuesOf } from "../graph/bound-values.js";
 import type { TypedFunction } from "../graph/checking/infer.js";
 import { encodeGraph, hashBytes } from "../graph/encoding/canonical.js";
 import type { Graph } from "../graph/graph.js";
@@ -93,7 +93,7 @@ export function constantBytes(
 ): Map<string, Uint8Array> | undefined {
   const found = new Map<string, Uint8Array>();
   try {
-    for (const { name } of constantsOf(graph)) {
+    for (const { name } of boundValuesOf(graph, "constant")) {
       const value = values.get(name);
       if (value === undefined) return undefined;
       const bytes = new Uint8Array(native.read(value));
@@ -105,14 +105,4 @@ export function constantBytes(
   } catch {
     return undefined;
   }
-}
-
-/** The constants of a graph that are not inline. */
-export function constantsOf(graph: Graph): { readonly name: string; readonly type: TensorType }[] {
-  return graph.functions.flatMap(({ nodes }) =>
-    nodes.flatMap((node) => {
-      const bound = boundValueOf(node);
-      return bound?.kind === "constant" ? [bound] : [];
-    }),
-  );
 }

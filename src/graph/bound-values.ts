@@ -1,5 +1,5 @@
 import type { TensorType } from "../tensor/dtype.js";
-import type { GraphNode } from "./graph.js";
+import type { Graph, GraphNode } from "./graph.js";
 
 /** A value that is not in the graph: a tensor is bound to it when the graph is loaded. */
 export interface BoundValue {
@@ -20,6 +20,19 @@ export function boundValueOf(node: GraphNode): BoundValue | undefined {
   return node.op === "external"
     ? { kind: "external", name, type }
     : { kind: "constant", name: Buffer.from(hash).toString("hex"), type };
+}
+
+/** Returns what a graph needs tensors for when it is loaded: its constants that are not inline, or its externals. */
+export function boundValuesOf({ functions }: Graph, kind: BoundValue["kind"]): BoundValue[] {
+  const values = functions.flatMap(({ nodes }) =>
+    nodes.flatMap((node) => boundValueOf(node) ?? []),
+  );
+  return values.filter((value) => value.kind === kind);
+}
+
+/** As {@link boundValuesOf}: the names, each once. */
+export function boundNamesOf(graph: Graph, kind: BoundValue["kind"]): Set<string> {
+  return new Set(boundValuesOf(graph, kind).map(({ name }) => name));
 }
 
 /** Tells whether a node is a value without operands: in the graph, or bound when it is loaded. */

@@ -4,7 +4,15 @@ import { FileError, fromSystem } from "../files/error.js";
 import { openRegularSync } from "../files/open.js";
 import { DEFAULT_LIMITS } from "../graph/limits.js";
 import type { TensorType } from "../tensor/dtype.js";
-import { readBool, readDtype, readInts, readList, readState, type State } from "./state.js";
+import {
+  malformed,
+  readBool,
+  readDtype,
+  readInts,
+  readList,
+  readState,
+  type State,
+} from "./state.js";
 import { FileWindow } from "./window.js";
 
 /** The structure of a .mlxfn file: functions as MLX exported them. Its constants stay in the file. */
@@ -84,7 +92,7 @@ class Reader {
   /** The constants by the id that the file gives them. */
   readonly #constantIds = new Map<bigint, number>();
 
-  constructor(private readonly cursor: FileWindow) {}
+  constructor(readonly cursor: FileWindow) {}
 
   file(): MlxFunctionFile {
     const { cursor } = this;
@@ -107,10 +115,6 @@ class Reader {
     const { bytesRead } = cursor;
     const constants = this.#constants;
     return { path, version, shapeless, metadata, traces, constants, bytesRead };
-  }
-
-  get source(): FileWindow {
-    return this.cursor;
   }
 
   /** Returns the number of a constant; where the file has not said what it is, its type and bytes follow. */
@@ -155,13 +159,13 @@ class TraceReader {
   constructor(private readonly reader: Reader) {}
 
   trace(): Trace {
-    const cursor = this.reader.source;
+    const cursor = this.reader.cursor;
     const keywords = readList(cursor, "keywords", 8, () => cursor.text());
     const ids = this.reader.ids();
     const inputs = readList(cursor, "inputs", TYPE_BYTES, () => this.reader.type());
     if (ids.length !== inputs.length || keywords.length > inputs.length) {
       const problem = `a function has ${ids.length} ids and ${inputs.length} types of inputs, ${keywords.length} with keywords`;
-      throw this.#malformed(problem, "an id and a type for each");
+      throw malformed(cursor, problem, "an id and a type for each");
     }
     for (const [index, id] of ids.entries()) this.#define(id, inputs[index] as TensorType);
     const results = this.reader.ids();
@@ -180,7 +184,7 @@ class TraceReader {
 
   /** Reads an array: what computes it, a constant, or an input, which needs no step. */
   #step(): Step | undefined {
-    const cursor = this.reader.source;
+    const cursor = this.reader.cursor;
     const id = cursor.uint64();
     if (readBool(cursor)) return this.#primitive(id);
     if (!readBool(cursor)) {
@@ -193,7 +197,7 @@ class TraceReader {
   }
 
   #primitive(id: bigint): Step {
-    const cursor = this.reader.source;
+    const cursor = this.reader.cursor;
     const inputs = this.reader.ids().map((input) => this.#find(input));
     // The stream: its index, and the type and the index of its device. Davit chooses its own.
     for (let part = 0; part < 3; part++) cursor.int32();
@@ -209,7 +213,8 @@ class TraceReader {
     const shapes = readList(cursor, "shapes", 8, () => readInts(cursor));
     const dtypes = readList(cursor, "element types", 5, () => readDtype(cursor));
     if (ids.length !== shapes.length || ids.length !== dtypes.length || !ids.includes(id)) {
-      throw this.#malformed(
+      throw malformed(
+        cursor,
         `${name} makes arrays with ${ids.length} ids, ${shapes.length} shapes and ${dtypes.length} types`,
         "an id, a shape and a type for each, its own among them",
       );
@@ -229,11 +234,10 @@ class TraceReader {
   #find(id: bigint): number {
     const value = this.#values.get(id);
     if (value !== undefined) return value;
-    throw this.#malformed(`there is no array with the id ${id}`, "one that an earlier part makes");
-  }
-
-  #malformed(problem: string, expected: string): FileError {
-    const { path, offset } = this.reader.source;
-    return new FileError("file_malformed", path, `byte ${offset}: ${problem}`, expected);
+    throw malformed(
+      this.reader.cursor,
+      `there is no array with the id ${id}`,
+      "one that an earlier part makes",
+    );
   }
 }

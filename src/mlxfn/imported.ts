@@ -1,14 +1,16 @@
 import type { Engine } from "../engine/engine.js";
 import type { Program } from "../engine/program.js";
 import { DavitError } from "../error.js";
+import type { FileRange } from "../files/array.js";
 import { FileError } from "../files/error.js";
+import { boundNamesOf } from "../graph/bound-values.js";
 import type { EventHandler } from "../hooks/event.js";
 import { onEvents } from "../hooks/handlers.js";
 import type { SubscriptionOptions } from "../hooks/policy.js";
 import type { Subscription } from "../hooks/subscription.js";
 import { Tensor } from "../native-tensor.js";
 import { formatType, sameType, type TensorType } from "../tensor/dtype.js";
-import type { TensorLike } from "../tensor/values.js";
+import { type TensorLike, typeOfValue } from "../tensor/values.js";
 import { formatSignature, type OpenedFunction, openFunction, type Signature } from "./opened.js";
 
 /** Options of {@link ImportedFunction.open}. */
@@ -44,6 +46,7 @@ export class ImportedFunction implements Disposable {
   readonly #engine: Engine;
   readonly #keep: boolean;
   readonly #programs = new Map<number, Program>();
+  readonly #constants = new Map<string, Tensor>();
   #disposed = false;
 
   private constructor(engine: Engine, path: string, { keep = true }: ImportOptions) {
@@ -106,6 +109,7 @@ export class ImportedFunction implements Disposable {
   /** Frees its programs and constants now; runs under way go on. */
   dispose(): void {
     this.#disposed = true;
+    this.#disposeOfConstants();
     for (const trace of [...this.#programs.keys()]) this.#unload(trace);
   }
 
@@ -115,29 +119,32 @@ export class ImportedFunction implements Disposable {
   }
 
   #load(trace: number): Program {
-    const engine = this.#engine;
-    const { path, constants } = this.opened;
     const graph = this.opened.graph(trace);
-    const used = new Set(
-      graph.functions.flatMap(({ nodes }) => nodes.map(({ attributes }) => attributes.name)),
-    );
-    const externals = new Map(
-      [...constants]
-        .filter(([name]) => used.has(name))
-        .map(([name, { offset, type }]) => [name, engine.fileTensor(path, offset, type)]),
-    );
+    const names = [...boundNamesOf(graph, "external")];
+    const externals = new Map(names.map((name) => [name, this.#constant(name)]));
     try {
-      const values = new Map(
-        [...externals].map(([name, tensor]) => [name, tensor.valueIn(engine.native)]),
-      );
-      const work = engine.loading(graph, { externals: values }, this);
-      const { result } = work.advance(Number.POSITIVE_INFINITY) as { result: Program };
-      this.#check(trace, result);
-      this.#programs.set(trace, result);
-      return result;
+      const program = this.#engine.load(graph, { externals }, this);
+      this.#check(trace, program);
+      this.#programs.set(trace, program);
+      return program;
     } finally {
-      for (const tensor of externals.values()) tensor.dispose();
+      if (!this.#keep) this.#disposeOfConstants();
     }
+  }
+
+  /** The tensor of a constant, which all traces that use it have in common. It is read when a run first needs it. */
+  #constant(name: string): Tensor {
+    const { path, constants } = this.opened;
+    const { offset, type } = constants.get(name) as FileRange;
+    const tensor = this.#constants.get(name) ?? this.#engine.fileTensor(path, offset, type);
+    this.#constants.set(name, tensor);
+    return tensor;
+  }
+
+  /** Programs that are loaded keep what they need of them. */
+  #disposeOfConstants(): void {
+    for (const tensor of this.#constants.values()) tensor.dispose();
+    this.#constants.clear();
   }
 
   /** Refuses a file whose types are not those that its ops have. */
@@ -194,17 +201,11 @@ export class ImportedFunction implements Disposable {
 function fits(value: ImportedInput | undefined, type: TensorType): boolean {
   if (value === undefined) return false;
   if (value instanceof Tensor) return sameType(value.type, type);
-  return String(shapeOf(value)) === String(type.shape);
-}
-
-function shapeOf(value: unknown): number[] {
-  if (Array.isArray(value)) return [value.length, ...(value.length > 0 ? shapeOf(value[0]) : [])];
-  if (ArrayBuffer.isView(value)) return [(value as unknown as { length: number }).length];
-  return [];
+  return sameType(typeOfValue(value, type.dtype), type);
 }
 
 function describe(value: ImportedInput): string {
   return value instanceof Tensor
     ? formatType(value.type)
-    : `values of the shape [${shapeOf(value)}]`;
+    : `values of the shape [${typeOfValue(value).shape}]`;
 }

@@ -192,7 +192,8 @@ function readSize(cursor: Cursor, size: bigint): number {
   return number;
 }
 
-function malformed(cursor: Cursor, problem: string, expected: string): FileError {
+/** What is wrong with a file at the place that was read last. */
+export function malformed(cursor: Cursor, problem: string, expected: string): FileError {
   return new FileError(
     "file_malformed",
     cursor.path,

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { boundNamesOf } from "../graph/bound-values.js";
 import { encodeGraph } from "../graph/encoding/canonical.js";
 import type { Graph } from "../graph/graph.js";
 import { openFunction } from "../mlxfn/opened.js";
@@ -18,7 +19,7 @@ export function answerOpenFunction(
     inputs: inputs.map(wireType),
     keywords,
     results: results.map(wireType),
-    constants: externalsOf(graphs[trace] as Graph),
+    constants: [...boundNamesOf(graphs[trace] as Graph, "external")],
   }));
   const answer = { version, shapeless, metadata, traces };
   sender.ok<"open_function">(
@@ -26,11 +27,4 @@ export function answerOpenFunction(
     answer,
     graphs.map((one) => encodeGraph(one)),
   );
-}
-
-function externalsOf({ functions }: Graph): string[] {
-  const names = functions.flatMap(({ nodes }) =>
-    nodes.flatMap(({ op, attributes }) => (op === "external" ? [attributes.name as string] : [])),
-  );
-  return [...new Set(names)];
 }

@@ -211,6 +211,9 @@ describe("davit run", () => {
     printed.out = "";
     expect(await main(argv)).toBe(0);
     expect(printed.out).toMatch(/0: float32\[2\]/);
+    expect(await main(["run", at("f.mlxfn"), "--input", at("none.npy")])).toBe(1);
+    expect(printed.err).toMatch(/none\.npy: there is no such file/);
+    printed.err = "";
     expect(await main(["run", at("f.mlxfn"), "--input", at("w.npy")])).toBe(2);
     expect(printed.err).toMatch(/no trace for these inputs; it has\n {2}\(arg0: float32\[2\]\)/);
   });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Engine, ImportedFunction, openFunction } from "../../src/index.js";
 import type { Trace } from "../../src/mlxfn/file.js";
 import type { Tensor } from "../../src/native-tensor.js";
-import type { TensorType } from "../../src/tensor/dtype.js";
+import { byteLength, type TensorType } from "../../src/tensor/dtype.js";
 import { type MlxFunctionParts, mlxFunctionFile, primitive } from "../support/mlxfn-file.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 
@@ -160,6 +160,32 @@ describe("ImportedFunction", () => {
     kept.dispose();
     expect(programs()).toBe(before);
     await expect(kept.call([x])).rejects.toMatchObject({ code: "function_disposed" });
+  });
+
+  it("has a constant of several traces in memory once", async () => {
+    const large: TensorType = { dtype: "float32", shape: [512, 1024] };
+    const megabytes = new Uint8Array(4 * 512 * 1024);
+    const sum = (axis: number, shape: number[]): Trace => ({
+      inputs: [{ dtype: "float32", shape }],
+      keywords: [],
+      steps: [
+        { kind: "constant", constant: 0 },
+        primitive("Reduce", [1], [{ dtype: "float32", shape }], { kind: 2, axes: [axis] }),
+        primitive("Add", [0, 2], [{ dtype: "float32", shape }]),
+      ],
+      results: [3],
+    });
+    const traces = [sum(0, [1, 1024]), sum(1, [512, 1])];
+    const path = written({ constants: [{ type: large, bytes: megabytes }], traces }, "large");
+    using f = ImportedFunction.open(engine, path);
+    const before = engine.info().memory.active;
+    for (const { inputs } of traces) {
+      const [type] = inputs as [TensorType];
+      const x = engine.fromBytes(new Uint8Array(4 * 1024).subarray(0, byteLength(type)), type);
+      const [y] = await f.call([x]);
+      await y?.bytes();
+    }
+    expect(engine.info().memory.active - before).toBeLessThan(1.5 * megabytes.length);
   });
 
   it("refuses a file that says another type than its ops have", async () => {

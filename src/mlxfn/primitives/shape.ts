@@ -49,9 +49,10 @@ function scattered([array, ...rest]: readonly number[]): number[] {
 const numberOfElements: Lowering = ({ state, inputTypes: [type], add }) => {
   const sizes = (state.axes as number[]).map((place) => type?.shape[place] ?? 1);
   const count = sizes.reduce((product, size) => product * size, 1);
-  const stop = state.inverted === true ? 1 / count : count;
-  const dtype = state.inverted === true ? "float32" : "int64";
-  const values = state.inverted === true ? Float32Array.of(stop) : BigInt64Array.of(BigInt(stop));
+  const [dtype, values] =
+    state.inverted === true
+      ? ["float32", Float32Array.of(1 / count)]
+      : ["int64", BigInt64Array.of(BigInt(count))];
   const [value] = add("constant", [], { dtype, shape: [], data: new Uint8Array(values.buffer) });
   return add("astype", [value as number], { dtype: state.dtype as string });
 };
@@ -76,7 +77,7 @@ export const SHAPE: Lowerings = {
     start_axis: state.start as number,
     end_axis: state.end as number,
   })),
-  Full: (call) => call.add("broadcast_to", call.inputs, outputShape(call)),
+  Full: broadcast,
   Gather: to("gather", ({ state }) => ({
     axes: state.axes as number[],
     slice_sizes: state.sizes as number[],
