@@ -43,7 +43,7 @@ defmodule Davit.ImportedFunction do
           version: :binary.copy(answer["version"]),
           metadata: :binary.copy(answer["metadata"]),
           shapeless: answer["shapeless"],
-          traces: Enum.zip_with(traces, Tuple.to_list(graphs), &load(&1, &2, path, options))
+          traces: load_all(traces, Tuple.to_list(graphs), path, options)
         }
 
       {:error, error} ->
@@ -51,10 +51,16 @@ defmodule Davit.ImportedFunction do
     end
   end
 
-  defp load(%{"keywords" => keywords, "constants" => constants}, graph, path, options) do
-    externals = if constants == [], do: %{}, else: Davit.open_file(path, constants, options)
-    program = Davit.load(:binary.copy(graph), [externals: externals] ++ options)
-    %{keywords: Enum.map(keywords, &:binary.copy/1), program: program}
+  # A constant of several traces is one tensor.
+  defp load_all(traces, graphs, path, options) do
+    names = traces |> Enum.flat_map(& &1["constants"]) |> Enum.uniq()
+    constants = if names == [], do: %{}, else: Davit.open_file(path, names, options)
+
+    Enum.zip_with(traces, graphs, fn %{"keywords" => keywords} = trace, graph ->
+      externals = Map.take(constants, trace["constants"])
+      program = Davit.load(:binary.copy(graph), [externals: externals] ++ options)
+      %{keywords: Enum.map(keywords, &:binary.copy/1), program: program}
+    end)
   end
 
   @doc """
