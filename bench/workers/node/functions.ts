@@ -26,7 +26,7 @@ function exported(): string {
   return path;
 }
 
-/** Milliseconds until the file is open and its graph is made; and the bytes that were read, and those of the file's constants. */
+/** Milliseconds until the file is open and its graph is made; and the bytes that were read. */
 export async function functionOpen(): Promise<number[]> {
   const path = exported();
   const start = performance.now();
