@@ -3,7 +3,7 @@ import type { Engine, GraphTensors } from "../engine/engine.js";
 import type { Program } from "../engine/program.js";
 import { DavitError, toDavitError } from "../error.js";
 import { fromSystem } from "../files/error.js";
-import { writeRegular } from "../files/open.js";
+import { checkWritable } from "../files/open.js";
 import { formatPlace } from "../graph/error.js";
 import type { Graph } from "../graph/graph.js";
 import { customCallKind } from "../graph/ops/custom-call.js";
@@ -53,6 +53,7 @@ export async function exportFunction(
   { metadata = "" }: ExportFunctionOptions = {},
 ): Promise<ExportedFunction> {
   checkSignatures(traces);
+  await checkWritable(path);
   const programs: Program[] = [];
   const part = `${path}.${process.pid}.${files++}.part`;
   try {
@@ -62,7 +63,6 @@ export async function exportFunction(
       await Promise.all(all.map((tensor) => tensor.evaluate()));
       programs.push(engine.load(graph, { externals: named, ...(constants && { constants }) }));
     }
-    await writeRegular(part, "");
     const written = programs.map(({ id }, index) => ({
       program: id,
       keywords: traces[index]?.keywords ?? [],

@@ -104,6 +104,7 @@ describe("exportFunction", () => {
     const nowhere = inFolder("missing/never.mlxfn");
     await expect(exportFunction(engine, nowhere, [plain.trace(x)])).rejects.toMatchObject({
       code: "file_missing",
+      path: nowhere,
     });
   });
 });
