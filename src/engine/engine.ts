@@ -84,7 +84,7 @@ export class Engine {
         }),
     );
     this.hooks = new HookRouter(this.native, options.hookCredit);
-    this.programStore = new ProgramStore(this.native, options);
+    this.programStore = new ProgramStore(options);
     this.#programs = new LoadedPrograms(this.native, this.hooks, options);
     this.#runs = new EngineRuns(this.native, this.hooks, this.#programs);
     this.#queue = this.native.createQueue();

@@ -172,7 +172,7 @@ export function jit<R extends OperandTree>(
 
   const keep = (name: string, traced: TraceResult, program: Program) => {
     const note = noteOf(traced, store?.captured ?? []);
-    if (typeof note !== "string") programStore.add(name, program, new Map(), note);
+    if (typeof note !== "string") programStore.add(name, program, note);
     else if (!warned) {
       warned = true;
       const message = `the programs of "${store?.name}" are not kept: the function uses ${note} that \`captured\` does not have`;

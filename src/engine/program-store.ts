@@ -1,32 +1,18 @@
 import { readFileSync } from "node:fs";
-import { boundValuesOf } from "../graph/bound-values.js";
-import { decodeGraph } from "../graph/encoding/canonical.js";
-import { type NativeEngine, native, type ValueId } from "../native.js";
+import { boundNamesOf } from "../graph/bound-values.js";
+import { native } from "../native.js";
 import { Store } from "../store/index.js";
 import type { ResolvedOptions } from "./options.js";
 import type { Program } from "./program.js";
-import {
-  constantBytes,
-  decodeProgram,
-  encodeProgram,
-  type StoredProgram,
-} from "./stored-program.js";
-
-/** A program that the store has, and its constants. */
-export interface FoundProgram extends StoredProgram {
-  /** By the SHA-256 of their bytes, in hex. */
-  readonly constants: ReadonlyMap<string, Uint8Array>;
-}
+import { decodeProgram, encodeProgram, type StoredProgram } from "./stored-program.js";
 
 /** The programs of one engine's store, which is opened when it is first asked. */
 export class ProgramStore {
-  readonly #native: NativeEngine;
   readonly #options: ResolvedOptions;
   #store: Store | undefined;
   #prefix: string | undefined;
 
-  constructor(engine: NativeEngine, options: ResolvedOptions) {
-    this.#native = engine;
+  constructor(options: ResolvedOptions) {
     this.#options = options;
   }
 
@@ -37,53 +23,27 @@ export class ProgramStore {
   }
 
   /** Returns a program by its name, made by an engine like this one. Never throws. */
-  find(name: string): FoundProgram | undefined {
+  find(name: string): StoredProgram | undefined {
     const found = this.store.find(this.#key(name));
     if (found === undefined) return undefined;
     try {
-      return { ...decodeProgram(found.data), constants: found.globals };
+      return decodeProgram(found.data);
     } catch {
       this.forget(name);
       return undefined;
     }
   }
 
-  /**
-   * Keeps a program under a name. `constants` are the native tensors of its constants. False where one of these has no bytes yet: it is
-   * not kept then.
-   */
-  add(
-    name: string,
-    program: Program,
-    constants: ReadonlyMap<string, ValueId>,
-    note: Uint8Array,
-  ): boolean {
-    const bytes = constantBytes(program.graph, constants, this.#native);
-    if (bytes === undefined) return false;
-    this.store.add(encodeProgram(this.#key(name), program, bytes, note));
+  /** Keeps a program under a name. False where it has constants by hash: it is not kept then. */
+  add(name: string, program: Program, note: Uint8Array): boolean {
+    if (boundNamesOf(program.graph, "constant").size > 0) return false;
+    this.store.add({ functions: [{ name: this.#key(name), data: encodeProgram(program, note) }] });
     return true;
   }
 
   /** Forgets a program. */
   forget(name: string): void {
     this.store.forget(this.#key(name));
-  }
-
-  /** Calls a function with the constants of a program as native tensors, which are freed after it. */
-  withConstants<R>(found: FoundProgram, load: (constants: Map<string, ValueId>) => R): R {
-    const values = new Map<string, ValueId>();
-    try {
-      if (found.constants.size > 0) {
-        for (const { name, type } of boundValuesOf(decodeGraph(found.graph), "constant")) {
-          const bytes = found.constants.get(name);
-          if (bytes === undefined || values.has(name)) continue;
-          values.set(name, this.#native.put(type, bytes));
-        }
-      }
-      return load(values);
-    } finally {
-      for (const value of values.values()) this.#native.free(value);
-    }
   }
 
   /** A program's types are those that this Davit, MLX and device gave it. */

@@ -1,12 +1,8 @@
-import { boundValuesOf } from "../graph/bound-values.js";
 import type { TypedFunction } from "../graph/checking/infer.js";
-import { encodeGraph, hashBytes } from "../graph/encoding/canonical.js";
-import type { Graph } from "../graph/graph.js";
+import { encodeGraph } from "../graph/encoding/canonical.js";
 import { MsgpackReader } from "../msgpack/reader.js";
 import { MsgpackWriter } from "../msgpack/writer.js";
-import type { NativeEngine, ValueId } from "../native.js";
-import type { StoreGlobal, StoreModule } from "../store/index.js";
-import { type Dtype, formatType, isDtype, type TensorType } from "../tensor/dtype.js";
+import { formatType, isDtype, type TensorType } from "../tensor/dtype.js";
 import type { Program } from "./program.js";
 
 /** A program as the store keeps it. */
@@ -19,13 +15,8 @@ export interface StoredProgram {
   readonly note: Uint8Array;
 }
 
-/** Writes a program, with its constants as globals: {@link decodeProgram} reads it. */
-export function encodeProgram(
-  name: string,
-  program: Program,
-  constants: ReadonlyMap<string, Uint8Array>,
-  note: Uint8Array,
-): StoreModule {
+/** Writes a program: {@link decodeProgram} reads it. */
+export function encodeProgram(program: Program, note: Uint8Array): Uint8Array {
   const types = new Map<string, readonly [number, TensorType]>();
   const numbers = program.typed.map(({ values }) =>
     values.map((type) => {
@@ -49,11 +40,7 @@ export function encodeProgram(
     writer.array(list.length);
     for (const number of list) writer.integer(number);
   }
-  const globals = [...constants].map(
-    ([hash, data]): StoreGlobal => ({ name: hash, data, constant: true }),
-  );
-  const data = writer.written.slice();
-  return { functions: [{ name, data, globals: [...constants.keys()] }], globals };
+  return writer.written.slice();
 }
 
 /** Reads what {@link encodeProgram} wrote. @throws Error where it is something else */
@@ -81,28 +68,6 @@ class ProgramReader extends MsgpackReader {
   type(): TensorType {
     const dtype = this.decodeText("a dtype", this.textBytes("a dtype"));
     if (!isDtype(dtype)) return this.fail(`there is no dtype ${dtype}`);
-    return { dtype: dtype as Dtype, shape: this.list(() => this.index("a size")) };
-  }
-}
-
-/** The bytes of a graph's constants, by their hashes; undefined where some are not there yet. */
-export function constantBytes(
-  graph: Graph,
-  values: ReadonlyMap<string, ValueId>,
-  native: NativeEngine,
-): Map<string, Uint8Array> | undefined {
-  const found = new Map<string, Uint8Array>();
-  try {
-    for (const { name } of boundValuesOf(graph, "constant")) {
-      const value = values.get(name);
-      if (value === undefined) return undefined;
-      const bytes = new Uint8Array(native.read(value));
-      // The name is the sender's word.
-      if (hashBytes(bytes) !== name) return undefined;
-      found.set(name, bytes);
-    }
-    return found;
-  } catch {
-    return undefined;
+    return { dtype, shape: this.list(() => this.index("a size")) };
   }
 }

@@ -22,17 +22,12 @@ export function boundValueOf(node: GraphNode): BoundValue | undefined {
     : { kind: "constant", name: Buffer.from(hash).toString("hex"), type };
 }
 
-/** Returns what a graph needs tensors for when it is loaded: its constants that are not inline, or its externals. */
-export function boundValuesOf({ functions }: Graph, kind: BoundValue["kind"]): BoundValue[] {
+/** Returns the names of what a graph needs tensors for when it is loaded: its constants that are not inline, or its externals. */
+export function boundNamesOf({ functions }: Graph, kind: BoundValue["kind"]): Set<string> {
   const values = functions.flatMap(({ nodes }) =>
     nodes.flatMap((node) => boundValueOf(node) ?? []),
   );
-  return values.filter((value) => value.kind === kind);
-}
-
-/** As {@link boundValuesOf}: the names, each once. */
-export function boundNamesOf(graph: Graph, kind: BoundValue["kind"]): Set<string> {
-  return new Set(boundValuesOf(graph, kind).map(({ name }) => name));
+  return new Set(values.filter((value) => value.kind === kind).map(({ name }) => name));
 }
 
 /** Tells whether a node is a value without operands: in the graph, or bound when it is loaded. */

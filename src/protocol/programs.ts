@@ -1,7 +1,7 @@
 import type { WireType } from "../contract/engine-messages.js";
 import type { Engine } from "../engine/engine.js";
 import type { Program } from "../engine/program.js";
-import type { FoundProgram } from "../engine/program-store.js";
+import type { StoredProgram } from "../engine/stored-program.js";
 import type { ProgramId, ValueId } from "../native.js";
 import { show } from "../show.js";
 import type { Work } from "../steps.js";
@@ -73,7 +73,7 @@ interface OpenLoad {
   /** Tensors that it is bound to and that have no bytes yet, pinned. */
   readonly pending: readonly SessionTensor[];
   /** Where the store has it: what the client gets back. */
-  readonly kept: FoundProgram | undefined;
+  readonly kept: StoredProgram | undefined;
   /** Called when it is over, where that is in a later turn. */
   readonly later: () => void;
   /** Its next turn. */
@@ -128,9 +128,9 @@ export class SessionPrograms {
       const bound = (tensors: ReadonlyMap<string, number>) =>
         new Map([...tensors].map(([name, tensor]) => [name, this.#pin(tensor, pending)]));
       const kept = message.type === "load_kept" ? this.#kept(message.name) : undefined;
-      const constants = message.type === "load" ? bound(message.constants) : new Map();
-      const bindings = { constants, externals: bound(externals) };
-      const graph = message.type === "load" ? message.graph : (kept as FoundProgram).graph;
+      const { graph, constants } =
+        message.type === "load" ? message : { ...(kept as StoredProgram), constants: new Map() };
+      const bindings = { constants: bound(constants), externals: bound(externals) };
       const work = this.engine.loading(graph, bindings, undefined, kept?.typed);
       return this.#advance({ request, id, work, pending, kept, later, turn: undefined });
     } catch (error) {
@@ -140,7 +140,7 @@ export class SessionPrograms {
   }
 
   /** @throws ProtocolError `program_unkept` */
-  #kept(name: string): FoundProgram {
+  #kept(name: string): StoredProgram {
     const found = this.engine.programStore.find(name);
     if (found !== undefined) return found;
     throw new ProtocolError("program_unkept", `the store has no program ${show(name)}`);
@@ -149,7 +149,7 @@ export class SessionPrograms {
   /** Takes `keep`. */
   keep(request: number, { program: id, name, note }: MessageOf<"keep">): void {
     const { program } = this.find(id);
-    const kept = this.engine.programStore.add(name, program, new Map(), note);
+    const kept = this.engine.programStore.add(name, program, note);
     this.sender.ok<"keep">(request, kept);
   }
 
