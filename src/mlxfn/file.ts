@@ -89,6 +89,7 @@ export function openMlxFunction(path: string): MlxFunctionFile {
 
 class Reader {
   readonly #constants: Constant[] = [];
+  #arrays = 0;
   /** The constants by the id that the file gives them. */
   readonly #constantIds = new Map<bigint, number>();
 
@@ -115,6 +116,19 @@ class Reader {
     const { bytesRead } = cursor;
     const constants = this.#constants;
     return { path, version, shapeless, metadata, traces, constants, bytesRead };
+  }
+
+  /** Reads how many arrays a trace has. All traces are read in one turn, so they have no more together than a graph may have nodes. */
+  countArrays(): number {
+    const count = this.cursor.count("arrays", STEP_BYTES);
+    this.#arrays += count;
+    if (this.#arrays <= DEFAULT_LIMITS.nodes) return count;
+    throw new FileError(
+      "file_too_large",
+      this.cursor.path,
+      `its traces have ${this.#arrays} arrays or more`,
+      `at most ${DEFAULT_LIMITS.nodes} in all`,
+    );
   }
 
   /** Returns the number of a constant; where the file has not said what it is, its type and bytes follow. */
@@ -170,12 +184,7 @@ class TraceReader {
     for (const [index, id] of ids.entries()) this.#define(id, inputs[index] as TensorType);
     const results = this.reader.ids();
     const steps: Step[] = [];
-    const count = cursor.count("arrays", STEP_BYTES);
-    if (count > DEFAULT_LIMITS.nodes) {
-      const expected = `at most ${DEFAULT_LIMITS.nodes}`;
-      throw new FileError("file_too_large", cursor.path, `a trace has ${count} arrays`, expected);
-    }
-    for (let left = count; left > 0; left--) {
+    for (let left = this.reader.countArrays(); left > 0; left--) {
       const step = this.#step();
       if (step !== undefined) steps.push(step);
     }

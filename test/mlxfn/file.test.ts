@@ -88,6 +88,15 @@ describe("the structure of a .mlxfn file", () => {
     expect(() => openMlxFunction(path)).toThrow(message);
   });
 
+  it("is refused where all traces together have too many arrays", () => {
+    const steps = Array.from({ length: 30_000 }, (_, index) => primitive("Exp", [index]));
+    const trace = { inputs: [matrix], keywords: [], steps, results: [1] };
+    const path = written(mlxFunctionFile({ constants: [], traces: Array(4).fill(trace) }));
+    expect(() => openMlxFunction(path)).toThrow(
+      /its traces have 120004 arrays or more \(expected at most 100000 in all\)/,
+    );
+  });
+
   it("is refused or read, whatever a byte of it is", () => {
     const bytes = mlxFunctionFile({ ...parts, traces: parts.traces.slice(0, 1) });
     let refused = 0;
