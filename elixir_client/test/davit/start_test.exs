@@ -22,6 +22,7 @@ defmodule Davit.StartTest do
   defp alive?(pid), do: match?({_, 0}, System.cmd("kill", ["-0", pid], stderr_to_stdout: true))
 
   defp wait_for_end(pid), do: Fake.eventually(fn -> not alive?(pid) end, deadline())
+  defp ending?(pid), do: :ets.member(Engine.OsProcesses, {:ending, pid})
   defp deadline, do: System.monotonic_time(:millisecond) + 60_000
 
   describe "an engine that never gets ready" do
@@ -105,6 +106,28 @@ defmodule Davit.StartTest do
       Fake.eventually(fn -> Process.whereis(Engine.OsProcesses) end)
       Process.exit(Engine.Part.whereis(engine, :owner), :kill)
       wait_for_end(pid)
+    end
+
+    test "that ends by itself needs no shell for that" do
+      engine = Fake.start()
+      pid = Engine.info(engine)["pid"]
+      stop_supervised!(engine)
+      wait_for_end(to_string(pid))
+      Fake.eventually(fn -> not ending?(pid) end)
+      {commands, 0} = System.cmd("ps", ["-A", "-o", "args="])
+      shell = "davit-end-process #{pid}"
+      refute commands |> String.split("\n") |> Enum.any?(&String.ends_with?(&1, shell))
+    end
+
+    test "that was stopped by a signal ends also where the application stops at once" do
+      engine = Fake.start()
+      pid = Engine.info(engine)["pid"]
+      {_, 0} = System.cmd("kill", ["-STOP", "#{pid}"])
+      stop_supervised!(engine)
+      :ok = GenServer.stop(Engine.OsProcesses)
+      # What is started in its place has nothing to do.
+      refute ending?(pid)
+      wait_for_end(to_string(pid))
     end
 
     test "that closed its port without an exit status is reported as such" do
