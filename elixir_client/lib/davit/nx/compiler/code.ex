@@ -11,10 +11,12 @@ defmodule Davit.Nx.Compiler.Code do
   """
   @spec parts() :: [{atom, binary}]
   def parts do
+    applications = applications()
+
     [
-      versions: hash({System.version(), :erlang.system_info(:otp_release), application_versions()}),
+      versions: hash({System.version(), :erlang.system_info(:otp_release), applications}),
       config: hash(for app <- [:davit, :nx], do: Enum.sort(Application.get_all_env(app))),
-      modules: hash(for module <- modules(), do: {module, md5(module)}),
+      modules: hash(md5s(applications)),
       evaluated: hash(evaluated())
     ]
   end
@@ -23,21 +25,13 @@ defmodule Davit.Nx.Compiler.Code do
   @spec hash(term) :: binary
   def hash(term), do: :crypto.hash(:sha256, :erlang.term_to_binary(term, [:deterministic]))
 
-  defp application_versions do
-    for {app, _, version} <- Enum.sort(Application.loaded_applications()),
-        app in applications(),
-        do: {app, version}
-  end
-
+  # Those outside of Erlang/OTP and Elixir, with their versions.
   defp applications do
-    for {app, _, _} <- Application.loaded_applications(), not part_of_system?(app), do: app
-  end
+    system = system_folders()
 
-  defp part_of_system?(app) do
-    case :code.lib_dir(app) do
-      {:error, _} -> false
-      path -> Enum.any?(system_folders(), &String.starts_with?(List.to_string(path), &1))
-    end
+    for {app, _, version} <- Enum.sort(Application.loaded_applications()),
+        not in_folders?(:code.lib_dir(app), system),
+        do: {app, version}
   end
 
   defp system_folders do
@@ -45,21 +39,45 @@ defmodule Davit.Nx.Compiler.Code do
     [List.to_string(:code.lib_dir()) <> "/", elixir <> "/"]
   end
 
-  defp modules do
-    Enum.sort(for app <- applications(), module <- Application.spec(app, :modules), do: module)
+  # An application that was made in memory has no folder.
+  defp in_folders?({:error, _}, _), do: false
+  defp in_folders?(path, folders), do: path |> List.to_string() |> String.starts_with?(folders)
+
+  # The md5 of each module. Of those that are loaded it is at hand; the files of the others are read once.
+  defp md5s(applications) do
+    modules = for {app, _} <- applications, module <- Application.spec(app, :modules), do: module
+    {loaded, others} = Enum.split_with(modules, &:erlang.module_loaded/1)
+    known = :persistent_term.get(@table, %{})
+
+    read =
+      case Enum.reject(others, &is_map_key(known, &1)) do
+        [] -> known
+        new -> known |> Map.merge(read(new)) |> tap(&:persistent_term.put(@table, &1))
+      end
+
+    Enum.sort(
+      for(module <- loaded, do: {module, module.module_info(:md5)}) ++
+        for(module <- others, do: {module, read[module]})
+    )
   end
 
-  # Of a module that is loaded it is at hand; of others it is read once.
-  defp md5(module) do
-    if :erlang.module_loaded(module),
-      do: module.module_info(:md5),
-      else: :persistent_term.get({@table, module}, nil) || read(module)
+  # The folders of the path are listed once: `:code.which/1` looks through them for each module.
+  defp read(modules) do
+    files =
+      for folder <- Enum.reverse(:code.get_path()),
+          {:ok, names} <- [:file.list_dir(folder)],
+          name <- names,
+          into: %{},
+          do: {name, :filename.join(folder, name)}
+
+    Map.new(modules, &{&1, file_md5(files[~c"#{&1}.beam"])})
   end
 
-  defp read(module) do
-    with path when is_list(path) <- :code.which(module),
-         {:ok, {_, md5}} <- :beam_lib.md5(path) do
-      :persistent_term.put({@table, module}, md5)
+  defp file_md5(nil), do: nil
+
+  # `:beam_lib` takes longer where it opens the file itself.
+  defp file_md5(file) do
+    with {:ok, bytes} <- File.read(file), {:ok, {_, md5}} <- :beam_lib.md5(bytes) do
       md5
     else
       _ -> nil
