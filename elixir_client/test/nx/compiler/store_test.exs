@@ -90,6 +90,10 @@ if Code.ensure_loaded?(Nx) do
       assert_raise ArgumentError, ~r/the option :store is 5; expected true, false or/, fn ->
         compiled(fun, [Nx.tensor([1])], store: 5)
       end
+
+      assert_raise ArgumentError, ~r/the option :store is \[keys: 5\]; expected true/, fn ->
+        compiled(fun, [Nx.tensor([1])], store: [keys: 5])
+      end
     end
   end
 end

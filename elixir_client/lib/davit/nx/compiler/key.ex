@@ -37,17 +37,19 @@ if Code.ensure_loaded?(Nx) do
     defp md5(module), do: module.module_info(:md5)
 
     @doc """
-    Whether a term holds what belongs to a process or a moment: a pid, a port or a reference. The key of a function does not say what
-    the functions hold that it makes while it is traced.
+    Whether a term holds what belongs to a process or a moment: a pid, a port, a reference, or a tensor for which `tensor?` is true. The
+    key of a function does not say what the functions hold that it makes while it is traced.
     """
-    @spec bound?(term) :: boolean
-    def bound?(term) when is_pid(term) or is_port(term) or is_reference(term), do: true
-    def bound?(%T{}), do: false
-    def bound?([head | tail]), do: bound?(head) or bound?(tail)
-    def bound?(tuple) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> bound?()
-    def bound?(map) when is_map(map), do: map |> :maps.to_list() |> bound?()
-    def bound?(fun) when is_function(fun), do: bound?(environment(fun))
-    def bound?(_), do: false
+    @spec bound?(term, (T.t() -> boolean)) :: boolean
+    def bound?(term, tensor? \\ fn _ -> false end)
+
+    def bound?(term, _) when is_pid(term) or is_port(term) or is_reference(term), do: true
+    def bound?(%T{} = tensor, tensor?), do: tensor?.(tensor)
+    def bound?([head | tail], tensor?), do: bound?(head, tensor?) or bound?(tail, tensor?)
+    def bound?(tuple, tensor?) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> bound?(tensor?)
+    def bound?(map, tensor?) when is_map(map), do: map |> :maps.to_list() |> bound?(tensor?)
+    def bound?(fun, tensor?) when is_function(fun), do: fun |> environment() |> bound?(tensor?)
+    def bound?(_, _), do: false
 
     # What a function captured. An evaluated function holds its code there as well.
     defp environment(fun) do

@@ -15,18 +15,16 @@ if Code.ensure_loaded?(Nx) do
 
     @doc "A compiled function from the store; or the one that `make` makes, which is kept if it can be."
     @spec fetch(keyword, target, (() -> Compiled.t())) :: {:traced | :stored, Compiled.t()}
-    def fetch(options, {engine, function, _, _, captured} = target, make) do
+    def fetch(options, target, make) do
       case Keyword.get_lazy(options, :store, fn -> Application.get_env(:davit, :store, false) end) do
         false ->
           {:traced, make.()}
 
-        store when store == true or is_list(store) ->
-          if Enum.any?(captured, &in_engine?/1) do
-            transient(function, "it captured a tensor that is in an engine; pass it as an argument")
-            {:traced, make.()}
-          else
-            fetch(engine, function, parts(store, target), make)
-          end
+        true ->
+          fetch_kept(target, nil, make)
+
+        [key: term] ->
+          fetch_kept(target, term, make)
 
         other ->
           raise ArgumentError,
@@ -34,7 +32,16 @@ if Code.ensure_loaded?(Nx) do
       end
     end
 
-    defp fetch(engine, function, parts, make) do
+    defp fetch_kept({engine, function, _, _, captured} = target, term, make) do
+      if Enum.any?(captured, &in_engine?/1) do
+        transient(function, "it captured a tensor that is in an engine; pass it as an argument")
+        {:traced, make.()}
+      else
+        load_or_keep(engine, function, parts(target, term), make)
+      end
+    end
+
+    defp load_or_keep(engine, function, parts, make) do
       name = "nx " <> Base.encode16(Code.hash(parts), case: :lower)
 
       with {program, note} <- Program.load_kept(name, engine: engine),
@@ -49,16 +56,15 @@ if Code.ensure_loaded?(Nx) do
       end
     end
 
-    defp parts(store, {engine, function, environment, variables, _}) do
+    defp parts({engine, function, environment, variables, _}, term) do
       {templates, _} = Key.of(variables)
-      options = if is_list(store), do: Keyword.fetch!(store, :key), else: nil
 
       [
         engine: Code.hash(engine),
         function: Code.hash(Key.function(function)),
         captured: Code.hash(environment),
         arguments: Code.hash(templates),
-        key: Code.hash(options)
+        key: Code.hash(term)
       ] ++ Code.parts()
     end
 
@@ -71,7 +77,7 @@ if Code.ensure_loaded?(Nx) do
       kept = %{compiled | program: nil}
 
       cond do
-        not plain?({kept.inputs, kept.template, kept.calls}) ->
+        Key.bound?({kept.inputs, kept.template, kept.calls}, &elsewhere?/1) ->
           transient(function, "a hook, a call or a tensor in it belongs to this process or engine")
 
         not Program.keep(compiled.program, name, :erlang.term_to_binary(kept)) ->
@@ -91,22 +97,9 @@ if Code.ensure_loaded?(Nx) do
       ArgumentError -> :error
     end
 
-    # Whether a term means the same in another VM.
-    defp plain?(%T{data: %backend{}} = tensor),
-      do: backend in [Nx.BinaryBackend, Nx.TemplateBackend] and plain?(tensor.names)
-
-    defp plain?([head | tail]), do: plain?(head) and plain?(tail)
-    defp plain?(tuple) when is_tuple(tuple), do: tuple |> Tuple.to_list() |> plain?()
-    defp plain?(map) when is_map(map), do: map |> :maps.to_list() |> plain?()
-
-    defp plain?(fun) when is_function(fun) do
-      case Function.info(fun, :type) do
-        {:type, :external} -> true
-        {:type, :local} -> fun |> Function.info(:env) |> elem(1) |> plain?()
-      end
-    end
-
-    defp plain?(term), do: not (is_pid(term) or is_port(term) or is_reference(term))
+    # Whether a tensor is somewhere else than in its term.
+    defp elsewhere?(%T{data: %backend{}}),
+      do: backend not in [Nx.BinaryBackend, Nx.TemplateBackend]
 
     defp transient(function, reason) do
       Logger.debug("Davit keeps no program of #{Name.of(function)}: #{reason}")
