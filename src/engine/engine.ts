@@ -1,5 +1,4 @@
 import { DavitError, guarded } from "../error.js";
-import type { TypedFunction } from "../graph/checking/infer.js";
 import type { Graph } from "../graph/graph.js";
 import type { EventHandler } from "../hooks/event.js";
 import { onEvents } from "../hooks/handlers.js";
@@ -29,6 +28,7 @@ import { type BatchSink, readBatch } from "./batch.js";
 import { withConstants } from "./constants.js";
 import { fillTensor } from "./fill.js";
 import { type JitOptions, type Jitted, jit } from "./jit.js";
+import type { KeptTypes } from "./kept-types.js";
 import { type EngineMemory, MemoryOwners } from "./memory.js";
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from "./options.js";
 import type { Bindings, Program } from "./program.js";
@@ -276,17 +276,17 @@ export class Engine {
 
   /**
    * As {@link Engine.load}, to be advanced a while at a time. The graph may also come as its canonical bytes, which are
-   * kept. `owner` is whose subscriptions see the program beside those to all programs. `typed` are the types that the store has for its values.
+   * kept. `owner` is whose subscriptions see the program beside those to all programs. `kept` are the types that the store has for its values.
    * @internal
    */
   loading(
     graph: Graph | Uint8Array,
     bindings: Bindings = {},
     owner?: object,
-    typed?: readonly TypedFunction[],
+    kept?: KeptTypes,
   ): Work<Program> {
     this.#checkOpen();
-    return this.#programs.loading(graph, bindings, owner, typed);
+    return this.#programs.loading(graph, bindings, owner, kept);
   }
 
   /**

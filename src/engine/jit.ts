@@ -1,5 +1,4 @@
 import { DavitError, guarded } from "../error.js";
-import type { TypedFunction } from "../graph/checking/infer.js";
 import { graphHash } from "../graph/encoding/canonical.js";
 import type { Graph } from "../graph/graph.js";
 import type { EventHandler } from "../hooks/event.js";
@@ -19,6 +18,7 @@ import { flatten, type Tree } from "../trace/tree.js";
 import { type Argument, inputsOf, toTensors } from "./arguments.js";
 import { withConstants } from "./constants.js";
 import { type Bound, bindNote, type JitStore, jitStore, noteOf, storeKey } from "./jit-store.js";
+import type { KeptTypes } from "./kept-types.js";
 import type { Bindings, Program } from "./program.js";
 import { ProgramCache, type ProgramCounts } from "./program-cache.js";
 import type { ProgramStore } from "./program-store.js";
@@ -88,7 +88,7 @@ export interface JitEngine extends BindingEngine {
     graph: Graph | Uint8Array,
     bindings: Bindings,
     owner: object,
-    typed?: readonly TypedFunction[],
+    kept?: KeptTypes,
   ): Work<Program>;
   unload(program: Program): void;
   run(program: Program, inputs: readonly Tensor[], options: ProgramRunOptions): ProgramRun;
@@ -132,10 +132,10 @@ export function jit<R extends OperandTree>(
   const loadGraph = (
     graph: Graph | Uint8Array,
     captures: ReadonlyMap<string, Tensor>,
-    typed?: readonly TypedFunction[],
+    kept?: KeptTypes,
   ): Program =>
     withConstants(engine.native, captures, (externals) => {
-      const work = engine.loading(graph, { externals }, owner, typed);
+      const work = engine.loading(graph, { externals }, owner, kept);
       return (work.advance(Number.POSITIVE_INFINITY) as { result: Program }).result;
     });
 
@@ -144,7 +144,7 @@ export function jit<R extends OperandTree>(
     const found = name === undefined ? undefined : programStore.find(name);
     if (found !== undefined) {
       const bound = bindNote(found.note, store?.captured ?? []);
-      const program = loadGraph(found.graph, bound.externals, found.typed);
+      const program = loadGraph(found.graph, bound.externals, found.types);
       return {
         ...bound,
         program,

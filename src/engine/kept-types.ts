@@ -2,16 +2,19 @@ import type { TypedFunction } from "../graph/checking/infer.js";
 import type { Graph } from "../graph/graph.js";
 import { byteLength, type TensorType } from "../tensor/dtype.js";
 
+/** The types of all values of a graph, function by function. */
+export type KeptTypes = readonly (readonly TensorType[])[];
+
 /**
- * The kept types of a graph with the types of its results; undefined where they are not as many as its values, or one is larger than the limit, so that
- * whoever infers them finds the error.
+ * A graph's kept types as inferring would give them; undefined where they are not as many as its values, or one is larger than the limit: who infers
+ * them then finds the error.
  */
-export function keptTypes(
+export function typedByKept(
   graph: Graph,
-  typed: readonly TypedFunction[],
+  kept: KeptTypes,
   valueBytes: number,
 ): TypedFunction[] | undefined {
-  if (typed.length !== graph.functions.length) return undefined;
+  if (kept.length !== graph.functions.length) return undefined;
   const sized = new Map<TensorType, boolean>();
   const fits = (type: TensorType) => {
     const known = sized.get(type) ?? byteLength(type) <= valueBytes;
@@ -20,7 +23,7 @@ export function keptTypes(
   };
   const whole: TypedFunction[] = [];
   for (const [index, { parameters, nodes, results }] of graph.functions.entries()) {
-    const values = typed[index]?.values ?? [];
+    const values = kept[index] ?? [];
     const count = nodes.reduce((sum, { outputs }) => sum + outputs, parameters.length);
     if (values.length !== count || !values.every(fits)) return undefined;
     whole.push({ values, results: results.map((value) => values[value] as TensorType) });

@@ -20,7 +20,7 @@ import {
 import { isBytes } from "../realm.js";
 import type { Steps } from "../steps.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
-import { keptTypes } from "./kept-types.js";
+import { type KeptTypes, typedByKept } from "./kept-types.js";
 import type { ResolvedOptions } from "./options.js";
 
 /** The native tensors of values that are not in the graph. */
@@ -85,8 +85,8 @@ export class Program {
 }
 
 /**
- * Reads a graph where it comes as canonical bytes, validates and types it, and hands it to the native engine, in steps. `kept` are the types
- * that it was found to have before.
+ * Reads a graph where it comes as canonical bytes, validates and types it, and hands it to the native engine, in steps. `kept` are the types that
+ * the store has for its values.
  * @throws GraphError, or the addon's error
  */
 export function* loadSteps(
@@ -94,7 +94,7 @@ export function* loadSteps(
   bindings: Bindings,
   engine: NativeEngine,
   options: ResolvedOptions,
-  kept?: readonly TypedFunction[],
+  kept?: KeptTypes,
 ): Steps<Program> {
   const { graphLimits, memoryLimit } = options;
   const encoded = isBytes(source);
@@ -102,7 +102,7 @@ export function* loadSteps(
   yield* validateSteps(graph, graphLimits);
   const valueBytes = Math.min(graphLimits.valueBytes, memoryLimit);
   const typed =
-    (kept === undefined ? undefined : keptTypes(graph, kept, valueBytes)) ??
+    (kept === undefined ? undefined : typedByKept(graph, kept, valueBytes)) ??
     (yield* inferSteps(graph, { inferTypes, limits: { ...graphLimits, valueBytes } }));
   const functions = yield* lower(graph, typed, bindings, engine);
   const id = engine.loadProgram(functions);

@@ -1,9 +1,9 @@
 import { DavitError, toDavitError } from "../error.js";
-import type { TypedFunction } from "../graph/checking/infer.js";
 import type { Graph } from "../graph/graph.js";
 import type { HookRouter } from "../hooks/router.js";
 import type { NativeEngine, ProgramId } from "../native.js";
 import { type Steps, Work } from "../steps.js";
+import type { KeptTypes } from "./kept-types.js";
 import type { ResolvedOptions } from "./options.js";
 import { type Bindings, loadSteps, type Program } from "./program.js";
 
@@ -39,17 +39,17 @@ export class LoadedPrograms {
   }
 
   /**
-   * Loads a program a while at a time, for an owner where it has one: see {@link HookRouter.addProgram}. `typed` are the types that its
-   * values are known to have.
+   * Loads a program a while at a time, for an owner where it has one: see {@link HookRouter.addProgram}. `kept` are the types
+   * that the store has for its values.
    */
   loading(
     graph: Graph | Uint8Array,
     bindings: Bindings,
     owner?: object,
-    typed?: readonly TypedFunction[],
+    kept?: KeptTypes,
   ): Work<Program> {
     const { loadTimeout } = this.#options;
-    return new Work(this.#load(graph, bindings, owner, typed), loadTimeout, () => {
+    return new Work(this.#load(graph, bindings, owner, kept), loadTimeout, () => {
       const text = `the graph was not loaded after ${loadTimeout} ms of work`;
       const expected = `at most ${loadTimeout} ms, the engine option loadTimeout`;
       return new DavitError("timeout", `${text}; expected ${expected}`, { expected });
@@ -60,12 +60,12 @@ export class LoadedPrograms {
     graph: Graph | Uint8Array,
     bindings: Bindings,
     owner?: object,
-    typed?: readonly TypedFunction[],
+    kept?: KeptTypes,
   ): Steps<Program> {
     let program: Program | undefined;
     let known = false;
     try {
-      program = yield* loadSteps(graph, bindings, this.#native, this.#options, typed);
+      program = yield* loadSteps(graph, bindings, this.#native, this.#options, kept);
       this.#add(program);
       yield;
       yield* this.#hooks.addProgram(program, owner);

@@ -1,16 +1,15 @@
-import type { TypedFunction } from "../graph/checking/infer.js";
 import { encodeGraph } from "../graph/encoding/canonical.js";
 import { MsgpackReader } from "../msgpack/reader.js";
 import { MsgpackWriter } from "../msgpack/writer.js";
 import { formatType, isDtype, type TensorType } from "../tensor/dtype.js";
+import type { KeptTypes } from "./kept-types.js";
 import type { Program } from "./program.js";
 
 /** A program as the store keeps it. */
 export interface StoredProgram {
   /** The canonical bytes of its graph. */
   readonly graph: Uint8Array;
-  /** The types of all its values. */
-  readonly typed: readonly TypedFunction[];
+  readonly types: KeptTypes;
   /** What whoever kept it needs to use it. */
   readonly note: Uint8Array;
 }
@@ -49,11 +48,11 @@ export function decodeProgram(data: Uint8Array): StoredProgram {
   const graph = reader.bytes("the graph");
   const note = reader.bytes("the note");
   const types = reader.list(() => reader.type());
-  const values = reader.list(() =>
+  const kept = reader.list(() =>
     reader.list(() => types[reader.index("a type")] ?? reader.fail("there is no such type")),
   );
   reader.end();
-  return { graph, note, typed: values.map((list) => ({ values: list, results: [] })) };
+  return { graph, note, types: kept };
 }
 
 class ProgramReader extends MsgpackReader {

@@ -131,7 +131,7 @@ export class SessionPrograms {
       const { graph, constants } =
         message.type === "load" ? message : { ...(kept as StoredProgram), constants: new Map() };
       const bindings = { constants: bound(constants), externals: bound(externals) };
-      const work = this.engine.loading(graph, bindings, undefined, kept?.typed);
+      const work = this.engine.loading(graph, bindings, undefined, kept?.types);
       return this.#advance({ request, id, work, pending, kept, later, turn: undefined });
     } catch (error) {
       this.#failed({ request, id, pending }, error);
