@@ -274,7 +274,7 @@ export const CLIENT_MESSAGES = {
       model: { kind: "id", doc: "A language model." },
       prompt: { kind: "prompt", doc: "The beginning of prompts." },
     },
-    doc: "Computes the beginning of prompts, and keeps it for the option `snapshot` of `generate`. Of messages it is what the model's template makes of them, without the beginning of an answer.",
+    doc: "Computes the beginning of prompts, and keeps it for the option `snapshot` of `generate`. Of messages it is what the model's template makes of them, without the beginning of an answer. To make a snapshot again under the id that it has changes nothing.",
     result: "`{tokens: count}`",
   },
   close_snapshot: {

@@ -202,6 +202,20 @@ describe("a snapshot", () => {
     await withoutCaches();
   });
 
+  it("is computed once where it is made again", async () => {
+    const [one, two, three] = [1, 2, 3].map(() => client.send(["snapshot", 4, 1, PROMPT]));
+    client.tell(["cancel", one, "enough"]);
+    expect((await client.answer(one as number)).args[0]).toMatchObject({ code: "cancelled" });
+    for (const request of [two, three]) {
+      expect((await client.answer(request as number)).args).toEqual([{ tokens: PROMPT.length }]);
+    }
+    expect(await client.result(["snapshot", 4, 1, PROMPT])).toEqual({ tokens: PROMPT.length });
+    const most = opened.bytes + 1.5 * CACHE;
+    await eventually(() => expect(engine.info().memory.active).toBeLessThan(most));
+    client.tell(["close_snapshot", 4]);
+    await withoutCaches();
+  });
+
   it("is of one model", async () => {
     await client.result([
       "open_model",
@@ -258,7 +272,7 @@ describe("refused is", () => {
     const again = client.result(["generate", 1, 1, 1, "x"]);
     await expect(again).rejects.toMatchObject({ code: "generation_taken" });
     await client.result(["snapshot", 1, 1, "x"]);
-    const twice = client.result(["snapshot", 1, 1, "x"]);
+    const twice = client.result(["snapshot", 1, 1, "y"]);
     await expect(twice).rejects.toMatchObject({ code: "snapshot_taken" });
   });
 });

@@ -124,6 +124,7 @@ defmodule Davit.Generator do
 
     fn ->
       deadline = Deadline.new(timeout)
+      make = &Snapshot.make(snapshot, &1, Deadline.left(deadline))
 
       begun =
         Model.with_session(model, deadline, fn session ->
@@ -131,7 +132,7 @@ defmodule Davit.Generator do
 
           # An engine that was restarted has to compute it again.
           with {:error, %{code: :snapshot_unknown}} <- begin.(),
-               {:ok, _} <- Snapshot.make(snapshot, session, Deadline.left(deadline)),
+               {:ok, _} <- Model.with_session(snapshot.model, deadline, make),
                do: begin.()
         end)
 

@@ -166,7 +166,9 @@ defmodule Davit.RealEngine.GeneratorTest do
     snapshot = Generator.snapshot(model, "Once upon")
     options = [max_tokens: 2, snapshot: snapshot]
     tokens = Generator.generate(model, "Once upon a time", options).tokens
-    stream = Generator.stream(model, "Once upon a time", options)
+    # Its snapshot is of the same files, opened under another id.
+    again = Model.load(@path, engine: engine)
+    stream = &Generator.stream(&1, "Once upon a time", options)
     pid = Engine.info(engine)["engine"]["pid"]
     {_, 0} = System.cmd("kill", ["-9", "#{pid}"])
 
@@ -178,6 +180,11 @@ defmodule Davit.RealEngine.GeneratorTest do
       end
     end)
 
-    assert for(%{token: token} when token != nil <- stream, do: token) == tokens
+    all =
+      [model, again, model, again]
+      |> Enum.map(&Task.async(fn -> &1 |> stream.() |> Enum.to_list() end))
+      |> Task.await_many(:infinity)
+
+    for one <- all, do: assert(for(%{token: token} when token != nil <- one, do: token) == tokens)
   end
 end
