@@ -62,8 +62,8 @@ export class SessionGenerations {
         ? model.chat(prompt, options)
         : model.generate(prompt as string | readonly number[], options);
       const generation = { id, queue, tokens, aborted, over };
-      this.#generations.set(id, generation);
       this.#answer(request, generation);
+      this.#generations.set(id, generation);
     } catch (error) {
       over();
       throw error;

@@ -271,6 +271,13 @@ describe("refused is", () => {
     await client.result(["generate", 1, 1, 1, "x"]);
     const again = client.result(["generate", 1, 1, 1, "x"]);
     await expect(again).rejects.toMatchObject({ code: "generation_taken" });
+    const waiting = client.send(["next_token", 1]);
+    client.tell(["generate", 2, 1, 1, "x"], [], waiting);
+    expect((await client.answer(waiting)).args[0]).toMatchObject({ code: "request_taken" });
+    await client.find(({ request, type }) => request === waiting && type === "ok");
+    await expect(client.result(["next_token", 2])).rejects.toMatchObject({
+      code: "generation_unknown",
+    });
     await client.result(["snapshot", 1, 1, "x"]);
     const twice = client.result(["snapshot", 1, 1, "y"]);
     await expect(twice).rejects.toMatchObject({ code: "snapshot_taken" });
