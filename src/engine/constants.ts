@@ -16,10 +16,15 @@ export function withConstants<R>(
   const constant = (tensor: Tensor): ValueId => {
     const value = tensor.valueIn(native);
     if (!tensor.changeable) return value;
-    const bytes = new Uint8Array(guarded(() => native.read(value)));
-    const copy = guarded(() => native.put(tensor.type, bytes));
-    copies.push(copy);
-    return copy;
+    const bytes = guarded(() => native.read(value));
+    try {
+      const copy = guarded(() => native.put(tensor.type, new Uint8Array(bytes)));
+      copies.push(copy);
+      return copy;
+    } finally {
+      // It would have the tensor's memory until it is garbage, and no more writable views could be had.
+      native.release(bytes);
+    }
   };
   try {
     return load(new Map([...tensors].map(([name, tensor]) => [name, constant(tensor)])));

@@ -283,6 +283,15 @@ describe("a writable view", () => {
     expect(await (await identity()(w)).toArray()).toEqual([4]);
   });
 
+  it("can be had again after a program has taken a copy of a large tensor", async () => {
+    const w = engine.tensor(new Float32Array(5000).fill(3));
+    writable(w)[0] = 4;
+    const f = engine.jit(() => mx.sum(w));
+    expect(await (await f()).toArray()).toBe(15_001);
+    writable(w)[0] = 5;
+    expect(await (await f()).toArray()).toBe(15_001);
+  });
+
   it("is refused of a materialized module's parameters, and one from before ends", async () => {
     class Scale extends Module {
       constructor(readonly weight: Parameter) {
