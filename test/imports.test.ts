@@ -74,8 +74,8 @@ const ROOMS: readonly (readonly [room: string, imports: readonly string[]])[] = 
   [
     "mlxfn",
     [
-      ...["contract", "tensor/dtype.ts", "error.ts", "tensor", "graph", "native-tensor.ts"],
-      ...["hooks", "engine", "files"],
+      ...["contract", "tensor/dtype.ts", "error.ts", "tensor", "graph", "native.ts"],
+      ...["native-tensor.ts", "hooks", "engine", "files"],
     ],
   ],
   [

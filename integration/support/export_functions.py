@@ -220,4 +220,17 @@ def transformer(a):
 
 
 export("transformer", transformer, floats(1, 7, 64))
-export("shapeless", lambda a: mx.exp(a) + mx.sum(a, axis=1, keepdims=True), x, shapeless=True)
+
+
+def free(a, b, w):
+    """Of any sizes: sums, means, broadcasts, products of several matrices, shapes that follow from others."""
+    centred = a - mx.mean(a, axis=-1, keepdims=True)
+    scores = mx.softmax((centred @ w) * b, axis=-1)
+    batches = mx.expand_dims(scores, 0) @ mx.expand_dims(scores.swapaxes(-1, -2), 0)
+    return scores + mx.full((1,), 0.5), mx.flatten(batches), mx.sum(batches, axis=0), mx.var(a, axis=0)
+
+
+with mx.exporter(str(folder / "shapeless.mlxfn"), free, shapeless=True) as exporter:
+    exporter(x, floats(1, 5), floats(4, 5))
+# The sizes are not those of the trace.
+save("shapeless", free, (floats(6, 3), floats(1, 7), floats(3, 7)), {})

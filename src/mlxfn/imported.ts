@@ -1,5 +1,6 @@
 import type { Engine } from "../engine/engine.js";
 import type { Program } from "../engine/program.js";
+import { ProgramCache } from "../engine/program-cache.js";
 import { DavitError } from "../error.js";
 import type { FileRange } from "../files/array.js";
 import { FileError } from "../files/error.js";
@@ -45,14 +46,15 @@ export class ImportedFunction implements Disposable {
   readonly opened: OpenedFunction;
   readonly #engine: Engine;
   readonly #keep: boolean;
-  readonly #programs = new Map<number, Program>();
+  /** By the trace and, where sizes are free, the types of the inputs. */
+  readonly #programs: ProgramCache<{ readonly program: Program; readonly stored: false }>;
   readonly #constants = new Map<string, Tensor>();
-  #disposed = false;
 
   private constructor(engine: Engine, path: string, { keep = true }: ImportOptions) {
     this.#engine = engine;
     this.#keep = keep;
     this.opened = openFunction(path);
+    this.#programs = new ProgramCache(undefined, ({ program }) => engine.unload(program));
   }
 
   /** Opens a file. Constants are read by the first call that needs them. @throws FileError as {@link openFunction} */
@@ -74,30 +76,26 @@ export class ImportedFunction implements Disposable {
     keywords: Readonly<Record<string, ImportedInput>> = {},
     { signal }: ImportedCallOptions = {},
   ): Promise<Tensor[]> {
-    if (this.#disposed) {
-      const expected = "a function that was not disposed of";
-      throw new DavitError("function_disposed", `${this.opened.path} was disposed of`, {
-        expected,
-      });
-    }
     const trace = this.#traceFor(inputs, keywords);
-    const { inputs: types, keywords: names } = this.signatures[trace] as Signature;
+    const { inputs: expected, keywords: names } = this.signatures[trace] as Signature;
     const values = [...inputs, ...names.map((name) => keywords[name] as ImportedInput)];
+    const types = values.map((value, index) => typeOf(value, expected[index] as TensorType));
+    const key = `${trace}|${types.map(formatType)}`;
+    const { program } = this.#programs.get(key, () => this.#load(trace, types));
     const made: Tensor[] = [];
-    const tensors = values.map((value, index) => {
-      if (value instanceof Tensor) return value;
-      const tensor = this.#engine.tensor(value, (types[index] as TensorType).dtype);
-      made.push(tensor);
-      return tensor;
-    });
-    const program = this.#programs.get(trace) ?? this.#load(trace);
     try {
+      const tensors = values.map((value, index) => {
+        if (value instanceof Tensor) return value;
+        const tensor = this.#engine.tensor(value, types[index]?.dtype);
+        made.push(tensor);
+        return tensor;
+      });
       const run = this.#engine.run(program, tensors, signal === undefined ? {} : { signal });
       await run.done;
       return run.outputs;
     } finally {
       for (const tensor of made) tensor.dispose();
-      if (!this.#keep) this.#unload(trace);
+      if (!this.#keep) this.#programs.drop(key);
     }
   }
 
@@ -108,9 +106,8 @@ export class ImportedFunction implements Disposable {
 
   /** Frees its programs and constants now; runs under way go on. */
   dispose(): void {
-    this.#disposed = true;
     this.#disposeOfConstants();
-    for (const trace of [...this.#programs.keys()]) this.#unload(trace);
+    this.#programs.dispose();
   }
 
   /** As {@link ImportedFunction.dispose}. */
@@ -118,15 +115,14 @@ export class ImportedFunction implements Disposable {
     this.dispose();
   }
 
-  #load(trace: number): Program {
-    const graph = this.opened.graph(trace);
+  #load(trace: number, types: readonly TensorType[]) {
+    const graph = this.opened.graph(trace, types);
     const names = [...boundNamesOf(graph, "external")];
     const externals = new Map(names.map((name) => [name, this.#constant(name)]));
     try {
       const program = this.#engine.load(graph, { externals }, this);
       this.#check(trace, program);
-      this.#programs.set(trace, program);
-      return program;
+      return { program, stored: false } as const;
     } finally {
       if (!this.#keep) this.#disposeOfConstants();
     }
@@ -152,17 +148,16 @@ export class ImportedFunction implements Disposable {
     const { results } = this.signatures[trace] as Signature;
     for (const [index, type] of results.entries()) {
       const made = program.outputs[index] as TensorType;
-      if (sameType(made, type)) continue;
+      if (this.#fits(made, type)) continue;
       const problem = `it says that result ${index} is ${formatType(type)}`;
       throw new FileError("file_malformed", this.opened.path, problem, formatType(made));
     }
   }
 
-  #unload(trace: number): void {
-    const program = this.#programs.get(trace);
-    if (program === undefined) return;
-    this.#programs.delete(trace);
-    this.#engine.unload(program);
+  /** Whether a type is that of a trace: sizes are free in a shapeless function, the number of axes is not. */
+  #fits(type: TensorType, wanted: TensorType): boolean {
+    if (!this.opened.shapeless) return sameType(type, wanted);
+    return type.dtype === wanted.dtype && type.shape.length === wanted.shape.length;
   }
 
   /** The trace whose inputs have these types, and whose keywords are these. */
@@ -177,31 +172,30 @@ export class ImportedFunction implements Disposable {
       return (
         positions === inputs.length &&
         String(signature.keywords.toSorted()) === String(names) &&
-        given.every((value, index) => fits(value, signature.inputs[index] as TensorType))
+        given.every((value, index) => {
+          const wanted = signature.inputs[index] as TensorType;
+          return value !== undefined && this.#fits(typeOf(value, wanted), wanted);
+        })
       );
     });
     if (trace !== -1) return trace;
     const known = this.signatures.map((signature) => `\n  ${formatSignature(signature)}`).join("");
-    const sizes = this.opened.shapeless
-      ? "; it was exported shapeless, and Davit runs it at the sizes of its traces"
-      : "";
+    const sizes = this.opened.shapeless ? " these, with any sizes:" : "";
     const given = [
       ...inputs.map(describe),
       ...names.map((name) => `${name}=${describe(keywords[name] as ImportedInput)}`),
     ];
     throw new DavitError(
       "input_type_invalid",
-      `${this.opened.path} has no trace for (${given.join(", ")})${sizes}; expected one of${known}`,
+      `${this.opened.path} has no trace for (${given.join(", ")}); expected one of${sizes}${known}`,
       { expected: known },
     );
   }
 }
 
-/** Whether a value may be an input: what is no tensor yet becomes one of the input's element type. */
-function fits(value: ImportedInput | undefined, type: TensorType): boolean {
-  if (value === undefined) return false;
-  if (value instanceof Tensor) return sameType(value.type, type);
-  return sameType(typeOfValue(value, type.dtype), type);
+/** The type of an input: what is no tensor yet becomes one of the wanted element type. */
+function typeOf(value: ImportedInput, wanted: TensorType): TensorType {
+  return value instanceof Tensor ? value.type : typeOfValue(value, wanted.dtype);
 }
 
 function describe(value: ImportedInput): string {

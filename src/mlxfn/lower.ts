@@ -1,7 +1,10 @@
 import { FileError } from "../files/error.js";
-import type { Attributes, Graph, GraphNode } from "../graph/graph.js";
-import type { TensorType } from "../tensor/dtype.js";
+import { inferNode } from "../graph/checking/infer.js";
+import type { Attributes, Graph, GraphFunction, GraphNode } from "../graph/graph.js";
+import { inferTypes } from "../native.js";
+import { sameType, type TensorType } from "../tensor/dtype.js";
 import type { MlxFunctionFile, Step, Trace } from "./file.js";
+import { ABSENT } from "./primitives/call.js";
 import { loweringOf } from "./primitives/index.js";
 
 /** What the external of a constant is called in the graph of a trace. */
@@ -17,31 +20,47 @@ export function inputNames({ inputs, keywords }: Pick<Trace, "inputs" | "keyword
 
 /**
  * The graph of a trace. Constants of a few bytes are in it; the others are externals, called as {@link constantName}
- * says. Nodes are labelled by their op and a number: `matmul.0`, `matmul.1`.
- * @throws FileError `file_primitive_unsupported` where no op stands for one of its primitives
+ * says. Nodes are labelled by their op and a number: `matmul.0`, `matmul.1`. `inputs` are the types of its inputs, which
+ * have other sizes than the trace only where the file is shapeless.
+ * @throws FileError `file_primitive_unsupported` where no op stands for one of its primitives; GraphError where ops do not take
+ * such sizes
  */
-export function lowerTrace(file: MlxFunctionFile, trace: Trace): Graph {
-  return new Lowerer(file, trace).graph();
+export function lowerTrace(
+  file: MlxFunctionFile,
+  trace: Trace,
+  inputs: readonly TensorType[] = trace.inputs,
+): Graph {
+  return new Lowerer(file, trace, inputs).graph();
 }
 
 class Lowerer {
   readonly #nodes: GraphNode[] = [];
-  /** The values of the graph for those of the trace, and their types. */
+  /** The values of the graph for those of the trace. */
   readonly #values: number[] = [];
-  readonly #types: TensorType[] = [];
+  /** The types of values of the graph. */
+  readonly #types = new Map<number, TensorType>();
   readonly #counts = new Map<string, number>();
+  /** Functions that are differentiated, of one op. */
+  readonly #functions: GraphFunction[] = [];
+  /** Whether types are inferred, as they are not those that the file has. */
+  readonly #otherSizes: boolean;
   #next: number;
 
   constructor(
     private readonly file: MlxFunctionFile,
     private readonly trace: Trace,
+    private readonly inputs: readonly TensorType[],
   ) {
-    this.#next = trace.inputs.length;
+    const same = inputs.every((type, index) => sameType(type, trace.inputs[index] as TensorType));
+    this.#otherSizes = !same;
+    this.#next = inputs.length;
   }
 
   graph(): Graph {
-    const { inputs, steps, results } = this.trace;
-    for (const [index, type] of inputs.entries()) this.#define([index], [type]);
+    const { inputs } = this;
+    const { steps, results } = this.trace;
+    this.#values.push(...inputs.keys());
+    this.#setTypes([...inputs.keys()], inputs);
     for (const step of steps) {
       if (step.kind === "constant") this.#constant(step.constant);
       else this.#primitive(step);
@@ -53,7 +72,7 @@ class Lowerer {
       nodes: this.#nodes,
       results: results.map((result) => this.#values[result] as number),
     };
-    return { functions: [main] };
+    return { functions: [main, ...this.#functions] };
   }
 
   #constant(index: number): void {
@@ -67,13 +86,16 @@ class Lowerer {
   }
 
   #primitive({ name, inputs, state, outputs }: Extract<Step, { kind: "primitive" }>): void {
+    const operands = inputs.map((input) => this.#values[input] as number);
     const values = loweringOf(name)?.({
       state,
-      inputs: inputs.map((input) => this.#values[input] as number),
-      inputTypes: inputs.map((input) => this.#types[input] as TensorType),
+      inputs: operands,
+      inputTypes: operands.map((operand) => this.#typeOf(operand)),
       outputTypes: outputs,
-      add: (op, operands, attributes = {}, count = 1) =>
-        this.#add(op, operands, attributes, count, true),
+      otherSizes: this.#otherSizes,
+      add: (op, values, attributes = {}, count = 1) =>
+        this.#add(op, values, attributes, count, true),
+      gradients: (...call) => this.#gradients(...call),
     });
     if (values === undefined || values.length !== outputs.length) {
       throw new FileError(
@@ -98,13 +120,58 @@ class Lowerer {
     const number = this.#counts.get(op) ?? 0;
     this.#counts.set(op, number + 1);
     const label = labelled ? { label: `${op}.${number}` } : {};
-    this.#nodes.push({ op, inputs, attributes, outputs, ...label });
-    return Array.from({ length: outputs }, (_, index) => first + index);
+    const node = { op, inputs, attributes, outputs, ...label };
+    this.#nodes.push(node);
+    const values = Array.from({ length: outputs }, (_, index) => first + index);
+    if (this.#otherSizes) this.#setTypes(values, this.#infer(node));
+    return values;
   }
 
+  #gradients(
+    op: string,
+    operands: readonly number[],
+    attributes: Attributes,
+    count: number,
+    cotangent: number,
+  ): number[] {
+    const present = operands.filter((operand) => operand !== ABSENT);
+    const inputs = operands.map((operand) => present.indexOf(operand));
+    const result = present.length;
+    this.#functions.push({
+      name: `${op}.${this.#functions.length}`,
+      parameters: present.map((operand) => this.#typeOf(operand)),
+      nodes: [{ op, inputs, attributes, outputs: 1 }],
+      results: [result],
+    });
+    const wrt = Array.from({ length: count }, (_, index) => index);
+    const gradient = { function: this.#functions.length, wrt };
+    return this.#add("vjp", [...present, cotangent], gradient, 1 + count, true).slice(1);
+  }
+
+  #typeOf(value: number): TensorType {
+    return this.#types.get(value) as TensorType;
+  }
+
+  #infer(node: GraphNode): readonly TensorType[] {
+    const operands = node.inputs.map((value) => this.#types.get(value) ?? null);
+    const signature = (index: number) => {
+      const { parameters } = this.#functions[index - 1] as GraphFunction;
+      // The cotangent has the type of the result.
+      return { parameters, results: [operands.at(-1) as TensorType] };
+    };
+    return inferNode(node, operands, signature, { inferTypes });
+  }
+
+  /** Notes which values of the graph the next ones of the trace are, and the types that the file has for them. */
   #define(values: readonly number[], types: readonly TensorType[]): void {
     this.#values.push(...values);
-    this.#types.push(...types);
+    if (!this.#otherSizes) this.#setTypes(values, types);
+  }
+
+  #setTypes(values: readonly number[], types: readonly TensorType[]): void {
+    for (const [index, value] of values.entries()) {
+      this.#types.set(value, types[index] as TensorType);
+    }
   }
 }
 

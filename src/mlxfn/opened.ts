@@ -20,7 +20,7 @@ export interface OpenedFunction {
   readonly path: string;
   /** The version of MLX that wrote the file. */
   readonly version: string;
-  /** Whether it was exported for inputs of any sizes. Davit runs it at the sizes of its traces. */
+  /** Whether it was exported for inputs of any sizes. */
   readonly shapeless: boolean;
   /** The text that was exported with it. */
   readonly metadata: string;
@@ -33,9 +33,11 @@ export interface OpenedFunction {
   /**
    * Returns the graph of a trace. Its parameters are named `arg0`, `arg1`, …, and by keywords; nodes are labelled by their op
    * and a number, as `matmul.0`, so that hooks and probes find them.
-   * @throws FileError `file_primitive_unsupported` where no op stands for one of its primitives
+   * `inputs` are the types of its parameters, those of the trace by default; other sizes are for shapeless functions.
+   * @throws FileError `file_primitive_unsupported` where no op stands for one of its primitives; DavitError where the function does
+   * not take these sizes
    */
-  graph(trace: number): Graph;
+  graph(trace: number, inputs?: readonly TensorType[]): Graph;
 }
 
 /**
@@ -57,7 +59,7 @@ export function openFunction(path: string): OpenedFunction {
     signatures: traces.map(signatureOf),
     constants: new Map(stored),
     bytesRead,
-    graph: (trace) => lowerTrace(file, traces[trace] as Trace),
+    graph: (trace, inputs) => lowerTrace(file, traces[trace] as Trace, inputs),
   };
 
   function signatureOf(trace: Trace): Signature {

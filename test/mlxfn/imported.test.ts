@@ -67,11 +67,15 @@ describe("openFunction", () => {
   });
 
   it("says which primitive no op stands for", () => {
-    const path = written(only({ steps: [primitive("RMSNormVJP", [0], [matrix], { eps: 0.5 })] }));
+    const state = { scale: 0.5, causal: false, sinks: false, logsumexp: true, fused: false };
+    const steps = [primitive("ScaledDotProductAttention", [0, 0, 0], [matrix, matrix], state)];
+    const path = written(only({ steps }));
     expect(() => openFunction(path).graph(0)).toThrow(
       expect.objectContaining({
         code: "file_primitive_unsupported",
-        message: expect.stringContaining("its primitive RMSNormVJP(eps: 0.5)"),
+        message: expect.stringContaining(
+          "its primitive ScaledDotProductAttention(scale: 0.5, causal",
+        ),
       }),
     );
   });

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Attributes } from "../../src/graph/graph.js";
-import { Engine, ImportedFunction } from "../../src/index.js";
+import { Engine, ImportedFunction, mx, type Tensor, type Traced, vjp } from "../../src/index.js";
 import { loweringOf } from "../../src/mlxfn/primitives/index.js";
 import { LAYOUTS, type State } from "../../src/mlxfn/state.js";
 import { difference } from "../support/compare.js";
@@ -252,10 +252,52 @@ describe("primitives", () => {
     expect(await run("Depends", [x, floats(1)], [x.type])).toEqual([x]);
   });
 
-  it("are all opened but for those that docs/mlxfn.md excepts", () => {
-    expect([...LAYOUTS.keys()].filter((name) => loweringOf(name) === undefined)).toEqual([
-      "LayerNormVJP",
-      "RMSNormVJP",
-    ]);
+  const gradientsOf = async (
+    fn: (...operands: Traced[]) => Traced,
+    primals: readonly TestTensor[],
+    cotangent: TestTensor,
+  ) => {
+    const gradients = engine.jit(
+      (g: Traced, ...xs: Traced[]) => vjp(fn as never, xs as never, g)[1] as Traced[],
+    );
+    const operands = [cotangent, ...primals].map(({ bytes, type }) =>
+      engine.fromBytes(bytes, type),
+    );
+    const made = (await gradients(...operands)) as Tensor[];
+    return await Promise.all(made.map(async (t) => ({ type: t.type, bytes: await t.bytes() })));
+  };
+  const sameAs = (actual: readonly TestTensor[], expected: readonly TestTensor[]) =>
+    expect(actual.map((value, index) => difference(value, expected[index] as TestTensor))).toEqual(
+      expected.map(() => undefined),
+    );
+
+  it("that are gradients of norms are these gradients", async () => {
+    const [x, w, b, g] = [floats(3, 4), floats(4), floats(4), floats(3, 4)];
+    const { fast } = mx;
+    sameAs(
+      await run("RMSNormVJP", [x, w, g], [x.type, w.type], EPS),
+      await gradientsOf((a, c) => fast.rms_norm(a as Traced, c, EPS), [x, w], g),
+    );
+    sameAs(
+      await run("LayerNormVJP", [x, w, b, g], [x.type, w.type, b.type], EPS),
+      await gradientsOf((a, c, d) => fast.layer_norm(a as Traced, c, d, EPS), [x, w, b], g),
+    );
+    const one = scalar(1);
+    const [byX, byWeight] = await run("RMSNormVJP", [x, one, g], [x.type, one.type], EPS);
+    const expected = await gradientsOf((a) => fast.rms_norm(a as Traced, null, EPS), [x], g);
+    sameAs([byX as TestTensor, byWeight as TestTensor], [...expected, scalar(0)]);
+  });
+
+  it("that turn positions back are the gradient of turning them", async () => {
+    const [g, offset] = [floats(1, 2, 3, 8), tensor("int32", [], [3])];
+    const turn = { dims: 8, traditional: false, base: 1024, scale: 0.5 };
+    sameAs(
+      await run("RoPE", [g, offset], [g.type], { ...ROPE, forward: false }),
+      await gradientsOf((a) => mx.fast.rope(a as Traced, 3, null, turn), [g], g),
+    );
+  });
+
+  it("are all opened", () => {
+    expect([...LAYOUTS.keys()].filter((name) => loweringOf(name) === undefined)).toEqual([]);
   });
 });

@@ -8,10 +8,27 @@ export interface Call {
   /** Its operands: values of the graph. */
   readonly inputs: readonly number[];
   readonly inputTypes: readonly TensorType[];
+  /** The types of its results as the file has them; where sizes are free, with the sizes of the trace. */
   readonly outputTypes: readonly TensorType[];
+  /** Whether sizes are other than those of the trace: what has to be known of them is in the state, or in `inputTypes`. */
+  readonly otherSizes: boolean;
   /** Adds a node to the graph. Returns its values. */
   add(op: string, inputs: readonly number[], attributes?: Attributes, outputs?: number): number[];
+  /**
+   * Adds the gradients of an op with one result. Returns those by the first `count` of the operands that are not absent, for a
+   * cotangent of the result.
+   */
+  gradients(
+    op: string,
+    operands: readonly number[],
+    attributes: Attributes,
+    count: number,
+    cotangent: number,
+  ): number[];
 }
+
+/** An operand that is absent. */
+export const ABSENT = -1;
 
 /** Adds the nodes for a primitive. Returns the values for its outputs; undefined where the graph has no op for it. */
 export type Lowering = (call: Call) => readonly number[] | undefined;

@@ -1,8 +1,6 @@
-import { type Call, type Lowering, type Lowerings, to } from "./call.js";
+import { ABSENT, type Call, type Lowering, type Lowerings, to } from "./call.js";
 
 const MODES = ["affine", "mxfp4", "mxfp8", "nvfp4"];
-/** An operand that is absent. */
-const ABSENT = -1;
 
 /** How a matrix is quantized; undefined for a mode that there is not. */
 function quantization({ state }: Call) {
@@ -26,14 +24,16 @@ function quantizedProduct(op: string): Lowering {
   };
 }
 
-/** Quantizes a matrix, or makes floats of a quantized one. */
+/** Quantizes a matrix, or makes floats of a quantized one. A scale of the whole matrix may come last. */
 const quantize: Lowering = (call) => {
   const how = quantization(call);
   const { inputs, outputTypes, state, add } = call;
-  const wanted = state.dequantize !== true ? 1 : how?.mode === "affine" ? 3 : 2;
-  if (how === undefined || inputs.length !== wanted) return undefined;
+  if (how === undefined) return undefined;
   if (state.dequantize !== true) return add("quantize", inputs, how, outputTypes.length);
-  return add("dequantize", inputs, { ...how, dtype: outputTypes[0]?.dtype as string });
+  const [w, scales, ...rest] = inputs as [number, number, ...number[]];
+  const operands = how.mode === "affine" || rest.length === 0 ? rest : [ABSENT, ...rest];
+  const dtype = outputTypes[0]?.dtype as string;
+  return add("dequantize", [w, scales, ...operands], { ...how, dtype });
 };
 
 /** Operands: two matrices, then a mask of the result, one of each matrix, or all three. */
@@ -58,26 +58,45 @@ const attention: Lowering = (call) => {
   });
 };
 
+/** Rotary positions; backwards, which is the gradient of the way forward. */
 const rope: Lowering = (call) => {
-  const { dims, traditional, base, scale, forward } = call.state;
-  if (forward !== true) return undefined;
-  return call.add("fast.rope", call.inputs, {
-    dims: dims as number,
-    traditional: traditional as boolean,
-    scale: scale as number,
+  const { inputs, state } = call;
+  const attributes = {
+    dims: state.dims as number,
+    traditional: state.traditional as boolean,
+    scale: state.scale as number,
     // Frequencies that are given take its place.
-    ...(call.inputs.length > 2 ? {} : { base: base as number }),
-  });
+    ...(inputs.length > 2 ? {} : { base: state.base as number }),
+  };
+  if (state.forward === true) return call.add("fast.rope", inputs, attributes);
+  // The gradient of a rotation does not depend on what is rotated.
+  return call.gradients("fast.rope", inputs, attributes, 1, inputs[0] as number);
 };
 
-/** A norm whose weights MLX writes as numbers where there are none. */
+/** The operands of a norm, whose weights MLX writes as numbers where there are none. */
+function normOperands({ inputs, inputTypes }: Call, count: number): number[] {
+  return inputs
+    .slice(0, count)
+    .map((input, index) => (index === 0 || inputTypes[index]?.shape.length === 1 ? input : ABSENT));
+}
+
 function norm(op: string): Lowering {
+  return (call) =>
+    call.add(op, normOperands(call, call.inputs.length), { eps: call.state.eps as number });
+}
+
+/** The gradients of a norm by all its operands. Those by weights that there are not are zeros. */
+function normGradients(op: string): Lowering {
   return (call) => {
-    const [x, ...weights] = call.inputs as [number, ...number[]];
-    const given = weights.map((weight, index) =>
-      call.inputTypes[index + 1]?.shape.length === 1 ? weight : ABSENT,
-    );
-    return call.add(op, [x, ...given], { eps: call.state.eps as number });
+    const { inputs, state, add } = call;
+    const operands = normOperands(call, inputs.length - 1);
+    const count = operands.filter((operand) => operand !== ABSENT).length;
+    const cotangent = inputs.at(-1) as number;
+    const gradients = call.gradients(op, operands, { eps: state.eps as number }, count, cotangent);
+    return operands.map((operand, index) => {
+      const made = operand === ABSENT ? add("zeros_like", [inputs[index] as number]) : gradients;
+      return made.shift() as number;
+    });
   };
 }
 
@@ -101,10 +120,12 @@ export const PRODUCT: Lowerings = {
   GatherQMM: quantizedProduct("gather_qmm"),
   Hadamard: to("hadamard_transform", ({ state }) => ({ scale: state.scale as number })),
   LayerNorm: norm("fast.layer_norm"),
+  LayerNormVJP: normGradients("fast.layer_norm"),
   Matmul: to("matmul"),
   Quantize: quantize,
   QuantizedMatmul: quantizedProduct("quantized_matmul"),
   RMSNorm: norm("fast.rms_norm"),
+  RMSNormVJP: normGradients("fast.rms_norm"),
   RoPE: rope,
   ScaledDotProductAttention: attention,
 };

@@ -15,9 +15,17 @@ const axes = ({ state }: Call) => ({ axes: state.axes as number[] });
 const axis = ({ state }: Call) => ({ axis: state.axis as number });
 const outputShape = ({ outputTypes }: Call) => ({ shape: (outputTypes[0] as TensorType).shape });
 
-/** Without the operands that only gave their shapes. */
-const broadcast: Lowering = (call) =>
-  call.add("broadcast_to", call.inputs.slice(0, 1), outputShape(call));
+/** The first operand, with the shape of all together; or with a shape of its own. */
+const broadcast: Lowering = (call) => {
+  const { inputs, state, otherSizes, add } = call;
+  if (!otherSizes) return add("broadcast_to", inputs.slice(0, 1), outputShape(call));
+  if (inputs.length === 1) return add("broadcast_to", inputs, { shape: state.shape as number[] });
+  return add("broadcast_arrays", inputs, {}, inputs.length).slice(0, 1);
+};
+
+/** As {@link broadcast}, but for some axes. Ops that need it do it themselves, whatever the sizes are. */
+const broadcastAxes: Lowering = (call) =>
+  call.otherSizes ? call.inputs.slice(0, 1) : broadcast(call);
 
 /** The borders of a slice. The state of a slice that goes backwards to the very beginning ends at -1, which an op counts from the end. */
 function borders({ state, inputTypes: [type] }: Call) {
@@ -65,7 +73,7 @@ export const SHAPE: Lowerings = {
     offset: state.offset as number,
   })),
   Broadcast: broadcast,
-  BroadcastAxes: broadcast,
+  BroadcastAxes: broadcastAxes,
   Concatenate: to("concatenate", axis),
   DynamicSlice: to("dynamic_slice", ({ state }) => ({
     axes: state.axes as number[],
@@ -77,7 +85,8 @@ export const SHAPE: Lowerings = {
     start_axis: state.start as number,
     end_axis: state.end as number,
   })),
-  Full: broadcast,
+  // Its operand has its shape already.
+  Full: (call) => (call.otherSizes ? call.inputs : broadcast(call)),
   Gather: to("gather", ({ state }) => ({
     axes: state.axes as number[],
     slice_sizes: state.sizes as number[],
@@ -86,7 +95,9 @@ export const SHAPE: Lowerings = {
   MaskedScatter: to("masked_scatter"),
   NumberOfElements: numberOfElements,
   Pad: to("pad", (call) => ({ pad_width: padWidth(call) })),
-  Reshape: to("reshape", outputShape),
+  Reshape: to("reshape", (call) =>
+    call.otherSizes ? { shape: call.state.shape as number[] } : outputShape(call),
+  ),
   Scatter: toOneOf(SCATTERS, "kind", axes, scattered),
   ScatterAxis: toOneOf(SCATTERS_ALONG, "kind", axis),
   Slice: to("slice", borders),
