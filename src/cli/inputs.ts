@@ -7,7 +7,7 @@ import type { Members } from "../files/members.js";
 import { openSafetensors } from "../files/safetensors.js";
 import { shown } from "../graph/showing/describe.js";
 import { listNames } from "../show.js";
-import { formatType, sameType } from "../tensor/dtype.js";
+import { formatType, sameRank, sameType, type TensorType } from "../tensor/dtype.js";
 import { UsageError } from "./command.js";
 import { findParameter, lookUp, type Parameter, parameterText } from "./parameters.js";
 
@@ -15,6 +15,11 @@ import { findParameter, lookUp, type Parameter, parameterText } from "./paramete
 export type InputSource =
   | { readonly kind: "array"; readonly array: FileArray }
   | { readonly kind: "range"; readonly path: string; readonly range: FileRange };
+
+/** The type of an input's tensor. */
+export function sourceType(source: InputSource): TensorType {
+  return source.kind === "array" ? source.array.type : source.range.type;
+}
 
 /** One `--input`, taken apart. */
 interface InputSpec {
@@ -106,8 +111,9 @@ class Values {
         `one of ${listNames([...tensors.keys()], name) || ONLY}, as in ${path}:NAME`,
       );
     }
-    const { type } = source.kind === "array" ? source.array : source.range;
-    if (!sameType(type, parameter.type)) {
+    const type = sourceType(source);
+    const fits = parameter.anySizes === true ? sameRank : sameType;
+    if (!fits(type, parameter.type)) {
       throw new FileError(
         "file_type_invalid",
         tensors.size === 1 && member === undefined ? path : `${path}:${name}`,

@@ -12,6 +12,8 @@ export interface Parameter {
   readonly name?: string | undefined;
   /** Its type. */
   readonly type: TensorType;
+  /** Whether its sizes are free, and those of the type an example. */
+  readonly anySizes?: boolean;
 }
 
 /** The parameters of a valid graph's program. */

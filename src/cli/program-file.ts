@@ -4,6 +4,7 @@ import type { Graph } from "../graph/graph.js";
 import { describeFunction } from "../mlxfn/describe.js";
 import { inputNames } from "../mlxfn/lower.js";
 import { formatSignature, openFunction } from "../mlxfn/opened.js";
+import type { TensorType } from "../tensor/dtype.js";
 import { UsageError } from "./command.js";
 import { readGraph } from "./graph-file.js";
 import type { InputSource } from "./inputs.js";
@@ -12,8 +13,11 @@ import { type Parameter, parametersOf } from "./parameters.js";
 /** A program in a file. */
 export interface FileProgram {
   readonly parameters: readonly Parameter[];
-  /** Returns its graph. @throws FileError where a primitive of an exported function has no op */
-  graph(): Graph;
+  /**
+   * Returns its graph, for inputs of these types where sizes are free.
+   * @throws FileError where a primitive of an exported function has no op
+   */
+  graph(inputs?: readonly TensorType[]): Graph;
 }
 
 /** A file of programs: a graph, or a function that MLX exported, which has one for each of its traces. */
@@ -47,8 +51,13 @@ function openTraces(path: string): ProgramFile {
     programs: opened.signatures.map((signature, trace) => {
       const names = inputNames(signature);
       return {
-        parameters: signature.inputs.map((type, index) => ({ index, name: names[index], type })),
-        graph: () => opened.graph(trace),
+        parameters: signature.inputs.map((type, index) => ({
+          index,
+          name: names[index],
+          type,
+          anySizes: opened.shapeless,
+        })),
+        graph: (inputs) => opened.graph(trace, inputs),
       };
     }),
     externals: new Map(externals),

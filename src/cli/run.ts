@@ -12,7 +12,7 @@ import { type Arguments, type Command, type ExitCode, single, UsageError } from 
 import { ENGINE_HELP, ENGINE_OPTIONS, engineOptions } from "./engine-options.js";
 import { printEvent } from "./hook-lines.js";
 import { checkRecording, HOOK_OPTIONS, hookSpecs, recordOptions } from "./hook-options.js";
-import { type InputSource, resolveInputs, type Tensors } from "./inputs.js";
+import { type InputSource, resolveInputs, sourceType, type Tensors } from "./inputs.js";
 import { interruptible } from "./interrupt.js";
 import { openPrograms, pickProgram } from "./program-file.js";
 
@@ -69,7 +69,7 @@ async function runGraph(args: Arguments): Promise<ExitCode> {
   const { program: picked, found: sources } = await pickProgram(opened, (parameters) =>
     resolveInputs(files("input"), parameters, inputFiles),
   );
-  const graph = picked.graph();
+  const graph = picked.graph(sources.map(sourceType));
   await checkOut(single(args, "out"), graph);
   const bound = await findBindings(graph, files("constants"), files("externals"), opened.externals);
   const [{ Engine: Engines }, { bindSlots }, { record, replay }] = await Promise.all([

@@ -10,7 +10,7 @@ import { onEvents } from "../hooks/handlers.js";
 import type { SubscriptionOptions } from "../hooks/policy.js";
 import type { Subscription } from "../hooks/subscription.js";
 import { Tensor } from "../native-tensor.js";
-import { formatType, sameType, type TensorType } from "../tensor/dtype.js";
+import { formatType, sameRank, sameType, type TensorType } from "../tensor/dtype.js";
 import { type TensorLike, typeOfValue } from "../tensor/values.js";
 import { formatSignature, type OpenedFunction, openFunction, type Signature } from "./opened.js";
 
@@ -156,8 +156,7 @@ export class ImportedFunction implements Disposable {
 
   /** Whether a type is that of a trace: sizes are free in a shapeless function, the number of axes is not. */
   #fits(type: TensorType, wanted: TensorType): boolean {
-    if (!this.opened.shapeless) return sameType(type, wanted);
-    return type.dtype === wanted.dtype && type.shape.length === wanted.shape.length;
+    return this.opened.shapeless ? sameRank(type, wanted) : sameType(type, wanted);
   }
 
   /** The trace whose inputs have these types, and whose keywords are these. */

@@ -69,3 +69,8 @@ export function sameType(a: TensorType, b: TensorType): boolean {
     a.shape.every((size, axis) => size === b.shape[axis])
   );
 }
+
+/** Whether two types have the same dtype and as many axes. */
+export function sameRank(a: TensorType, b: TensorType): boolean {
+  return a.dtype === b.dtype && a.shape.length === b.shape.length;
+}

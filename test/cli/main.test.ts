@@ -97,6 +97,13 @@ const exported = mlxFunctionFile({
   ],
 });
 
+/** One that takes inputs of any sizes. */
+const shapeless = mlxFunctionFile({
+  shapeless: true,
+  constants: [],
+  traces: [{ inputs: [f32], keywords: [], steps: [primitive("Exp", [0], [f32])], results: [1] }],
+});
+
 let folder: string;
 const printed = capturePrinted();
 const at = (name: string) => join(folder, name);
@@ -112,6 +119,7 @@ beforeAll(async () => {
   await writeTensors(at("w.safetensors"), new Map([["w", weights]]));
   await writeTensors(at("w.npy"), new Map([["value", floats(1, 2, 3)]]));
   await writeFile(at("f.mlxfn"), exported);
+  await writeFile(at("any.mlxfn"), shapeless);
   const named = new Map([
     ["w.0", weights],
     ["x", floats(1, 2)],
@@ -204,6 +212,11 @@ trace 1: (arg0: float32[2], by=float32[2]) -> float32[2]
 });
 
 describe("davit run", () => {
+  it("runs a function that MLX exported shapeless at any sizes", async () => {
+    expect(await main(["run", at("any.mlxfn"), "--input", at("w.npy")])).toBe(0);
+    expect(printed.out).toMatch(/^0: float32\[3\]/);
+  });
+
   it("runs the trace of a function that MLX exported that the inputs are for", async () => {
     const argv = ["run", at("f.mlxfn"), "--input", at("x.npy")];
     expect(await main([...argv, "--input", `by=${at("x.npy")}`, "--probe", "add.*"])).toBe(0);
