@@ -135,13 +135,13 @@ defmodule Davit.Program do
   # Keeps the program in the engine's store; false where it cannot be kept.
   @spec keep(t, String.t(), binary) :: boolean
   def keep(%__MODULE__{} = program, name, note) do
-    session = session!(program)
+    answer = Request.call(session!(program), ["keep", program.id, name], [note])
+    Tensor.touch(program)
 
-    case Request.call(session, ["keep", program.id, name], [note]) do
+    case answer do
       {:ok, kept?, _} -> kept?
       {:error, error} -> raise error
     end
-    |> tap(fn _ -> Tensor.touch(program) end)
   end
 
   defp loaded(result, {id, token}, bytes, session) do

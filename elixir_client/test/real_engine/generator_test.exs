@@ -169,16 +169,7 @@ defmodule Davit.RealEngine.GeneratorTest do
     # Its snapshot is of the same files, opened under another id.
     again = Model.load(@path, engine: engine)
     stream = &Generator.stream(&1, "Once upon a time", options)
-    pid = Engine.info(engine)["engine"]["pid"]
-    {_, 0} = System.cmd("kill", ["-9", "#{pid}"])
-
-    Fake.eventually(fn ->
-      try do
-        Engine.info(engine)["engine"]["pid"] != pid
-      rescue
-        EngineError -> false
-      end
-    end)
+    Real.restart(engine)
 
     all =
       [model, again, model, again]

@@ -23,6 +23,19 @@ defmodule Davit.Real do
     name
   end
 
+  @doc "Kills the process of an engine, and waits until another one serves."
+  def restart(engine) do
+    pid = pid(engine)
+    {_, 0} = System.cmd("kill", ["-9", "#{pid}"])
+    Davit.Fake.eventually(fn -> pid(engine) not in [nil, pid] end)
+  end
+
+  defp pid(engine) do
+    Engine.info(engine)["engine"]["pid"]
+  rescue
+    Davit.EngineError -> nil
+  end
+
   @doc "What is in the mailbox, oldest first."
   def flush do
     receive do
