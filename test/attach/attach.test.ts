@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { attach } from "../../src/attach/attach.js";
 import { listEngines } from "../../src/attach/engines.js";
@@ -9,21 +6,20 @@ import { Engine } from "../../src/engine/engine.js";
 import { RecordingFile } from "../../src/record/index.js";
 import { type SocketServer, serveSocket } from "../../src/server/socket.js";
 import { hook, mx, type Traced } from "../../src/trace/index.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
+const folder = temporaryFolder();
 let engine: Engine;
-let folder: string;
 let server: SocketServer;
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "davit-attach-"));
-  vi.stubEnv("DAVIT_RUNTIME_DIR", join(folder, "run"));
+  vi.stubEnv("DAVIT_RUNTIME_DIR", folder("run"));
   engine = Engine.create({ lanes: 1 });
-  server = await serveSocket(engine, join(folder, "socket"));
+  server = await serveSocket(engine, folder("socket"));
 });
 afterAll(async () => {
   await server.close();
   await engine.close();
   vi.unstubAllEnvs();
-  rmSync(folder, { recursive: true });
 });
 
 it("lists an engine that is served, and attaches to it by process, by path, or as the only one", async () => {
@@ -41,12 +37,12 @@ it("lists an engine that is served, and attaches to it by process, by path, or a
     code: "engine_unknown",
     message: `there is no engine 1; expected one of ${process.pid}`,
   });
-  await expect(attach(join(folder, "none"))).rejects.toMatchObject({ code: "engine_unreachable" });
+  await expect(attach(folder("none"))).rejects.toMatchObject({ code: "engine_unreachable" });
   await expect(attach({} as never)).rejects.toMatchObject({ code: "argument_invalid" });
 });
 
 it("is not listed when nobody may attach", async () => {
-  const path = join(folder, "closed");
+  const path = folder("closed");
   const closed = await serveSocket(engine, path, { attachable: false });
   expect(await listEngines()).toHaveLength(1);
   await closed.close();
@@ -102,7 +98,7 @@ it("is refused what makes no sense with the engine's error", async () => {
 
 it("lets the engine record", async () => {
   const attached = await attach();
-  const path = join(folder, "seen.rec");
+  const path = folder("seen.rec");
   const recording = await attached.record(path, ["all"]);
   const f = engine.jit((x: Traced) => hook(mx.negative(x), "negated"));
   await f([1]);
@@ -114,7 +110,7 @@ it("lets the engine record", async () => {
 
 it("hears of the end of the engine", async () => {
   const own = Engine.create({ lanes: 1 });
-  const other = await serveSocket(own, join(folder, "other"), { attachable: false });
+  const other = await serveSocket(own, folder("other"), { attachable: false });
   const attached = await attach(other.path);
   await other.close();
   expect(await attached.closed).toMatchObject({ code: "server_closed" });

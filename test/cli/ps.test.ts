@@ -1,27 +1,23 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
 import { attach } from "../../src/attach/attach.js";
 import { listEngines } from "../../src/attach/engines.js";
 import { ps } from "../../src/cli/ps.js";
 import { Engine } from "../../src/engine/engine.js";
 import { type SocketServer, serveSocket } from "../../src/server/socket.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
-let folder: string;
+const folder = temporaryFolder();
 let engine: Engine;
 let server: SocketServer;
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "davit-ps-"));
-  vi.stubEnv("DAVIT_RUNTIME_DIR", join(folder, "run"));
+  vi.stubEnv("DAVIT_RUNTIME_DIR", folder("run"));
   engine = Engine.create({ lanes: 1, memoryLimit: 2 ** 28, cacheLimit: 2 ** 20 });
-  server = await serveSocket(engine, join(folder, "socket"));
+  server = await serveSocket(engine, folder("socket"));
 });
 afterAll(async () => {
   await server.close();
   await engine.close();
   vi.unstubAllEnvs();
-  rmSync(folder, { recursive: true });
 });
 afterEach(() => vi.restoreAllMocks());
 

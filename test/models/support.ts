@@ -34,9 +34,9 @@ export const NAMES = [
   ...["rest.head.weight", "rest.head.bias"],
 ];
 
-/** A tokenizer.json of BERT's kind, for the words `a` and `b`. */
-export function bertTokenizer() {
-  const special = (content: string, id: number) => ({
+/** A row of `added_tokens` in a tokenizer.json: a special token. */
+export function specialToken(content: string, id: number) {
+  return {
     id,
     content,
     special: true,
@@ -44,14 +44,18 @@ export function bertTokenizer() {
     lstrip: false,
     rstrip: false,
     normalized: false,
-  });
+  };
+}
+
+/** A tokenizer.json of BERT's kind, for the words `a` and `b`. */
+export function bertTokenizer() {
   const names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"];
   const piece = (id: string) => ({ SpecialToken: { id, type_id: 0 } });
   return {
     version: "1.0",
     truncation: null,
     padding: null,
-    added_tokens: names.map(special),
+    added_tokens: names.map(specialToken),
     normalizer: {
       type: "BertNormalizer",
       clean_text: true,

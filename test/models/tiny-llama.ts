@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type FileArray, writeTensors } from "../../src/index.js";
+import { specialToken } from "./support.js";
 
 const HIDDEN = 64;
 const INNER = 128;
@@ -139,15 +140,7 @@ function byteTokenizer() {
   const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true };
   return {
     version: "1.0",
-    added_tokens: SPECIAL.map((content, at) => ({
-      id: 256 + at,
-      content,
-      special: true,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-    })),
+    added_tokens: SPECIAL.map((content, at) => specialToken(content, 256 + at)),
     normalizer: null,
     pre_tokenizer: { ...byteLevel, use_regex: true },
     post_processor: null,

@@ -132,7 +132,6 @@ export class Generator implements Disposable {
     const seen = new Set(promptIds);
     const tokens: number[] = [];
     const started = performance.now();
-    let first: number | undefined;
     let reason: Generated["reason"] | undefined;
     const context = await Context.begin(this.#parts, promptIds, options.snapshot);
     const next = async (ids: readonly number[]) => {
@@ -145,7 +144,7 @@ export class Generator implements Disposable {
     };
     try {
       let token = await next(promptIds.slice(context.length));
-      first = performance.now();
+      const first = performance.now();
       while (reason === undefined) {
         if (this.tokenizer.endTokens.has(token)) {
           const text = stream.end();
