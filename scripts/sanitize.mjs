@@ -38,7 +38,9 @@ async function main() {
 
 const library = await main().catch(fail);
 const patterns = process.argv.slice(2);
-const memory = ["test/engine/view", "test/engine/memory", "test/engine/owners"];
+const memory = ["view", "writable", "fill", "memory", "owners"].map(
+  (name) => `test/engine/${name}`,
+);
 const vitest = inRoot("node_modules", "vitest", "vitest.mjs");
 foreground(process.execPath, [vitest, "run", ...(patterns.length > 0 ? patterns : memory)], {
   env: {

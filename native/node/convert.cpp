@@ -138,6 +138,15 @@ bool foreign_memory_allowed() {
   return allowed;
 }
 
+void detach(Napi::ArrayBuffer buffer) {
+  if (buffer.IsDetached()) return;  // another buffer may have the memory now
+  void* kept = nullptr;
+  if (napi_remove_wrap(buffer.Env(), buffer, &kept) == napi_ok) {
+    static_cast<Kept*>(kept)->owner.reset();
+  }
+  buffer.Detach();
+}
+
 Napi::ArrayBuffer from_array(Napi::Env env, const mx::array& array, Memory memory) {
   if (array.size() == 0) return Napi::ArrayBuffer::New(env, 0);
   if (array.flags().row_contiguous) {

@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -45,17 +46,20 @@ bool foreign_memory_allowed();
 // Memory that JavaScript did not have before, or that of a tensor that it has.
 enum class Memory { fresh, held };
 
+// What an ArrayBuffer over the engine's memory keeps alive.
+struct Kept {
+  std::shared_ptr<void> owner;
+  size_t bytes;
+};
+
 // An ArrayBuffer over memory that `owner` keeps alive; nothing, and `owner` as it was, where the
 // runtime allows no foreign memory.
 template <typename Owner>
 std::optional<Napi::ArrayBuffer> external(Napi::Env env, void* data, size_t bytes, Owner& owner,
                                           Memory memory = Memory::fresh) {
   if (!foreign_memory_allowed()) return std::nullopt;
-  struct Kept {
-    Owner owner;
-    size_t bytes;
-  };
-  auto* kept = new Kept{std::move(owner), bytes};
+  auto held = std::make_shared<Owner>(std::move(owner));
+  auto* kept = new Kept{held, bytes};
   auto finalize = [](napi_env of, void*, void* hint) {
     auto* done = static_cast<Kept*>(hint);
     Collector::of(of).shrink(done->bytes);
@@ -63,10 +67,12 @@ std::optional<Napi::ArrayBuffer> external(Napi::Env env, void* data, size_t byte
   };
   napi_value buffer = nullptr;
   if (napi_create_external_arraybuffer(env, data, bytes, finalize, kept, &buffer) != napi_ok) {
-    owner = std::move(kept->owner);
+    owner = std::move(*held);
     delete kept;
     return std::nullopt;
   }
+  // For detach(). Without it, only the garbage collector lets go.
+  napi_wrap(env, buffer, kept, nullptr, nullptr, nullptr);
   if (memory == Memory::fresh) {
     Collector::of(env).grow(bytes);
   } else {
@@ -74,6 +80,10 @@ std::optional<Napi::ArrayBuffer> external(Napi::Env env, void* data, size_t byte
   }
   return Napi::ArrayBuffer(env, buffer);
 }
+
+// Detaches an ArrayBuffer, and lets go of the engine's memory where it is over it. Node itself
+// calls the function that would when the event loop has turned.
+void detach(Napi::ArrayBuffer buffer);
 
 // The same for memory that need not be written to: a copy where it is short, or no foreign memory
 // is allowed.

@@ -208,8 +208,7 @@ Napi::Value EngineObject::layout(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value EngineObject::release(const Napi::CallbackInfo& info) {
-  // A buffer frees its memory when it is detached, not only when it is collected.
-  info[0].As<Napi::ArrayBuffer>().Detach();
+  detach(info[0].As<Napi::ArrayBuffer>());
   return info.Env().Undefined();
 }
 

@@ -4,6 +4,7 @@ import { Tensor } from "../native-tensor.js";
 import { byteLength, type TensorType } from "../tensor/dtype.js";
 import type { TypedArray } from "../tensor/values.js";
 import { viewArray } from "../tensor/view.js";
+import { isPromise } from "../trace/promise.js";
 
 /** See {@link Engine.fill}. */
 export function fillTensor(
@@ -14,7 +15,7 @@ export function fillTensor(
   const memory = allocated(native, type);
   try {
     const returned: unknown = write(viewArray(type.dtype, memory.bytes));
-    if (typeof (returned as { then?: unknown } | undefined)?.then === "function") {
+    if (isPromise(returned)) {
       const expected = "one that has written everything when it returns";
       const message = `the function that fills a tensor returned a promise; expected ${expected}`;
       throw new DavitError("function_async", message, { expected });
