@@ -32,7 +32,7 @@ defmodule Davit do
   """
 
   alias Davit.{Engine, EngineError, Graph, Program, Run, Tensor}
-  alias Davit.Engine.Request
+  alias Davit.Engine.{Lookup, Request}
 
   @typedoc "An input of a run: a tensor, a number or nested list, or a binary of the values."
   @type input :: Tensor.t() | Tensor.nested() | binary
@@ -122,7 +122,7 @@ defmodule Davit do
   @spec open_file(Path.t(), [String.t()], keyword) :: %{String.t() => Tensor.t()}
   def open_file(path, names, options \\ []) do
     Davit.Options.check!(options, [:engine])
-    session = Engine.session!(options[:engine] || Engine)
+    session = Lookup.session_for!(options)
     refs = Map.new(names, &{&1, Tensor.Ref.new(session, 0)})
     ids = Map.new(refs, fn {name, ref} -> {name, ref.id} end)
     answer = Request.call(session, ["open_file", Path.expand(path), ids])

@@ -15,8 +15,8 @@ defmodule Davit.ImportedFunction do
   Constants stay in the file until a run needs them. A file of an engine that was started again has to be imported again.
   """
 
-  alias Davit.{Engine, EngineError, Program, Tensor, Type}
-  alias Davit.Engine.Request
+  alias Davit.{EngineError, Program, Tensor, Type}
+  alias Davit.Engine.{Lookup, Request}
 
   @enforce_keys [:path, :version, :metadata, :shapeless, :traces]
   defstruct [:path, :version, :metadata, :shapeless, :traces]
@@ -33,7 +33,7 @@ defmodule Davit.ImportedFunction do
   @spec open(Path.t(), keyword) :: t
   def open(path, options) do
     Davit.Options.check!(options, [:engine])
-    session = Engine.session!(options[:engine] || Engine)
+    session = Lookup.session_for!(options)
     path = Path.expand(path)
 
     case Request.call(session, ["open_function", path]) do
