@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   generate: async () => (await import("./generate.js")).generate,
   chat: async () => (await import("./chat.js")).chat,
   inspect: async () => (await import("./inspect.js")).inspect,
+  export: async () => (await import("./export.js")).exportCommand,
   port: async () => (await import("./port.js")).port,
   store: async () => (await import("./store.js")).store,
   serve: async () => (await import("./serve.js")).serve,

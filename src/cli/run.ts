@@ -1,4 +1,3 @@
-import type { Engine } from "../engine/engine.js";
 import { FileError } from "../files/error.js";
 import { checkTarget, type FileArray, writeTensors } from "../files/index.js";
 import type { Graph } from "../graph/graph.js";
@@ -12,9 +11,10 @@ import { type Arguments, type Command, type ExitCode, single, UsageError } from 
 import { ENGINE_HELP, ENGINE_OPTIONS, engineOptions } from "./engine-options.js";
 import { printEvent } from "./hook-lines.js";
 import { checkRecording, HOOK_OPTIONS, hookSpecs, recordOptions } from "./hook-options.js";
-import { type InputSource, resolveInputs, sourceType, type Tensors } from "./inputs.js";
+import { resolveInputs, sourceType, type Tensors } from "./inputs.js";
 import { interruptible } from "./interrupt.js";
 import { openPrograms, pickProgram } from "./program-file.js";
+import { tensorOf, tensorsOf } from "./tensors.js";
 
 /** `davit run`: one run of a graph file, on files, with its hooks on the terminal. */
 export const run: Command = {
@@ -148,19 +148,6 @@ function showProgress() {
     ? setInterval(() => process.stderr.write(`\r${elapsed()} ...\r`), 1000)
     : undefined;
   return { elapsed, stop: () => clearInterval(timer) };
-}
-
-function tensorOf(engine: Engine, source: InputSource): Tensor {
-  return source.kind === "array"
-    ? engine.fromBytes(source.array.bytes, source.array.type)
-    : engine.fileTensor(source.path, source.range.offset, source.range.type);
-}
-
-function tensorsOf(
-  engine: Engine,
-  sources: ReadonlyMap<string, InputSource>,
-): ReadonlyMap<string, Tensor> {
-  return new Map([...sources].map(([name, source]) => [name, tensorOf(engine, source)]));
 }
 
 async function deliver(outputs: readonly Tensor[], path: string | undefined): Promise<void> {
