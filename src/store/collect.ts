@@ -1,6 +1,5 @@
 import type { StoreFolder } from "./folder.js";
-import { checkModule, indexOf } from "./inspect.js";
-import { Damage } from "./module.js";
+import { checkModule, constantsOf } from "./inspect.js";
 
 /** Options of a collection. */
 export interface GcOptions {
@@ -133,15 +132,5 @@ function foldNames(folder: StoreFolder, modules: ReadonlyMap<string, Kept>, befo
         module.used = Math.max(module.used, used);
       } else folder.unlink(name, id);
     }
-  }
-}
-
-function constantsOf(folder: StoreFolder, id: string): readonly string[] {
-  try {
-    const globals = indexOf(folder, id)?.globals ?? [];
-    return globals.flatMap(({ constant, sha256 }) => (constant ? [sha256] : []));
-  } catch (error) {
-    if (!(error instanceof Damage)) throw error;
-    return [];
   }
 }

@@ -3,10 +3,9 @@ import { Damage, HEADER_BYTES, ModuleIndex, type Range, readHeader, sha256 } fro
 
 /** A module that is read from. */
 export interface OpenModule {
-  readonly file: StoredFile;
   readonly index: ModuleIndex;
-  /** Where its data begins. */
-  readonly data: number;
+  /** Reads data. `what` names it in the error. @throws Damage */
+  read(range: Range, what: string): Uint8Array;
 }
 
 /** What is known of a module. */
@@ -31,17 +30,32 @@ export function openIndex(
 ): OpenModule | undefined {
   const length = readHeader(read(0, HEADER_BYTES));
   if (length === undefined) return undefined;
-  const index = new ModuleIndex(id, read(HEADER_BYTES, length));
-  return { file, index, data: HEADER_BYTES + length };
+  const readAt = (begin: number, range: Range, what: string) => {
+    const bytes = read(begin + range.offset, range.length);
+    if (bytes.length !== range.length || sha256(bytes) !== range.sha256) {
+      throw new Damage(`${what} is damaged`);
+    }
+    return bytes;
+  };
+  const rows = HEADER_BYTES + length;
+  const index = new ModuleIndex(id, read(HEADER_BYTES, length), (block) =>
+    readAt(rows, block, "a block of the index"),
+  );
+  return { index, read: (range, what) => readAt(rows + index.rowBytes, range, what) };
 }
 
-/** The index of a module; undefined where it cannot be opened, or is of another version. @throws Damage */
-export function indexOf(folder: StoreFolder, id: string): ModuleIndex | undefined {
+/** The constants that a module needs; none where it cannot be read, or is of another version. */
+export function constantsOf(folder: StoreFolder, id: string): string[] {
   const file = folder.open("modules", id);
+  if (file === undefined) return [];
   try {
-    return file === undefined ? undefined : openIndex(file, id)?.index;
+    const globals = openIndex(file, id)?.index.globals ?? [];
+    return globals.flatMap(({ constant, sha256 }) => (constant ? [sha256] : []));
+  } catch (error) {
+    if (!(error instanceof Damage)) throw error;
+    return [];
   } finally {
-    file?.close();
+    file.close();
   }
 }
 
@@ -56,11 +70,11 @@ export function checkModule(folder: StoreFolder, id: string): ModuleState {
     if (module === undefined) return { ...state, problem: "it is of another version" };
     state.functions = module.index.functions;
     for (const name of state.functions) {
-      checkRange(module, module.index.function(name) as Range, `the function ${name}`);
+      module.read(module.index.function(name) as Range, `the function ${name}`);
     }
     for (const global of module.index.globals) {
       if (global.constant) checkConstant(folder, global);
-      else checkRange(module, global, `the global ${global.name}`);
+      else module.read(global, `the global ${global.name}`);
     }
     return state;
   } catch (error) {
@@ -68,13 +82,6 @@ export function checkModule(folder: StoreFolder, id: string): ModuleState {
     return { ...state, problem: error.message };
   } finally {
     file.close();
-  }
-}
-
-function checkRange({ file, data }: OpenModule, range: Range, what: string): void {
-  const bytes = file.read(data + range.offset, range.length);
-  if (bytes.length !== range.length || sha256(bytes) !== range.sha256) {
-    throw new Damage(`${what} is damaged`);
   }
 }
 

@@ -13,6 +13,9 @@ export const HEADER_BYTES = 16;
 /** The most bytes of an index. */
 const MAX_INDEX = 2 ** 28;
 
+/** The most rows of a block of globals; a block of functions has about as many. */
+const BLOCK = 16;
+
 /** A function to keep: opaque bytes, and what it needs. */
 export interface StoreFunction {
   /** By which it is asked for; the same name means the same function. */
@@ -68,7 +71,8 @@ export function sha256(bytes: Uint8Array | string): string {
 }
 
 /**
- * Writes a module: header, index, data. Its id is the SHA-256 of the index, which has the checksums of all data.
+ * Writes a module: header, index, rows, data. Its id is the SHA-256 of the index, which has the checksums of all blocks of rows; a row has the
+ * checksum of its data.
  * @throws TypeError where a name is there twice, or a function needs a global that is not there
  */
 export function encodeModule({ functions, globals = [] }: StoreModule): {
@@ -85,41 +89,73 @@ export function encodeModule({ functions, globals = [] }: StoreModule): {
     offset += data.length;
     return range;
   };
-  const index = new MsgpackWriter();
-  const row = new MsgpackWriter();
-  const entry = (name: string, range: Range, rest: () => void) => {
-    row.truncate(0);
-    row.integer(range.offset);
-    row.integer(range.length);
-    row.binary(Buffer.from(range.sha256, "hex"));
-    rest();
-    index.text(name);
-    index.binary(row.written);
-  };
-  index.array(2 * functions.length);
-  for (const item of functions) {
-    const needs = item.globals?.map((name) => {
-      const number = numbers.get(name);
-      if (number === undefined) throw new TypeError(`${item.name} needs the global ${name}`);
-      return number;
-    });
-    entry(item.name, place(item.data), () => {
-      row.array(item.functions?.length ?? 0);
-      for (const name of item.functions ?? []) row.text(name);
-      row.array(needs?.length ?? 0);
-      for (const number of needs ?? []) row.integer(number);
-    });
+  const blocksOfFunctions = emptyBlocks(functions.length);
+  for (const { name, data, functions: others = [], globals: needs = [] } of functions) {
+    const row = rowOf(place(data));
+    row.array(others.length);
+    for (const other of others) row.text(other);
+    row.array(needs.length);
+    for (const need of needs) {
+      const number = numbers.get(need);
+      if (number === undefined) throw new TypeError(`${name} needs the global ${need}`);
+      row.integer(number);
+    }
+    blocksOfFunctions[blockOf(name, blocksOfFunctions.length)]?.push([name, row.written]);
   }
-  index.array(2 * globals.length);
-  for (const { name, data, constant = false } of globals) {
+  const blocksOfGlobals = emptyBlocks(globals.length);
+  for (const [number, { name, data, constant = false }] of globals.entries()) {
     const range = constant ? { offset: 0, length: data.length, sha256: sha256(data) } : place(data);
-    entry(name, range, () => row.bool(constant));
+    const row = rowOf(range);
+    row.bool(constant);
+    blocksOfGlobals[Math.floor(number / BLOCK)]?.push([name, row.written]);
+  }
+  const index = new MsgpackWriter();
+  const rows: Uint8Array[] = [];
+  for (const blocks of [blocksOfFunctions, blocksOfGlobals]) {
+    index.array(2 * blocks.length);
+    for (const block of blocks) {
+      const bytes = encodeBlock(block);
+      index.integer(bytes.length);
+      index.binary(Buffer.from(sha256(bytes), "hex"));
+      rows.push(bytes);
+    }
   }
   const header = Buffer.alloc(HEADER_BYTES);
   MAGIC.copy(header);
   header.writeUInt32BE(STORE_VERSION, 8);
   header.writeUInt32BE(index.length, 12);
-  return { id: sha256(index.written), bytes: Buffer.concat([header, index.written, ...parts]) };
+  const bytes = Buffer.concat([header, index.written, ...rows, ...parts]);
+  return { id: sha256(index.written), bytes };
+}
+
+/** A name and its row, as opaque bytes. */
+type Entry = readonly [name: string, row: Uint8Array];
+
+function emptyBlocks(rows: number): Entry[][] {
+  return Array.from({ length: Math.ceil(rows / BLOCK) }, () => []);
+}
+
+/** Which of so many blocks has the row of a function. */
+function blockOf(name: string, blocks: number): number {
+  return Number.parseInt(sha256(name).slice(0, 8), 16) % blocks;
+}
+
+function rowOf({ offset, length, sha256: checksum }: Range): MsgpackWriter {
+  const row = new MsgpackWriter();
+  row.integer(offset);
+  row.integer(length);
+  row.binary(Buffer.from(checksum, "hex"));
+  return row;
+}
+
+function encodeBlock(entries: readonly Entry[]): Uint8Array {
+  const block = new MsgpackWriter();
+  block.array(2 * entries.length);
+  for (const [name, row] of entries) {
+    block.text(name);
+    block.binary(row);
+  }
+  return block.written;
 }
 
 /**
@@ -136,39 +172,75 @@ export function readHeader(header: Buffer): number | undefined {
   return length;
 }
 
-/** The index of a module. Rows are decoded when they are asked for. */
+/** The index of a module. A block of rows is read once, when one of them is asked for, and a row decoded each time. */
 export class ModuleIndex {
-  readonly #functions = new Map<string, Uint8Array>();
-  readonly #globals: (readonly [name: string, row: Uint8Array])[] = [];
+  /** Bytes of all rows: what follows them is the data. */
+  readonly rowBytes: number;
+  readonly #functions: readonly Range[];
+  readonly #globals: readonly Range[];
+  readonly #read: (block: Range) => Uint8Array;
+  readonly #known = new Map<Range, readonly Entry[]>();
 
-  /** @throws Damage where it is not the index of this id */
-  constructor(id: string, bytes: Uint8Array) {
+  /**
+   * `read` reads a block of rows, whose offset is that from the end of the index.
+   * @throws Damage where it is not the index of this id
+   */
+  constructor(id: string, bytes: Uint8Array, read: (block: Range) => Uint8Array) {
     if (sha256(bytes) !== id) throw new Damage("the index is damaged");
     const reader = new IndexReader(bytes, "the index");
-    for (const [name, row] of reader.entries()) this.#functions.set(name, row);
-    this.#globals = reader.entries();
+    this.#functions = reader.blocks(0);
+    this.#globals = reader.blocks(endOf(this.#functions));
     reader.end();
+    this.rowBytes = endOf([...this.#functions, ...this.#globals]);
+    this.#read = read;
   }
 
+  /** The names of all functions. @throws Damage */
   get functions(): string[] {
-    return [...this.#functions.keys()];
+    return this.#functions.flatMap((block) => this.#entries(block).map(([name]) => name));
   }
 
+  /** @throws Damage */
   get globals(): GlobalRow[] {
-    return this.#globals.map((_, number) => this.global(number));
+    return this.#globals.flatMap((block) => this.#entries(block).map(globalOf));
   }
 
+  /** The row of a function; undefined where the module does not have it. @throws Damage */
   function(name: string): FunctionRow | undefined {
-    const row = this.#functions.get(name);
-    return row === undefined ? undefined : new IndexReader(row, "a function").function();
+    const block = this.#functions[blockOf(name, this.#functions.length)];
+    if (block === undefined) return undefined;
+    const entry = this.#entries(block).find(([other]) => other === name);
+    return entry && new IndexReader(entry[1], "a function").function();
   }
 
   /** @throws Damage */
   global(number: number): GlobalRow {
-    const entry = this.#globals[number];
+    const block = this.#globals[Math.floor(number / BLOCK)];
+    const entry = block && this.#entries(block)[number % BLOCK];
     if (entry === undefined) throw new Damage(`there is no global ${number}`);
-    return { name: entry[0], ...new IndexReader(entry[1], "a global").global() };
+    return globalOf(entry);
   }
+
+  #entries(block: Range): readonly Entry[] {
+    let entries = this.#known.get(block);
+    if (entries === undefined) {
+      const reader = new IndexReader(this.#read(block), "rows");
+      entries = reader.entries();
+      reader.end();
+      this.#known.set(block, entries);
+    }
+    return entries;
+  }
+}
+
+function globalOf([name, row]: Entry): GlobalRow {
+  return { name, ...new IndexReader(row, "a global").global() };
+}
+
+/** Where the last block ends. */
+function endOf(blocks: readonly Range[]): number {
+  const last = blocks.at(-1);
+  return last === undefined ? 0 : last.offset + last.length;
 }
 
 class IndexReader extends MsgpackReader {
@@ -176,8 +248,18 @@ class IndexReader extends MsgpackReader {
     throw new Damage(message);
   }
 
-  entries(): [string, Uint8Array][] {
-    const count = this.listCount("the index") / 2;
+  /** Blocks that follow each other, the first at this offset. */
+  blocks(first: number): Range[] {
+    let offset = first;
+    return Array.from({ length: this.listCount("blocks") / 2 }, () => {
+      const block = { offset, length: this.index("a length"), sha256: this.checksum() };
+      offset += block.length;
+      return block;
+    });
+  }
+
+  entries(): Entry[] {
+    const count = this.listCount("rows") / 2;
     return Array.from({ length: count }, () => [this.text(), this.bytes("a row")]);
   }
 
@@ -195,7 +277,11 @@ class IndexReader extends MsgpackReader {
   range(): Range {
     const offset = this.index("an offset");
     const length = this.index("a length");
-    return { offset, length, sha256: Buffer.from(this.bytes("a checksum")).toString("hex") };
+    return { offset, length, sha256: this.checksum() };
+  }
+
+  checksum(): string {
+    return Buffer.from(this.bytes("a checksum")).toString("hex");
   }
 
   text(): string {

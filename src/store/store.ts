@@ -232,7 +232,7 @@ export class Store {
     if (row === undefined) return undefined;
     const functions = new Map<string, StoredFunction>();
     const globals = new Map<string, Uint8Array>();
-    const found = { name, data: this.#range(module, row), functions, globals };
+    const found = { name, data: module.read(row, `the function ${name}`), functions, globals };
     this.counts.functions++;
     loaded.set(name, found);
     for (const number of row.globals) {
@@ -240,7 +240,7 @@ export class Store {
       this.counts.globals++;
       globals.set(
         global.name,
-        global.constant ? this.#constant(global) : this.#range(module, global),
+        global.constant ? this.#constant(global) : module.read(global, `the global ${global.name}`),
       );
     }
     for (const needed of row.functions) {
@@ -252,14 +252,6 @@ export class Store {
       functions.set(needed, other);
     }
     return found;
-  }
-
-  #range({ file, data }: OpenModule, range: Range): Uint8Array {
-    const bytes = this.#bytes(file, data + range.offset, range.length);
-    if (bytes.length !== range.length || sha256(bytes) !== range.sha256) {
-      throw new Damage("data of a module is damaged");
-    }
-    return bytes;
   }
 
   #constant({ sha256: hash, length }: Range): Uint8Array {

@@ -80,8 +80,9 @@ describe("a store", () => {
   });
 
   it("reads of a module what a function needs, and nothing else", () => {
-    const { open } = setUp();
+    const { open, only } = setUp();
     open().add(thousand());
+    const { size } = statSync(only("modules"));
     const one = open();
     expect(one.find("f500")?.functions.size).toBe(1);
     expect(one.counts).toMatchObject({ functions: 2, globals: 2, hits: 1 });
@@ -89,6 +90,18 @@ describe("a store", () => {
     for (let number = 0; number < 1000; number++) all.find(`f${number}`);
     expect(all.counts.functions).toBe(1099);
     expect(one.counts.bytes).toBeLessThan(all.counts.bytes / 500);
+    expect(one.counts.bytes).toBeLessThan(size / 100);
+  });
+
+  it("reads of a module that is needed as a whole each byte once", () => {
+    const { open, only } = setUp();
+    const { functions } = thousand();
+    const parts = functions.map(({ name, data }) => ({ name, data }));
+    const all = { name: "all", data: bytes(""), functions: parts.map(({ name }) => name) };
+    open().add({ functions: [...parts, all] });
+    const store = open();
+    expect(store.find("all")?.functions.size).toBe(1000);
+    expect(store.counts.bytes).toBe(statSync(only("modules")).size);
   });
 
   it("keeps constants once, whichever modules have them", () => {
