@@ -18,7 +18,7 @@ import {
   type ValueId,
 } from "../native.js";
 import { isBytes } from "../realm.js";
-import type { Steps } from "../steps.js";
+import { endsStep, type Steps } from "../steps.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
 import { type KeptTypes, typedByKept } from "./kept-types.js";
 import type { ResolvedOptions } from "./options.js";
@@ -31,13 +31,14 @@ export interface Bindings {
   readonly externals?: ReadonlyMap<string, ValueId>;
 }
 
-/** A node of a program and the types of its operands. */
+/** A node of a program, and where it stands. */
 interface PlacedNode {
   readonly node: GraphNode;
   readonly index: number;
   readonly function: string;
-  readonly inputs: readonly TensorType[];
-  readonly outputs: readonly TensorType[];
+  /** The types of its function's values, and the number of its first output among them. */
+  readonly values: readonly TensorType[];
+  readonly first: number;
 }
 
 /** A graph that an engine has taken: typed, named by its hash, and known to the lanes. */
@@ -80,7 +81,7 @@ export class Program {
     const placed = this.#nodes[site];
     if (placed === undefined) return {};
     const { op, label } = placed.node;
-    return { op, label, site, inputs: placed.inputs };
+    return { op, label, site, inputs: operandTypes(placed) };
   }
 }
 
@@ -121,43 +122,38 @@ function placeNodes(graph: Graph, typed: readonly TypedFunction[]): PlacedNode[]
   const placed: PlacedNode[] = [];
   graph.functions.forEach((item, number) => {
     const { values } = typed[number] as TypedFunction;
-    let next = item.parameters.length;
+    let first = item.parameters.length;
     item.nodes.forEach((node, index) => {
-      placed.push({
-        node,
-        index,
-        function: item.name,
-        inputs: node.inputs
-          .filter((value) => value >= 0)
-          .map((value) => values[value] as TensorType),
-        outputs: values.slice(next, next + node.outputs),
-      });
-      next += node.outputs;
+      placed.push({ node, index, function: item.name, values, first });
+      first += node.outputs;
     });
   });
   return placed;
 }
 
+function operandTypes({ node, values }: PlacedNode): TensorType[] {
+  return node.inputs.filter((value) => value >= 0).map((value) => values[value] as TensorType);
+}
+
 function siteOf(placed: PlacedNode, number: number): Site | undefined {
-  const { node, index } = placed;
+  const { node, index, values, first } = placed;
   const { attributes, label } = node;
+  const types = values.slice(first, first + node.outputs);
+  const place = { number, node: index, function: placed.function, types };
   const custom = customCallKind(node);
-  if (custom === undefined && (label === undefined || node.outputs === 0)) return undefined;
-  const kind = custom ?? "node";
+  if (custom === undefined) {
+    const watched = label !== undefined && types.length > 0;
+    return watched ? { ...place, kind: "node", label } : undefined;
+  }
   return {
-    number,
-    node: index,
-    function: placed.function,
-    kind,
-    types: placed.outputs,
-    ...(custom === undefined ? {} : { id: attributes.id as Uint8Array }),
-    ...(typeof attributes.name === "string" && custom !== undefined
-      ? { name: attributes.name }
-      : {}),
+    ...place,
+    kind: custom,
+    id: attributes.id as Uint8Array,
+    ...(typeof attributes.name === "string" ? { name: attributes.name } : {}),
     ...(label === undefined ? {} : { label }),
     ...(attributes.destination === true ? { destination: true } : {}),
-    ...(kind === "callback" ? { operands: placed.inputs } : {}),
-    ...(kind === "print" ? { print: printOptions(attributes) } : {}),
+    ...(custom === "callback" ? { operands: operandTypes(placed) } : {}),
+    ...(custom === "print" ? { print: printOptions(attributes) } : {}),
   };
 }
 
@@ -179,17 +175,18 @@ function* lower(
     const { values } = typed[number] as TypedFunction;
     let next = item.parameters.length;
     const nodes: NativeNode[] = [];
-    for (const node of item.nodes) {
-      const outputs = values.slice(next, next + node.outputs);
-      next += node.outputs;
+    for (const [position, node] of item.nodes.entries()) {
+      const { op, attributes } = bind(node, bindings, engine);
       nodes.push({
-        ...bind(node, bindings, engine),
+        op,
         inputs: node.inputs,
-        outputs,
+        attributes,
+        outputs: values.slice(next, next + node.outputs),
         // A callback's replies can be recorded, whether it has a label or not.
         watchable: node.label !== undefined || customCallKind(node) === "callback",
       });
-      yield;
+      next += node.outputs;
+      if (endsStep(position)) yield;
     }
     functions.push({ parameters: item.parameters, nodes, results: item.results });
   }

@@ -65,7 +65,7 @@ class ProgramReader extends MsgpackReader {
   }
 
   type(): TensorType {
-    const dtype = this.decodeText("a dtype", this.textBytes("a dtype"));
+    const dtype = this.decodeText("a dtype", this.textLength("a dtype"));
     if (!isDtype(dtype)) return this.fail(`there is no dtype ${dtype}`);
     return { dtype, shape: this.list(() => this.index("a size")) };
   }

@@ -24,9 +24,25 @@ export function findOp(op: string, details: GraphErrorDetails = {}, table = TABL
   });
 }
 
+/** How many operands an op takes. */
+interface OperandCounts {
+  readonly min: number;
+  readonly max: number;
+}
+
+const COUNTS = new WeakMap<OpSpec, OperandCounts>();
+
 /** The number of operands that an op takes. */
-export function operandCounts(spec: OpSpec): { readonly min: number; readonly max: number } {
-  const min = spec.operands.filter((name) => !name.endsWith("?") && !name.startsWith("...")).length;
-  const any = spec.operands.at(-1)?.startsWith("...") === true;
-  return { min, max: any ? Number.POSITIVE_INFINITY : spec.operands.length };
+export function operandCounts(spec: OpSpec): OperandCounts {
+  let counts = COUNTS.get(spec);
+  if (counts === undefined) {
+    const any = spec.operands.at(-1)?.startsWith("...") === true;
+    const optional = (name: string) => name.endsWith("?") || name.startsWith("...");
+    counts = {
+      min: spec.operands.filter((name) => !optional(name)).length,
+      max: any ? Number.POSITIVE_INFINITY : spec.operands.length,
+    };
+    COUNTS.set(spec, counts);
+  }
+  return counts;
 }

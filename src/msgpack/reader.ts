@@ -1,6 +1,7 @@
 import { type ItemShape, SHAPES } from "./structure.js";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const NOT_ASCII = /\P{ASCII}/u;
 
 /** The heads of an item that has a length: those that hold it in themselves, and those that 1, 2 and 4 bytes of length follow. */
 interface Heads {
@@ -98,14 +99,20 @@ export abstract class MsgpackReader {
     return this.#count(what, LIST);
   }
 
-  /** The UTF-8 of a string. */
-  protected textBytes(what: string): Buffer {
-    return this.#take(this.#count(what, TEXT));
+  /** The head of a string: how many bytes it has, for {@link decodeText}. */
+  protected textLength(what: string): number {
+    return this.#count(what, TEXT);
   }
 
-  protected decodeText(what: string, bytes: Buffer): string {
+  /** A string of so many bytes, whose head was read. */
+  protected decodeText(what: string, length: number): string {
+    const start = this.#at;
+    this.#pass(length);
+    // Nearly all are ASCII, which this is faster for.
+    const latin1 = this.latin1(start, this.#at);
+    if (!NOT_ASCII.test(latin1)) return latin1;
     try {
-      return utf8.decode(bytes);
+      return utf8.decode(this.#bytes.subarray(start, this.#at));
     } catch {
       return this.fail(`${what} is not UTF-8`);
     }
@@ -130,7 +137,7 @@ export abstract class MsgpackReader {
     if (tag < 0xcc || tag > 0xd3) return this.#wrong(what, "an integer");
     const width = (SHAPES[tag] as ItemShape).size;
     const at = this.#at;
-    this.#take(width);
+    this.#pass(width);
     const signed = tag >= 0xd0;
     const value = this.#readInteger(at, width, signed);
     if (!isMinimal(value, width, signed)) this.fail(`${what} is wider than it needs to be`);
@@ -154,7 +161,7 @@ export abstract class MsgpackReader {
         this.fail(`the type byte 0x${tag.toString(16)} has no place in ${this.whole}`);
       }
       const count = lengthBytes === 0 ? size : this.#width(lengthBytes);
-      if (kind === "bytes") this.#take(count);
+      if (kind === "bytes") this.#pass(count);
       else pending += kind === "pairs" ? 2 * count : count;
     }
     return start;
@@ -169,9 +176,9 @@ export abstract class MsgpackReader {
     return value;
   }
 
-  /** Bytes that were read already. */
-  protected since(start: number): Buffer {
-    return this.#bytes.subarray(start, this.#at);
+  /** Bytes that were read already, each as the character of its number. */
+  protected latin1(start: number, end: number): string {
+    return this.#bytes.toString("latin1", start, end);
   }
 
   #readInteger(at: number, width: number, signed: boolean): number | bigint {
@@ -198,7 +205,7 @@ export abstract class MsgpackReader {
 
   #width(width: number): number {
     const at = this.#at;
-    this.#take(width);
+    this.#pass(width);
     return this.#bytes.readUIntBE(at, width);
   }
 
@@ -210,9 +217,13 @@ export abstract class MsgpackReader {
   }
 
   #take(length: number): Buffer {
+    this.#pass(length);
+    return this.#bytes.subarray(this.#at - length, this.#at);
+  }
+
+  #pass(length: number): void {
     if (length > this.#left) this.fail(`${this.whole} is cut short`);
     this.#at += length;
-    return this.#bytes.subarray(this.#at - length, this.#at);
   }
 
   #wrong(what: string, expected: string): never {

@@ -285,7 +285,7 @@ class IndexReader extends MsgpackReader {
   }
 
   text(): string {
-    return this.decodeText("a name", this.textBytes("a name"));
+    return this.decodeText("a name", this.textLength("a name"));
   }
 }
 

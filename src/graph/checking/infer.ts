@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../../contract/errors.js";
 import { isError } from "../../realm.js";
-import { finish, type Steps } from "../../steps.js";
+import { endsStep, finish, type Steps } from "../../steps.js";
 import { byteLength, formatType, MAX_SIZE, type TensorType } from "../../tensor/dtype.js";
 import { isLeaf } from "../bound-values.js";
 import { GraphError, type GraphErrorDetails } from "../error.js";
@@ -42,13 +42,14 @@ export function inferGraph(graph: Graph, options: InferOptions): TypedFunction[]
   return finish(inferSteps(graph, options));
 }
 
-/** As {@link inferGraph}, a step for each node. */
+/** As {@link inferGraph}, a step for some nodes. */
 export function* inferSteps(graph: Graph, options: InferOptions): Steps<TypedFunction[]> {
   const typed: TypedFunction[] = [];
   const signature = (index: number): Signature => ({
     parameters: (graph.functions[index] as GraphFunction).parameters,
     results: (typed[index] as TypedFunction).results,
   });
+  const known = new KnownCalls();
   // A function refers only to later ones.
   for (let index = graph.functions.length - 1; index >= 0; index--) {
     const item = graph.functions[index] as GraphFunction;
@@ -56,16 +57,64 @@ export function* inferSteps(graph: Graph, options: InferOptions): Steps<TypedFun
     item.parameters.forEach((type, parameter) => {
       checkSize(type, `parameter ${parameter}`, options, where);
     });
-    const values = [...item.parameters];
+    const values = item.parameters.map((type) => known.type(type));
     for (const [position, node] of item.nodes.entries()) {
       const inputs = node.inputs.map((value) => (value < 0 ? null : (values[value] as TensorType)));
-      const details = { ...where, node: position };
-      for (const type of inferNode(node, inputs, signature, options, details)) values.push(type);
-      yield;
+      const infer = () => {
+        const details = { ...where, node: position };
+        return inferNode(node, inputs, signature, options, details);
+      };
+      for (const type of known.outputs(node, inputs, infer)) values.push(type);
+      if (endsStep(position)) yield;
     }
     typed[index] = { values, results: item.results.map((value) => values[value] as TensorType) };
   }
   return typed;
+}
+
+/**
+ * The calls of ops in a graph whose types are known: a graph repeats them, layer by layer. Types that are equal are one object here, and calls have
+ * the same attributes where these are one object, as in graphs that were decoded.
+ */
+class KnownCalls {
+  readonly #types = new Map<string, TensorType>();
+  readonly #numbers = new Map<object, number>();
+  readonly #outputs = new Map<string, readonly TensorType[]>();
+
+  /** The object for a type. */
+  type(type: TensorType): TensorType {
+    const key = formatType(type);
+    const known = this.#types.get(key);
+    if (known !== undefined) return known;
+    this.#types.set(key, type);
+    return type;
+  }
+
+  /** The types of a node's outputs, by `infer` where they are not known; `inputs` are objects of {@link type}. */
+  outputs(
+    node: GraphNode,
+    inputs: readonly (TensorType | null)[],
+    infer: () => readonly TensorType[],
+  ): readonly TensorType[] {
+    if (!isOp(node.op)) return infer().map((type) => this.type(type));
+    let key = `${node.op} ${node.outputs} ${this.#number(node.attributes)}`;
+    for (const input of inputs) key += ` ${input === null ? "" : this.#number(input)}`;
+    let outputs = this.#outputs.get(key);
+    if (outputs === undefined) {
+      outputs = infer().map((type) => this.type(type));
+      this.#outputs.set(key, outputs);
+    }
+    return outputs;
+  }
+
+  #number(object: object): number {
+    let number = this.#numbers.get(object);
+    if (number === undefined) {
+      number = this.#numbers.size;
+      this.#numbers.set(object, number);
+    }
+    return number;
+  }
 }
 
 /** The parts of a node that determine its output types; `outputs`, where it is given, has to be their number. */

@@ -1,10 +1,10 @@
-import { finish, type Steps } from "../../steps.js";
+import { endsStep, finish, type Steps } from "../../steps.js";
 import { formatType } from "../../tensor/dtype.js";
 import { checkAttributes, isSize, isTensorType, isText } from "../attributes.js";
 import { isLeaf } from "../bound-values.js";
 import { functionsOf } from "../callees.js";
 import { GraphError, type GraphErrorDetails } from "../error.js";
-import type { Graph, GraphFunction, GraphNode } from "../graph.js";
+import type { Attributes, Graph, GraphFunction, GraphNode } from "../graph.js";
 import { DEFAULT_LIMITS, type GraphLimits } from "../limits.js";
 import { customCallKind } from "../ops/custom-call.js";
 import { isCallOutputCount } from "../ops/outputs.js";
@@ -24,7 +24,7 @@ export function validateGraph(graph: Graph, limits: GraphLimits = DEFAULT_LIMITS
   finish(validateSteps(graph, limits));
 }
 
-/** As {@link validateGraph}, a step for each node. */
+/** As {@link validateGraph}, a step for some nodes. */
 export function* validateSteps(
   graph: Graph,
   limits: GraphLimits = DEFAULT_LIMITS,
@@ -35,9 +35,19 @@ export function* validateSteps(
   const nodes = functions.reduce((sum, item) => sum + item.nodes.length, 0);
   checkLimit(nodes, limits.nodes, "the graph", "nodes", {});
   const budget = { constantBytes: limits.constantBytes };
-  for (const index of functions.keys()) yield* validateFunction(graph, index, limits, budget);
+  const passed = new Passed();
+  for (const index of functions.keys()) {
+    yield* validateFunction(graph, index, limits, budget, passed);
+  }
   checkTotals(graph, limits);
   checkLimit(expandedNodes(graph), limits.expandedNodes, "the graph", "nodes once inlined", {});
+}
+
+/** What has passed already: nodes have the same labels, and those of a decoded graph share their attributes. */
+class Passed {
+  /** With the row that they were held against. */
+  readonly attributes = new Map<Attributes, OpSpec>();
+  readonly texts = new Set<unknown>();
 }
 
 /** About the number of nodes that a derivative makes of each node of its function. */
@@ -67,6 +77,7 @@ function* validateFunction(
   index: number,
   limits: GraphLimits,
   budget: LeafBudget,
+  passed: Passed,
 ): Steps<undefined> {
   const item = graph.functions[index] as GraphFunction;
   const where = { function: item.name };
@@ -87,12 +98,12 @@ function* validateFunction(
   checkParameterNames(item, limits, where);
   let values = item.parameters.length;
   for (const [position, node] of item.nodes.entries()) {
-    const details = { ...where, op: node.op, label: node.label, node: position };
-    validateNode(graph, index, node, values, limits, details);
+    const details = { function: item.name, op: node.op, label: node.label, node: position };
+    validateNode(graph, index, node, values, limits, passed, details);
     if (isLeaf(node)) checkLeaf(node, limits, budget, details);
     if (customCallKind(node) !== undefined) checkCustomCall(node, details);
     values += node.outputs;
-    yield;
+    if (endsStep(position)) yield;
   }
   for (const result of item.results) checkReference(result, values, "result", where, false);
 }
@@ -103,11 +114,17 @@ function validateNode(
   node: GraphNode,
   values: number,
   limits: GraphLimits,
+  passed: Passed,
   details: GraphErrorDetails,
 ): void {
-  checkText(node.op, "an op", limits, { ...details, op: undefined, label: undefined });
-  if (node.label !== undefined)
+  if (!passed.texts.has(node.op)) {
+    checkText(node.op, "an op", limits, { ...details, op: undefined, label: undefined });
+    passed.texts.add(node.op);
+  }
+  if (node.label !== undefined && !passed.texts.has(node.label)) {
     checkText(node.label, "a label", limits, { ...details, label: undefined });
+    passed.texts.add(node.label);
+  }
   const spec = findOp(node.op, details);
   checkLimit(node.inputs.length, limits.list, "the node", "operands", details);
   if (!isSize(node.outputs)) {
@@ -115,16 +132,28 @@ function validateNode(
   }
   checkLimit(node.outputs, limits.list, "the node", "outputs", details);
   checkOperands(spec, node, values, details);
-  checkAttributes(spec, node.attributes, details);
-  for (const value of Object.values(node.attributes)) {
+  if (passed.attributes.get(node.attributes) !== spec) {
+    checkAttributeValues(spec, node.attributes, limits, details);
+    passed.attributes.set(node.attributes, spec);
+  }
+  checkFunctions(graph, functionIndex, node, details);
+  checkOutputs(graph, spec, node, details);
+}
+
+function checkAttributeValues(
+  spec: OpSpec,
+  attributes: Attributes,
+  limits: GraphLimits,
+  details: GraphErrorDetails,
+): void {
+  checkAttributes(spec, attributes, details);
+  for (const value of Object.values(attributes)) {
     if (Array.isArray(value)) {
       checkLimit(value.length, limits.list, "an attribute", "items", details);
       for (const item of value)
         if (typeof item === "string") checkText(item, "an attribute", limits, details);
     } else if (typeof value === "string") checkText(value, "an attribute", limits, details);
   }
-  checkFunctions(graph, functionIndex, node, details);
-  checkOutputs(graph, spec, node, details);
 }
 
 function checkOperands(

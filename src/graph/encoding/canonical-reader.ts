@@ -8,11 +8,23 @@ import type { AttributeKind } from "../ops/spec.js";
 
 const CANONICAL_NAN = 0x7ff8000000000000n;
 
+/** An item of more bytes is read each time that it comes. */
+const LONGEST_KNOWN = 256;
+
+const SURROGATE = /[\ud800-\udfff]/;
+
+/** Orders texts by the bytes of their UTF-8. */
+export function compareText(a: string, b: string): number {
+  if (SURROGATE.test(a) || SURROGATE.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  return a < b ? -1 : Number(a > b);
+}
+
 /** Reads the canonical msgpack of a graph from an untrusted sender, within limits. */
 export class CanonicalReader extends MsgpackReader {
   readonly #limits: GraphLimits;
   /** Items of all lists so far: each takes some bytes only here, and far more as a value. */
   #items = 0;
+  readonly #known = new Map<string, { readonly value: unknown; readonly items: number }>();
 
   constructor(bytes: Uint8Array, limits: GraphLimits) {
     super(bytes, "the graph");
@@ -25,38 +37,53 @@ export class CanonicalReader extends MsgpackReader {
 
   /** Reads a map whose keys are in order; `field` reads the value of a key, or returns false for an unknown one. */
   map(what: string, field: (key: string) => unknown): void {
-    for (const key of this.#keys(what)) {
-      if (field(key) === false) this.fail(`${what} has an unknown key "${key}"`);
+    const count = this.mapCount(what);
+    let key: string | undefined;
+    for (let i = 0; i < count; i++) {
+      key = this.#key(what, key);
+      if (field(key) === false) this.#unknown(what, key);
     }
   }
 
   /** As {@link map}, with values that are read in steps. */
   *mapSteps(what: string, field: (key: string) => Steps<unknown>): Steps<void> {
-    for (const key of this.#keys(what)) {
-      if ((yield* field(key)) === false) this.fail(`${what} has an unknown key "${key}"`);
+    const count = this.mapCount(what);
+    let key: string | undefined;
+    for (let i = 0; i < count; i++) {
+      key = this.#key(what, key);
+      if ((yield* field(key)) === false) this.#unknown(what, key);
     }
   }
 
-  /** The keys of a map, in order; whoever takes one reads its value before the next. */
-  *#keys(what: string): Generator<string> {
-    const count = this.mapCount(what);
-    let previous: Buffer | undefined;
-    for (let i = 0; i < count; i++) {
-      const start = this.offset;
-      const key = this.#key(what, previous);
-      previous = this.since(start);
-      yield key;
-    }
+  #unknown(what: string, key: string): never {
+    this.fail(`${what} has an unknown key "${key}"`);
   }
 
   /** The next key, which has to come after the one before it. */
-  #key(what: string, previous: Buffer | undefined): string {
-    const start = this.offset;
+  #key(what: string, previous: string | undefined): string {
     const key = this.text(`a key of ${what}`);
-    if (previous !== undefined && compareKeys(previous, this.since(start)) >= 0) {
+    if (previous !== undefined && compareText(previous, key) >= 0) {
       this.fail(`the keys of ${what} are not in order at "${key}"`);
     }
     return key;
+  }
+
+  /**
+   * What `read` makes of an item that was passed over; once for a name and the item's bytes: the nodes of a graph repeat their
+   * attributes, layer by layer.
+   */
+  once<T>(name: string, start: number, end: number, read: () => T): T {
+    if (end - start > LONGEST_KNOWN) return this.at(start, read);
+    const key = name + this.latin1(start, end);
+    const known = this.#known.get(key);
+    if (known !== undefined) {
+      this.#countItems(known.items, name);
+      return known.value as T;
+    }
+    const before = this.#items;
+    const value = this.at(start, read);
+    this.#known.set(key, { value, items: this.#items - before });
+    return value;
   }
 
   list<T>(what: string, item: () => T, limit = this.#limits.list): T[] {
@@ -81,23 +108,27 @@ export class CanonicalReader extends MsgpackReader {
         expected: `at most ${limit}`,
       });
     }
+    this.#countItems(count, what);
+    return count;
+  }
+
+  #countItems(count: number, what: string): void {
     this.#items += count;
     if (this.#items > this.#limits.items) {
       throw new GraphError("limit_exceeded", `${what} has ${count} items`, {
         expected: `at most ${this.#limits.items} in all lists of the graph`,
       });
     }
-    return count;
   }
 
   text(what: string): string {
-    const bytes = this.textBytes(what);
-    if (bytes.length > this.#limits.textBytes) {
-      throw new GraphError("limit_exceeded", `${what} has ${bytes.length} bytes`, {
+    const length = this.textLength(what);
+    if (length > this.#limits.textBytes) {
+      throw new GraphError("limit_exceeded", `${what} has ${length} bytes`, {
         expected: `at most ${this.#limits.textBytes}`,
       });
     }
-    return this.decodeText(what, bytes);
+    return this.decodeText(what, length);
   }
 
   /** The eight bytes of a float. */
@@ -148,14 +179,4 @@ export class CanonicalReader extends MsgpackReader {
         return this.list(what, () => this.type(what));
     }
   }
-}
-
-/** Orders two encoded keys by their UTF-8 bytes, without their length headers. */
-function compareKeys(a: Buffer, b: Buffer): number {
-  return Buffer.compare(a.subarray(headerBytes(a)), b.subarray(headerBytes(b)));
-}
-
-function headerBytes(text: Buffer): number {
-  const tag = text[0] as number;
-  return tag < 0xc0 ? 1 : tag - 0xd9 === 0 ? 2 : tag - 0xd9 === 1 ? 3 : 5;
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { finish, type Steps } from "../../steps.js";
+import { endsStep, finish, type Steps } from "../../steps.js";
 import type { TensorType } from "../../tensor/dtype.js";
 import { checkAttributes, unknownAttribute } from "../attributes.js";
 import { GraphError } from "../error.js";
@@ -7,7 +7,7 @@ import type { Attribute, Graph, GraphFunction, GraphNode } from "../graph.js";
 import { DEFAULT_LIMITS, type GraphLimits } from "../limits.js";
 import type { OpSpec } from "../ops/spec.js";
 import { findOp, TABLE } from "../table.js";
-import { CanonicalReader } from "./canonical-reader.js";
+import { CanonicalReader, compareText } from "./canonical-reader.js";
 import { CanonicalWriter } from "./canonical-writer.js";
 
 /** The version of the encoding, the value of its key `davit`. */
@@ -53,7 +53,7 @@ export function decodeGraph(
   return finish(decodeSteps(bytes, limits, table));
 }
 
-/** As {@link decodeGraph}, a step for each node. */
+/** As {@link decodeGraph}, a step for some nodes. */
 export function* decodeSteps(
   bytes: Uint8Array,
   limits: GraphLimits = DEFAULT_LIMITS,
@@ -67,6 +67,7 @@ export function* decodeSteps(
     if (++nodes > limits.nodes) {
       throw new GraphError("limit_exceeded", `the graph has more than ${limits.nodes} nodes`);
     }
+    return nodes;
   };
   yield* reader.mapSteps("the graph", function* (key) {
     if (key === "davit") {
@@ -114,7 +115,7 @@ function writeNode(writer: CanonicalWriter, node: GraphNode, table: typeof TABLE
   checkAttributes(spec, node.attributes, details);
   const names = Object.keys(node.attributes)
     .filter((name) => node.attributes[name] !== undefined)
-    .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    .sort(compareText);
   const omitted =
     (names.length === 0 ? 1 : 0) +
     (node.label === undefined ? 1 : 0) +
@@ -148,7 +149,7 @@ function* readFunction(
   reader: CanonicalReader,
   table: typeof TABLE,
   limits: GraphLimits,
-  countNode: () => void,
+  countNode: () => number,
 ): Steps<GraphFunction> {
   let name: string | undefined;
   let nodes: GraphNode[] | undefined;
@@ -156,8 +157,7 @@ function* readFunction(
   let parameters: TensorType[] | undefined;
   let results: number[] | undefined;
   const readOne = function* () {
-    countNode();
-    yield;
+    if (endsStep(countNode())) yield;
     return readNode(reader, table);
   };
   yield* reader.mapSteps("a function", function* (key) {
@@ -183,15 +183,18 @@ function* readFunction(
 }
 
 function readNode(reader: CanonicalReader, table: typeof TABLE): GraphNode {
-  let attributesAt: number | undefined;
+  let attributesAt = 0;
+  let attributesEnd = 0;
   let inputs: number[] | undefined;
   let label: string | undefined;
   let op: string | undefined;
   let outputs = 1;
   reader.map("a node", (key) => {
     // The op that types the attributes comes after them.
-    if (key === "attributes") attributesAt = reader.skip();
-    else if (key === "inputs") inputs = reader.list("inputs", () => reader.index("an input"));
+    if (key === "attributes") {
+      attributesAt = reader.skip();
+      attributesEnd = reader.offset;
+    } else if (key === "inputs") inputs = reader.list("inputs", () => reader.index("an input"));
     else if (key === "label") label = reader.text("a label");
     else if (key === "op") op = reader.text("an op");
     else if (key === "outputs") {
@@ -202,11 +205,11 @@ function readNode(reader: CanonicalReader, table: typeof TABLE): GraphNode {
   const name = need(reader, op);
   const details = { op: name, label };
   const spec = findOp(name, details, table);
-  const attributes =
-    attributesAt === undefined
-      ? {}
-      : reader.at(attributesAt, () => readAttributes(reader, spec, details));
-  checkAttributes(spec, attributes, details);
+  const attributes = reader.once(name, attributesAt, attributesEnd, () => {
+    const read = attributesEnd === 0 ? {} : readAttributes(reader, spec, details);
+    checkAttributes(spec, read, details);
+    return read;
+  });
   const node = { op: name, inputs: need(reader, inputs), attributes, outputs };
   return label === undefined ? node : { ...node, label };
 }
