@@ -28,10 +28,9 @@ import { type BatchSink, readBatch } from "./batch.js";
 import { withConstants } from "./constants.js";
 import { fillTensor } from "./fill.js";
 import { type JitOptions, type Jitted, jit } from "./jit.js";
-import type { KeptTypes } from "./kept-types.js";
 import { type EngineMemory, MemoryOwners } from "./memory.js";
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from "./options.js";
-import type { Bindings, Program } from "./program.js";
+import type { Bindings, Program, ProgramSource } from "./program.js";
 import { ProgramStore } from "./program-store.js";
 import { LoadedPrograms } from "./programs.js";
 import { EngineRuns, type Run, type RunOptions } from "./runs.js";
@@ -276,17 +275,12 @@ export class Engine {
 
   /**
    * As {@link Engine.load}, to be advanced a while at a time. The graph may also come as its canonical bytes, which are
-   * kept. `owner` is whose subscriptions see the program beside those to all programs. `kept` are the types that the store has for its values.
+   * kept, or from the store. `owner` is whose subscriptions see the program beside those to all programs.
    * @internal
    */
-  loading(
-    graph: Graph | Uint8Array,
-    bindings: Bindings = {},
-    owner?: object,
-    kept?: KeptTypes,
-  ): Work<Program> {
+  loading(source: ProgramSource, bindings: Bindings = {}, owner?: object): Work<Program> {
     this.#checkOpen();
-    return this.#programs.loading(graph, bindings, owner, kept);
+    return this.#programs.loading(source, bindings, owner);
   }
 
   /**

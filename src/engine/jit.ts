@@ -1,6 +1,5 @@
 import { DavitError, guarded } from "../error.js";
 import { graphHash } from "../graph/encoding/canonical.js";
-import type { Graph } from "../graph/graph.js";
 import type { EventHandler } from "../hooks/event.js";
 import { onEvents } from "../hooks/handlers.js";
 import type { Match } from "../hooks/match.js";
@@ -18,8 +17,7 @@ import { flatten, type Tree } from "../trace/tree.js";
 import { type Argument, inputsOf, toTensors } from "./arguments.js";
 import { withConstants } from "./constants.js";
 import { type Bound, bindNote, type JitStore, jitStore, noteOf, storeKey } from "./jit-store.js";
-import type { KeptTypes } from "./kept-types.js";
-import type { Bindings, Program } from "./program.js";
+import type { Bindings, Program, ProgramSource } from "./program.js";
 import { ProgramCache, type ProgramCounts } from "./program-cache.js";
 import type { ProgramStore } from "./program-store.js";
 import { type Binding, type BindingEngine, bindSlots } from "./slots.js";
@@ -84,12 +82,7 @@ export interface Jitted<R> extends Disposable {
 /** The parts of an engine that its functions use. */
 export interface JitEngine extends BindingEngine {
   readonly programStore: ProgramStore;
-  loading(
-    graph: Graph | Uint8Array,
-    bindings: Bindings,
-    owner: object,
-    kept?: KeptTypes,
-  ): Work<Program>;
+  loading(source: ProgramSource, bindings: Bindings, owner: object): Work<Program>;
   unload(program: Program): void;
   run(program: Program, inputs: readonly Tensor[], options: ProgramRunOptions): ProgramRun;
   tensor(value: TensorLike): Tensor;
@@ -129,13 +122,9 @@ export function jit<R extends OperandTree>(
   const traceFor = (examples: Examples): TraceResult =>
     guarded(() => trace(fn as never, examples, fn.name || "main"));
 
-  const loadGraph = (
-    graph: Graph | Uint8Array,
-    captures: ReadonlyMap<string, Tensor>,
-    kept?: KeptTypes,
-  ): Program =>
+  const loadProgram = (source: ProgramSource, captures: ReadonlyMap<string, Tensor>): Program =>
     withConstants(engine.native, captures, (externals) => {
-      const work = engine.loading(graph, { externals }, owner, kept);
+      const work = engine.loading(source, { externals }, owner);
       return (work.advance(Number.POSITIVE_INFINITY) as { result: Program }).result;
     });
 
@@ -144,7 +133,7 @@ export function jit<R extends OperandTree>(
     const found = name === undefined ? undefined : programStore.find(name);
     if (found !== undefined) {
       const bound = bindNote(found.note, store?.captured ?? []);
-      const program = loadGraph(found.graph, bound.externals, found.types);
+      const program = loadProgram(found, bound.externals);
       return {
         ...bound,
         program,
@@ -156,7 +145,7 @@ export function jit<R extends OperandTree>(
       };
     }
     const traced = traceFor(examples);
-    const program = loadGraph(traced.graph, traced.captures);
+    const program = loadProgram(traced.graph, traced.captures);
     if (name !== undefined) keep(name, traced, program);
     const { slots, results } = traced;
     return {

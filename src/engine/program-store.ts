@@ -46,13 +46,15 @@ export class ProgramStore {
     this.store.forget(this.#key(name));
   }
 
-  /** A program's types are those that this Davit, MLX and device gave it. */
+  /** A program was checked and typed by this Davit, MLX and device, within these limits; its form is that of this V8. */
   #key(name: string): string {
     this.#prefix ??= [
       "program",
       davitVersion(),
       native().versions().mlx,
+      process.versions.v8,
       this.#options.device,
+      JSON.stringify(this.#options.graphLimits),
     ].join(" ");
     return `${this.#prefix} ${name}`;
   }

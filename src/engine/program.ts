@@ -20,8 +20,11 @@ import {
 import { isBytes } from "../realm.js";
 import { endsStep, type Steps } from "../steps.js";
 import { formatType, type TensorType } from "../tensor/dtype.js";
-import { type KeptTypes, typedByKept } from "./kept-types.js";
 import type { ResolvedOptions } from "./options.js";
+import { type StoredProgram, valuesFit } from "./stored-program.js";
+
+/** What a program is loaded from: a graph, its canonical bytes, or what the store has of it. */
+export type ProgramSource = Graph | Uint8Array | StoredProgram;
 
 /** The native tensors of values that are not in the graph. */
 export interface Bindings {
@@ -86,36 +89,41 @@ export class Program {
 }
 
 /**
- * Reads a graph where it comes as canonical bytes, validates and types it, and hands it to the native engine, in steps. `kept` are the types that
- * the store has for its values.
+ * Reads a graph where it comes as canonical bytes, validates and types it, and hands it to the native engine, in steps. What the store has was
+ * validated and typed before.
  * @throws GraphError, or the addon's error
  */
 export function* loadSteps(
-  source: Graph | Uint8Array,
+  source: ProgramSource,
   bindings: Bindings,
   engine: NativeEngine,
   options: ResolvedOptions,
-  kept?: KeptTypes,
 ): Steps<Program> {
-  const { graphLimits, memoryLimit } = options;
-  const encoded = isBytes(source);
-  const graph = encoded ? yield* decodeSteps(source, graphLimits) : source;
-  yield* validateSteps(graph, graphLimits);
-  const valueBytes = Math.min(graphLimits.valueBytes, memoryLimit);
-  const typed =
-    (kept === undefined ? undefined : typedByKept(graph, kept, valueBytes)) ??
-    (yield* inferSteps(graph, { inferTypes, limits: { ...graphLimits, valueBytes } }));
+  const { graph, typed, hash } = yield* readSteps(source, options);
   const functions = yield* lower(graph, typed, bindings, engine);
   const id = engine.loadProgram(functions);
   let program: Program | undefined;
   try {
     yield;
-    program = new Program(id, graph, typed, encoded ? hashBytes(source) : undefined);
+    program = new Program(id, graph, typed, hash);
     return program;
   } finally {
     // The work may have been stopped before its end.
     if (program === undefined) engine.unloadProgram(id);
   }
+}
+
+function* readSteps(source: ProgramSource, { graphLimits, memoryLimit }: ResolvedOptions) {
+  const limits = { ...graphLimits, valueBytes: Math.min(graphLimits.valueBytes, memoryLimit) };
+  const stored = "typed" in source ? source : undefined;
+  const bytes = stored?.bytes ?? (isBytes(source) ? source : undefined);
+  const hash = bytes && hashBytes(bytes);
+  if (stored !== undefined && valuesFit(stored.typed, limits.valueBytes)) {
+    return { graph: stored.graph, typed: stored.typed, hash };
+  }
+  const graph = bytes === undefined ? (source as Graph) : yield* decodeSteps(bytes, graphLimits);
+  yield* validateSteps(graph, graphLimits);
+  return { graph, typed: yield* inferSteps(graph, { inferTypes, limits }), hash };
 }
 
 function placeNodes(graph: Graph, typed: readonly TypedFunction[]): PlacedNode[] {

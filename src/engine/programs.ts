@@ -1,11 +1,9 @@
 import { DavitError, toDavitError } from "../error.js";
-import type { Graph } from "../graph/graph.js";
 import type { HookRouter } from "../hooks/router.js";
 import type { NativeEngine, ProgramId } from "../native.js";
 import { type Steps, Work } from "../steps.js";
-import type { KeptTypes } from "./kept-types.js";
 import type { ResolvedOptions } from "./options.js";
-import { type Bindings, loadSteps, type Program } from "./program.js";
+import { type Bindings, loadSteps, type Program, type ProgramSource } from "./program.js";
 
 /** The record of a program, which itself may be garbage. */
 interface Loaded {
@@ -38,34 +36,21 @@ export class LoadedPrograms {
     return [...this.#loaded.values()].filter(({ unloaded }) => !unloaded).map(({ id }) => id);
   }
 
-  /**
-   * Loads a program a while at a time, for an owner where it has one: see {@link HookRouter.addProgram}. `kept` are the types
-   * that the store has for its values.
-   */
-  loading(
-    graph: Graph | Uint8Array,
-    bindings: Bindings,
-    owner?: object,
-    kept?: KeptTypes,
-  ): Work<Program> {
+  /** Loads a program a while at a time, for an owner where it has one: see {@link HookRouter.addProgram}. */
+  loading(source: ProgramSource, bindings: Bindings, owner?: object): Work<Program> {
     const { loadTimeout } = this.#options;
-    return new Work(this.#load(graph, bindings, owner, kept), loadTimeout, () => {
+    return new Work(this.#load(source, bindings, owner), loadTimeout, () => {
       const text = `the graph was not loaded after ${loadTimeout} ms of work`;
       const expected = `at most ${loadTimeout} ms, the engine option loadTimeout`;
       return new DavitError("timeout", `${text}; expected ${expected}`, { expected });
     });
   }
 
-  *#load(
-    graph: Graph | Uint8Array,
-    bindings: Bindings,
-    owner?: object,
-    kept?: KeptTypes,
-  ): Steps<Program> {
+  *#load(source: ProgramSource, bindings: Bindings, owner?: object): Steps<Program> {
     let program: Program | undefined;
     let known = false;
     try {
-      program = yield* loadSteps(graph, bindings, this.#native, this.#options, kept);
+      program = yield* loadSteps(source, bindings, this.#native, this.#options);
       this.#add(program);
       yield;
       yield* this.#hooks.addProgram(program, owner);

@@ -128,10 +128,9 @@ export class SessionPrograms {
       const bound = (tensors: ReadonlyMap<string, number>) =>
         new Map([...tensors].map(([name, tensor]) => [name, this.#pin(tensor, pending)]));
       const kept = message.type === "load_kept" ? this.#kept(message.name) : undefined;
-      const { graph, constants } =
-        message.type === "load" ? message : { ...(kept as StoredProgram), constants: new Map() };
-      const bindings = { constants: bound(constants), externals: bound(externals) };
-      const work = this.engine.loading(graph, bindings, undefined, kept?.types);
+      const constants = message.type === "load" ? bound(message.constants) : new Map();
+      const source = message.type === "load" ? message.graph : (kept as StoredProgram);
+      const work = this.engine.loading(source, { constants, externals: bound(externals) });
       return this.#advance({ request, id, work, pending, kept, later, turn: undefined });
     } catch (error) {
       this.#failed({ request, id, pending }, error);
@@ -216,7 +215,7 @@ export class SessionPrograms {
       };
       if (kept === undefined) this.sender.ok<"load">(request, result);
       else {
-        const attachments = [kept.graph, kept.note];
+        const attachments = [kept.bytes, kept.note];
         this.sender.ok<"load_kept">(request, { ...result, graph: 0, note: 1 }, attachments);
       }
     } catch (error) {

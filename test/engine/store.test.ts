@@ -3,7 +3,15 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Engine, hook, label, mx, type Tensor, type Traced } from "../../src/index.js";
+import {
+  Engine,
+  type EngineOptions,
+  hook,
+  label,
+  mx,
+  type Tensor,
+  type Traced,
+} from "../../src/index.js";
 import { built } from "../support/built.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
 
@@ -14,8 +22,8 @@ const engines: Engine[] = [];
 const warnings: string[] = [];
 
 /** An engine that knows the programs of earlier ones from the store alone. */
-function fresh(): Engine {
-  const engine = Engine.create({ lanes: 1, store: path });
+function fresh(options: EngineOptions = {}): Engine {
+  const engine = Engine.create({ lanes: 1, store: path, ...options });
   engines.push(engine);
   return engine;
 }
@@ -123,6 +131,20 @@ describe("a function with a name in the store", () => {
       return f(1).then((y) => y.toArray());
     };
     expect([await run(2), await run(3), await run(2)]).toEqual([2, 3, 2]);
+  });
+
+  it("is held against the memory and the limits of the engine at hand", async () => {
+    const run = async (options: EngineOptions) => {
+      const engine = fresh(options);
+      const f = engine.jit((x: Traced) => mx.broadcast_to(x, { shape: [1000] }), { store: "f" });
+      await f(1);
+      return f.programs.stored;
+    };
+    expect([await run({}), await run({})]).toEqual([0, 1]);
+    await expect(run({ memoryLimit: 3000 })).rejects.toMatchObject({ code: "value_too_large" });
+    await expect(run({ graphLimits: { nodes: 0 } })).rejects.toMatchObject({
+      code: "limit_exceeded",
+    });
   });
 
   it("refuses what is no name and what is no part of a key", async () => {
