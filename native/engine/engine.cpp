@@ -123,6 +123,10 @@ void Engine::unload_program(int64_t program) {
   auto it = programs_.find(program);
   if (it == programs_.end()) return;
   it->second->set_unloaded();
+  {
+    std::lock_guard lock(mutex_);
+    release_if_unused(*it->second);
+  }
   programs_.erase(it);
   for (const auto& each : lanes_) {
     Lane* lane = each.get();

@@ -104,6 +104,8 @@ class Engine {
  private:
   const std::shared_ptr<Queue>& queue(int64_t id) const;
   void try_start(Queue& queue);
+  // Frees what an unloaded program has for its runs, once none is left. With `mutex_` held.
+  void release_if_unused(Program& program);
   // Makes a run with new outputs; throws OpError where an id is unknown or an input does not fit.
   RunPtr make_run(int64_t id, int64_t program, int64_t queue, std::vector<ValuePtr> inputs,
                   std::vector<SiteSubscription> subscriptions);

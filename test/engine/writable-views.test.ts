@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   Engine,
+  forLoop,
   grad,
   Module,
   materialize,
@@ -106,6 +107,20 @@ describe("a writable view", () => {
     expect(() => writable(w)).toThrow("a constant of a program");
     f.dispose();
     writable(w)[0] = 2;
+  });
+
+  it("can be had once the program is disposed of, whatever its lane does", async () => {
+    const one = Engine.create({ lanes: 1 });
+    const w = one.tensor([1, 2]);
+    const f = one.jit((x: Traced) => mx.sum(forLoop(50, x, (y) => mx.multiply(y, w))));
+    await f([1, 1]);
+    const x = one.tensor(new Float32Array(600 * 600));
+    const slow = one.jit((x: Traced) => forLoop(20, x, (y) => mx.matmul(y, y)));
+    const running = slow(await one.jit((x: Traced) => mx.reshape(x, { shape: [600, 600] }))(x));
+    f.dispose();
+    writable(w)[0] = 2;
+    await running;
+    await one.close();
   });
 
   it("is not seen by the constants of programs, whichever came first", async () => {

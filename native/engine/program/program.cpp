@@ -88,6 +88,15 @@ Program::Program(int64_t id, std::vector<Function> functions)
   }
 }
 
+void Program::release_bound_values() {
+  auto release = [](Function& function) {
+    for (int index : function.bound) function.nodes[static_cast<size_t>(index)].bound.reset();
+  };
+  for (Function& function : functions_) release(function);
+  for (auto& [_, iteration] : iterations_) release(iteration);
+  bound_values_.clear();
+}
+
 void Program::check_straight(Node& node) {
   for (const Node& inner : function(node.functions[0]).nodes) {
     if (inner.is_control() || inner.kind == NodeKind::bound_constant) {

@@ -137,6 +137,9 @@ class Program {
   // Set when it is unloaded; runs under way go on.
   bool unloaded() const { return unloaded_.load(); }
   void set_unloaded() { unloaded_.store(true); }
+  // Lets go of the tensors that its constants are bound to. For when no run needs them any more:
+  // lanes forget what they compiled of it some time later.
+  void release_bound_values();
 
   SubscriptionTablePtr subscriptions() const;
   // Sets the sites that a subscription is for, all at once; an empty list takes it out.

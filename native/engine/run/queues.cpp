@@ -185,6 +185,7 @@ void Engine::finished(const RunPtr& run, Arrays results, FailurePtr failure) {
   {
     std::lock_guard lock(mutex_);
     runs_.erase(run->id());
+    release_if_unused(*run->program());
     for (size_t i = 0; i < run->outputs().size(); ++i) {
       Value& output = *run->outputs()[i];
       if (failure) {
@@ -203,6 +204,13 @@ void Engine::finished(const RunPtr& run, Arrays results, FailurePtr failure) {
     if (run->id() != kUntold) outbox_.finished(run->id(), failure.get());
     try_start(queue);
   }
+}
+
+void Engine::release_if_unused(Program& program) {
+  if (!program.unloaded()) return;
+  bool used = std::ranges::any_of(
+      runs_, [&](const auto& each) { return each.second->program().get() == &program; });
+  if (!used) program.release_bound_values();
 }
 
 void Engine::cancel(int64_t id, std::string code, std::string message) {
@@ -228,6 +236,7 @@ void Engine::cancel(int64_t id, std::string code, std::string message) {
       for (const auto& constant : run->program()->bound_values()) {
         std::erase(constant->waiters, run);
       }
+      release_if_unused(*run->program());
       for (const auto& output : run->outputs()) {
         output->fail(failure);
         settled(*output);
