@@ -125,8 +125,8 @@ describe.runIf(exported)("functions that Python exported", () => {
   it("are what Python computes again after Davit wrote them", async () => {
     const written = mkdtempSync(join(folder, "again-"));
     const unwritten: string[] = [];
-    // Davit writes for the sizes of the traces, and the example of this one has others.
-    const again = names.filter((name) => name !== "shapeless");
+    // MLX does not survive what it makes of the last one itself.
+    const again = names.filter((name) => name !== "shapeless_sum");
     for (const name of again) {
       const path = join(folder, `${name}.mlxfn`);
       const opened = openFunction(path);
@@ -142,8 +142,9 @@ describe.runIf(exported)("functions that Python exported", () => {
         const own = new Map([...externals].filter(([constant]) => used.has(constant)));
         return { graph, keywords, externals: own };
       });
-      await exportFunction(engine, join(written, `${name}.mlxfn`), traces).catch((error) =>
-        unwritten.push(`${name}: ${error}`),
+      const { shapeless } = opened;
+      await exportFunction(engine, join(written, `${name}.mlxfn`), traces, { shapeless }).catch(
+        (error) => unwritten.push(`${name}: ${error}`),
       );
       for (const tensor of externals.values()) tensor.dispose();
     }

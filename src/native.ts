@@ -57,6 +57,11 @@ export interface NativeError extends Error {
   readonly site?: number;
 }
 
+/** What {@link NativeEngine.exportPrograms} rejects with: `trace` is the one at fault. */
+export interface NativeExportError extends NativeError {
+  readonly trace?: number;
+}
+
 /** The memory of a tensor, as it lies. */
 export interface NativeLayout {
   readonly memory: ArrayBuffer;
@@ -90,12 +95,12 @@ export interface NativeEngine {
 
   /**
    * Writes loaded programs to a .mlxfn file, as the traces of one function; the last parameters of each are given by keywords. The tensors that
-   * they have bound must be ready. Rejects with a {@link NativeError}; the file is not whole then.
+   * they have bound must be ready. Rejects with a {@link NativeExportError}; the file is not whole then.
    */
   exportPrograms(
     path: string,
     traces: readonly { readonly program: ProgramId; readonly keywords: readonly string[] }[],
-    metadata: string,
+    options: { readonly metadata: string; readonly shapeless: boolean },
   ): Promise<void>;
 
   createQueue(): QueueId;

@@ -150,6 +150,41 @@ defmodule Davit do
   @spec import_function(Path.t(), keyword) :: Davit.ImportedFunction.t()
   def import_function(path, options \\ []), do: Davit.ImportedFunction.open(path, options)
 
+  @doc """
+  Writes programs to a .mlxfn file on the engine's machine: the traces of one function, which MLX runs in Python, C++ or Swift.
+  Control flow and callbacks cannot be written; hooks and prints are left out. A relative path is one of this VM's working directory.
+
+      Davit.export_function("classify.mlxfn", [one_row, many_rows], keywords: ["temperature"])
+
+  Returns how many hooks and prints were left out. Options:
+
+    * `:keywords`: names of the last parameters of each program, which are then given by keyword;
+    * `:metadata`: a text to be kept in the file;
+    * `:shapeless`: whether the function takes inputs of other sizes than those of the programs. Default `false`;
+    * `:timeout`: in milliseconds, default `:infinity`. The file may be written after it.
+
+  Raises `Davit.EngineError`, with the code `:export_unsupported` and the op where a node cannot be written.
+  """
+  @spec export_function(Path.t(), Program.t() | [Program.t(), ...], keyword) ::
+          %{hooks_left_out: non_neg_integer}
+  def export_function(path, programs, options \\ []) do
+    Davit.Options.check!(options, [:keywords, :metadata, :shapeless, :timeout])
+    timeout = Request.timeout!(options)
+    programs = List.wrap(programs)
+    session = Program.session_of_all!(programs, timeout)
+    keywords = Enum.map(options[:keywords] || [], &to_string/1)
+    traces = Enum.map(programs, &[&1.id, keywords])
+    metadata = options[:metadata] || ""
+    message = ["export_function", Path.expand(path), traces, metadata, options[:shapeless] == true]
+    answer = Request.call(session, message, [], timeout)
+    Tensor.touch(programs)
+
+    case answer do
+      {:ok, %{"hooks_left_out" => count}, _} -> %{hooks_left_out: count}
+      {:error, error} -> raise error
+    end
+  end
+
   @typedoc """
   The memory of an engine, in bytes.
 

@@ -136,14 +136,14 @@ void Engine::unload_program(int64_t program) {
 }
 
 std::function<void()> Engine::exporting(std::string path, std::vector<ExportedTrace> traces,
-                                        std::string metadata) {
-  return [this, path = std::move(path), traces = std::move(traces), metadata = std::move(metadata),
+                                        ExportOptions options) {
+  return [this, path = std::move(path), traces = std::move(traces), options = std::move(options),
           device = device_, inline_streams = js_lane_ != nullptr] {
     Lane lane(outbox_, counters_, device, inline_streams);
     std::promise<void> done;
     lane.post([&] {
       try {
-        export_traces(lane, path, traces, metadata);
+        export_traces(lane, path, traces, options);
         done.set_value();
       } catch (...) {
         done.set_exception(std::current_exception());

@@ -53,7 +53,7 @@ class Engine {
   // Returns the work of writing loaded programs to a .mlxfn file, on a lane of its own, for another
   // thread to do and to wait for. It throws RunError.
   std::function<void()> exporting(std::string path, std::vector<ExportedTrace> traces,
-                                  std::string metadata);
+                                  ExportOptions options);
 
   int64_t create_queue();
   void close_queue(int64_t queue);

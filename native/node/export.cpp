@@ -19,6 +19,9 @@ class ExportWorker : public Napi::AsyncWorker {
   void Execute() override {
     try {
       work_();
+    } catch (const ExportError& error) {
+      failure_ = error.failure();
+      trace_ = error.trace();
     } catch (...) {
       failure_ = current_failure();
     }
@@ -26,7 +29,9 @@ class ExportWorker : public Napi::AsyncWorker {
 
   void OnOK() override {
     if (failure_) {
-      promise_.Reject(make_error(Env(), *failure_).Value());
+      auto error = make_error(Env(), *failure_);
+      if (trace_) error.Set("trace", Napi::Number::New(Env(), static_cast<double>(*trace_)));
+      promise_.Reject(error.Value());
     } else {
       promise_.Resolve(Env().Undefined());
     }
@@ -36,6 +41,7 @@ class ExportWorker : public Napi::AsyncWorker {
   Napi::Promise::Deferred promise_;
   std::function<void()> work_;
   FailurePtr failure_;
+  std::optional<size_t> trace_;
 };
 
 }  // namespace
@@ -54,7 +60,10 @@ Napi::Value EngineObject::export_programs(const Napi::CallbackInfo& info) {
       }
       traces.push_back(std::move(trace));
     }
-    auto work = engine_->exporting(text_of(info[0]), std::move(traces), text_of(info[2]));
+    auto given = info[2].As<Napi::Object>();
+    ExportOptions options{text_of(given.Get("metadata")),
+                          given.Get("shapeless").As<Napi::Boolean>().Value()};
+    auto work = engine_->exporting(text_of(info[0]), std::move(traces), std::move(options));
     // It deletes itself when it is done.
     auto* worker = new ExportWorker(env, std::move(work));
     worker->Queue();

@@ -127,6 +127,10 @@ void add_reduction_ops(OpTable& table) {
       return unless_empty(call, result, row.identity);
     });
   }
+  table.add1("number_of_elements", [](const OpCall& call) {
+    return mx::number_of_elements(call[0], axes_or_all(call), call.flag("inverted"),
+                                  call.dtype("dtype"), call.stream());
+  });
   table.add1("var", deviation<mx::var>);
   table.add1("std", deviation<mx::std>);
   table.add1("argmax", arg_reduction<mx::argmax>);

@@ -18,6 +18,7 @@ that its arguments are for. Control flow and callbacks cannot be written; hooks 
 
   --out FILE.mlxfn   the file
   --keyword NAME     a parameter that is given by keyword: one of the last of each graph. Repeat it for several
+  --shapeless        inputs may have other sizes than those of the graphs
   --metadata TEXT    a text to be kept in the file
   --constants FILE   a .safetensors file with constants that a graph names by the hash of their bytes
   --externals FILE   a .safetensors file with tensors that are named like externals of a graph
@@ -27,6 +28,7 @@ Example: davit export model.davit --externals weights.safetensors --keyword temp
   options: {
     out: { type: "string" },
     keyword: { type: "string", multiple: true },
+    shapeless: { type: "boolean" },
     metadata: { type: "string" },
     constants: { type: "string", multiple: true },
     externals: { type: "string", multiple: true },

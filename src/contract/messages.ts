@@ -28,7 +28,9 @@ export type FieldKind =
   | "texts"
   | "flag?"
   | "prompt"
-  | "generate_options?";
+  | "generate_options?"
+  | "exported"
+  | "sizes?";
 
 /** One argument of a message. */
 export interface FieldRow {
@@ -128,10 +130,29 @@ export const CLIENT_MESSAGES = {
     result: "a map from name to type",
   },
   open_function: {
-    arguments: { path: { kind: "text", doc: "A .mlxfn file, as the path of `open_file`." } },
-    doc: "Reads a function that MLX exported (docs/mlxfn.md). The answer has an attachment for each of its traces: the canonical bytes of its graph, whose externals are constants for `open_file`.",
+    arguments: {
+      path: { kind: "text", doc: "A .mlxfn file, as the path of `open_file`." },
+      sizes: {
+        kind: "sizes?",
+        doc: "`[trace, [type]]` for one trace of a function that was exported shapeless, with inputs of these types.",
+      },
+    },
+    doc: "Reads a function that MLX exported (docs/mlxfn.md). The answer has an attachment for each of its traces, or for the one that was asked for: the canonical bytes of its graph, whose externals are constants for `open_file`.",
     result:
       "`{version, shapeless, metadata, traces: [{inputs: [type], keywords: [name], results: [type], constants: [name]}]}`",
+  },
+  export_function: {
+    arguments: {
+      path: { kind: "text", doc: "The file, as the path of `open_file`." },
+      traces: {
+        kind: "exported",
+        doc: "`[[program, [name]]]`: a program for each trace, and the names of its last parameters, which are then given by keyword.",
+      },
+      metadata: { kind: "text", doc: "A text to be kept in the file." },
+      shapeless: { kind: "flag?", doc: "Whether it takes inputs of other sizes too." },
+    },
+    doc: "Writes programs to a .mlxfn file of the engine's machine, as the traces of a function that MLX runs. It is cancelled only while it waits for bytes of the programs' constants.",
+    result: "`{hooks_left_out}`, the number of hooks and prints that the file does without",
   },
   run: {
     arguments: {

@@ -7,6 +7,7 @@ import { checkWritable } from "../files/open.js";
 import { formatPlace } from "../graph/error.js";
 import type { Graph } from "../graph/graph.js";
 import { customCallKind } from "../graph/ops/custom-call.js";
+import type { NativeExportError } from "../native.js";
 import type { Tensor } from "../native-tensor.js";
 import { formatType } from "../tensor/dtype.js";
 
@@ -20,10 +21,19 @@ export interface ExportedTrace extends GraphTensors {
   readonly keywords?: readonly string[];
 }
 
+/** A loaded program to be exported. */
+export interface ExportedProgram {
+  readonly program: Program;
+  /** As of {@link ExportedTrace}. */
+  readonly keywords: readonly string[];
+}
+
 /** Options of {@link exportFunction}. */
 export interface ExportFunctionOptions {
   /** A text to be kept in the file. */
   readonly metadata?: string;
+  /** Whether the function takes inputs of other sizes than those that it was traced with; `false` by default. */
+  readonly shapeless?: boolean;
 }
 
 /** What {@link exportFunction} did. */
@@ -50,54 +60,71 @@ export async function exportFunction(
   engine: Engine,
   path: string,
   traces: readonly ExportedTrace[],
-  { metadata = "" }: ExportFunctionOptions = {},
+  options: ExportFunctionOptions = {},
 ): Promise<ExportedFunction> {
-  checkSignatures(traces);
-  await checkWritable(path);
-  const programs: Program[] = [];
-  const part = `${path}.${process.pid}.${files++}.part`;
+  const programs: ExportedProgram[] = [];
   try {
-    for (const { graph, constants, externals, captures } of traces) {
+    for (const { graph, constants, externals, captures, keywords = [] } of traces) {
       const named = new Map([...(externals ?? []), ...(captures ?? [])]);
       const all = [...(constants?.values() ?? []), ...named.values()];
       await Promise.all(all.map((tensor) => tensor.evaluate()));
-      programs.push(engine.load(graph, { externals: named, ...(constants && { constants }) }));
+      const bound = { externals: named, ...(constants && { constants }) };
+      programs.push({ program: engine.load(graph, bound), keywords });
     }
-    const written = programs.map(({ id }, index) => ({
-      program: id,
-      keywords: traces[index]?.keywords ?? [],
-    }));
-    await engine.native.exportPrograms(part, written, metadata);
+    return await exportPrograms(engine, path, programs, options);
+  } finally {
+    for (const { program } of programs) engine.unload(program);
+  }
+}
+
+/**
+ * As {@link exportFunction}, of programs that are loaded, with tensors that are ready.
+ * @throws as {@link exportFunction}
+ */
+export async function exportPrograms(
+  engine: Engine,
+  path: string,
+  programs: readonly ExportedProgram[],
+  { metadata = "", shapeless = false }: ExportFunctionOptions = {},
+): Promise<ExportedFunction> {
+  checkSignatures(programs, shapeless);
+  await checkWritable(path);
+  const part = `${path}.${process.pid}.${files++}.part`;
+  const traces = programs.map(({ program: { id }, keywords }) => ({ program: id, keywords }));
+  try {
+    await engine.native.exportPrograms(part, traces, { metadata, shapeless });
     await rename(part, path).catch((error) => {
       throw fromSystem(error, path);
     });
   } catch (error) {
     await rm(part, { force: true });
     throw failure(error, programs);
-  } finally {
-    for (const program of programs) engine.unload(program);
   }
-  return { hooksLeftOut: traces.reduce((sum, { graph }) => sum + hooksOf(graph), 0) };
+  return { hooksLeftOut: programs.reduce((sum, { program }) => sum + hooksOf(program.graph), 0) };
 }
 
 /** Refuses keywords that are not names of parameters' own, and traces that a call could not choose between. */
-function checkSignatures(traces: readonly ExportedTrace[]): void {
+function checkSignatures(programs: readonly ExportedProgram[], shapeless: boolean): void {
+  if (programs.length === 0) throw invalid("there is no trace", "one or more");
   const known = new Set<string>();
-  for (const { graph, keywords = [] } of traces) {
-    const parameters = graph.functions[0]?.parameters ?? [];
+  for (const { program, keywords } of programs) {
+    const { inputs } = program;
     const names = new Set(keywords);
-    if (names.size < keywords.length || keywords.length > parameters.length) {
+    if (names.size < keywords.length || keywords.length > inputs.length) {
       throw invalid(
-        `the keywords are ${keywords.join(", ")} for ${parameters.length} parameters`,
+        `the keywords are ${keywords.join(", ")} for ${inputs.length} parameters`,
         "a name of its own for each of the last parameters",
       );
     }
-    const positions = parameters.length - keywords.length;
-    const types = parameters.map(formatType);
+    const positions = inputs.length - keywords.length;
+    const types = inputs.map((type) =>
+      shapeless ? `${type.dtype} with ${type.shape.length} axes` : formatType(type),
+    );
     const named = keywords.map((name, index) => `${name}=${types[positions + index]}`);
     const signature = [...types.slice(0, positions), ...named.sort()].join(", ");
     if (known.has(signature)) {
-      throw invalid(`two traces take (${signature})`, "traces with inputs of different types");
+      const other = shapeless ? "dtypes or numbers of axes" : "types";
+      throw invalid(`two traces take (${signature})`, `traces with inputs of different ${other}`);
     }
     known.add(signature);
   }
@@ -112,14 +139,14 @@ function hooksOf(graph: Graph): number {
   return nodes.filter((node) => LEFT_OUT.has(customCallKind(node))).length;
 }
 
-/** The error of the native engine, with the node at fault where there is one trace to look for it in. */
-function failure(error: unknown, programs: readonly Program[]): unknown {
-  const { code, message, site } = error as Partial<Pick<DavitError, "code" | "message" | "site">>;
-  const [program, ...others] = programs;
-  if (code === undefined || site === undefined || program === undefined || others.length > 0) {
-    return toDavitError(error);
-  }
-  const details = program.describe(site);
+/** The error of the native engine, with the node at fault, and the trace where there are several. */
+function failure(error: unknown, programs: readonly ExportedProgram[]): unknown {
+  const { code, message, site, trace } = error as Partial<NativeExportError>;
+  const program = programs[trace ?? -1]?.program;
+  if (code === undefined || program === undefined) return toDavitError(error);
+  const details = program.describe(site ?? -1);
   const { op, label, inputs } = details;
-  return new DavitError(code, message + formatPlace({ op, label, inputs }), details);
+  const place = site === undefined ? "" : formatPlace({ op, label, inputs });
+  const which = programs.length === 1 ? "" : `, in trace ${trace}`;
+  return new DavitError(code, message + place + which, details);
 }

@@ -2,7 +2,7 @@ import { FileError } from "../files/error.js";
 import { inferNode } from "../graph/checking/infer.js";
 import type { Attributes, Graph, GraphFunction, GraphNode } from "../graph/graph.js";
 import { inferTypes } from "../native.js";
-import { sameType, type TensorType } from "../tensor/dtype.js";
+import type { TensorType } from "../tensor/dtype.js";
 import type { MlxFunctionFile, Step, Trace } from "./file.js";
 import { ABSENT } from "./primitives/call.js";
 import { loweringOf } from "./primitives/index.js";
@@ -42,8 +42,8 @@ class Lowerer {
   readonly #counts = new Map<string, number>();
   /** Functions that are differentiated, of one op. */
   readonly #functions: GraphFunction[] = [];
-  /** Whether types are inferred, as they are not those that the file has. */
-  readonly #otherSizes: boolean;
+  /** Whether no node has the sizes of the trace, and types are inferred. */
+  readonly #anySizes: boolean;
   #next: number;
 
   constructor(
@@ -51,8 +51,7 @@ class Lowerer {
     private readonly trace: Trace,
     private readonly inputs: readonly TensorType[],
   ) {
-    const same = inputs.every((type, index) => sameType(type, trace.inputs[index] as TensorType));
-    this.#otherSizes = !same;
+    this.#anySizes = file.shapeless;
     this.#next = inputs.length;
   }
 
@@ -92,7 +91,7 @@ class Lowerer {
       inputs: operands,
       inputTypes: operands.map((operand) => this.#typeOf(operand)),
       outputTypes: outputs,
-      otherSizes: this.#otherSizes,
+      anySizes: this.#anySizes,
       add: (op, values, attributes = {}, count = 1) =>
         this.#add(op, values, attributes, count, true),
       gradients: (...call) => this.#gradients(...call),
@@ -123,7 +122,7 @@ class Lowerer {
     const node = { op, inputs, attributes, outputs, ...label };
     this.#nodes.push(node);
     const values = Array.from({ length: outputs }, (_, index) => first + index);
-    if (this.#otherSizes) this.#setTypes(values, this.#infer(node));
+    if (this.#anySizes) this.#setTypes(values, this.#infer(node));
     return values;
   }
 
@@ -165,7 +164,7 @@ class Lowerer {
   /** Notes which values of the graph the next ones of the trace are, and the types that the file has for them. */
   #define(values: readonly number[], types: readonly TensorType[]): void {
     this.#values.push(...values);
-    if (!this.#otherSizes) this.#setTypes(values, types);
+    if (!this.#anySizes) this.#setTypes(values, types);
   }
 
   #setTypes(values: readonly number[], types: readonly TensorType[]): void {

@@ -1,6 +1,7 @@
+import { DavitError } from "../error.js";
 import type { FileRange } from "../files/array.js";
 import type { Graph } from "../graph/graph.js";
-import { formatType, type TensorType } from "../tensor/dtype.js";
+import { formatType, sameRank, sameType, type TensorType } from "../tensor/dtype.js";
 import { openMlxFunction, type Trace } from "./file.js";
 import { constantName, inputNames, lowerTrace } from "./lower.js";
 
@@ -34,8 +35,8 @@ export interface OpenedFunction {
    * Returns the graph of a trace. Its parameters are named `arg0`, `arg1`, …, and by keywords; nodes are labelled by their op
    * and a number, as `matmul.0`, so that hooks and probes find them.
    * `inputs` are the types of its parameters, those of the trace by default; other sizes are for shapeless functions.
-   * @throws FileError `file_primitive_unsupported` where no op stands for one of its primitives; DavitError where the function does
-   * not take these sizes
+   * @throws FileError `file_primitive_unsupported` where no op stands for one of its primitives; DavitError `argument_invalid` where there is
+   * no such trace, or it has other inputs, and others where an op does not take these sizes
    */
   graph(trace: number, inputs?: readonly TensorType[]): Graph;
 }
@@ -59,8 +60,24 @@ export function openFunction(path: string): OpenedFunction {
     signatures: traces.map(signatureOf),
     constants: new Map(stored),
     bytesRead,
-    graph: (trace, inputs) => lowerTrace(file, traces[trace] as Trace, inputs),
+    graph: (trace, inputs) => lowerTrace(file, checked(trace, inputs), inputs),
   };
+
+  function checked(index: number, inputs: readonly TensorType[] | undefined): Trace {
+    const trace = traces[index];
+    if (trace === undefined) {
+      throw invalid(`${path} has no trace ${index}`, `one of its ${traces.length}, from 0`);
+    }
+    const fits = shapeless ? sameRank : sameType;
+    const fit = (type: TensorType, at: number) => fits(type, trace.inputs[at] as TensorType);
+    if (inputs !== undefined && (inputs.length !== trace.inputs.length || !inputs.every(fit))) {
+      throw invalid(
+        `trace ${index} of ${path} has no inputs (${inputs.map(formatType).join(", ")})`,
+        `(${trace.inputs.map(formatType).join(", ")})${shapeless ? ", with any sizes" : ""}`,
+      );
+    }
+    return trace;
+  }
 
   function signatureOf(trace: Trace): Signature {
     const made = trace.steps.flatMap((step) =>
@@ -72,6 +89,10 @@ export function openFunction(path: string): OpenedFunction {
     const results = trace.results.map((result) => types[result] as TensorType);
     return { inputs: trace.inputs, keywords: trace.keywords, results };
   }
+}
+
+function invalid(problem: string, expected: string): DavitError {
+  return new DavitError("argument_invalid", `${problem}; expected ${expected}`, { expected });
 }
 
 /** A signature for people: `(arg0: float32[3, 4], temperature=float32[]) -> float32[3, 2]`. */

@@ -36,6 +36,8 @@ export function accessesOf(message: Message): Accesses {
       return { uses: [], changes: [tensor(message.tensor)] };
     case "open_function":
       return { uses: [], changes: [] };
+    case "export_function":
+      return { uses: message.traces.map((trace) => program(trace.program)), changes: [] };
     case "open_file":
       return { uses: [], changes: message.tensors.map(([, id]) => tensor(id)) };
     case "get":

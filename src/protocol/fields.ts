@@ -72,6 +72,8 @@ export interface FieldTypes extends Record<FieldKind, unknown> {
   "flag?": boolean;
   prompt: Prompt;
   "generate_options?": GenerateMessageOptions;
+  exported: readonly { readonly program: number; readonly keywords: readonly string[] }[];
+  "sizes?": { readonly trace: number; readonly inputs: readonly TensorType[] } | undefined;
 }
 
 /** What a generation goes on after: a text, tokens, or messages. */
@@ -128,7 +130,32 @@ export const FIELDS: { readonly [K in FieldKind]: Field<FieldTypes[K]> } = {
   "flag?": (value, what) => isGiven(value) && bool(value, what),
   prompt,
   "generate_options?": generateOptions,
+  exported: (value, what) =>
+    list(value, what).map((item) => {
+      const [program, keywords] = pair(item, `an item of ${what}`, "[program, [name]]");
+      return {
+        program: unsigned(program, `a program of ${what}`),
+        keywords: list(keywords, `the keywords of ${what}`).map((name) =>
+          text(name, `a keyword of ${what}`),
+        ),
+      };
+    }),
+  "sizes?": (value, what) => {
+    if (!isGiven(value)) return undefined;
+    const [trace, inputs] = pair(value, what, "[trace, [type]]");
+    return {
+      trace: unsigned(trace, `the trace of ${what}`),
+      inputs: list(inputs, `the inputs of ${what}`).map((type) =>
+        tensorType(type, `an input of ${what}`),
+      ),
+    };
+  },
 };
+
+function pair(value: unknown, what: string, expected: string): readonly unknown[] {
+  if (Array.isArray(value) && value.length === 2) return value;
+  throw badMessage(what, value, expected);
+}
 
 function hello(value: unknown): FieldTypes["hello"] {
   const given = map(value, "hello's argument");

@@ -62,6 +62,7 @@ interface Results {
       readonly constants: readonly string[];
     }[];
   };
+  export_function: { readonly hooks_left_out: number };
   run: {
     readonly outputs: readonly WireType[];
     /** Indexes of attachments. */

@@ -1,5 +1,6 @@
 import { SessionArrivals } from "./arrivals.js";
 import { SessionEmbeddings } from "./embeddings.js";
+import { SessionExports } from "./exports.js";
 import { SessionGenerations } from "./generations.js";
 import { SessionHooks } from "./hooks.js";
 import type { Host } from "./host.js";
@@ -33,6 +34,7 @@ export class SessionParts {
   readonly embeddings: SessionEmbeddings;
   readonly snapshots: SessionSnapshots;
   readonly generations: SessionGenerations;
+  readonly exports: SessionExports;
 
   constructor({ engine, limits }: Host, connection: Connection) {
     const { native } = engine;
@@ -57,6 +59,7 @@ export class SessionParts {
     this.replays = new SessionReplays(engine, sender, limits);
     const { programs, hooks, replays } = this;
     this.runs = new SessionRuns({ engine, sender, tensors, programs, hooks, replays, limits });
+    this.exports = new SessionExports(engine, sender, tensors, programs);
     this.recordings = new SessionRecordings(engine, sender, limits);
     this.models = new SessionModels(engine, sender, limits);
     const { models } = this;
@@ -70,7 +73,10 @@ export class SessionParts {
   get open(): number {
     const { runs, reads, arrivals, transfers } = this;
     const ofModels = [this.embeddings, this.snapshots, this.generations];
-    const waiting = [reads, arrivals, ...ofModels].reduce((sum, part) => sum + part.waiting, 0);
+    const waiting = [reads, arrivals, this.exports, ...ofModels].reduce(
+      (sum, part) => sum + part.waiting,
+      0,
+    );
     return runs.size + waiting + transfers.open;
   }
 
@@ -83,6 +89,7 @@ export class SessionParts {
     this.embeddings.cancel(request, reason);
     this.snapshots.cancel(request, reason);
     this.generations.cancel(request, reason);
+    this.exports.cancel(request, reason);
   }
 
   /** The session ends. */
@@ -94,6 +101,7 @@ export class SessionParts {
     this.embeddings.closeAll();
     this.generations.closeAll();
     this.snapshots.closeAll();
+    this.exports.closeAll();
     this.models.closeAll();
     this.tensors.close();
     this.transfers.close();

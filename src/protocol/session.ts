@@ -125,6 +125,9 @@ export class Session {
       case "open_function":
         answerOpenFunction(this.#parts.sender, request, message);
         break;
+      case "export_function":
+        this.#parts.exports.export(request, message);
+        break;
       case "get":
         this.#parts.reads.get(request, message);
         break;

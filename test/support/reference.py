@@ -6,6 +6,7 @@ arguments. What differs from that is in the tables below.
 
 import base64
 import json
+import math
 import os
 import queue
 import sys
@@ -128,6 +129,11 @@ def reduction(name):
     return call
 
 
+def number_of_elements(a, axes=None, inverted=False, dtype=mx.int32):
+    count = math.prod(a.shape[axis] for axis in (range(a.ndim) if axes is None else axes))
+    return mx.array((1 / count if count else math.inf) if inverted else count, dtype)
+
+
 REDUCTIONS = ("all", "any", "count_nonzero", "sum", "prod", "mean", "max", "min", "var", "std")
 
 SPECIAL = {
@@ -135,6 +141,7 @@ SPECIAL = {
     "argmax": arg_reduction(mx.argmax),
     "argmin": arg_reduction(mx.argmin),
     "nan_to_num": nan_to_num,
+    "number_of_elements": number_of_elements,
     "pad": pad,
     "split": split,
     "roll": roll,

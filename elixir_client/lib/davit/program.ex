@@ -235,6 +235,23 @@ defmodule Davit.Program do
   end
 
   @doc false
+  # The session that all of them are to be used in.
+  @spec session_of_all!([t, ...], timeout) :: Session.t()
+  def session_of_all!(programs, timeout) do
+    case programs |> Enum.map(&session!(&1, timeout)) |> Enum.uniq_by(& &1.instance) do
+      [session] ->
+        session
+
+      [] ->
+        raise ArgumentError, "expected one or more programs, got none"
+
+      _ ->
+        message = "the programs are of several engines; expected one"
+        raise %EngineError{code: :program_foreign, message: message}
+    end
+  end
+
+  @doc false
   @spec unload(Session.t(), pos_integer) :: :ok
   def unload(session, id) do
     Loader.forget(session.name, id)

@@ -26,9 +26,6 @@ struct Counters {
   std::atomic<int64_t> runs{0};
 };
 
-// The first node that a primitive was made for, by the primitive's name.
-using NamedSites = std::unordered_map<std::string, int>;
-
 class Lane {
  public:
   // The thread that a lane works on: its own, or its maker's, for small programs, where a change of
@@ -76,10 +73,9 @@ class Lane {
                                                      const Segment& segment,
                                                      const std::vector<int>& sites);
   // Builds the results of a program without control flow, of inputs and of what its constants are
-  // bound to, with nothing of Davit's own between MLX's primitives. `sites` gets the first node of
-  // each.
+  // bound to, with nothing of Davit's own between MLX's primitives. `sites` gets the node of each.
   Arrays trace(const ProgramPtr& program, const Arrays& constants, const Arrays& inputs,
-               NamedSites& sites);
+               PrimitiveSites& sites);
   // Forgets what was compiled for a program.
   void forget(int64_t program);
 

@@ -137,6 +137,16 @@ export const REDUCTION = {
   all: reduction("Whether all elements are other than zero.", "bool"),
   any: reduction("Whether any element is other than zero.", "bool"),
   count_nonzero: reduction("How many elements are other than zero.", "int32"),
+  number_of_elements: {
+    doc: "How many elements it has along the axes together, or 1 divided by that: a scalar. In a function that is exported shapeless it follows the sizes of each call.",
+    operands: ["a"],
+    attributes: {
+      axes: AXES,
+      inverted: { kind: "bool", default: false, doc: "Whether it is 1 divided by their number." },
+      dtype: { kind: "dtype", default: "int32", doc: "Its element type; a float where inverted." },
+    },
+    guard: axesGuard,
+  },
   sum: reduction("The sum; small integers are summed in 32 bits.", "summed"),
   prod: reduction("The product; small integers are multiplied in 32 bits.", "summed"),
   mean: reduction("The mean; NaN over nothing.", "float"),

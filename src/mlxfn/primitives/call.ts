@@ -10,8 +10,8 @@ export interface Call {
   readonly inputTypes: readonly TensorType[];
   /** The types of its results as the file has them; where sizes are free, with the sizes of the trace. */
   readonly outputTypes: readonly TensorType[];
-  /** Whether sizes are other than those of the trace: what has to be known of them is in the state, or in `inputTypes`. */
-  readonly otherSizes: boolean;
+  /** Whether nodes are not to have the sizes of the trace: what has to be known of them is in the state. */
+  readonly anySizes: boolean;
   /** Adds a node to the graph. Returns its values. */
   add(op: string, inputs: readonly number[], attributes?: Attributes, outputs?: number): number[];
   /**

@@ -17,15 +17,15 @@ const outputShape = ({ outputTypes }: Call) => ({ shape: (outputTypes[0] as Tens
 
 /** The first operand, with the shape of all together; or with a shape of its own. */
 const broadcast: Lowering = (call) => {
-  const { inputs, state, otherSizes, add } = call;
-  if (!otherSizes) return add("broadcast_to", inputs.slice(0, 1), outputShape(call));
+  const { inputs, state, anySizes, add } = call;
+  if (!anySizes) return add("broadcast_to", inputs.slice(0, 1), outputShape(call));
   if (inputs.length === 1) return add("broadcast_to", inputs, { shape: state.shape as number[] });
   return add("broadcast_arrays", inputs, {}, inputs.length).slice(0, 1);
 };
 
 /** As {@link broadcast}, but for some axes. Ops that need it do it themselves, whatever the sizes are. */
 const broadcastAxes: Lowering = (call) =>
-  call.otherSizes ? call.inputs.slice(0, 1) : broadcast(call);
+  call.anySizes ? call.inputs.slice(0, 1) : broadcast(call);
 
 /** The borders of a slice. The state of a slice that goes backwards to the very beginning ends at -1, which an op counts from the end. */
 function borders({ state, inputTypes: [type] }: Call) {
@@ -53,18 +53,6 @@ function scattered([array, ...rest]: readonly number[]): number[] {
   return [array, rest.at(-1), ...rest.slice(0, -1)] as number[];
 }
 
-/** How many elements an array has along some axes, or 1 divided by that. */
-const numberOfElements: Lowering = ({ state, inputTypes: [type], add }) => {
-  const sizes = (state.axes as number[]).map((place) => type?.shape[place] ?? 1);
-  const count = sizes.reduce((product, size) => product * size, 1);
-  const [dtype, values] =
-    state.inverted === true
-      ? ["float32", Float32Array.of(1 / count)]
-      : ["int64", BigInt64Array.of(BigInt(count))];
-  const [value] = add("constant", [], { dtype, shape: [], data: new Uint8Array(values.buffer) });
-  return add("astype", [value as number], { dtype: state.dtype as string });
-};
-
 /** Primitives that move elements. */
 export const SHAPE: Lowerings = {
   AsStrided: to("as_strided", ({ state }) => ({
@@ -86,17 +74,21 @@ export const SHAPE: Lowerings = {
     end_axis: state.end as number,
   })),
   // Its operand has its shape already.
-  Full: (call) => (call.otherSizes ? call.inputs : broadcast(call)),
+  Full: (call) => (call.anySizes ? call.inputs : broadcast(call)),
   Gather: to("gather", ({ state }) => ({
     axes: state.axes as number[],
     slice_sizes: state.sizes as number[],
   })),
   GatherAxis: to("take_along_axis", axis),
   MaskedScatter: to("masked_scatter"),
-  NumberOfElements: numberOfElements,
+  NumberOfElements: to("number_of_elements", ({ state }) => ({
+    axes: state.axes as number[],
+    inverted: state.inverted as boolean,
+    dtype: state.dtype as string,
+  })),
   Pad: to("pad", (call) => ({ pad_width: padWidth(call) })),
   Reshape: to("reshape", (call) =>
-    call.otherSizes ? { shape: call.state.shape as number[] } : outputShape(call),
+    call.anySizes ? { shape: call.state.shape as number[] } : outputShape(call),
   ),
   Scatter: toOneOf(SCATTERS, "kind", axes, scattered),
   ScatterAxis: toOneOf(SCATTERS_ALONG, "kind", axis),

@@ -1479,6 +1479,17 @@ defmodule Davit.Graph.OpDocs do
 
     Operands: `a`, `b`.
     """,
+    "number_of_elements" => ~S"""
+    How many elements it has along the axes together, or 1 divided by that: a scalar. In a function that is exported shapeless it follows the sizes of each call.
+
+    Operand: `a`.
+
+    Options:
+
+      * `:axes` (list of integers, optional): The axes; all of them.
+      * `:inverted` (boolean, default `false`): Whether it is 1 divided by their number.
+      * `:dtype` (dtype, default `:int32`): Its element type; a float where inverted.
+    """,
     "ones" => ~S"""
     A tensor of ones.
 

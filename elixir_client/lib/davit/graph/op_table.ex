@@ -2390,6 +2390,20 @@ defmodule Davit.Graph.OpTable do
       structural: false,
       type: %{dtype: :bool, shape: :broadcast}
     },
+    "number_of_elements" => %{
+      operands: ["a"],
+      indices: [],
+      min: 1,
+      max: 1,
+      outputs: 1,
+      attributes: %{
+        "axes" => %{kind: :ints, optional: true, values: nil, default: nil, unless: []},
+        "inverted" => %{kind: :bool, optional: true, values: nil, default: false, unless: []},
+        "dtype" => %{kind: :dtype, optional: true, values: nil, default: "int32", unless: []}
+      },
+      structural: false,
+      type: nil
+    },
     "ones" => %{
       operands: [],
       indices: [],

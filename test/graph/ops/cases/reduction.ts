@@ -73,6 +73,10 @@ export const REDUCTION_CASES: CaseTable = {
   all: together(reduction("small"), empty),
   any: together(reduction("small"), empty),
   count_nonzero: together(reduction("small"), empty),
+  number_of_elements: grid(
+    [[3, 4], [], [2, 0]],
+    [{}, { dtype: "float32", inverted: true }, { axes: [], dtype: "int64" }],
+  ),
   sum: together(reduction(), empty),
   prod: together(reduction("unit"), grid([[3, 4]], [{ axes: [0] }], "small"), empty),
   mean: together(reduction(), empty),
