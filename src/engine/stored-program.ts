@@ -3,7 +3,6 @@ import type { TypedFunction } from "../graph/checking/infer.js";
 import { encodeGraph } from "../graph/encoding/canonical.js";
 import type { Graph } from "../graph/graph.js";
 import { byteLength, formatType, type TensorType } from "../tensor/dtype.js";
-import type { Program } from "./program.js";
 
 /** A program as the store keeps it. */
 export interface StoredProgram {
@@ -21,7 +20,10 @@ export interface StoredProgram {
  * Writes a program: {@link decodeProgram} reads it. V8's form of a value is read ten times faster than the canonical bytes are; nobody else than this
  * user can have written what is read.
  */
-export function encodeProgram({ graph, typed }: Program, note: Uint8Array): Uint8Array {
+export function encodeProgram(
+  { graph, typed }: Pick<StoredProgram, "graph" | "typed">,
+  note: Uint8Array,
+): Uint8Array {
   const known = new Map<string, TensorType>();
   // An object that is used often is written once.
   const once = (type: TensorType): TensorType => {
