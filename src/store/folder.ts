@@ -12,6 +12,7 @@ import {
   renameSync,
   rmdirSync,
   rmSync,
+  type Stats,
   unlinkSync,
   utimesSync,
   writeSync,
@@ -40,6 +41,10 @@ export function storePath(): string {
 /** Tells the code of an error of the file system. */
 export function errno(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException | undefined)?.code;
+}
+
+function isOwnFile(stats: Stats): boolean {
+  return stats.isFile() && stats.uid === (process.getuid?.() ?? stats.uid);
 }
 
 /** A file of the store that is open for reading. */
@@ -135,9 +140,7 @@ export class StoreFolder {
       return undefined;
     }
     const stats = fstatSync(descriptor);
-    if (stats.isFile() && stats.uid === (process.getuid?.() ?? stats.uid)) {
-      return new StoredFile(descriptor, stats.size);
-    }
+    if (isOwnFile(stats)) return new StoredFile(descriptor, stats.size);
     closeSync(descriptor);
     return undefined;
   }
@@ -172,14 +175,14 @@ export class StoreFolder {
     }
   }
 
-  /** Bytes and last use, in milliseconds; undefined where there is no such file. */
+  /** Bytes and last use, in milliseconds; undefined where there is no such file, or none of this user's own. */
   stat(
     part: Part,
     ...names: string[]
   ): { readonly size: number; readonly used: number } | undefined {
     try {
       const stats = lstatSync(this.#at(part, ...names));
-      return stats.isFile() ? { size: stats.size, used: stats.mtimeMs } : undefined;
+      return isOwnFile(stats) ? { size: stats.size, used: stats.mtimeMs } : undefined;
     } catch {
       return undefined;
     }
