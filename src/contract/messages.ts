@@ -102,6 +102,10 @@ export const CLIENT_MESSAGES = {
     doc: "As `load`, of a program that the store has: no graph is sent, and no type is inferred. Where the store does not have it, the error is `program_unkept`, and the client sends the graph with `load`, under another id.",
     result: "as of `load`, and `{graph: attachment, note: attachment}`",
   },
+  forget_kept: {
+    arguments: { name: { kind: "text", doc: "The name that a program was kept under." } },
+    doc: "Has the store forget a program. Those that were loaded from it stay.",
+  },
   unload: {
     arguments: { program: { kind: "id", doc: "The program." } },
     doc: "Frees a program. Runs of it that are under way go on.",

@@ -28,6 +28,8 @@ export function accessesOf(message: Message): Accesses {
       const bound = [...message.externals.values()];
       return { uses: bound.map(tensor), changes: [program(message.program), "loads"] };
     }
+    case "forget_kept":
+      return { uses: [], changes: [] };
     case "keep":
       return { uses: [program(message.program)], changes: [] };
     case "unload":

@@ -152,6 +152,11 @@ export class SessionPrograms {
     this.sender.ok<"keep">(request, kept);
   }
 
+  /** Takes `forget_kept`. */
+  forgetKept({ name }: MessageOf<"forget_kept">): void {
+    this.engine.programStore.forget(name);
+  }
+
   /** Goes on with a load; true when it is over. */
   #advance(load: OpenLoad): boolean {
     this.#loading = undefined;

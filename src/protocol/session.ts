@@ -113,6 +113,9 @@ export class Session {
       case "keep":
         this.#parts.programs.keep(request, message);
         break;
+      case "forget_kept":
+        this.#parts.programs.forgetKept(message);
+        break;
       case "unload":
         this.#parts.programs.unload(message.program);
         break;

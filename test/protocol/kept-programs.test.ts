@@ -74,6 +74,20 @@ it("the bytes are asked for where the store does not have it", async () => {
   expect(await client.ask(["load", 2], [program(3)])).toMatchObject({ type: "ok" });
 });
 
+it("a program is forgotten on request", async () => {
+  const client = await fresh();
+  await client.ask(["load", 1], [program(3)]);
+  await client.ask(["keep", 1, "p"], [HASH]);
+  expect(await client.ask(["load_kept", 2, "p"])).toMatchObject({ type: "ok" });
+  client.tell(["forget_kept", "p"]);
+  expect(await client.ask(["load_kept", 3, "p"])).toMatchObject({
+    args: [{ code: "program_unkept" }],
+  });
+  expect(await client.ask(["run", 2, 1, [INPUT], [null]], [f32(1, 2, 3, 4)])).toMatchObject({
+    type: "ok",
+  });
+});
+
 it("a program with constants by hash is not kept", async () => {
   const client = await fresh();
   const { createHash } = await import("node:crypto");

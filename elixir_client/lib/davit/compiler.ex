@@ -15,14 +15,18 @@ if Code.ensure_loaded?(Nx) do
       * `:engine`: the name of the engine, default `Davit.Engine`;
       * `:hooks`: functions for named hooks, by name. They replace the functions that the hooks have. Calls with other functions
         use the same compiled function;
-      * `:store`: whether compiled functions are kept on disk, where the next VM finds them without tracing: `true`, or `[key: term]` with a
-        term that tells apart what nothing else does. Default: `config :davit, store: true`, else false. docs/store.md says what is
-        kept and when it is found;
+      * `:store`: whether compiled functions are kept on disk, where the next VM finds them without tracing: `true`, or a list of
+        `key: term`, a term that tells apart what nothing else does, and `verify: :background`, which traces what the store had once more, in
+        a process of low priority, and forgets it where it differs. Default: `config :davit, store: true`, else false. docs/store.md says
+        what is kept and when it is found;
       * `:timeout`: of a run, in milliseconds, default `:infinity`. Compiling is not part of it;
       * `:max_concurrency`: how many partitions a `Nx.Serving` gets, default 1. Each runs in processes of its own, and so on lanes of
         its own.
 
     Other options are for other compilers, and make no difference.
+
+    Calls that want the same function at once wait for the one that compiles it, at most a minute (`config :davit, compile_wait:
+    milliseconds`); then they compile it too. A function that would wait for itself, since it is called where it is traced, raises.
 
     docs/nx.md says what is compiled when, and how hooks work.
     """
@@ -36,6 +40,7 @@ if Code.ensure_loaded?(Nx) do
 
       * `:hits`: calls of a function that was compiled already;
       * `:stored`: functions that were found in the store, and not traced;
+      * `:verified`, `:differed`: those that were traced in the background (`verify: :background`) and were the same, or another one;
       * `:programs`: programs that were loaded into an engine, where MLX compiles them;
       * functions that were traced, which takes less time than to load a program, by the reason: `:function`, it is new;
         `:arguments`, it was traced only for arguments of other types, shapes or names, or for other options; `:captured`, it captured
@@ -94,15 +99,12 @@ if Code.ensure_loaded?(Nx) do
       key = {{engine, Key.function(function)}, environment, templates}
 
       compiled =
-        Cache.fetch(key, fn reason ->
+        Cache.fetch(key, fn -> Name.of(function) end, fn reason ->
           label = Name.of(function)
           metadata = fn -> %{engine: engine, function: label, reason: reason} end
-
-          Davit.Telemetry.span(:compile, metadata, fn ->
-            Store.fetch(options, {engine, function, environment, variables, captured}, fn ->
-              Compiled.new(engine, trace, variables, captured, label)
-            end)
-          end)
+          lower = fn -> Compiled.lower(engine, trace, variables, captured, label) end
+          target = %{key: key, captured: captured, label: label}
+          Davit.Telemetry.span(:compile, metadata, fn -> Store.fetch(options, target, lower) end)
         end)
 
       {compiled, captured}

@@ -144,6 +144,13 @@ defmodule Davit.Program do
     end
   end
 
+  @doc false
+  # Has the engine's store forget what it keeps by a name.
+  @spec forget_kept(String.t(), keyword) :: :ok
+  def forget_kept(name, options) do
+    options |> Lookup.session_for!(:infinity) |> Session.notify(0, ["forget_kept", name])
+  end
+
   defp loaded(result, {id, token}, bytes, session) do
     with %{"hash" => hash, "inputs" => inputs, "outputs" => outputs} <- result,
          {:ok, inputs} <- types(inputs),

@@ -16,6 +16,7 @@ defmodule Davit.Telemetry do
   | `[:davit, :put]` | a tensor's values are sent to the engine | `engine`; `type`: a `t:Davit.Type.t/0`; `bytes`: of the values |
   | `[:davit, :get]` | a tensor's values are read from the engine | `engine`; `type`; `bytes` |
   | `[:davit, :compile]` | a function of `Nx.Defn` is traced, lowered and loaded | `engine`; `function`: its name; `reason`: see `Davit.Compiler.stats/0` |
+  | `[:davit, :verify]` | what the store had is compared with the function, in a process of its own: `verify: :background` of `Davit.Compiler` | `engine`; `function` |
 
   The measurements and further metadata of their events:
 

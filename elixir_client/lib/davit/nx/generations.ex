@@ -50,6 +50,13 @@ defmodule Davit.Nx.Generations do
     :ok
   end
 
+  @doc "Forgets the entry of a key."
+  @spec delete(atom, term) :: :ok
+  def delete(table, key) do
+    for generation <- [:young, :old], do: :ets.delete(table, {generation, key})
+    :ok
+  end
+
   @doc "Makes the young generation the old one if it is full. Several processes may have asked for that."
   @spec age(atom) :: :ok
   def age(table) do

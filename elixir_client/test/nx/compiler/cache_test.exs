@@ -165,6 +165,84 @@ if Code.ensure_loaded?(Nx) do
       refute_received {:tracing, _}
     end
 
+    def again(x),
+      do:
+        Nx.add(x, Nx.Defn.jit_apply(&__MODULE__.again/1, [1], compiler: Davit, on_conflict: :force))
+
+    test "a function that is asked for where it is traced raises at once" do
+      message = ~r/again\/1 was to be compiled while .*again\/1 is, which waits for it/
+
+      for _ <- 1..2,
+          do: assert_raise(RuntimeError, message, fn -> compiled(&__MODULE__.again/1, [1]) end)
+    end
+
+    def left(x), do: Nx.add(x, in_turn(&__MODULE__.right/1))
+    def right(x), do: Nx.add(x, in_turn(&__MODULE__.left/1))
+
+    defp in_turn(other) do
+      send(hd(Process.get(:"$callers")), {:tracing, self()})
+      receive do: (:go -> Nx.Defn.jit_apply(other, [1], compiler: Davit, on_conflict: :force))
+    end
+
+    test "two functions that would wait for each other raise, whoever asks first" do
+      tasks =
+        for function <- [&__MODULE__.left/1, &__MODULE__.right/1] do
+          Task.async(fn ->
+            assert_raise(RuntimeError, fn -> compiled(function, [1]) end) |> Exception.message()
+          end)
+        end
+
+      # The second one to ask raises; then the first one traces the function of that.
+      for _ <- 1..3 do
+        assert_receive {:tracing, pid}
+        send(pid, :go)
+      end
+
+      assert [first, second] = Task.await_many(tasks)
+      both = ~r/(left|right)\/1 was to be compiled while .*(left|right)\/1 is/
+      assert first =~ both and second =~ both
+    end
+
+    test "one that fails to compile leaves the function to the next one" do
+      parent = self()
+
+      failing = fn _ ->
+        send(parent, {:tracing, self()})
+        receive do: (:go -> raise "no trace")
+      end
+
+      tasks =
+        for _ <- 1..2 do
+          Task.async(fn ->
+            assert_raise(RuntimeError, "no trace", fn -> compiled(failing, [1]) end)
+          end)
+        end
+
+      for _ <- tasks do
+        assert_receive {:tracing, pid}
+        refute_received {:tracing, _}
+        send(pid, :go)
+      end
+
+      Task.await_many(tasks)
+    end
+
+    test "who has waited long enough compiles as well" do
+      Application.put_env(:davit, :compile_wait, 1)
+      on_exit(fn -> Application.delete_env(:davit, :compile_wait) end)
+      parent = self()
+
+      slow = fn x ->
+        send(parent, {:tracing, self()})
+        receive do: (:go -> Nx.add(x, 19))
+      end
+
+      tasks = for n <- 1..2, do: Task.async(fn -> compiled(slow, [n]) |> Nx.to_number() end)
+      pids = for _ <- tasks, do: assert_receive({:tracing, _})
+      for {_, pid} <- pids, do: send(pid, :go)
+      assert Task.await_many(tasks) == [20, 21]
+    end
+
     test "a process that dies while it compiles leaves the function to the next one" do
       parent = self()
 
@@ -225,7 +303,10 @@ if Code.ensure_loaded?(Nx) do
       compiled(fun, [1])
 
       for n <- 1..2500,
-          do: Davit.Nx.Compiler.Cache.fetch({:test, n, []}, fn _ -> {:traced, %{bound?: false}} end)
+          do:
+            Davit.Nx.Compiler.Cache.fetch({:test, n, []}, fn -> "" end, fn _ ->
+              {:traced, %{bound?: false}}
+            end)
 
       assert %{programs: 1} = counted(fn -> assert compiled(fun, [2]) |> Nx.to_number() == 154 end)
     end

@@ -65,17 +65,76 @@ if Code.ensure_loaded?(Nx) do
 
       assert_received {:sent, 42}
       assert log =~ "Davit keeps no program of" and log =~ "belongs to this process"
-      weight = Nx.tensor([1, 2], backend: {Davit.Backend, engine: engine})
-      weight = Nx.add(weight, weight)
+    end
+
+    # A tensor in an engine, which no other call has.
+    defp in_engine(engine, values),
+      do: values |> Nx.tensor(backend: {Davit.Backend, engine: engine}) |> Nx.multiply(1)
+
+    defp counted(name, fun) do
+      before = Davit.Compiler.stats()[name]
+      fun.()
+      Davit.Compiler.stats()[name] - before
+    end
+
+    test "captured tensors that are in an engine are bound again", %{tmp_dir: tmp} do
+      engine = Davit.Real.start([], env: [{"DAVIT_STORE", tmp}])
+
+      run = fn a, b ->
+        fun = fn x -> Nx.add(Nx.multiply(x, a), b) end
+        compiled(fun, [2], engine: engine, store: true) |> Nx.to_flat_list()
+      end
+
+      [a, b, c] = for n <- 1..3, do: in_engine(engine, [n, 10 * n])
+      assert counted(:stored, fn -> assert run.(a, b) == [4, 40] end) == 0
+      assert counted(:stored, fn -> assert run.(b, c) == [7, 70] end) == 1
+      # The same one twice is one input of another program.
+      assert counted(:stored, fn -> assert run.(a, a) == [3, 30] end) == 0
+      assert counted(:stored, fn -> assert run.(c, c) == [9, 90] end) == 1
+    end
+
+    test "what the store had is traced in the background, and forgotten where it differs", %{
+      tmp_dir: tmp
+    } do
+      engine = Davit.Real.start([], env: [{"DAVIT_STORE", tmp}])
+      parent = self()
+      handler = "verify-#{System.unique_integer()}"
+      tell = fn _, _, _, _ -> send(parent, :compared) end
+      :ok = :telemetry.attach(handler, [:davit, :verify, :stop], tell, nil)
+      on_exit(fn -> :telemetry.detach(handler) end)
+      # What a function reads while it is traced is in no key.
+      shift = &:persistent_term.put({__MODULE__, :shift}, &1)
+
+      run = fn ->
+        weight = in_engine(engine, 2)
+
+        fun = fn x ->
+          x |> Nx.multiply(weight) |> Nx.add(:persistent_term.get({__MODULE__, :shift}))
+        end
+
+        options = [compiler: Davit, engine: engine, store: [verify: :background]]
+        fun |> Nx.Defn.jit_apply([1], options) |> Nx.to_number()
+      end
+
+      shift.(1)
+      assert run.() == 3
+
+      assert counted(:verified, fn ->
+               assert run.() == 3
+               assert_receive :compared, 60_000
+             end) == 1
+
+      shift.(2)
 
       log =
         capture_log(fn ->
-          assert compiled(fn x -> Nx.multiply(x, weight) end, [2], engine: engine, store: true)
-                 |> Nx.to_flat_list() ==
-                   [4, 8]
+          assert run.() == 3
+          assert_receive :compared, 60_000
         end)
 
-      assert log =~ "it captured a tensor that is in an engine"
+      assert log =~ "Davit's store had another program of #{inspect(__MODULE__)}.fn in test what"
+      assert run.() == 4
+      refute_received :compared
     end
 
     test "a miss says which part of the key differs", %{tmp_dir: tmp} do
@@ -91,8 +150,10 @@ if Code.ensure_loaded?(Nx) do
         compiled(fun, [Nx.tensor([1])], store: 5)
       end
 
-      assert_raise ArgumentError, ~r/the option :store is \[keys: 5\]; expected true/, fn ->
-        compiled(fun, [Nx.tensor([1])], store: [keys: 5])
+      for wrong <- [[keys: 5], [verify: :now], []] do
+        assert_raise ArgumentError, ~r/the option :store is \[.*\]; expected true/, fn ->
+          compiled(fun, [Nx.tensor([1])], store: wrong)
+        end
       end
     end
   end

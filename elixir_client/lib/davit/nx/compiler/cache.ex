@@ -1,7 +1,7 @@
 defmodule Davit.Nx.Compiler.Cache do
   @moduledoc false
   # Compiled functions by their keys, and programs by their graphs. Those that are not used are forgotten. One process compiles a
-  # function at a time; others that want the same wait for it.
+  # function at a time; others that want the same wait for it, unless it waits for them.
 
   use GenServer
 
@@ -11,7 +11,20 @@ defmodule Davit.Nx.Compiler.Cache do
   @table __MODULE__
   # Entries of a generation.
   @most 1024
-  @counters [:hits, :programs, :stored, :function, :arguments, :captured, :process, :forgotten]
+  # Milliseconds to wait for a process that compiles the same; then both do.
+  @patience 60_000
+  @counters [
+    :hits,
+    :programs,
+    :stored,
+    :verified,
+    :differed,
+    :function,
+    :arguments,
+    :captured,
+    :process,
+    :forgotten
+  ]
 
   @typedoc """
   Why a function was traced: for the first time; for arguments of other templates; with other captured values; for another
@@ -31,22 +44,31 @@ defmodule Davit.Nx.Compiler.Cache do
         do: {name, :counters.get(counters, place)}
   end
 
-  defp count(name) do
+  @doc "Counts one more."
+  @spec count(atom) :: :ok
+  def count(name) do
     place = Enum.find_index(@counters, &(&1 == name)) + 1
     :counters.add(:persistent_term.get(__MODULE__), place, 1)
   end
 
   @doc """
   The compiled function of a key: a function, what it captured, and the templates of its arguments. Where there is none, `make`
-  is called with the reason, and what it traced, or found in the store, is kept.
+  is called with the reason, and what it traced, or found in the store, is kept. `label` is for messages.
   """
-  @spec fetch({term, term, term}, (reason -> {:traced | :stored, compiled})) :: compiled
+  @spec fetch({term, term, term}, (() -> String.t()), (reason -> {:traced | :stored, compiled})) ::
+          compiled
         when compiled: %{bound?: boolean}
-  def fetch(key, make) do
+  def fetch(key, label, make) do
     case find(key) do
-      nil -> exclusively(key, fn -> find(key) || trace(key, make) end)
+      nil -> exclusively(key, label.(), fn -> find(key) || trace(key, make) end)
       compiled -> compiled
     end
+  end
+
+  @doc "Forgets a compiled function. One that is compiled just now is forgotten then."
+  @spec forget({term, term, term}, String.t()) :: :ok
+  def forget(key, label) do
+    exclusively(key, label, fn -> Generations.delete(@table, {:compiled, key}) end)
   end
 
   defp find(key) do
@@ -98,7 +120,7 @@ defmodule Davit.Nx.Compiler.Cache do
     key = {:program, engine, Graph.hash(bytes)}
 
     lookup(key) ||
-      exclusively(key, fn ->
+      exclusively(key, "a program", fn ->
         lookup(key) || tap(load(engine, bytes, graph.constants), &put(key, &1))
       end)
   end
@@ -118,18 +140,36 @@ defmodule Davit.Nx.Compiler.Cache do
 
   defp put(key, value), do: Generations.put(@table, {key, value})
 
-  # Runs `fun` in one process at a time. The process that holds the key already does not wait for itself.
-  defp exclusively(key, fun) do
-    case GenServer.call(__MODULE__, {:lock, key}, :infinity) do
-      :held ->
-        fun.()
-
-      ref ->
+  # Runs `fun` in one process at a time: others wait, though not for longer than they may.
+  defp exclusively(key, label, fun) do
+    case lock(key, label) do
+      {:locked, ref} ->
         try do
           fun.()
         after
           GenServer.cast(__MODULE__, {:unlock, key, ref})
         end
+
+      :late ->
+        fun.()
+
+      {:nested, outer} ->
+        raise "#{label} was to be compiled while #{outer} is, which waits for it; a function that is traced can call other " <>
+                "functions of Nx.Defn, but not what Nx.Defn.jit makes of itself or of a function that calls it"
+    end
+  end
+
+  defp lock(key, label) do
+    # A process that was started while tracing may be waited for there.
+    lineage = [self() | Process.get(:"$callers", [])]
+    patience = Application.get_env(:davit, :compile_wait, @patience)
+
+    try do
+      GenServer.call(__MODULE__, {:lock, key, label, lineage}, patience)
+    catch
+      :exit, {:timeout, _} ->
+        GenServer.cast(__MODULE__, {:give_up, key, self()})
+        :late
     end
   end
 
@@ -140,18 +180,18 @@ defmodule Davit.Nx.Compiler.Cache do
     {:ok, %{}}
   end
 
-  # The state says of each locked key which process holds it and which ones wait for it.
+  # The state says of each locked key which process holds it, what it is called, and who waits for it, the last one first. A waiter is `from`
+  # and the processes that wait for it.
   @impl true
-  def handle_call({:lock, key}, {pid, _} = from, locks) do
+  def handle_call({:lock, key, label, lineage}, from, locks) do
     case locks do
-      %{^key => {_, ^pid, _}} ->
-        {:reply, :held, locks}
-
-      %{^key => {ref, holder, waiting}} ->
-        {:noreply, %{locks | key => {ref, holder, [from | waiting]}}}
+      %{^key => lock} ->
+        if outer = outer(lock, lineage, locks),
+          do: {:reply, {:nested, outer}, locks},
+          else: {:noreply, %{locks | key => %{lock | waiting: [{from, lineage} | lock.waiting]}}}
 
       %{} ->
-        {:noreply, grant(key, from, [], locks)}
+        {:noreply, grant(key, label, from, [], locks)}
     end
   end
 
@@ -164,19 +204,34 @@ defmodule Davit.Nx.Compiler.Cache do
   @impl true
   def handle_cast({:unlock, key, ref}, locks) do
     case locks do
-      %{^key => {^ref, _, waiting}} ->
+      %{^key => %{ref: ^ref} = lock} ->
         Process.demonitor(ref, [:flush])
-        {:noreply, next(key, waiting, locks)}
+        {:noreply, next(key, lock, locks)}
 
       _ ->
         {:noreply, locks}
     end
   end
 
+  # It may have got the lock meanwhile.
+  def handle_cast({:give_up, key, pid}, locks) do
+    case locks do
+      %{^key => %{pid: ^pid, ref: ref}} ->
+        handle_cast({:unlock, key, ref}, locks)
+
+      %{^key => lock} ->
+        waiting = Enum.reject(lock.waiting, &match?({{^pid, _}, _}, &1))
+        {:noreply, %{locks | key => %{lock | waiting: waiting}}}
+
+      %{} ->
+        {:noreply, locks}
+    end
+  end
+
   @impl true
   def handle_info({:DOWN, ref, :process, _, _}, locks) do
-    case Enum.find(locks, &match?({_, {^ref, _, _}}, &1)) do
-      {key, {_, _, waiting}} -> {:noreply, next(key, waiting, locks)}
+    case Enum.find(locks, &match?({_, %{ref: ^ref}}, &1)) do
+      {key, lock} -> {:noreply, next(key, lock, locks)}
       nil -> {:noreply, locks}
     end
   end
@@ -184,16 +239,28 @@ defmodule Davit.Nx.Compiler.Cache do
   # No other message is meant for this process.
   def handle_info(_, locks), do: {:noreply, locks}
 
-  defp next(key, [], locks), do: Map.delete(locks, key)
-
-  defp next(key, waiting, locks) do
-    {from, rest} = List.pop_at(waiting, -1)
-    grant(key, from, rest, locks)
+  # What one of these processes has locked and the holder of a lock waits for, itself or through others; nil where there is nothing.
+  defp outer(%{pid: pid, label: label}, lineage, locks) do
+    if pid in lineage do
+      label
+    else
+      Enum.find_value(locks, fn {_, lock} ->
+        waits? = Enum.any?(lock.waiting, fn {_, waiting} -> pid in waiting end)
+        waits? && outer(lock, lineage, locks)
+      end)
+    end
   end
 
-  defp grant(key, {pid, _} = from, waiting, locks) do
+  defp next(key, %{waiting: []}, locks), do: Map.delete(locks, key)
+
+  defp next(key, %{waiting: waiting, label: label}, locks) do
+    {{from, _}, rest} = List.pop_at(waiting, -1)
+    grant(key, label, from, rest, locks)
+  end
+
+  defp grant(key, label, {pid, _} = from, waiting, locks) do
     ref = Process.monitor(pid)
-    GenServer.reply(from, ref)
-    Map.put(locks, key, {ref, pid, waiting})
+    GenServer.reply(from, {:locked, ref})
+    Map.put(locks, key, %{ref: ref, pid: pid, label: label, waiting: waiting})
   end
 end

@@ -27,12 +27,10 @@ if Code.ensure_loaded?(Nx) do
             bound?: boolean
           }
 
-    @doc "Traces and lowers a function, and loads its program, if there is none like it."
-    @spec new(Davit.Engine.name(), fun, [Nx.Container.t()], [Nx.Tensor.t()], String.t()) :: t
-    def new(engine, function, variables, captured, label) do
-      {graph, compiled} = lower(engine, function, variables, captured, label)
-      %{compiled | program: graph && Cache.program(engine, graph) |> slim()}
-    end
+    @doc "Loads the program of what was lowered, if there is none like it."
+    @spec load({Graph.t() | nil, t}) :: t
+    def load({graph, compiled}),
+      do: %{compiled | program: graph && Cache.program(compiled.engine, graph) |> slim()}
 
     @doc "Traces and lowers a function: the graph, nil where no program is needed, and what goes with its program."
     @spec lower(Davit.Engine.name(), fun, [Nx.Container.t()], [Nx.Tensor.t()], String.t()) ::
@@ -87,6 +85,13 @@ if Code.ensure_loaded?(Nx) do
     @doc "The compiled function with a program that was loaded."
     @spec with_program(t, Program.t()) :: t
     def with_program(compiled, program), do: %{compiled | program: slim(program)}
+
+    @doc "Whether what was lowered is a compiled function that has its program."
+    @spec same?({Graph.t() | nil, t}, t) :: boolean
+    def same?({graph, lowered}, %{program: program} = compiled) do
+      hash = graph && graph |> Graph.to_binary() |> Graph.hash()
+      hash == (program && program.hash) and %{compiled | program: nil} == lowered
+    end
 
     # What a run needs of the program. Of the sites it needs those that may call; of the others it asks only whether there are any.
     defp slim(program) do

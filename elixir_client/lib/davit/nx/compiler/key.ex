@@ -3,7 +3,8 @@ if Code.ensure_loaded?(Nx) do
     @moduledoc false
     # What tells two calls of the compiler apart: which function, what it captured, and the templates of its arguments. A key holds
     # no function and no tensor. Floats are in it by their bits, since 0.0 and -0.0 are equal on OTP 25; long binaries and the
-    # values of tensors by their hash; tensors in an engine by their id, which is never used again.
+    # values of tensors by their hash; tensors in an engine by their id, which is never used again, and in a key for other VMs by which of
+    # them are the same.
 
     alias Davit.{Backend, Tensor}
     alias Davit.Nx.Compiler.Template
@@ -21,6 +22,29 @@ if Code.ensure_loaded?(Nx) do
       {key, tensors} = key(term, [])
       {key, Enum.reverse(tensors)}
     end
+
+    @doc """
+    A key, with the tensors of the term, for any VM: of a tensor that is in an engine it has the type, and which others in the term are
+    the same.
+    """
+    @spec portable(term, [T.t()]) :: term
+    def portable(key, tensors) do
+      ids = for %T{data: %Backend{value: %Tensor{data: nil, ref: ref}}} <- tensors, do: id(ref)
+      numbered(key, ids |> Enum.uniq() |> Enum.with_index() |> Map.new())
+    end
+
+    defp numbered(key, numbers) when numbers == %{}, do: key
+
+    defp numbered({:tensor, type, shape, names, axes, id}, numbers)
+         when is_map_key(numbers, id),
+         do: {:tensor, type, shape, names, axes, {:engine, numbers[id]}}
+
+    defp numbered([head | tail], numbers), do: [numbered(head, numbers) | numbered(tail, numbers)]
+
+    defp numbered(tuple, numbers) when is_tuple(tuple),
+      do: tuple |> Tuple.to_list() |> numbered(numbers) |> List.to_tuple()
+
+    defp numbered(other, _), do: other
 
     @doc "Which function it is, whatever it captured."
     @spec function(fun) :: term
@@ -99,7 +123,7 @@ if Code.ensure_loaded?(Nx) do
     defp values(%T{data: %Nx.Defn.Expr{op: :parameter}}, tensors), do: {:parameter, tensors}
 
     defp values(%T{data: %Backend{value: %Tensor{data: nil, ref: ref}}} = tensor, tensors),
-      do: {{ref.node, ref.engine, ref.instance, ref.id}, [tensor | tensors]}
+      do: {id(ref), [tensor | tensors]}
 
     defp values(%T{data: %Backend{value: %Tensor{data: bytes}}} = tensor, tensors),
       do: {bits(bytes), [tensor | tensors]}
@@ -115,6 +139,8 @@ if Code.ensure_loaded?(Nx) do
       {key, _} = key(data, [])
       {key, [tensor | tensors]}
     end
+
+    defp id(ref), do: {ref.node, ref.engine, ref.instance, ref.id}
 
     defp bits(bits) when byte_size(bits) <= @short, do: bits
 

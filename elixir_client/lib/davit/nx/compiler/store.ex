@@ -6,82 +6,123 @@ if Code.ensure_loaded?(Nx) do
     # external term format has of it; the key holds the code, so it is the same function wherever it is found.
 
     require Logger
-    alias Davit.{Backend, Program, Tensor}
-    alias Davit.Nx.Compiler.{Cache, Code, Compiled, Key, Name}
+    alias Davit.Program
+    alias Davit.Nx.Compiler.{Cache, Code, Compiled, Key}
     alias Nx.Tensor, as: T
 
-    @type target ::
-            {Davit.Engine.name(), fun, environment :: term, [Nx.Container.t()], [Nx.Tensor.t()]}
+    @typedoc "What is compiled: its key in this VM, the tensors that it captured, and its name."
+    @type target :: %{
+            key: {{Davit.Engine.name(), function :: term}, environment :: term, templates :: term},
+            captured: [Nx.Tensor.t()],
+            label: String.t()
+          }
 
-    @doc "A compiled function from the store; or the one that `make` makes, which is kept if it can be."
-    @spec fetch(keyword, target, (() -> Compiled.t())) :: {:traced | :stored, Compiled.t()}
-    def fetch(options, target, make) do
+    @doc "A compiled function from the store; or that of what `lower` gives, which is kept if it can be."
+    @spec fetch(keyword, target, (() -> {Davit.Graph.t() | nil, Compiled.t()})) ::
+            {:traced | :stored, Compiled.t()}
+    def fetch(options, target, lower) do
+      case settings!(options) do
+        nil -> {:traced, Compiled.load(lower.())}
+        settings -> load_or_keep(target, settings, lower)
+      end
+    end
+
+    defp settings!(options) do
       case Keyword.get_lazy(options, :store, fn -> Application.get_env(:davit, :store, false) end) do
         false ->
-          {:traced, make.()}
+          nil
 
         true ->
-          fetch_kept(target, nil, make)
-
-        [key: term] ->
-          fetch_kept(target, term, make)
+          []
 
         other ->
-          raise ArgumentError,
-                "the option :store is #{Davit.Show.show(other)}; expected true, false or [key: term]"
+          (is_list(other) and other != [] and Enum.all?(other, &setting?/1)) ||
+            raise ArgumentError,
+                  "the option :store is #{Davit.Show.show(other)}; expected true, false or a list of " <>
+                    "key: term and verify: :background"
+
+          other
       end
     end
 
-    defp fetch_kept({engine, function, _, _, captured} = target, term, make) do
-      if Enum.any?(captured, &in_engine?/1) do
-        transient(function, "it captured a tensor that is in an engine; pass it as an argument")
-        {:traced, make.()}
-      else
-        load_or_keep(engine, function, parts(target, term), make)
-      end
-    end
+    defp setting?({:key, _}), do: true
+    defp setting?({:verify, verify}), do: verify in [false, :background]
+    defp setting?(_), do: false
 
-    defp load_or_keep(engine, function, parts, make) do
+    defp load_or_keep(%{key: {{engine, _}, _, _}, label: label} = target, settings, lower) do
+      parts = parts(target, settings[:key])
       name = "nx " <> Base.encode16(Code.hash(parts), case: :lower)
 
       with {program, note} <- Program.load_kept(name, engine: engine),
            {:ok, compiled} <- decode(note) do
-        {:stored, Compiled.with_program(%{compiled | engine: engine}, program)}
+        compiled = Compiled.with_program(%{compiled | engine: engine}, program)
+        if settings[:verify] == :background, do: verify_later(name, target, compiled, lower)
+        {:stored, compiled}
       else
         _ ->
-          explain(function, parts)
-          compiled = make.()
-          keep(name, function, compiled)
+          explain(label, parts)
+          compiled = Compiled.load(lower.())
+          keep(name, label, compiled)
           {:traced, compiled}
       end
     end
 
-    defp parts({engine, function, environment, variables, _}, term) do
-      {templates, _} = Key.of(variables)
-
+    defp parts(%{key: {{engine, function}, environment, templates}, captured: captured}, term) do
       [
         engine: Code.hash(engine),
-        function: Code.hash(Key.function(function)),
-        captured: Code.hash(environment),
+        function: Code.hash(function),
+        captured: Code.hash(Key.portable(environment, captured)),
         arguments: Code.hash(templates),
         key: Code.hash(term)
       ] ++ Code.parts()
     end
 
-    defp in_engine?(%T{data: %Backend{value: %Tensor{data: nil}}}), do: true
-    defp in_engine?(_), do: false
+    # In a process that nobody waits for. A trace finds in it what it would find here.
+    defp verify_later(name, %{key: {{engine, _}, _, _}, label: label} = target, compiled, lower) do
+      backend = Nx.default_backend()
+      defaults = Nx.Defn.default_options()
 
-    defp keep(_name, _function, %{program: nil}), do: :ok
+      spawn(fn ->
+        Process.flag(:priority, :low)
+        Nx.default_backend(backend)
+        Nx.Defn.default_options(defaults)
+        metadata = fn -> %{engine: engine, function: label} end
+        Davit.Telemetry.span(:verify, metadata, fn -> verify(name, target, compiled, lower) end)
+      end)
+    end
 
-    defp keep(name, function, compiled) do
+    defp verify(name, %{key: {{engine, _}, _, _} = key, label: label}, compiled, lower) do
+      if same?(compiled, lower) do
+        Cache.count(:verified)
+      else
+        Cache.count(:differed)
+        Program.forget_kept(name, engine: engine)
+        Cache.forget(key, label)
+
+        Logger.warning(
+          "Davit's store had another program of #{label} than the function is now: results so far are those of the old one"
+        )
+      end
+    end
+
+    defp same?(compiled, lower) do
+      Compiled.same?(lower.(), compiled)
+    rescue
+      # The next call raises it.
+      _ -> false
+    end
+
+    defp keep(_name, _label, %{program: nil}), do: :ok
+
+    defp keep(name, label, compiled) do
       kept = %{compiled | program: nil}
 
       cond do
         Key.bound?({kept.inputs, kept.template, kept.calls}, &elsewhere?/1) ->
-          transient(function, "a hook, a call or a tensor in it belongs to this process or engine")
+          transient(label, "a hook, a call or a tensor in it belongs to this process or engine")
 
         not Program.keep(compiled.program, name, :erlang.term_to_binary(kept)) ->
-          transient(function, "it has large constants")
+          transient(label, "it has large constants")
 
         true ->
           :ok
@@ -101,13 +142,12 @@ if Code.ensure_loaded?(Nx) do
     defp elsewhere?(%T{data: %backend{}}),
       do: backend not in [Nx.BinaryBackend, Nx.TemplateBackend]
 
-    defp transient(function, reason) do
-      Logger.debug("Davit keeps no program of #{Name.of(function)}: #{reason}")
+    defp transient(label, reason) do
+      Logger.debug("Davit keeps no program of #{label}: #{reason}")
     end
 
     # Which part of the key differs from that of the function of this name that was looked for last in this VM.
-    defp explain(function, parts) do
-      label = Name.of(function)
+    defp explain(label, parts) do
       other = Cache.noted({:parts, label}) || parts
       differ = for {part, hash} <- parts, other[part] != hash, do: part
       Cache.note({:parts, label}, parts)
