@@ -75,6 +75,10 @@ export const CLIENT_MESSAGES = {
         kind: "externals?",
         doc: "A map from the name of an `external` to a tensor id.",
       },
+      brief: {
+        kind: "flag?",
+        doc: "True: of the sites that only have a label no more than one is told. A large graph has thousands.",
+      },
     },
     attachment: "graph",
     doc: "A new program. The attachment is the graph's canonical bytes.",
@@ -98,6 +102,7 @@ export const CLIENT_MESSAGES = {
       program: { kind: "id", doc: "A new id." },
       name: { kind: "text", doc: "The name that the program was kept under." },
       externals: { kind: "externals?", doc: "As in `load`." },
+      brief: { kind: "flag?", doc: "As in `load`." },
     },
     doc: "As `load`, of a program that the store has: no graph is sent, and no type is inferred. Where the store does not have it, the error is `program_unkept`, and the client sends the graph with `load`, under another id.",
     result: "as of `load`, and `{graph: attachment, note: attachment}`",

@@ -2,6 +2,7 @@ import type { WireType } from "../contract/engine-messages.js";
 import type { Engine } from "../engine/engine.js";
 import type { Program } from "../engine/program.js";
 import type { StoredProgram } from "../engine/stored-program.js";
+import type { Site } from "../hooks/site.js";
 import type { ProgramId, ValueId } from "../native.js";
 import { show } from "../show.js";
 import type { Work } from "../steps.js";
@@ -72,12 +73,20 @@ interface OpenLoad {
   readonly work: Work<Program>;
   /** Tensors that it is bound to and that have no bytes yet, pinned. */
   readonly pending: readonly SessionTensor[];
+  /** Whether the client wants few of its sites. */
+  readonly brief: boolean;
   /** Where the store has it: what the client gets back. */
   readonly kept: StoredProgram | undefined;
   /** Called when it is over, where that is in a later turn. */
   readonly later: () => void;
   /** Its next turn. */
   turn: NodeJS.Immediate | undefined;
+}
+
+/** Sites without those that only have a label; but one is left, which says that there are any. */
+function briefSites(sites: readonly Site[]): readonly Site[] {
+  const labelled = sites.find((site) => site.kind === "node");
+  return sites.filter((site) => site.kind !== "node" || site === labelled);
 }
 
 /** So many milliseconds of a load are done before others have their turn; most programs are loaded by then. */
@@ -131,7 +140,8 @@ export class SessionPrograms {
       const constants = message.type === "load" ? bound(message.constants) : new Map();
       const source = message.type === "load" ? message.graph : (kept as StoredProgram);
       const work = this.engine.loading(source, { constants, externals: bound(externals) });
-      return this.#advance({ request, id, work, pending, kept, later, turn: undefined });
+      const { brief } = message;
+      return this.#advance({ request, id, work, pending, brief, kept, later, turn: undefined });
     } catch (error) {
       this.#failed({ request, id, pending }, error);
       return true;
@@ -205,7 +215,7 @@ export class SessionPrograms {
   }
 
   /** Names a program and answers its load; where the answer does not fit, the program is given up. */
-  #bind({ request, id, kept }: OpenLoad, loaded: LoadedProgram): void {
+  #bind({ request, id, brief, kept }: OpenLoad, loaded: LoadedProgram): void {
     const { program } = loaded;
     const names = program.graph.functions[0]?.parameterNames;
     this.#programs.set(id, loaded);
@@ -216,7 +226,7 @@ export class SessionPrograms {
         inputs: program.inputs.map(wireType),
         outputs: loaded.outputTypes,
         ...(names === undefined ? {} : { input_names: names }),
-        ...wireSites(program.sites),
+        ...wireSites(brief ? briefSites(program.sites) : program.sites),
       };
       if (kept === undefined) this.sender.ok<"load">(request, result);
       else {

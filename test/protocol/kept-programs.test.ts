@@ -59,6 +59,25 @@ it.each([3, 5000])("a program of %i nodes is loaded by name, without its bytes",
   expect(floats(attachments[0] as Uint8Array)).toEqual([1, 2, 3, 4].map((x) => x + nodes));
 });
 
+it("a client that wants a brief answer is told of hooks, and of one node that only has a label", async () => {
+  const client = await fresh();
+  const labelled = [
+    { op: "abs", inputs: [0], label: "first" },
+    { op: "abs", inputs: [1], label: "second" },
+    { op: "custom_call.hook", inputs: [2], attributes: { id: Buffer.alloc(16, 1), name: "h" } },
+  ];
+  const bytes = encodeGraph(graph([TYPE], labelled, [3]));
+  const told = async (request: number) =>
+    (await client.answer(request)).args
+      .map((result) => (result as { sites: { kind: string; label?: string }[] }).sites)[0]
+      ?.map(({ kind, label }) => label ?? kind);
+  expect(await told(client.send(["load", 1], [bytes]))).toEqual(["first", "second", "hook"]);
+  const brief = ["first", "hook"];
+  expect(await told(client.send(["load", 2, {}, {}, true], [bytes]))).toEqual(brief);
+  await client.answer(client.send(["keep", 2, "brief"], [Buffer.from("")]));
+  expect(await told(client.send(["load_kept", 3, "brief", null, true]))).toEqual(brief);
+});
+
 it("the bytes are asked for where the store does not have it", async () => {
   const client = await fresh();
   expect(await client.ask(["load_kept", 1, "nothing"])).toMatchObject({

@@ -89,7 +89,7 @@ defmodule Davit.Collector do
   @doc "Passes tokens that `maker` minted to the collector."
   @spec own(Session.t(), [minted], maker :: pid) :: :ok
   def own(session, minted, maker) do
-    for {item, token} <- minted, do: send(session.nursery, {:own, item, token, maker})
+    send(session.nursery, {:own, minted, maker})
     :ok
   end
 

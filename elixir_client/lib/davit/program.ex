@@ -66,14 +66,17 @@ defmodule Davit.Program do
     * `:constants`: the tensors of large constants, by their hash in hex. Those of a `Davit.Graph` need not be given, those of
       bytes have to be;
     * `:externals`: the tensors of the graph's externals, by name;
+    * `:sites`: which nodes the program lists: `:all`, the default, or `:calling`, hooks, prints and callbacks, and one of the others if there are
+      any. Of a graph of thousands of nodes with labels the list takes as long as the rest of loading;
     * `:timeout`: in milliseconds, default `:infinity`. It includes waiting for an engine that is starting.
 
   Raises `Davit.EngineError`.
   """
   @spec load(Graph.t() | binary, keyword) :: t
   def load(graph, options \\ []) do
-    Davit.Options.check!(options, [:engine, :constants, :externals, :timeout])
+    Davit.Options.check!(options, [:engine, :constants, :externals, :sites, :timeout])
     timeout = Request.timeout!(options)
+    Davit.Options.get!(options, :sites, :all, ":all or :calling", &(&1 in [:all, :calling]))
 
     is_binary(graph) or is_struct(graph, Graph) ||
       raise ArgumentError, "expected a Davit.Graph or its bytes, got #{Davit.Show.show(graph)}"
@@ -99,7 +102,8 @@ defmodule Davit.Program do
 
     {id, token} = Collector.mint(session, :program, engine_bytes(bytes, bindings))
     {message, sent} = message(id, bindings, session)
-    answer = Request.call(session, message, [bytes], Deadline.left(deadline))
+    brief = if options[:sites] == :calling, do: [true], else: []
+    answer = Request.call(session, message ++ brief, [bytes], Deadline.left(deadline))
     Tensor.touch({sent, token})
 
     with {:ok, result, _} <- answer,
@@ -112,12 +116,12 @@ defmodule Davit.Program do
   end
 
   @doc false
-  # The program that the engine's store has by a name, and the note that it was kept with; nil where it has none.
+  # The program that the engine's store has by a name, with its calling sites, and the note that it was kept with; nil where it has none.
   @spec load_kept(String.t(), keyword) :: {t, binary} | nil
   def load_kept(name, options) do
     session = Lookup.session_for!(options, :infinity)
     {id, token} = Collector.mint(session, :program, 0)
-    answer = Request.call(session, ["load_kept", id, name])
+    answer = Request.call(session, ["load_kept", id, name, nil, true])
     Tensor.touch(token)
 
     with {:ok, %{"graph" => graph, "note" => note} = result, attachments} <- answer,

@@ -33,7 +33,7 @@ defmodule Davit.CollectorTest do
   defp mint(c, bytes \\ 0) do
     id = :atomics.add_get(c.ids, 1, 1)
     token = Token.new(id, bytes)
-    send(c.nursery, {:own, id, token, self()})
+    send(c.nursery, {:own, [{id, token}], self()})
     {id, token}
   end
 
@@ -78,8 +78,28 @@ defmodule Davit.CollectorTest do
     Tensor.touch(held)
   end
 
+  test "tokens may come many at a time, also of the same size, and more than a batch takes" do
+    c = collector()
+    :ok = :sys.suspend(c.nursery)
+
+    {held, forgotten} =
+      Task.async(fn ->
+        held = for id <- 1..300, do: {id, Token.new(id, 0)}
+        forgotten = for id <- 301..600, do: {id, Token.new(1, 0)}
+        send(c.nursery, {:own, held ++ forgotten, self()})
+        {held, Enum.map(forgotten, &elem(&1, 0))}
+      end)
+      |> Task.await()
+
+    :ok = :sys.resume(c.nursery)
+    Fake.eventually(fn -> sweep(c) && Enum.all?(forgotten, &freed?(c, &1)) end)
+    assert Tenured.live(c.tenured) == 300
+    assert Enum.filter(held, fn {id, _} -> freed?(c, id) end) == []
+    Tensor.touch(held)
+  end
+
   defp own(id, token, c) do
-    send(c.nursery, {:own, id, token, self()})
+    send(c.nursery, {:own, [{id, token}], self()})
     {id, token}
   end
 

@@ -126,6 +126,21 @@ defmodule Davit.RealEngine.EngineTest do
     assert [%{kind: :hook, name: "h"} | _] = Enum.filter(program.sites, &(&1.kind == :hook))
   end
 
+  test "a program lists all of its sites, or those that call and one other" do
+    graph =
+      G.build([{:float32, {16}}], fn x ->
+        x |> G.add(1.5, label: "first") |> G.add(2.5, label: "second") |> G.hook("h")
+      end)
+
+    titles = fn options ->
+      for site <- Davit.load(graph, options).sites, do: site.label || site.name
+    end
+
+    assert titles.([]) == ["first", "second", "h"]
+    assert titles.(sites: :calling) == ["first", "h"]
+    assert_raise ArgumentError, ~r/:all or :calling/, fn -> titles.(sites: :some) end
+  end
+
   test "large tensors and large constants" do
     size = 300_000
     bytes = for n <- 1..size, into: <<>>, do: <<n::float-little-32>>

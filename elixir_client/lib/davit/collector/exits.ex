@@ -15,9 +15,10 @@ defmodule Davit.Collector.Exits do
   def init(free), do: {:ok, %__MODULE__{free: free}}
 
   @impl true
-  def handle_info({:own, item, _token, pid}, state) do
+  def handle_info({:own, minted, pid}, state) do
     refs = Map.put_new_lazy(state.refs, pid, fn -> Process.monitor(pid) end)
-    made = Map.update(state.made, pid, [item], &[item | &1])
+    items = for {item, _token} <- minted, do: item
+    made = Map.update(state.made, pid, items, &(items ++ &1))
     {:noreply, %{state | refs: refs, made: made}}
   end
 

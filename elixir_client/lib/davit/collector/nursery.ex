@@ -5,7 +5,7 @@ defmodule Davit.Collector.Nursery do
   # token. A count of 1 means that the tensor was dropped; the other tokens go to `Davit.Collector.Tenured`, with their
   # addresses.
   #
-  # A token whose size is in the batch already goes back to the end of the mailbox, as binaries in unread messages are not
+  # Tokens whose sizes are in the batch already go back to the end of the mailbox, as binaries in unread messages are not
   # among those that are read. Consecutive tokens differ in size, so this is rare.
 
   use GenServer
@@ -34,12 +34,12 @@ defmodule Davit.Collector.Nursery do
   end
 
   @impl true
-  def handle_info({:own, item, token, pid}, state) do
-    own(item, token, %{state | makers: Map.put(state.makers, pid, [])})
+  def handle_info({:own, minted, pid}, state) do
+    own(minted, %{state | makers: Map.put(state.makers, pid, [])})
   end
 
-  def handle_info({:again, item, token}, state) do
-    own(item, token, %{state | put_back: state.put_back - 1})
+  def handle_info({:again, minted}, state) do
+    own(minted, %{state | put_back: state.put_back - length(minted)})
   end
 
   def handle_info({:flush, from}, state), do: flushed(from, state)
@@ -75,17 +75,33 @@ defmodule Davit.Collector.Nursery do
     {:noreply, state}
   end
 
-  defp own(item, token, %{batch: batch} = state) do
+  defp own(minted, state) do
+    {batch, others} = put(minted, state.batch, [])
+    state = %{state | batch: batch}
+
+    cond do
+      others != [] ->
+        send(self(), {:again, Enum.reverse(others)})
+        # In a step of its own: the message that holds the tokens is garbage only then.
+        {:noreply, %{state | put_back: state.put_back + length(others)}, {:continue, :empty}}
+
+      map_size(batch) < @full ->
+        next(state)
+
+      true ->
+        {:noreply, empty(state)}
+    end
+  end
+
+  # The batch with the tokens whose sizes it does not have yet, and the others, from the last to the first.
+  defp put([], batch, others), do: {batch, others}
+
+  defp put([{_item, token} = minted | rest], batch, others) do
     size = byte_size(token)
 
-    if is_map_key(batch, size) do
-      send(self(), {:again, item, token})
-      # In a step of its own: the message that holds the token is garbage only then.
-      {:noreply, %{state | put_back: state.put_back + 1}, {:continue, :empty}}
-    else
-      state = %{state | batch: Map.put(batch, size, {item, token})}
-      if map_size(batch) + 1 < @full, do: next(state), else: {:noreply, empty(state)}
-    end
+    if is_map_key(batch, size),
+      do: put(rest, batch, [minted | others]),
+      else: put(rest, Map.put(batch, size, minted), others)
   end
 
   defp next(state), do: {:noreply, state, wait(state)}

@@ -86,6 +86,10 @@ defmodule Davit.Engine.Writer do
   defp write(rows, session) do
     # If the engine is gone by now, so are the outputs of the runs.
     for frame <- Burst.frames(for {run, _, _} <- rows, do: run), do: Session.write(session, frame)
-    for {_, minted, maker} <- rows, do: Collector.own(session, minted, maker)
+
+    for rows <- Enum.chunk_by(rows, &elem(&1, 2)) do
+      minted = for {_, minted, _} <- rows, output <- minted, do: output
+      Collector.own(session, minted, rows |> hd() |> elem(2))
+    end
   end
 end

@@ -59,12 +59,12 @@ defmodule Davit.Graph.Assembly do
 
   # With what several of the functions that the nodes call use.
   defp share({nodes, _} = state, own, around) do
-    calls = for {_, %{functions: [_ | _]} = node} <- nodes, do: node
-    here = nodes |> Map.keys() |> MapSet.new() |> MapSet.union(own) |> MapSet.union(around)
-
-    case Sharing.shared(calls, here) do
+    with [_ | _] = calls <- for({_, %{functions: [_ | _]} = node} <- nodes, do: node),
+         here = nodes |> Map.keys() |> MapSet.new() |> MapSet.union(own) |> MapSet.union(around),
+         [_ | _] = shared <- Sharing.shared(calls, here) do
+      shared |> reach(state, own, around) |> share(own, around)
+    else
       [] -> state
-      shared -> shared |> reach(state, own, around) |> share(own, around)
     end
   end
 

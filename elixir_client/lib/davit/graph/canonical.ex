@@ -24,8 +24,9 @@ defmodule Davit.Graph.Canonical do
   end
 
   defp node(node, fetch) do
-    kinds = kinds(node.op, fetch)
-    attributes = Map.new(node.attributes, fn {key, value} -> {key, write(kinds[key], value)} end)
+    row = row(node.op, fetch)
+    write = fn {key, value} -> {key, write(kind(row, key), value)} end
+    attributes = if node.attributes == %{}, do: %{}, else: Map.new(node.attributes, write)
 
     %{op: node.op, inputs: node.inputs}
     |> put(:attributes, attributes, %{})
@@ -91,11 +92,11 @@ defmodule Davit.Graph.Canonical do
   end
 
   defp read_node(%{"op" => op, "inputs" => inputs} = node, fetch) do
-    kinds = kinds(op, fetch)
+    row = row(op, fetch)
 
     attributes =
       for {key, value} <- node["attributes"] || %{}, into: %{} do
-        kind = kinds[key] || raise ArgumentError, "op #{op} has no attribute #{inspect(key)}"
+        kind = kind(row, key) || raise ArgumentError, "op #{op} has no attribute #{inspect(key)}"
         {key, read(kind, value)}
       end
 
@@ -127,9 +128,16 @@ defmodule Davit.Graph.Canonical do
   defp read_float(<<1::1, _::11, 0::52>>), do: :neg_infinity
   defp read_float(_), do: :nan
 
-  defp kinds(op, fetch) do
+  defp kind(%{attributes: attributes}, key) do
+    case attributes do
+      %{^key => %{kind: kind}} -> kind
+      %{} -> nil
+    end
+  end
+
+  defp row(op, fetch) do
     case fetch.(op) do
-      {:ok, row} -> Map.new(row.attributes, fn {key, attribute} -> {key, attribute.kind} end)
+      {:ok, row} -> row
       :error -> raise ArgumentError, "there is no op #{inspect(op)}"
     end
   end

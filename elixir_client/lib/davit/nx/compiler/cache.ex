@@ -129,7 +129,7 @@ defmodule Davit.Nx.Compiler.Cache do
     constants =
       Map.new(constants, fn {hash, {type, data}} -> {hash, %Tensor{type: type, data: data}} end)
 
-    program = Program.load(bytes, engine: engine, constants: constants)
+    program = Program.load(bytes, engine: engine, constants: constants, sites: :calling)
     count(:programs)
     program
   end
