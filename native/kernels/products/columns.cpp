@@ -15,6 +15,9 @@ const ProductLoops& loops() { return *instructions()->products; }
 
 size_t place(Real real) { return static_cast<size_t>(real); }
 
+// Rows up to which packed columns are multiplied as they are, without unpacking them first.
+constexpr size_t kPackedDots = 2;
+
 }  // namespace
 
 DenseColumns::DenseColumns(const void* data, Real real, size_t depth_, size_t width_,
@@ -81,9 +84,25 @@ PackedColumns::PackedColumns(const PackedMatrix& matrix, const Packing& packing,
       transposed_(transposed),
       row_length_(transposed ? depth_ : width_),
       unpack_(loops().unpack(packing)),
-      dots_(loops().packed_dots(packing)) {}
+      dots_(loops().packed_dots(packing)),
+      fixed_(transposed ? fixed_loops(packing) : nullptr) {}
 
 size_t PackedColumns::few_rows() const { return transposed_ ? kFewRowsPacked : 0; }
+
+void PackedColumns::prepare(FewRows& rows) const {
+  if (fixed_ != nullptr && rows.count <= kPackedDots) {
+    rows.fixed =
+        FixedRows::of(rows.values.get(), rows.stride, rows.count, depth, packing_, *fixed_);
+    if (rows.fixed) return;
+  }
+  rows.groups = depth / packing_.group;
+  rows.group_sums = std::make_unique_for_overwrite<float[]>(rows.count * rows.groups);
+  for (size_t r = 0; r < rows.count; ++r) {
+    instructions()->reduce[static_cast<int>(Reduction::sum)][index(Type::f32)](
+        rows.values.get() + r * rows.stride, rows.group_sums.get() + r * rows.groups, rows.groups,
+        packing_.group, 1);
+  }
+}
 
 double PackedColumns::cost() const { return 0.2; }
 
@@ -151,10 +170,29 @@ void PackedColumns::pack_transposed(size_t k, size_t length, size_t first, size_
   }
 }
 
+void PackedColumns::dots_of_fixed(const FewRows& rows, size_t first, size_t number, float* sums,
+                                  size_t stride) const {
+  auto place_of_real = place(matrix_.real);
+  size_t row_bytes = packing_.row_bytes(depth);
+  size_t scale_bytes = depth / packing_.group * bytes_of(matrix_.real);
+  // What lies behind the last columns may be nobody's.
+  size_t last = kReadBehind / std::min(row_bytes, scale_bytes) + 1;
+  size_t inner = width > first + last ? width - first - last : 0;
+  auto at = [&](const void* scales) {
+    return static_cast<const std::byte*>(scales) + first * scale_bytes;
+  };
+  for (size_t r = 0; r < rows.count; ++r) {
+    fixed_->dots[place_of_real](rows.fixed->row(r), matrix_.packed + first * row_bytes,
+                                at(matrix_.scales), at(matrix_.biases), depth, number, inner,
+                                sums + r * stride);
+  }
+}
+
 void PackedColumns::dots(const FewRows& rows, size_t first, size_t number, float* sums,
                          size_t stride) const {
+  if (rows.fixed) return dots_of_fixed(rows, first, number, sums, stride);
   size_t groups = depth / packing_.group;
-  if (rows.count <= 2) {
+  if (rows.count <= kPackedDots) {
     auto* widened = reinterpret_cast<float*>(scratch(2 * groups * sizeof(float)));
     for (size_t i = 0; i < number; ++i) {
       auto of_row = scales(first + i, 0, groups, widened);
@@ -164,6 +202,11 @@ void PackedColumns::dots(const FewRows& rows, size_t first, size_t number, float
     }
     return;
   }
+  dots_unpacked(rows, first, number, sums, stride);
+}
+
+void PackedColumns::dots_unpacked(const FewRows& rows, size_t first, size_t number, float* sums,
+                                  size_t stride) const {
   constexpr size_t kTogether = 4;
   constexpr size_t kStep = 512;
   constexpr size_t kStride = kStep + 16;

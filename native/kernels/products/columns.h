@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/products/fixed.h"
 #include "kernels/products/loops.h"
 
 namespace davit::kernels {
@@ -17,6 +18,8 @@ struct FewRows {
   size_t count = 0;
   std::unique_ptr<float[]> group_sums;  // where the columns have groups
   size_t groups = 0;
+  // In fixed point; null where a row, or the columns, are not for that.
+  std::unique_ptr<FixedRows> fixed;
 };
 
 class Columns {
@@ -26,8 +29,8 @@ class Columns {
 
   // Up to how many rows dots() is faster than panels.
   virtual size_t few_rows() const = 0;
-  // How many numbers of a column share a scale; 0 where there are no scales.
-  virtual size_t group() const { return 0; }
+  // Adds to rows what else dots() needs of them.
+  virtual void prepare(FewRows& rows) const {}
   // Nanoseconds that reading or unpacking an element takes, roughly.
   virtual double cost() const = 0;
 
@@ -87,7 +90,7 @@ class PackedColumns : public Columns {
                 size_t width);
 
   size_t few_rows() const override;
-  size_t group() const override { return transposed_ ? packing_.group : 0; }
+  void prepare(FewRows& rows) const override;
   double cost() const override;
   void pack(size_t k, size_t length, size_t first, size_t number, float* panels) const override;
   void dots(const FewRows& rows, size_t first, size_t number, float* sums,
@@ -102,6 +105,10 @@ class PackedColumns : public Columns {
   Scales scales(size_t row, size_t first_group, size_t groups, float* to) const;
   void unpack(size_t row, size_t first, size_t count, float* to) const;
   void pack_transposed(size_t k, size_t length, size_t first, size_t number, float* panels) const;
+  void dots_of_fixed(const FewRows& rows, size_t first, size_t number, float* sums,
+                     size_t stride) const;
+  void dots_unpacked(const FewRows& rows, size_t first, size_t number, float* sums,
+                     size_t stride) const;
 
   PackedMatrix matrix_;
   Packing packing_;
@@ -109,6 +116,7 @@ class PackedColumns : public Columns {
   size_t row_length_;
   Unpack unpack_;
   PackedDots dots_;
+  const FixedLoops* fixed_;
 };
 
 // What the bytes are that scale numbers of floating-point packings.

@@ -97,15 +97,7 @@ class Multiplication {
     for (size_t r = 0; r < few->count; ++r) {
       widen_row(product.rows[r].from, 0, depth, few->values.get() + r * few->stride);
     }
-    size_t group = product.columns->group();
-    if (group == 0) return few;
-    few->groups = depth / group;
-    few->group_sums = std::make_unique_for_overwrite<float[]>(few->count * few->groups);
-    for (size_t r = 0; r < few->count; ++r) {
-      instructions()->reduce[static_cast<int>(Reduction::sum)][index(Type::f32)](
-          few->values.get() + r * few->stride, few->group_sums.get() + r * few->groups, few->groups,
-          group, 1);
-    }
+    product.columns->prepare(*few);
     return few;
   }
 
