@@ -10,7 +10,9 @@
 #include "kernels/builder.h"
 #include "kernels/fused.h"
 #include "kernels/group.h"
+#include "kernels/merge.h"
 #include "kernels/primitives.h"
+#include "kernels/rotation.h"
 #include "kernels/substitute.h"
 #include "kernels/thresholds.h"
 #include "traversal.h"
@@ -264,7 +266,9 @@ class Fusion {
 
 void fuse(const std::vector<mx::array>& outputs, const Replaced& replaced) {
   if (instructions() == nullptr) return;
+  merge_equal(outputs, replaced);
   find_attention(outputs, replaced);
+  find_rotations(outputs, replaced);
   substitute(outputs, replaced);
   Fusion(outputs, replaced).run();
 }
