@@ -12,10 +12,23 @@ defmodule Davit.StartTest do
   defp start(script, options \\ []) do
     name = :"start_#{System.unique_integer([:positive])}"
     file = Path.join(System.tmp_dir!(), "davit-#{name}")
-    on_exit(fn -> File.rm(file) end)
+
+    pids = fn ->
+      case File.read(file) do
+        {:ok, text} -> String.split(text)
+        {:error, :enoent} -> []
+      end
+    end
+
     command = ["sh", "-c", "echo $$ >> #{file}; #{script}"]
     start_supervised!({Engine, [name: name, command: command] ++ options}, id: name)
-    pids = fn -> with {:ok, text} <- File.read(file), do: String.split(text) end
+
+    # Nothing would end a process that outlives a VM that halts now.
+    on_exit(fn ->
+      for pid <- pids.(), do: wait_for_end(pid)
+      File.rm(file)
+    end)
+
     {name, pids}
   end
 
@@ -111,8 +124,11 @@ defmodule Davit.StartTest do
     test "that ends by itself needs no shell for that" do
       engine = Fake.start()
       pid = Engine.info(engine)["pid"]
+      # However long a busy machine takes to end it.
+      :ok = :sys.suspend(Engine.OsProcesses)
       stop_supervised!(engine)
       wait_for_end(to_string(pid))
+      :ok = :sys.resume(Engine.OsProcesses)
       Fake.eventually(fn -> not ending?(pid) end)
       {commands, 0} = System.cmd("ps", ["-A", "-o", "args="])
       shell = "davit-end-process #{pid}"
