@@ -189,10 +189,15 @@ defmodule Davit.Nx.Mlx do
     Expression.node("as_strided", [a], attributes, {dtype(a), shape})
   end
 
-  @doc "A reduction over the axes, which go; the result has the operand's dtype, or another."
-  @spec reduce(String.t(), value, [non_neg_integer], Type.dtype() | nil) :: value
-  def reduce(op, a, axes, dtype \\ nil) do
-    Expression.node(op, [a], %{"axes" => axes}, {dtype || dtype(a), without(shape(a), axes)})
+  @doc "A reduction over the axes, which go, or are kept with size 1; the result has the operand's dtype, or another."
+  @spec reduce(String.t(), value, [non_neg_integer], Type.dtype() | nil, boolean) :: value
+  def reduce(op, a, axes, dtype \\ nil, keep? \\ false) do
+    {shape, attributes} =
+      if keep?,
+        do: {Enum.reduce(axes, shape(a), &put_elem(&2, &1, 1)), %{"keepdims" => true}},
+        else: {without(shape(a), axes), %{}}
+
+    Expression.node(op, [a], Map.put(attributes, "axes", axes), {dtype || dtype(a), shape})
   end
 
   @doc "The first place of the greatest (`argmax`) or least (`argmin`) element along an axis, which goes; uint32."

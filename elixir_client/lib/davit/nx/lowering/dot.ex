@@ -17,22 +17,24 @@ defmodule Davit.Nx.Lowering.Dot do
     left |> product(right) |> Mlx.reshape(shape)
   end
 
-  # [batch, free, contracted], or the last two swapped.
+  # [batch, free, contracted], or the last two swapped; of floats without batch axes no batch.
   defp matrices(a, batch, contract, place) do
     free = Mlx.axes(a) -- (batch ++ contract)
+    matrix = if place == :last, do: [free, contract], else: [contract, free]
+    parts = if batch == [] and not Types.integer?(Mlx.dtype(a)), do: matrix, else: [batch | matrix]
     count = fn axes -> axes |> Enum.map(&elem(Mlx.shape(a), &1)) |> Enum.product() end
-
-    {order, shape} =
-      case place do
-        :last -> {batch ++ free ++ contract, {count.(batch), count.(free), count.(contract)}}
-        :first -> {batch ++ contract ++ free, {count.(batch), count.(contract), count.(free)}}
-      end
-
-    a |> Mlx.transpose(order) |> Mlx.reshape(shape)
+    shape = parts |> Enum.map(count) |> List.to_tuple()
+    a |> Mlx.transpose(Enum.concat(parts)) |> Mlx.reshape(shape)
   end
 
-  @doc "The products of two batches of matrices, of any dtype."
+  @doc "The product of two matrices of floats; or the products of two batches of matrices, of any dtype."
   @spec product(Expression.t(), Expression.t()) :: Expression.t()
+  def product(%{type: {dtype, {m, k}}} = a, %{type: {_, {k, n}}} = b) do
+    if m == 0 or n == 0 or k == 0,
+      do: Mlx.full(0, {dtype, {m, n}}),
+      else: Expression.node("matmul", [a, b], %{}, {dtype, {m, n}})
+  end
+
   def product(%{type: {dtype, {batch, m, k}}} = a, %{type: {_, {_, k, n}}} = b) do
     cond do
       batch == 0 or m == 0 or n == 0 or k == 0 -> Mlx.full(0, {dtype, {batch, m, n}})

@@ -15,18 +15,20 @@ defmodule Davit.Nx.Lowering.Reduction do
   def lower(name, {dtype, shape}, [a, options]) when is_map_key(@arithmetic, name) do
     # MLX widens small integers by itself; the low bits are the same.
     a = Cast.to(a, accumulator(dtype))
-    @arithmetic[name] |> arithmetic(a, axes(a, options)) |> Cast.to(dtype) |> Mlx.reshape(shape)
+    result = arithmetic(@arithmetic[name], a, axes(a, options), kept?(a, shape))
+    result |> Cast.to(dtype) |> Mlx.reshape(shape)
   end
 
   def lower(name, {dtype, shape}, [a, options]) when is_map_key(@extreme, name) do
-    @extreme[name] |> Mlx.reduce(a, axes(a, options)) |> Cast.to(dtype) |> Mlx.reshape(shape)
+    result = Mlx.reduce(@extreme[name], a, axes(a, options), nil, kept?(a, shape))
+    result |> Cast.to(dtype) |> Mlx.reshape(shape)
   end
 
   def lower(name, {dtype, shape}, [a, options]) when is_map_key(@logic, name) do
     true? = Comparison.true?(a)
 
     @logic[name]
-    |> Mlx.reduce(true?, axes(a, options), :bool)
+    |> Mlx.reduce(true?, axes(a, options), :bool, kept?(a, shape))
     |> Mlx.cast(dtype)
     |> Mlx.reshape(shape)
   end
@@ -50,14 +52,19 @@ defmodule Davit.Nx.Lowering.Reduction do
     end
   end
 
-  @doc "A sum or product over axes."
-  def arithmetic("prod", %{type: {:complex64, _}} = z, axes) do
+  @doc "A sum or product over axes, which go or are kept."
+  def arithmetic(op, a, axes, keep? \\ false)
+
+  def arithmetic("prod", %{type: {:complex64, _}} = z, axes, keep?) do
     # Nx multiplies 1 with each number by the formula for complex numbers, which comes to NaN where a part is infinite.
-    infinite? = Mlx.reduce("any", Elementwise.infinite?(z), axes)
-    Mlx.where(infinite?, {:nan, :nan}, Mlx.reduce("prod", z, axes))
+    infinite? = Mlx.reduce("any", Elementwise.infinite?(z), axes, nil, keep?)
+    Mlx.where(infinite?, {:nan, :nan}, Mlx.reduce("prod", z, axes, nil, keep?))
   end
 
-  def arithmetic(op, a, axes), do: Mlx.reduce(op, a, axes)
+  def arithmetic(op, a, axes, keep?), do: Mlx.reduce(op, a, axes, nil, keep?)
+
+  # Of a scalar there is no axis to keep.
+  defp kept?(a, shape), do: tuple_size(shape) == Mlx.rank(a)
 
   defp axes(a, options), do: Enum.sort(options[:axes] || Mlx.axes(a))
 
