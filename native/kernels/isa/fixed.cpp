@@ -28,17 +28,6 @@ inline Words load_some_words(const void* from, size_t bytes) {
   return result;
 }
 
-// The first `count` lanes.
-inline Words first_lanes(size_t count) {
-  Words lanes;
-  for (size_t i = 0; i < kWidth; ++i) lanes[i] = i < count ? ~uint32_t{0} : 0;
-  return lanes;
-}
-
-inline Vector only(Vector vector, Words lanes) {
-  return __builtin_bit_cast(Vector, __builtin_bit_cast(Words, vector) & lanes);
-}
-
 // Bytes hold two numbers, the lower bits the first one.
 constexpr size_t kBits = 4;
 constexpr size_t kParts = 2;
@@ -109,7 +98,7 @@ template <size_t Group, typename Scale>
 class Dots {
  public:
   static void of(const FixedRow& row, const uint8_t* packed, const void* scales, const void* biases,
-                 size_t depth, size_t count, size_t inner, float* sums) {
+                 size_t depth, size_t count, size_t inner, float* to) {
     Dots dots(row, depth);
     auto of_scales = static_cast<const Scale*>(scales);
     auto of_biases = static_cast<const Scale*>(biases);
@@ -121,11 +110,7 @@ class Dots {
         block[c - first] = dots.column(packed + c * depth * kBits / 8, of_scales + c * groups,
                                        of_biases + c * groups, c < inner);
       }
-      transpose(block);
-      for (size_t half = kWidth / 2; half > 0; half /= 2) {
-        for (size_t i = 0; i < half; ++i) block[i] += block[i + half];
-      }
-      store(sums + first, block[0]);
+      store(to + first, sums(block));
     }
   }
 

@@ -192,60 +192,89 @@ void unpack(const uint8_t* packed, const float* scales, const float* biases, siz
 constexpr size_t kAhead = 2048;
 
 template <Kind Meaning, int Bits, size_t Group, size_t Rows>
-void packed_dots_of_rows(const float* rows, size_t row_stride, const float* group_sums,
-                         size_t group_stride, const uint8_t* packed, const float* scales,
-                         const float* biases, size_t depth, float* sums, size_t sums_stride) {
-  Vector table = table_of<Meaning, Bits>();
-  Vector total[Rows];
+class PackedRows {
+ public:
+  PackedRows(const float* rows, size_t row_stride, const float* group_sums, size_t group_stride,
+             size_t depth)
+      : rows_(rows),
+        row_stride_(row_stride),
+        group_sums_(group_sums),
+        group_stride_(group_stride),
+        groups_(depth / Group),
+        last_(first_lanes(groups_ % kWidth)) {}
+
+  void dots(const uint8_t* packed, const float* scales, const float* biases, size_t count,
+            float* to, size_t stride) const {
+    for (size_t first = 0; first < count; first += kWidth) {
+      Vector block[Rows][kWidth] = {};
+      size_t end = count - first < kWidth ? count : first + kWidth;
+      for (size_t c = first; c < end; ++c) {
+        Vector total[Rows];
+        column(packed + c * groups_ * (Group * Bits / 8), scales + c * groups_,
+               biases == nullptr ? nullptr : biases + c * groups_, total);
+        for (size_t r = 0; r < Rows; ++r) block[r][c - first] = total[r];
+      }
+      for (size_t r = 0; r < Rows; ++r) store(to + r * stride + first, sums(block[r]));
+    }
+  }
+
+ private:
+  void column(const uint8_t* packed, const float* scales, const float* biases,
+              Vector (&total)[Rows]) const {
+    Vector table = table_of<Meaning, Bits>();
 #pragma GCC unroll 8
-  for (size_t r = 0; r < Rows; ++r) total[r] = Vector{};
-  size_t groups = depth / Group;
-  for (size_t group = 0; group < groups; ++group) {
-    // The machine's own guesses come too late for so short rows.
-    __builtin_prefetch(packed + group * Group * Bits / 8 + kAhead);
-    Vector part[Rows];
+    for (size_t r = 0; r < Rows; ++r) total[r] = Vector{};
+    for (size_t group = 0; group < groups_; ++group) {
+      // The machine's own guesses come too late for so short rows.
+      __builtin_prefetch(packed + group * Group * Bits / 8 + kAhead);
+      Vector part[Rows];
 #pragma GCC unroll 8
-    for (size_t r = 0; r < Rows; ++r) part[r] = Vector{};
+      for (size_t r = 0; r < Rows; ++r) part[r] = Vector{};
 #pragma GCC unroll 4
-    for (size_t i = 0; i < Group; i += kWidth) {
-      size_t k = group * Group + i;
-      Vector q = numbers<Meaning, Bits>(packed, k, table);
+      for (size_t i = 0; i < Group; i += kWidth) {
+        size_t k = group * Group + i;
+        Vector q = numbers<Meaning, Bits>(packed, k, table);
+#pragma GCC unroll 8
+        for (size_t r = 0; r < Rows; ++r) {
+          part[r] = multiply_add(q, load(rows_ + r * row_stride_ + k), part[r]);
+        }
+      }
+      Vector scale = all(scales[group]);
+#pragma GCC unroll 8
+      for (size_t r = 0; r < Rows; ++r) total[r] = multiply_add(part[r], scale, total[r]);
+    }
+    if (biases == nullptr) return;
+    // The biases times the sums of the groups.
+    Vector shift[Rows] = {};
+    for (size_t group = 0; group < groups_; group += kWidth) {
+      Vector bias = load(biases + group);
+      if (groups_ - group < kWidth) bias = only(bias, last_);
 #pragma GCC unroll 8
       for (size_t r = 0; r < Rows; ++r) {
-        part[r] = multiply_add(q, load(rows + r * row_stride + k), part[r]);
+        shift[r] = multiply_add(bias, load(group_sums_ + r * group_stride_ + group), shift[r]);
       }
     }
-    Vector scale = all(scales[group]);
 #pragma GCC unroll 8
-    for (size_t r = 0; r < Rows; ++r) total[r] = multiply_add(part[r], scale, total[r]);
+    for (size_t r = 0; r < Rows; ++r) total[r] += shift[r];
   }
-  // The biases times the sums of the groups.
-#pragma GCC unroll 8
-  for (size_t r = 0; r < Rows; ++r) {
-    Vector shifted{};
-    size_t group = 0;
-    if (biases != nullptr) {
-      const float* of_row = group_sums + r * group_stride;
-      for (; group + kWidth <= groups; group += kWidth) {
-        shifted = multiply_add(load(biases + group), load(of_row + group), shifted);
-      }
-      if (group < groups) {
-        shifted = multiply_add(load_some(biases + group, groups - group),
-                               load_some(of_row + group, groups - group), shifted);
-      }
-    }
-    sums[r * sums_stride] = sum(total[r] + shifted);
-  }
-}
+
+  const float* rows_;
+  size_t row_stride_;
+  const float* group_sums_;
+  size_t group_stride_;
+  size_t groups_;
+  Words last_;
+};
 
 template <Kind Meaning, int Bits, size_t Group>
 void packed_dots(const float* rows, size_t row_stride, size_t row_count, const float* group_sums,
                  size_t group_stride, const uint8_t* packed, const float* scales,
-                 const float* biases, size_t depth, float* sums, size_t sums_stride) {
-  auto of_rows = row_count == 1 ? packed_dots_of_rows<Meaning, Bits, Group, 1>
-                                : packed_dots_of_rows<Meaning, Bits, Group, 2>;
-  of_rows(rows, row_stride, group_sums, group_stride, packed, scales, biases, depth, sums,
-          sums_stride);
+                 const float* biases, size_t depth, size_t count, float* sums, size_t sums_stride) {
+  auto dots = [&]<size_t Rows>() {
+    PackedRows<Meaning, Bits, Group, Rows>(rows, row_stride, group_sums, group_stride, depth)
+        .dots(packed, scales, biases, count, sums, sums_stride);
+  };
+  row_count == 1 ? dots.template operator()<1>() : dots.template operator()<2>();
 }
 
 // Calls `found` with the loops of a packing, or returns null.

@@ -135,5 +135,26 @@ inline void transpose(Vector (&rows)[kWidth]) {
   if constexpr (Step > 1) transpose<Step / 2>(rows);
 }
 
+// The sums of the elements of so many vectors.
+inline Vector sums(Vector (&vectors)[kWidth]) {
+  transpose(vectors);
+  for (size_t half = kWidth / 2; half > 0; half /= 2) {
+    for (size_t i = 0; i < half; ++i) vectors[i] += vectors[i + half];
+  }
+  return vectors[0];
+}
+
+// The first `count` lanes.
+inline Words first_lanes(size_t count) {
+  Words lanes;
+  for (size_t i = 0; i < kWidth; ++i) lanes[i] = i < count ? ~uint32_t{0} : 0;
+  return lanes;
+}
+
+// The elements of these lanes, and zeros in all others.
+inline Vector only(Vector vector, Words lanes) {
+  return __builtin_bit_cast(Vector, __builtin_bit_cast(Words, vector) & lanes);
+}
+
 }  // namespace
 }  // namespace davit::kernels

@@ -14,6 +14,7 @@ namespace {
 const ProductLoops& loops() { return *instructions()->products; }
 
 size_t place(Real real) { return static_cast<size_t>(real); }
+size_t parts_of(size_t value, size_t part) { return (value + part - 1) / part; }
 
 // Rows up to which packed columns are multiplied as they are, without unpacking them first.
 constexpr size_t kPackedDots = 2;
@@ -95,11 +96,13 @@ void PackedColumns::prepare(FewRows& rows) const {
         FixedRows::of(rows.values.get(), rows.stride, rows.count, depth, packing_, *fixed_);
     if (rows.fixed) return;
   }
-  rows.groups = depth / packing_.group;
-  rows.group_sums = std::make_unique_for_overwrite<float[]>(rows.count * rows.groups);
+  if (rows.count > kPackedDots) return;
+  size_t groups = depth / packing_.group;
+  rows.groups = parts_of(groups, kSumsTogether) * kSumsTogether;
+  rows.group_sums = std::make_unique<float[]>(rows.count * rows.groups);
   for (size_t r = 0; r < rows.count; ++r) {
     instructions()->reduce[static_cast<int>(Reduction::sum)][index(Type::f32)](
-        rows.values.get() + r * rows.stride, rows.group_sums.get() + r * rows.groups, rows.groups,
+        rows.values.get() + r * rows.stride, rows.group_sums.get() + r * rows.groups, groups,
         packing_.group, 1);
   }
 }
@@ -191,18 +194,22 @@ void PackedColumns::dots_of_fixed(const FewRows& rows, size_t first, size_t numb
 void PackedColumns::dots(const FewRows& rows, size_t first, size_t number, float* sums,
                          size_t stride) const {
   if (rows.fixed) return dots_of_fixed(rows, first, number, sums, stride);
+  if (rows.count > kPackedDots) return dots_unpacked(rows, first, number, sums, stride);
   size_t groups = depth / packing_.group;
-  if (rows.count <= kPackedDots) {
-    auto* widened = reinterpret_cast<float*>(scratch(2 * groups * sizeof(float)));
-    for (size_t i = 0; i < number; ++i) {
-      auto of_row = scales(first + i, 0, groups, widened);
-      dots_(rows.values.get(), rows.stride, rows.count, rows.group_sums.get(), rows.groups,
-            matrix_.packed + (first + i) * packing_.row_bytes(depth), of_row.scales, of_row.biases,
-            depth, sums + i, stride);
+  size_t most = kSumsTogether * groups;
+  auto* widened = reinterpret_cast<float*>(scratch((2 * most + kSumsTogether) * sizeof(float)));
+  for (size_t i = 0; i < number; i += kSumsTogether) {
+    size_t count = std::min(kSumsTogether, number - i);
+    auto [of_columns, biases] = scales(first + i, 0, count * groups, widened);
+    // What lies behind the last columns may be nobody's.
+    if (biases != nullptr && matrix_.real == Real::f32 && first + i + 2 * kSumsTogether > width) {
+      std::copy_n(biases, count * groups, widened);
+      biases = widened;
     }
-    return;
+    dots_(rows.values.get(), rows.stride, rows.count, rows.group_sums.get(), rows.groups,
+          matrix_.packed + (first + i) * packing_.row_bytes(depth), of_columns, biases, depth,
+          count, sums + i, stride);
   }
-  dots_unpacked(rows, first, number, sums, stride);
 }
 
 void PackedColumns::dots_unpacked(const FewRows& rows, size_t first, size_t number, float* sums,

@@ -16,7 +16,7 @@ struct FewRows {
   std::unique_ptr<float[]> values;
   size_t stride = 0;
   size_t count = 0;
-  std::unique_ptr<float[]> group_sums;  // where the columns have groups
+  std::unique_ptr<float[]> group_sums;  // where the columns have groups, `groups` a row
   size_t groups = 0;
   // In fixed point; null where a row, or the columns, are not for that.
   std::unique_ptr<FixedRows> fixed;

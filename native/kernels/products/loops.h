@@ -48,12 +48,15 @@ struct Packing {
 // One packed row, its scales and biases as float32 (null where there are none), as `count` float32.
 using Unpack = void (*)(const uint8_t* packed, const float* scales, const float* biases,
                         size_t count, float* to);
-// As Dots, of one or two rows with one packed column. `group_sums` are, for each row, those of its
-// groups, `group_stride` apart.
+// As Dots, of one or two rows with packed columns one after the other. `group_sums` are, for each
+// row, those of its groups, `group_stride` apart, with zeros behind them up to a multiple of
+// kSumsTogether; behind the biases there is memory for as many. Writes a multiple of kSumsTogether
+// sums of each row.
 using PackedDots = void (*)(const float* rows, size_t row_stride, size_t row_count,
                             const float* group_sums, size_t group_stride, const uint8_t* packed,
-                            const float* scales, const float* biases, size_t depth, float* sums,
-                            size_t sums_stride);
+                            const float* scales, const float* biases, size_t depth, size_t count,
+                            float* sums, size_t sums_stride);
+constexpr size_t kSumsTogether = 16;
 
 // A step of a softmax over rows of which a part is known: `scores`, kRowStride apart, become the
 // exponentials of what they are above `highest`, which grows with them; `total`, the sum of a
