@@ -61,10 +61,13 @@ defmodule Davit.Nx.Compiler.Code do
     )
   end
 
-  # The folders of the path are listed once: `:code.which/1` looks through them for each module.
+  # The folders of the path are listed once, those of Erlang/OTP and Elixir aside: `:code.which/1` looks through all of them for each module.
   defp read(modules) do
+    system = system_folders()
+
     files =
       for folder <- Enum.reverse(:code.get_path()),
+          not in_folders?(folder, system),
           {:ok, names} <- [:file.list_dir(folder)],
           name <- names,
           into: %{},
