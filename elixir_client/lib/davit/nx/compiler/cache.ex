@@ -6,7 +6,7 @@ defmodule Davit.Nx.Compiler.Cache do
   use GenServer
 
   alias Davit.{Graph, Program, Tensor}
-  alias Davit.Nx.Generations
+  alias Davit.Nx.{Compiler.Code, Generations}
 
   @table __MODULE__
   # Entries of a generation.
@@ -177,6 +177,9 @@ defmodule Davit.Nx.Compiler.Cache do
   def init(_) do
     Generations.create(@table, @most)
     :persistent_term.put(__MODULE__, :counters.new(length(@counters), [:write_concurrency]))
+
+    # The store's keys need the code of all modules, which takes longest the first time: it is read while the engine starts.
+    if Application.get_env(:davit, :store), do: spawn(&Code.parts/0)
     {:ok, %{}}
   end
 
