@@ -111,7 +111,15 @@ export("flatten", lambda a: mx.flatten(a, 0, 1), floats(2, 3, 4))
 export("gather", lambda a, at: mx.take(a, at, axis=0), x, mx.array([2, 0, 1, 1]))
 export("gather_several", lambda a, r, c: a[r, c], x, mx.array([2, 0]), mx.array([3, 1]))
 export("gather_axis", lambda a, at: mx.take_along_axis(a, at, axis=1), x, integers(3, 2, high=4))
-export("masked_scatter", lambda a, m, b: mx.where(m, a, b), x, flags, y)
+
+
+def masked(a, m, b):
+    copy = mx.array(a)
+    copy[m] = b.flatten()[: m.size]
+    return copy
+
+
+export("masked_scatter", masked, x, flags, y)
 export("pad", lambda a: (mx.pad(a, ((1, 0), (0, 2))), mx.pad(a, 1, constant_values=3.0)), x)
 export("reshape", lambda a: mx.reshape(a, (2, 6)), x)
 export("unflatten", lambda a: mx.unflatten(a, 1, (2, 2)), x)
@@ -156,6 +164,12 @@ export("conv1d", lambda a, w: mx.conv1d(a, w, stride=2, padding=1), signal, floa
 export("conv2d", lambda a, w: mx.conv2d(a, w, stride=(2, 1), padding=(1, 2), dilation=(1, 2), groups=2), image, filters)
 export("conv_transpose", lambda a, w: mx.conv_transpose1d(a, w, stride=2, padding=1), signal, floats(5, 3, 3))
 export("quantized_matmul", lambda a, w, s, b: mx.quantized_matmul(a, w, s, b, True, 32, 4), floats(3, 64), packed, scales, biases)
+stacked = mx.quantize(floats(3, 32, 64), group_size=32, bits=4)
+export(
+    "gather_qmm",
+    lambda a, w, s, b, r: mx.gather_qmm(a, w, s, b, rhs_indices=r, transpose=True, group_size=32, bits=4),
+    floats(2, 3, 64), *stacked, mx.array([2, 0]),
+)
 export("quantize", lambda a: mx.quantize(a, group_size=32, bits=8), floats(4, 64))
 export("dequantize", lambda w, s, b: mx.dequantize(w, s, b, 32, 4), packed, scales, biases)
 export("rms_norm", lambda a, w: (mx.fast.rms_norm(a, w, 1e-5), mx.fast.rms_norm(a, None, 1e-5)), x, y[0])
@@ -173,6 +187,7 @@ export("inverse", lambda a: mx.linalg.inv(a, stream=mx.cpu), square)
 export("cholesky", lambda a: mx.linalg.cholesky(a, stream=mx.cpu), square)
 export("qr", lambda a: mx.linalg.qr(a, stream=mx.cpu), square)
 export("svd", lambda a: mx.linalg.svd(a, stream=mx.cpu)[1], square)
+export("eig", lambda a: mx.abs(mx.linalg.eig(a, stream=mx.cpu)[0]), square)
 export("eigh", lambda a: mx.linalg.eigh(a, stream=mx.cpu)[0], square)
 
 # Models.

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Engine, ImportedFunction, openFunction } from "../../src/index.js";
+import { Engine, ImportedFunction, openFunction, RecordingFile, record } from "../../src/index.js";
 import type { Trace } from "../../src/mlxfn/file.js";
 import type { Tensor } from "../../src/native-tensor.js";
 import { byteLength, type TensorType } from "../../src/tensor/dtype.js";
@@ -130,6 +130,21 @@ describe("ImportedFunction", () => {
     );
     probe.close();
     expect(seen).toEqual([["multiply.0", [2, 4, 6, 8]]]);
+  });
+
+  it("is recorded like any program", async () => {
+    using f = ImportedFunction.open(engine, written(parts));
+    const path = inFolder("values.davitrec");
+    const recording = record(engine, { path, match: { probe: "multiply.*" } });
+    const rows = [
+      [1, 2],
+      [3, 4],
+    ];
+    await f.call([rows], { scale: 2 });
+    await f.call([rows], { scale: 3 });
+    recording.close();
+    const { events } = await RecordingFile.open(path);
+    expect(events.map(({ place }) => place.label)).toEqual(["multiply.0", "multiply.0"]);
   });
 
   it("lists the signatures where no trace is for the inputs", async () => {

@@ -158,13 +158,6 @@ const CASES: readonly Case[] = [
     operands: [0],
   },
   {
-    title: "MaskedScatter",
-    name: "MaskedScatter",
-    inputs: [floats(4), tensor("bool", [4], [1, 0, 1, 0]), floats(2)],
-    op: "masked_scatter",
-    operands: [0, 1, 2],
-  },
-  {
     title: "StopGradient",
     name: "StopGradient",
     inputs: [floats(3)],

@@ -53,6 +53,15 @@ function scattered([array, ...rest]: readonly number[]): number[] {
   return [array, rest.at(-1), ...rest.slice(0, -1)] as number[];
 }
 
+/** Its operands have an axis of batches first, of which MLX makes more than one only under vmap; the mask is that of all elements. */
+const maskedScatter: Lowering = ({ inputs, inputTypes, add }) => {
+  if (inputTypes[0]?.shape[0] !== 1) return undefined;
+  const [array, mask, updates] = inputs.map((input) => add("squeeze", [input], { axes: [0] })[0]);
+  const flat = add("flatten", [updates as number]);
+  const scattered = add("masked_scatter", [array as number, mask as number, ...flat]);
+  return add("expand_dims", scattered, { axes: [0] });
+};
+
 /** Primitives that move elements. */
 export const SHAPE: Lowerings = {
   AsStrided: to("as_strided", ({ state }) => ({
@@ -80,7 +89,7 @@ export const SHAPE: Lowerings = {
     slice_sizes: state.sizes as number[],
   })),
   GatherAxis: to("take_along_axis", axis),
-  MaskedScatter: to("masked_scatter"),
+  MaskedScatter: maskedScatter,
   NumberOfElements: to("number_of_elements", ({ state }) => ({
     axes: state.axes as number[],
     inverted: state.inverted as boolean,
