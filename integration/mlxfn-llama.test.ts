@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Engine } from "../src/engine/engine.js";
 import { readTensors } from "../src/files/index.js";
 import { ImportedFunction, mx, type Tensor, type Traced } from "../src/index.js";
-import { byteLength } from "../src/tensor/dtype.js";
+import type { Signature } from "../src/mlxfn/index.js";
+import { byteLength, type TensorType } from "../src/tensor/dtype.js";
 import { fromBytes } from "../src/tensor/values.js";
 import { root } from "../test/support/root.js";
 import { temporaryFolder } from "../test/support/temporary-folder.js";
@@ -36,7 +37,7 @@ describe.runIf(hasModule("mlx.core"))(
     it("goes on with the tokens that Python goes on with, and probes see its layers", async () => {
       const example = await readTensors(at("llama.safetensors"));
       const list = (name: string) => {
-        const { bytes, type } = example.get(name) as { bytes: Uint8Array; type: Tensor["type"] };
+        const { bytes, type } = example.get(name) as { bytes: Uint8Array; type: TensorType };
         return fromBytes(bytes, type);
       };
       using f = ImportedFunction.open(engine, at("llama.mlxfn"));
@@ -49,7 +50,8 @@ describe.runIf(hasModule("mlx.core"))(
           shape: [1, 1],
         }),
       );
-      const { shape } = f.signatures[0]?.inputs[1] as Tensor["type"];
+      const [{ inputs }] = f.signatures as [Signature];
+      const { shape } = inputs[1] as TensorType;
       const empty = engine.jit(() => mx.full(0, { shape, dtype: "float32" }));
       let [keys, values, offset] = [await empty(), await empty(), 0];
       let tokens = engine.tensor(list("prompt"), "int32");
