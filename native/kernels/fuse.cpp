@@ -12,6 +12,8 @@
 #include "kernels/group.h"
 #include "kernels/merge.h"
 #include "kernels/primitives.h"
+#include "kernels/products/primitives.h"
+#include "kernels/results.h"
 #include "kernels/rotation.h"
 #include "kernels/substitute.h"
 #include "kernels/thresholds.h"
@@ -245,16 +247,7 @@ class Fusion {
     }
     std::vector<mx::array> arrays;
     for (size_t number : results) arrays.push_back(nodes_[number].result);
-    for (size_t i = 0; i < arrays.size(); ++i) {
-      auto& array = arrays[i];
-      array.primitive_ptr() = fused;
-      array.inputs() = read.arrays;
-      std::vector<mx::array> siblings;
-      for (size_t j = 0; j < arrays.size() && arrays.size() > 1; ++j) {
-        if (j != i) siblings.push_back(arrays[j]);
-      }
-      array.set_siblings(std::move(siblings), static_cast<uint16_t>(i));
-    }
+    make_results(arrays, fused, read.arrays);
   }
 
   const Replaced& replaced_;
@@ -270,6 +263,7 @@ void fuse(const std::vector<mx::array>& outputs, const Replaced& replaced) {
   find_attention(outputs, replaced);
   find_rotations(outputs, replaced);
   substitute(outputs, replaced);
+  join_packed_products(outputs, replaced);
   Fusion(outputs, replaced).run();
 }
 

@@ -107,6 +107,11 @@ void PackedColumns::prepare(FewRows& rows) const {
   }
 }
 
+uint32_t PackedColumns::preparation() const {
+  return (uint32_t{packing_.group} << 16) | (uint32_t{packing_.bits} << 8) |
+         (static_cast<uint32_t>(packing_.kind) + 1);
+}
+
 double PackedColumns::cost() const { return 0.2; }
 
 PackedColumns::Scales PackedColumns::scales(size_t row, size_t first_group, size_t groups,

@@ -29,8 +29,10 @@ class Columns {
 
   // Up to how many rows dots() is faster than panels.
   virtual size_t few_rows() const = 0;
-  // Adds to rows what else dots() needs of them.
+  // Adds to rows what else dots() needs of them; it is the same for all columns of a depth and of a
+  // preparation.
   virtual void prepare(FewRows& rows) const {}
+  virtual uint32_t preparation() const { return 0; }
   // Nanoseconds that reading or unpacking an element takes, roughly.
   virtual double cost() const = 0;
 
@@ -91,6 +93,7 @@ class PackedColumns : public Columns {
 
   size_t few_rows() const override;
   void prepare(FewRows& rows) const override;
+  uint32_t preparation() const override;
   double cost() const override;
   void pack(size_t k, size_t length, size_t first, size_t number, float* panels) const override;
   void dots(const FewRows& rows, size_t first, size_t number, float* sums,

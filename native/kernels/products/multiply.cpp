@@ -1,6 +1,7 @@
 #include "kernels/products/multiply.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/instructions.h"
 #include "kernels/scratch.h"
@@ -55,7 +56,7 @@ class Multiplication {
     size_t rows = product.rows.size();
     if (rows == 0 || columns.width == 0) return;
     bool few = rows <= columns.few_rows();
-    if (few) few_rows_.push_back(unpacked(product));
+    const FewRows* few_rows = few ? few_rows_of(product) : nullptr;
     size_t wanted = parts_of(4 * static_cast<size_t>(threads::usable_cores()), products_.size());
     size_t row_step =
         few ? rows : rounded_up(parts_of(rows, parts_of(rows, kMostRows)), loops_.tile_rows);
@@ -70,8 +71,7 @@ class Multiplication {
     }
     for (size_t column = 0; column < columns.width; column += column_step) {
       for (size_t row = 0; row < rows; row += row_step) {
-        jobs_.push_back({&product, few ? few_rows_.back().get() : nullptr, row,
-                         std::min(row_step, rows - row), column,
+        jobs_.push_back({&product, few_rows, row, std::min(row_step, rows - row), column,
                          std::min(column_step, columns.width - column)});
       }
     }
@@ -86,6 +86,18 @@ class Multiplication {
     int64_t step = format_.step * static_cast<int64_t>(item);
     for (size_t i = 0; i < count; ++i)
       widen(from + static_cast<int64_t>(first + i) * step, 1, to + i);
+  }
+
+  // Products of the same rows share them.
+  const FewRows* few_rows_of(const Product& product) {
+    for (const auto& [of, rows] : few_rows_) {
+      bool same = std::ranges::equal(of->rows, product.rows, {}, &Row::from, &Row::from) &&
+                  of->columns->depth == product.columns->depth &&
+                  of->columns->preparation() == product.columns->preparation();
+      if (same) return rows.get();
+    }
+    few_rows_.emplace_back(&product, unpacked(product));
+    return few_rows_.back().second.get();
   }
 
   std::unique_ptr<FewRows> unpacked(const Product& product) const {
@@ -178,7 +190,7 @@ class Multiplication {
   std::span<const Product> products_;
   const Format& format_;
   const ProductLoops& loops_;
-  std::vector<std::unique_ptr<FewRows>> few_rows_;
+  std::vector<std::pair<const Product*, std::unique_ptr<FewRows>>> few_rows_;
   std::vector<Job> jobs_;
   double work_ = 0;
 };

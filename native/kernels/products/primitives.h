@@ -23,4 +23,8 @@ std::shared_ptr<Substitute> dense_product_for(const mlx::core::array& array);
 // Products with packed ones (QuantizedMatmul, GatherQMM), or null.
 std::shared_ptr<Substitute> packed_product_for(const mlx::core::array& array);
 
+// Has those of packed_product_for() that have the same first operand computed together, such as an
+// attention's queries, keys and values: their rows are read once, and threads divide all of it.
+void join_packed_products(const std::vector<mlx::core::array>& outputs, const Replaced& replaced);
+
 }  // namespace davit::kernels
