@@ -8,6 +8,7 @@ Code.require_file("elixir/ports.exs", __DIR__)
 Code.require_file("elixir/nx.exs", __DIR__)
 Code.require_file("elixir/perceptron.exs", __DIR__)
 Code.require_file("elixir/nx_transformer.exs", __DIR__)
+Code.require_file("elixir/nx_store.exs", __DIR__)
 Code.require_file("elixir/worker.exs", __DIR__)
 
 Bench.Worker.start(%{
@@ -21,6 +22,8 @@ Bench.Worker.start(%{
   "trainLoss" => {Bench.Perceptron, :loss},
   "trace" => {Bench.Nx.Transformer, :trace},
   "compile" => {Bench.Nx.Transformer, :compile},
+  "storeWarm" => {Bench.Nx.Store, :warm},
+  "storeHit" => {Bench.Nx.Store, :hit},
   "fromBinary" => {Bench.Nx, :from_binary},
   "toBinary" => {Bench.Nx, :to_binary}
 })

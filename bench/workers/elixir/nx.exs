@@ -77,9 +77,12 @@ defmodule Bench.Nx do
   @hook if function_exported?(Nx.Defn.Kernel, :io_call, 2), do: :io_call, else: :hook
 
   defn watched(count) do
-    {i, _} = while {i = 0, count}, i < count, do: {unquote(@hook)(i + 1, :step), count}
+    {i, _} = while {i = 0, count}, i < count, do: {watch(i + 1, :step), count}
     i
   end
+
+  @doc "A hook on a value of a function of Nx."
+  deftransform watch(value, name), do: apply(Nx.Defn.Kernel, @hook, [value, name])
 
   defp receive_all, do: receive(do: (_ -> receive_all()))
 

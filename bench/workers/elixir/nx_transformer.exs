@@ -1,5 +1,5 @@
 defmodule Bench.Nx.Transformer do
-  # A transformer as Nx expresses it, for the time that it takes until it can run. It is never run, and its weights are templates.
+  # A transformer as Nx expresses it, for the time that it takes until it can run.
 
   import Nx.Defn
 
@@ -17,6 +17,20 @@ defmodule Bench.Nx.Transformer do
   def compile(layers) do
     {x, weights} = arguments(layers)
     milliseconds(fn -> Nx.Defn.compile(fresh(), [x, weights]) end)
+  end
+
+  @doc "An input and weights for so many layers, in the engine."
+  def values(layers) do
+    put = &Nx.backend_transfer(Nx.broadcast(Nx.tensor(0.01, backend: Nx.BinaryBackend), &1), Davit.Backend)
+    {x, weights} = arguments(layers)
+    [put.(x), Nx.Defn.Composite.traverse(weights, put)]
+  end
+
+  @doc "One with a hook in each layer: `layer.1`, `layer.2`."
+  deftransform hooked(x, layers) do
+    for {weights, number} <- layers |> Tuple.to_list() |> Enum.with_index(1), reduce: x do
+      x -> Bench.Nx.watch(layer(x, weights), :"layer.#{number}")
+    end
   end
 
   defp milliseconds(fun) do

@@ -11,14 +11,34 @@ defmodule Davit.Nx.Compiler.Code do
   """
   @spec parts() :: [{atom, binary}]
   def parts do
+    config = for app <- [:davit, :nx], do: Enum.sort(Application.get_all_env(app))
+    [{:config, hash(config)} | code_parts()]
+  end
+
+  # Made again where a module was loaded, or other code of one.
+  defp code_parts do
     applications = applications()
 
-    [
-      versions: hash({System.version(), :erlang.system_info(:otp_release), applications}),
-      config: hash(for app <- [:davit, :nx], do: Enum.sort(Application.get_all_env(app))),
-      modules: hash(md5s(applications)),
-      evaluated: hash(evaluated())
-    ]
+    # A module that was deleted may be listed as well.
+    loaded =
+      for module <- :erlang.loaded(),
+          function_exported?(module, :module_info, 1),
+          do: {module, module.module_info(:md5)}
+
+    case :persistent_term.get({@table, :parts}, nil) do
+      {^applications, ^loaded, parts} ->
+        parts
+
+      _ ->
+        parts = [
+          versions: hash({System.version(), :erlang.system_info(:otp_release), applications}),
+          modules: hash(md5s(applications)),
+          evaluated: hash(evaluated())
+        ]
+
+        :persistent_term.put({@table, :parts}, {applications, loaded, parts})
+        parts
+    end
   end
 
   @doc "A digest of a term; the same in any VM."
