@@ -8,8 +8,10 @@ export {
 export type { RemoteSubscription } from "./client/client.js";
 export type { RemoteMatch } from "./client/wire.js";
 export type { Argument } from "./engine/arguments.js";
-export { Engine, type GraphTensors } from "./engine/engine.js";
+export type { GraphTensors } from "./engine/constants.js";
+export { Engine } from "./engine/engine.js";
 export { type ExportedGraph, type ExportOptions, exportGraph } from "./engine/export.js";
+export type { Fold } from "./engine/fold.js";
 export type { JitOptions, Jitted, Result } from "./engine/jit.js";
 export type { JitStore } from "./engine/jit-store.js";
 export type { EngineMemory, MemoryOwner } from "./engine/memory.js";

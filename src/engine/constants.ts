@@ -2,6 +2,14 @@ import { guarded } from "../error.js";
 import type { NativeEngine, ValueId } from "../native.js";
 import type { Tensor } from "../native-tensor.js";
 
+/** The tensors of a graph that are not in its bytes. */
+export interface GraphTensors {
+  /** The tensors of its `constant_by_hash` nodes, by the SHA-256 of their bytes in hex. */
+  readonly constants?: ReadonlyMap<string, Tensor>;
+  /** The tensors of its `external` nodes, by their names. */
+  readonly externals?: ReadonlyMap<string, Tensor>;
+}
+
 /**
  * Calls a function that loads a program with the native tensors of its constants, by their names. A tensor with a writable view is copied for the
  * program, whose constants never change.

@@ -25,7 +25,7 @@ import type { OperandTree } from "../trace/control.js";
 import type { Callback } from "../trace/custom-call.js";
 import { flatten, type Tree } from "../trace/tree.js";
 import { type BatchSink, readBatch } from "./batch.js";
-import { withConstants } from "./constants.js";
+import { type GraphTensors, withConstants } from "./constants.js";
 import { fillTensor } from "./fill.js";
 import { type JitOptions, type Jitted, jit } from "./jit.js";
 import { type EngineMemory, MemoryOwners } from "./memory.js";
@@ -36,14 +36,6 @@ import { LoadedPrograms } from "./programs.js";
 import { EngineRuns, type Run, type RunOptions } from "./runs.js";
 import { State } from "./state.js";
 import { type ProgramRun, type ProgramRunOptions, runOnTensors } from "./tensor-run.js";
-
-/** The tensors of a graph that are not in its bytes. */
-export interface GraphTensors {
-  /** The tensors of its `constant_by_hash` nodes, by the SHA-256 of their bytes in hex. */
-  readonly constants?: ReadonlyMap<string, Tensor>;
-  /** The tensors of its `external` nodes, by their names. */
-  readonly externals?: ReadonlyMap<string, Tensor>;
-}
 
 /**
  * Runs programs on MLX, on threads of their own: every method returns at once, and the event loop stays free. One

@@ -1,5 +1,6 @@
 import { DavitError, guarded } from "../error.js";
 import { graphHash } from "../graph/encoding/canonical.js";
+import type { Graph } from "../graph/graph.js";
 import type { EventHandler } from "../hooks/event.js";
 import { onEvents } from "../hooks/handlers.js";
 import type { Match } from "../hooks/match.js";
@@ -15,7 +16,8 @@ import { ofType, type TensorTypeLeaf } from "../trace/tensor-type-leaf.js";
 import { type TraceResult, trace } from "../trace/trace.js";
 import { flatten, type Tree } from "../trace/tree.js";
 import { type Argument, inputsOf, toTensors } from "./arguments.js";
-import { withConstants } from "./constants.js";
+import { type GraphTensors, withConstants } from "./constants.js";
+import { checkFold, type Fold, loadFolded } from "./fold.js";
 import { type Bound, bindNote, type JitStore, jitStore, noteOf, storeKey } from "./jit-store.js";
 import type { Bindings, Program, ProgramSource } from "./program.js";
 import { ProgramCache, type ProgramCounts } from "./program-cache.js";
@@ -38,6 +40,8 @@ export interface JitOptions {
   readonly maxPrograms?: number;
   /** Keeps the programs on disk, for the next process: docs/store.md. A text is the name of the function there. */
   readonly store?: string | JitStore;
+  /** Whether what depends on constants and captured tensors alone is computed once and not by every run. Default `"never"`; not together with `store`. */
+  readonly fold?: Fold;
 }
 
 /** Options of a call. */
@@ -83,8 +87,9 @@ export interface Jitted<R> extends Disposable {
 export interface JitEngine extends BindingEngine {
   readonly programStore: ProgramStore;
   loading(source: ProgramSource, bindings: Bindings, owner: object): Work<Program>;
+  load(graph: Graph, tensors: GraphTensors): Program;
   unload(program: Program): void;
-  run(program: Program, inputs: readonly Tensor[], options: ProgramRunOptions): ProgramRun;
+  run(program: Program, inputs: readonly Tensor[], options?: ProgramRunOptions): ProgramRun;
   tensor(value: TensorLike): Tensor;
 }
 
@@ -122,6 +127,14 @@ export function jit<R extends OperandTree>(
   const traceFor = (examples: Examples): TraceResult =>
     guarded(() => trace(fn as never, examples, fn.name || "main"));
 
+  const { fold = "never" } = options;
+  checkFold(fold);
+  if (fold !== "never" && store !== undefined) {
+    const expected = "one of the options";
+    const message = `a function has the options fold and store; expected ${expected}`;
+    throw new DavitError("argument_invalid", message, { expected });
+  }
+
   const loadProgram = (source: ProgramSource, captures: ReadonlyMap<string, Tensor>): Program =>
     withConstants(engine.native, captures, (externals) => {
       const work = engine.loading(source, { externals }, owner);
@@ -145,7 +158,10 @@ export function jit<R extends OperandTree>(
       };
     }
     const traced = traceFor(examples);
-    const program = loadProgram(traced.graph, traced.captures);
+    const tensors = { externals: traced.captures };
+    const program = loadFolded(engine, traced.graph, tensors, fold, (graph, { externals }) =>
+      loadProgram(graph, externals ?? new Map()),
+    );
     if (name !== undefined) keep(name, traced, program);
     const { slots, results } = traced;
     return {

@@ -1,5 +1,6 @@
 import { rename, rm } from "node:fs/promises";
-import type { Engine, GraphTensors } from "../engine/engine.js";
+import type { GraphTensors } from "../engine/constants.js";
+import type { Engine } from "../engine/engine.js";
 import type { Program } from "../engine/program.js";
 import { DavitError, toDavitError } from "../error.js";
 import { fromSystem } from "../files/error.js";

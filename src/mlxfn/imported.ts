@@ -1,10 +1,13 @@
+import type { GraphTensors } from "../engine/constants.js";
 import type { Engine } from "../engine/engine.js";
+import { checkFold, type Fold, loadFolded } from "../engine/fold.js";
 import type { Program } from "../engine/program.js";
 import { ProgramCache } from "../engine/program-cache.js";
 import { DavitError } from "../error.js";
 import type { FileRange } from "../files/array.js";
 import { FileError } from "../files/error.js";
 import { boundNamesOf } from "../graph/bound-values.js";
+import type { Graph } from "../graph/graph.js";
 import type { EventHandler } from "../hooks/event.js";
 import { onEvents } from "../hooks/handlers.js";
 import type { SubscriptionOptions } from "../hooks/policy.js";
@@ -21,6 +24,8 @@ export interface ImportOptions {
    * each call, and read again by the next.
    */
   readonly keep?: boolean;
+  /** Whether what depends on constants alone is computed by the first call only. Default `"never"`. */
+  readonly fold?: Fold;
 }
 
 /** Options of {@link ImportedFunction.call}. */
@@ -46,13 +51,20 @@ export class ImportedFunction implements Disposable {
   readonly opened: OpenedFunction;
   readonly #engine: Engine;
   readonly #keep: boolean;
+  readonly #fold: Fold;
   /** By the trace and, where sizes are free, the types of the inputs. */
   readonly #programs: ProgramCache<{ readonly program: Program; readonly stored: false }>;
   readonly #constants = new Map<string, Tensor>();
 
-  private constructor(engine: Engine, path: string, { keep = true }: ImportOptions) {
+  private constructor(
+    engine: Engine,
+    path: string,
+    { keep = true, fold = "never" }: ImportOptions,
+  ) {
+    checkFold(fold);
     this.#engine = engine;
     this.#keep = keep;
+    this.#fold = fold;
     this.opened = openFunction(path);
     this.#programs = new ProgramCache(undefined, ({ program }) => engine.unload(program));
   }
@@ -120,7 +132,8 @@ export class ImportedFunction implements Disposable {
     const names = [...boundNamesOf(graph, "external")];
     const externals = new Map(names.map((name) => [name, this.#constant(name)]));
     try {
-      const program = this.#engine.load(graph, { externals }, this);
+      const load = (rest: Graph, tensors: GraphTensors) => this.#engine.load(rest, tensors, this);
+      const program = loadFolded(this.#engine, graph, { externals }, this.#fold, load);
       this.#check(trace, program);
       return { program, stored: false } as const;
     } finally {
