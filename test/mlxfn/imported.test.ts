@@ -147,6 +147,17 @@ describe("ImportedFunction", () => {
     expect(events.map(({ place }) => place.label)).toEqual(["multiply.0", "multiply.0"]);
   });
 
+  it("is a graph that the program store keeps", async () => {
+    const folder = inFolder("store");
+    const own = Engine.create({ lanes: 1, store: folder });
+    const opened = openFunction(written(parts));
+    const graph = opened.graph(1);
+    const program = own.load(graph);
+    expect(own.programStore.add("opened", program, new Uint8Array(0))).toBe(true);
+    expect(own.programStore.find("opened")?.graph).toEqual(graph);
+    await own.close();
+  });
+
   it("lists the signatures where no trace is for the inputs", async () => {
     using f = ImportedFunction.open(engine, written(parts));
     const x = engine.tensor([1, 2, 3]);
