@@ -27,6 +27,7 @@ export type FieldKind =
   | "output"
   | "texts"
   | "flag?"
+  | "folder?"
   | "prompt"
   | "generate_options?"
   | "exported"
@@ -92,6 +93,10 @@ export const CLIENT_MESSAGES = {
         kind: "text",
         doc: "By which `load_kept` finds it, in any session of any engine of this user.",
       },
+      folder: {
+        kind: "folder?",
+        doc: "The folder of the store, an absolute path on the engine's machine; by default the engine's own.",
+      },
     },
     attachment: "note",
     doc: "Keeps a program in the engine's store on disk (docs/store.md), for engines of the same version and kind of device. The attachment is the client's own, and is given back by `load_kept`. A program with constants by hash is not kept.",
@@ -103,12 +108,16 @@ export const CLIENT_MESSAGES = {
       name: { kind: "text", doc: "The name that the program was kept under." },
       externals: { kind: "externals?", doc: "As in `load`." },
       brief: { kind: "flag?", doc: "As in `load`." },
+      folder: { kind: "folder?", doc: "As in `keep`." },
     },
     doc: "As `load`, of a program that the store has: no graph is sent, and no type is inferred. Where the store does not have it, the error is `program_unkept`, and the client sends the graph with `load`, under another id.",
     result: "as of `load`, and `{graph: attachment, note: attachment}`",
   },
   forget_kept: {
-    arguments: { name: { kind: "text", doc: "The name that a program was kept under." } },
+    arguments: {
+      name: { kind: "text", doc: "The name that a program was kept under." },
+      folder: { kind: "folder?", doc: "As in `keep`." },
+    },
     doc: "Has the store forget a program. Those that were loaded from it stay.",
   },
   unload: {

@@ -6,11 +6,15 @@ import type { ResolvedOptions } from "./options.js";
 import type { Program } from "./program.js";
 import { decodeProgram, encodeProgram, type StoredProgram } from "./stored-program.js";
 
+/** The most other folders whose stores an engine has open. */
+const OPEN_FOLDERS = 16;
+
 /** The programs of one engine's store, which is opened when it is first asked. */
 export class ProgramStore {
   readonly #options: ResolvedOptions;
   #store: Store | undefined;
   #prefix: string | undefined;
+  readonly #others = new Map<string, ProgramStore>();
 
   constructor(options: ResolvedOptions) {
     this.#options = options;
@@ -20,6 +24,19 @@ export class ProgramStore {
     const { store: path } = this.#options;
     this.#store ??= new Store(path === undefined ? {} : { path });
     return this.#store;
+  }
+
+  /** The programs of the store in another folder; these where there is none. */
+  in(folder: string | undefined): ProgramStore {
+    if (folder === undefined) return this;
+    const other = this.#others.get(folder) ?? new ProgramStore({ ...this.#options, store: folder });
+    this.#others.delete(folder);
+    this.#others.set(folder, other);
+    if (this.#others.size > OPEN_FOLDERS) {
+      const [oldest] = this.#others.keys();
+      this.#others.delete(oldest as string);
+    }
+    return other;
   }
 
   /** Returns a program by its name, made by an engine like this one. Never throws. */

@@ -1,3 +1,4 @@
+import { isAbsolute } from "node:path";
 import type { FieldKind } from "../contract/messages.js";
 import type { Match } from "../hooks/match.js";
 import type { Policy, View } from "../hooks/policy.js";
@@ -70,6 +71,7 @@ export interface FieldTypes extends Record<FieldKind, unknown> {
   output: number | null;
   texts: readonly string[];
   "flag?": boolean;
+  "folder?": string | undefined;
   prompt: Prompt;
   "generate_options?": GenerateMessageOptions;
   exported: readonly { readonly program: number; readonly keywords: readonly string[] }[];
@@ -128,6 +130,12 @@ export const FIELDS: { readonly [K in FieldKind]: Field<FieldTypes[K]> } = {
   output: (value, what) => (value === null ? null : unsigned(value, what)),
   texts,
   "flag?": (value, what) => isGiven(value) && bool(value, what),
+  "folder?": (value, what) => {
+    if (!isGiven(value)) return undefined;
+    const path = text(value, what);
+    if (isAbsolute(path)) return path;
+    throw badMessage(what, value, "an absolute path");
+  },
   prompt,
   "generate_options?": generateOptions,
   exported: (value, what) =>

@@ -136,7 +136,7 @@ export class SessionPrograms {
     try {
       const bound = (tensors: ReadonlyMap<string, number>) =>
         new Map([...tensors].map(([name, tensor]) => [name, this.#pin(tensor, pending)]));
-      const kept = message.type === "load_kept" ? this.#kept(message.name) : undefined;
+      const kept = message.type === "load_kept" ? this.#kept(message) : undefined;
       const constants = message.type === "load" ? bound(message.constants) : new Map();
       const source = message.type === "load" ? message.graph : (kept as StoredProgram);
       const work = this.engine.loading(source, { constants, externals: bound(externals) });
@@ -149,22 +149,22 @@ export class SessionPrograms {
   }
 
   /** @throws ProtocolError `program_unkept` */
-  #kept(name: string): StoredProgram {
-    const found = this.engine.programStore.find(name);
+  #kept({ name, folder }: MessageOf<"load_kept">): StoredProgram {
+    const found = this.engine.programStore.in(folder).find(name);
     if (found !== undefined) return found;
     throw new ProtocolError("program_unkept", `the store has no program ${show(name)}`);
   }
 
   /** Takes `keep`. */
-  keep(request: number, { program: id, name, note }: MessageOf<"keep">): void {
+  keep(request: number, { program: id, name, folder, note }: MessageOf<"keep">): void {
     const { program } = this.find(id);
-    const kept = this.engine.programStore.add(name, program, note);
+    const kept = this.engine.programStore.in(folder).add(name, program, note);
     this.sender.ok<"keep">(request, kept);
   }
 
   /** Takes `forget_kept`. */
-  forgetKept({ name }: MessageOf<"forget_kept">): void {
-    this.engine.programStore.forget(name);
+  forgetKept({ name, folder }: MessageOf<"forget_kept">): void {
+    this.engine.programStore.in(folder).forget(name);
   }
 
   /** Goes on with a load; true when it is over. */

@@ -107,6 +107,24 @@ it("a program is forgotten on request", async () => {
   });
 });
 
+it("a program is kept in the folder that is named", async () => {
+  const client = await fresh();
+  const folder = temporary("other");
+  await client.ask(["load", 1], [program(3)]);
+  expect(await client.ask(["keep", 1, "there", folder], [HASH])).toMatchObject({ args: [true] });
+  const kept = (id: number, ...rest: unknown[]) => client.ask(["load_kept", id, "there", ...rest]);
+  expect(await kept(2)).toMatchObject({ args: [{ code: "program_unkept" }] });
+  expect(await kept(3, null, true, folder)).toMatchObject({ type: "ok" });
+  // An engine has a few folders open at a time.
+  for (let n = 0; n < 40; n++) client.tell(["forget_kept", "there", temporary(`none-${n}`)]);
+  expect(await kept(4, null, true, folder)).toMatchObject({ type: "ok" });
+  client.tell(["forget_kept", "there", folder]);
+  expect(await kept(5, null, true, folder)).toMatchObject({ args: [{ code: "program_unkept" }] });
+  expect(await kept(6, null, true, "here")).toMatchObject({
+    args: [{ code: "message_invalid", expected: "an absolute path" }],
+  });
+});
+
 it("a program with constants by hash is not kept", async () => {
   const client = await fresh();
   const { createHash } = await import("node:crypto");

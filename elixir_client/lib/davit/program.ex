@@ -121,7 +121,7 @@ defmodule Davit.Program do
   def load_kept(name, options) do
     session = Lookup.session_for!(options, :infinity)
     {id, token} = Collector.mint(session, :program, 0)
-    answer = Request.call(session, ["load_kept", id, name, nil, true])
+    answer = Request.call(session, ["load_kept", id, name, nil, true, options[:folder]])
     Tensor.touch(token)
 
     with {:ok, %{"graph" => graph, "note" => note} = result, attachments} <- answer,
@@ -136,10 +136,10 @@ defmodule Davit.Program do
   end
 
   @doc false
-  # Keeps the program in the engine's store; false where it cannot be kept.
-  @spec keep(t, String.t(), binary) :: boolean
-  def keep(%__MODULE__{} = program, name, note) do
-    answer = Request.call(session!(program), ["keep", program.id, name], [note])
+  # Keeps the program in the engine's store, or the one in a folder; false where it cannot be kept.
+  @spec keep(t, String.t(), binary, Path.t() | nil) :: boolean
+  def keep(%__MODULE__{} = program, name, note, folder \\ nil) do
+    answer = Request.call(session!(program), ["keep", program.id, name, folder], [note])
     Tensor.touch(program)
 
     case answer do
@@ -152,7 +152,8 @@ defmodule Davit.Program do
   # Has the engine's store forget what it keeps by a name.
   @spec forget_kept(String.t(), keyword) :: :ok
   def forget_kept(name, options) do
-    options |> Lookup.session_for!(:infinity) |> Session.notify(0, ["forget_kept", name])
+    session = Lookup.session_for!(options, :infinity)
+    Session.notify(session, 0, ["forget_kept", name, options[:folder]])
   end
 
   defp loaded(result, {id, token}, bytes, session) do

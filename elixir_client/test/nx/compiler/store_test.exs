@@ -77,6 +77,22 @@ if Code.ensure_loaded?(Nx) do
       Davit.Compiler.stats()[name] - before
     end
 
+    test "a folder is another store", %{tmp_dir: tmp} do
+      engine = Davit.Real.start([], env: [{"DAVIT_STORE", Path.join(tmp, "own")}])
+      folder = Path.join(tmp, "other")
+
+      run = fn store ->
+        weight = in_engine(engine, 3)
+        fun = fn x -> Nx.multiply(Nx.add(x, 23), weight) end
+        assert compiled(fun, [1], engine: engine, store: store) |> Nx.to_number() == 72
+      end
+
+      assert counted(:stored, fn -> run.(folder) end) == 0
+      assert File.dir?(Path.join(tmp, "other/v1/modules"))
+      assert counted(:stored, fn -> run.(true) end) == 0
+      assert counted(:stored, fn -> run.(path: folder) end) == 1
+    end
+
     test "captured tensors that are in an engine are bound again", %{tmp_dir: tmp} do
       engine = Davit.Real.start([], env: [{"DAVIT_STORE", tmp}])
 
@@ -150,7 +166,7 @@ if Code.ensure_loaded?(Nx) do
         compiled(fun, [Nx.tensor([1])], store: 5)
       end
 
-      for wrong <- [[keys: 5], [verify: :now], []] do
+      for wrong <- [[keys: 5], [verify: :now], [path: 5], []] do
         assert_raise ArgumentError, ~r/the option :store is \[.*\]; expected true/, fn ->
           compiled(fun, [Nx.tensor([1])], store: wrong)
         end

@@ -35,34 +35,41 @@ if Code.ensure_loaded?(Nx) do
         true ->
           []
 
+        path when is_binary(path) ->
+          [path: path]
+
         other ->
           (is_list(other) and other != [] and Enum.all?(other, &setting?/1)) ||
             raise ArgumentError,
-                  "the option :store is #{Davit.Show.show(other)}; expected true, false or a list of " <>
-                    "key: term and verify: :background"
+                  "the option :store is #{Davit.Show.show(other)}; expected true, false or the path of a folder, or a list of " <>
+                    "key: term, path: folder and verify: :background"
 
           other
       end
     end
 
     defp setting?({:key, _}), do: true
+    defp setting?({:path, path}), do: is_binary(path)
     defp setting?({:verify, verify}), do: verify in [false, :background]
     defp setting?(_), do: false
 
     defp load_or_keep(%{key: {{engine, _}, _, _}, label: label} = target, settings, lower) do
       parts = parts(target, settings[:key])
       name = "nx " <> Base.encode16(Code.hash(parts), case: :lower)
+      # The engine has another working directory.
+      folder = settings[:path] && Path.expand(settings[:path])
+      place = [engine: engine, folder: folder]
 
-      with {program, note} <- Program.load_kept(name, engine: engine),
+      with {program, note} <- Program.load_kept(name, place),
            {:ok, compiled} <- decode(note) do
         compiled = Compiled.with_program(%{compiled | engine: engine}, program)
-        if settings[:verify] == :background, do: verify_later(name, target, compiled, lower)
+        if settings[:verify] == :background, do: verify_later(name, place, target, compiled, lower)
         {:stored, compiled}
       else
         _ ->
           explain(label, parts)
           compiled = Compiled.load(lower.())
-          keep(name, label, compiled)
+          keep(name, folder, label, compiled)
           {:traced, compiled}
       end
     end
@@ -78,7 +85,7 @@ if Code.ensure_loaded?(Nx) do
     end
 
     # In a process that nobody waits for. A trace finds in it what it would find here.
-    defp verify_later(name, %{key: {{engine, _}, _, _}, label: label} = target, compiled, lower) do
+    defp verify_later(name, place, %{key: key, label: label}, compiled, lower) do
       backend = Nx.default_backend()
       defaults = Nx.Defn.default_options()
 
@@ -86,23 +93,24 @@ if Code.ensure_loaded?(Nx) do
         Process.flag(:priority, :low)
         Nx.default_backend(backend)
         Nx.Defn.default_options(defaults)
-        metadata = fn -> %{engine: engine, function: label} end
-        Davit.Telemetry.span(:verify, metadata, fn -> verify(name, target, compiled, lower) end)
+        metadata = fn -> %{engine: place[:engine], function: label} end
+
+        Davit.Telemetry.span(:verify, metadata, fn ->
+          if same?(compiled, lower),
+            do: Cache.count(:verified),
+            else: forget(name, place, key, label)
+        end)
       end)
     end
 
-    defp verify(name, %{key: {{engine, _}, _, _} = key, label: label}, compiled, lower) do
-      if same?(compiled, lower) do
-        Cache.count(:verified)
-      else
-        Cache.count(:differed)
-        Program.forget_kept(name, engine: engine)
-        Cache.forget(key, label)
+    defp forget(name, place, key, label) do
+      Cache.count(:differed)
+      Program.forget_kept(name, place)
+      Cache.forget(key, label)
 
-        Logger.warning(
-          "Davit's store had another program of #{label} than the function is now: results so far are those of the old one"
-        )
-      end
+      Logger.warning(
+        "Davit's store had another program of #{label} than the function is now: results so far are those of the old one"
+      )
     end
 
     defp same?(compiled, lower) do
@@ -112,16 +120,16 @@ if Code.ensure_loaded?(Nx) do
       _ -> false
     end
 
-    defp keep(_name, _label, %{program: nil}), do: :ok
+    defp keep(_name, _folder, _label, %{program: nil}), do: :ok
 
-    defp keep(name, label, compiled) do
+    defp keep(name, folder, label, compiled) do
       kept = %{compiled | program: nil}
 
       cond do
         Key.bound?({kept.inputs, kept.template, kept.calls}, &elsewhere?/1) ->
           transient(label, "a hook, a call or a tensor in it belongs to this process or engine")
 
-        not Program.keep(compiled.program, name, :erlang.term_to_binary(kept)) ->
+        not Program.keep(compiled.program, name, :erlang.term_to_binary(kept), folder) ->
           transient(label, "it has large constants")
 
         true ->
