@@ -147,14 +147,16 @@ function siteOf(placed: PlacedNode, number: number): Site | undefined {
   const { node, index, values, first } = placed;
   const { attributes, label } = node;
   const types = values.slice(first, first + node.outputs);
-  const place = { number, node: index, function: placed.function, types };
   const custom = customCallKind(node);
   if (custom === undefined) {
-    const watched = label !== undefined && types.length > 0;
-    return watched ? { ...place, kind: "node", label } : undefined;
+    if (label === undefined || types.length === 0) return undefined;
+    return { number, node: index, function: placed.function, kind: "node", types, label };
   }
   return {
-    ...place,
+    number,
+    node: index,
+    function: placed.function,
+    types,
     kind: custom,
     id: attributes.id as Uint8Array,
     ...(typeof attributes.name === "string" ? { name: attributes.name } : {}),

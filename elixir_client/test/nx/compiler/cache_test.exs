@@ -198,7 +198,7 @@ if Code.ensure_loaded?(Nx) do
         send(pid, :go)
       end
 
-      assert [first, second] = Task.await_many(tasks)
+      assert [first, second] = Task.await_many(tasks, 60_000)
       both = ~r/(left|right)\/1 was to be compiled while .*(left|right)\/1 is/
       assert first =~ both and second =~ both
     end
