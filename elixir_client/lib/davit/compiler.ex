@@ -15,11 +15,10 @@ if Code.ensure_loaded?(Nx) do
       * `:engine`: the name of the engine, default `Davit.Engine`;
       * `:hooks`: functions for named hooks, by name. They replace the functions that the hooks have. Calls with other functions
         use the same compiled function;
-      * `:store`: whether compiled functions are kept on disk, where the next VM finds them without tracing: `true`, for the store of
-        the engine, the path of another store's folder, or a list of `path: folder`; `key: term`, a term that tells apart what nothing else
-        does; and `verify: :background`, which traces what the store had once more, in
-        a process of low priority, and forgets it where it differs. Default: `config :davit, store: true`, else false. docs/store.md says
-        what is kept and when it is found;
+      * `:store`: whether compiled functions are kept on disk, where the next VM finds them without tracing. `true` is the engine's store, a
+        text the folder of another one. A list may have `path: folder`; `key: term`, a term that tells apart what nothing else does; and
+        `verify: :background`, which traces what the store had once more, in a process of low priority, and forgets it where it differs.
+        Default: `config :davit, store: true`, else false. docs/store.md says what is kept and when it is found;
       * `:timeout`: of a run, in milliseconds, default `:infinity`. Compiling is not part of it;
       * `:max_concurrency`: how many partitions a `Nx.Serving` gets, default 1. Each runs in processes of its own, and so on lanes of
         its own.

@@ -39,6 +39,8 @@ if Code.ensure_loaded?(Nx) do
       result
     end
 
+    # Two VMs start, which takes long on a busy machine.
+    @tag timeout: 300_000
     test "a new VM and engine run a kept function with its hooks, without tracing", %{tmp_dir: tmp} do
       events = fn scale ->
         [a, b] = [1.0 * scale, 2.0 * scale]
