@@ -192,11 +192,11 @@ if Code.ensure_loaded?(Nx) do
           end)
         end
 
-      # The second one to ask raises; then the first one traces the function of that.
-      for _ <- 1..3 do
-        assert_receive {:tracing, pid}
-        send(pid, :go)
-      end
+      # Each has its own function. The second one to ask for the other's raises; then the first one traces it.
+      tracing = for _ <- tasks, do: assert_receive({:tracing, _}, 60_000)
+      for {:tracing, pid} <- tracing, do: send(pid, :go)
+      assert_receive {:tracing, pid}, 60_000
+      send(pid, :go)
 
       assert [first, second] = Task.await_many(tasks, 60_000)
       both = ~r/(left|right)\/1 was to be compiled while .*(left|right)\/1 is/
