@@ -45,6 +45,11 @@ export class DavitError extends Error {
   }
 }
 
+/** Returns the error of an argument that is not what was expected. */
+export function argumentInvalid(problem: string, expected: string): DavitError {
+  return new DavitError("argument_invalid", `${problem}; expected ${expected}`, { expected });
+}
+
 /** Returns an error of the addon as a {@link DavitError}; anything else as it is. */
 export function toDavitError(error: unknown): unknown {
   if (error instanceof DavitError || !isError(error)) return error;

@@ -1,4 +1,4 @@
-import { DavitError } from "../error.js";
+import { argumentInvalid } from "../error.js";
 import { boundNamesOf } from "../graph/bound-values.js";
 import { inferGraph, type TypedFunction } from "../graph/checking/infer.js";
 import { validateGraph } from "../graph/checking/validate.js";
@@ -32,9 +32,7 @@ export function checkFold(fold: Fold): void {
   const bytes = (fold as { maxBytes?: unknown } | undefined)?.maxBytes;
   if (typeof bytes === "number" && bytes >= 0) return;
   const expected = '"never", "small", "always" or { maxBytes }, a number of bytes';
-  throw new DavitError("argument_invalid", `fold is ${show(fold)}; expected ${expected}`, {
-    expected,
-  });
+  throw argumentInvalid(`fold is ${show(fold)}`, expected);
 }
 
 /**

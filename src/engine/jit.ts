@@ -1,4 +1,4 @@
-import { DavitError, guarded } from "../error.js";
+import { argumentInvalid, DavitError, guarded } from "../error.js";
 import { graphHash } from "../graph/encoding/canonical.js";
 import type { Graph } from "../graph/graph.js";
 import type { EventHandler } from "../hooks/event.js";
@@ -130,9 +130,7 @@ export function jit<R extends OperandTree>(
   const { fold = "never" } = options;
   checkFold(fold);
   if (fold !== "never" && store !== undefined) {
-    const expected = "one of the options";
-    const message = `a function has the options fold and store; expected ${expected}`;
-    throw new DavitError("argument_invalid", message, { expected });
+    throw argumentInvalid("a function has the options fold and store", "one of the options");
   }
 
   const loadProgram = (source: ProgramSource, captures: ReadonlyMap<string, Tensor>): Program =>

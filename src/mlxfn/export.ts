@@ -2,7 +2,7 @@ import { rename, rm } from "node:fs/promises";
 import type { GraphTensors } from "../engine/constants.js";
 import type { Engine } from "../engine/engine.js";
 import type { Program } from "../engine/program.js";
-import { DavitError, toDavitError } from "../error.js";
+import { argumentInvalid, DavitError, toDavitError } from "../error.js";
 import { fromSystem } from "../files/error.js";
 import { checkWritable } from "../files/open.js";
 import { formatPlace } from "../graph/error.js";
@@ -106,13 +106,13 @@ export async function exportPrograms(
 
 /** Refuses keywords that are not names of parameters' own, and traces that a call could not choose between. */
 function checkSignatures(programs: readonly ExportedProgram[], shapeless: boolean): void {
-  if (programs.length === 0) throw invalid("there is no trace", "one or more");
+  if (programs.length === 0) throw argumentInvalid("there is no trace", "one or more");
   const known = new Set<string>();
   for (const { program, keywords } of programs) {
     const { inputs } = program;
     const names = new Set(keywords);
     if (names.size < keywords.length || keywords.length > inputs.length) {
-      throw invalid(
+      throw argumentInvalid(
         `the keywords are ${keywords.join(", ")} for ${inputs.length} parameters`,
         "a name of its own for each of the last parameters",
       );
@@ -125,14 +125,13 @@ function checkSignatures(programs: readonly ExportedProgram[], shapeless: boolea
     const signature = [...types.slice(0, positions), ...named.sort()].join(", ");
     if (known.has(signature)) {
       const other = shapeless ? "dtypes or numbers of axes" : "types";
-      throw invalid(`two traces take (${signature})`, `traces with inputs of different ${other}`);
+      throw argumentInvalid(
+        `two traces take (${signature})`,
+        `traces with inputs of different ${other}`,
+      );
     }
     known.add(signature);
   }
-}
-
-function invalid(problem: string, expected: string): DavitError {
-  return new DavitError("argument_invalid", `${problem}; expected ${expected}`, { expected });
 }
 
 function hooksOf(graph: Graph): number {

@@ -1,4 +1,4 @@
-import { DavitError } from "../error.js";
+import { argumentInvalid } from "../error.js";
 import type { FileRange } from "../files/array.js";
 import type { Graph } from "../graph/graph.js";
 import { formatType, sameRank, sameType, type TensorType } from "../tensor/dtype.js";
@@ -66,12 +66,12 @@ export function openFunction(path: string): OpenedFunction {
   function checked(index: number, inputs: readonly TensorType[] | undefined): Trace {
     const trace = traces[index];
     if (trace === undefined) {
-      throw invalid(`${path} has no trace ${index}`, `one of its ${traces.length}, from 0`);
+      throw argumentInvalid(`${path} has no trace ${index}`, `one of its ${traces.length}, from 0`);
     }
     const fits = shapeless ? sameRank : sameType;
     const fit = (type: TensorType, at: number) => fits(type, trace.inputs[at] as TensorType);
     if (inputs !== undefined && (inputs.length !== trace.inputs.length || !inputs.every(fit))) {
-      throw invalid(
+      throw argumentInvalid(
         `trace ${index} of ${path} has no inputs (${inputs.map(formatType).join(", ")})`,
         `(${trace.inputs.map(formatType).join(", ")})${shapeless ? ", with any sizes" : ""}`,
       );
@@ -89,10 +89,6 @@ export function openFunction(path: string): OpenedFunction {
     const results = trace.results.map((result) => types[result] as TensorType);
     return { inputs: trace.inputs, keywords: trace.keywords, results };
   }
-}
-
-function invalid(problem: string, expected: string): DavitError {
-  return new DavitError("argument_invalid", `${problem}; expected ${expected}`, { expected });
 }
 
 /** A signature for people: `(arg0: float32[3, 4], temperature=float32[]) -> float32[3, 2]`. */
